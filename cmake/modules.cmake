@@ -1,0 +1,32 @@
+# One folder under src/ is one module: a static library dashf_<name> of its *.cc files and, where it
+# has *_test.cc files, one test program dashf_<name>_test. Warnings are errors, for our code alone.
+
+function(dashf_warnings target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+    -Wno-sign-conversion -Wnon-virtual-dtor -Wold-style-cast -Werror)
+endfunction()
+
+# dashf_module(<name> [LINK <library>...] [TEST_LINK <library>...])
+function(dashf_module name)
+  cmake_parse_arguments(arg "" "" "LINK;TEST_LINK" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cc)
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  if(NOT sources)
+    return()
+  endif()
+  add_library(dashf_${name} STATIC ${sources})
+  target_include_directories(dashf_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(dashf_${name} PUBLIC ${arg_LINK})
+  dashf_warnings(dashf_${name})
+  if(DASHF_TESTS AND tests)
+    add_executable(dashf_${name}_test ${tests})
+    target_link_libraries(dashf_${name}_test PRIVATE dashf_${name} ${arg_TEST_LINK} GTest::gmock_main)
+    target_compile_definitions(dashf_${name}_test PRIVATE
+      DASHF_SOURCE_DIR="${PROJECT_SOURCE_DIR}" DASHF_BINARY="${CMAKE_BINARY_DIR}/bin/dashf")
+    dashf_warnings(dashf_${name}_test)
+    gtest_discover_tests(dashf_${name}_test TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60
+      PROPERTIES TIMEOUT 600)
+  endif()
+endfunction()

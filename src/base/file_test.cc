@@ -1,0 +1,42 @@
+#include "base/file.h"
+
+#include <gtest/gtest.h>
+
+namespace dashf {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path TestFolder() {
+  const fs::path folder = fs::path(::testing::TempDir()) /
+                          ::testing::UnitTest::GetInstance()->current_test_info()->name();
+  fs::remove_all(folder);
+  return folder;
+}
+
+TEST(File, WhatIsWrittenIsReadBackAndNothingElseIsLeft) {
+  const fs::path folder = TestFolder();
+  ASSERT_TRUE(WriteFileAtomically(folder / "a" / "b.txt", "one"));
+  ASSERT_TRUE(WriteFileAtomically(folder / "a" / "b.txt", "two"));
+  EXPECT_EQ(ReadFile(folder / "a" / "b.txt").value(), "two");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder / "a"), {}), 1);
+}
+
+TEST(File, MissingFileAndFolderAreIoErrorsThatNameThePath) {
+  const fs::path folder = TestFolder();
+  const auto missing = ReadFile(folder / "none");
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().kind, ErrorKind::kIo);
+  EXPECT_EQ(missing.error().where, (folder / "none").string());
+  EXPECT_EQ(ReadFile("/").error().kind, ErrorKind::kIo);
+}
+
+TEST(File, TooLargeAFileIsRefused) {
+  const fs::path folder = TestFolder();
+  ASSERT_TRUE(WriteFileAtomically(folder / "x", "12345"));
+  EXPECT_EQ(ReadFile(folder / "x", 4).error().kind, ErrorKind::kBadInput);
+  EXPECT_TRUE(ReadFile(folder / "x", 5));
+}
+
+}  // namespace
+}  // namespace dashf

@@ -1,0 +1,104 @@
+// Strict JSON: every file of ours is read through this. A JsonReader walks one object; the first
+// broken rule (duplicate or unknown key, wrong type, number out of range) is kept in the document
+// and every later read returns a harmless default, so a parser reads straight down and asks once at
+// the end. Errors name file, JSON path, rule and value.
+//
+//   auto document = JsonDocument::Parse("scenario.json", text);      // kBadInput on syntax errors
+//   JsonReader root = document->Root();
+//   double noise = root.Number("noise_density_w_per_hz", kPositive);
+//   root.RejectUnknownKeys();
+//   if (document->error()) return tl::unexpected(*document->error());
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace dashf {
+
+// What a number must satisfy: low <= x <= high, or low < x if `above`. Numbers are always finite.
+struct NumberRule {
+  double low = std::numeric_limits<double>::lowest();
+  double high = std::numeric_limits<double>::max();
+  bool above = false;
+};
+inline constexpr NumberRule kFinite{};
+inline constexpr NumberRule kPositive{.low = 0.0, .above = true};
+inline constexpr NumberRule kNonNegative{.low = 0.0};
+
+class JsonReader;
+
+class JsonDocument {
+ public:
+  // `name` is the place that errors name (a file's path). `bytes` is the whole text.
+  static Expected<JsonDocument> Parse(std::string name, std::string_view bytes);
+  static Expected<JsonDocument> ReadFile(const std::string& path,
+                                         std::uint64_t bytes_max = std::uint64_t{1} << 30);
+
+  JsonReader Root() const;
+  const std::optional<Error>& error() const { return state_->error; }
+
+ private:
+  friend class JsonReader;
+  struct State {
+    std::string name;
+    nlohmann::json json;
+    std::optional<Error> error;
+  };
+  std::shared_ptr<State> state_ = std::make_shared<State>();
+};
+
+// A view of one value in a document. Readers refer to their parent for the path in errors, so a
+// child must not outlive the reader it came from.
+class JsonReader {
+ public:
+  // Members of an object. A missing key is an error unless the method says otherwise.
+  bool Has(std::string_view key) const;
+  double Number(std::string_view key, NumberRule rule = kFinite);
+  std::int64_t Integer(std::string_view key, std::int64_t low, std::int64_t high);
+  bool Boolean(std::string_view key);
+  std::string String(std::string_view key);
+  std::vector<double> Numbers(std::string_view key, NumberRule rule = kFinite);
+  JsonReader Object(std::string_view key);
+  void ForEach(std::string_view key, const std::function<void(JsonReader)>& visit);  // An array.
+  void ForEachMember(std::string_view key,
+                     const std::function<void(const std::string&, JsonReader)>& visit);
+
+  // This value itself, for array elements.
+  double AsNumber(NumberRule rule = kFinite) const;
+  std::int64_t AsInteger(std::int64_t low, std::int64_t high) const;
+  std::string AsString() const;
+  std::vector<double> AsNumbers(NumberRule rule = kFinite) const;
+
+  void RejectUnknownKeys() const;  // Any key that no call has asked for.
+  void Reject(std::string_view rule) const;
+  void Reject(std::string_view key, std::string_view rule) const;
+  bool failed() const { return state_->error.has_value(); }
+  std::string Path() const;
+  const nlohmann::json& raw() const { return *value_; }
+
+ private:
+  friend class JsonDocument;
+  using State = JsonDocument::State;
+  JsonReader(std::shared_ptr<State> state, const nlohmann::json* value)
+      : state_(std::move(state)), value_(value) {}
+  JsonReader Child(const nlohmann::json* value, std::string_view key, std::int64_t index) const;
+  const nlohmann::json* Find(std::string_view key);
+
+  std::shared_ptr<State> state_;
+  const nlohmann::json* value_;
+  const JsonReader* parent_ = nullptr;
+  std::string key_;
+  std::int64_t index_ = -1;
+  std::vector<std::string> asked_;
+};
+
+}  // namespace dashf

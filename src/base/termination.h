@@ -1,0 +1,77 @@
+// When an iteration stops, and what one iteration reports. Stopping is a pure function; a reason
+// other than kConverged is data, not an error.
+#pragma once
+
+#include <chrono>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace dashf {
+
+class Stopwatch {
+ public:
+  double ElapsedS() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+enum class Termination { kConverged, kStalled, kIterationLimit, kTimeLimit, kNumericalError };
+
+constexpr std::string_view Name(Termination reason) {
+  switch (reason) {
+    case Termination::kConverged:
+      return "converged";
+    case Termination::kStalled:
+      return "stalled";
+    case Termination::kIterationLimit:
+      return "iteration_limit";
+    case Termination::kTimeLimit:
+      return "time_limit";
+    case Termination::kNumericalError:
+      return "numerical_error";
+  }
+  return "unknown";
+}
+
+struct Limits {
+  int iterations = 100;
+  double elapsed_s = std::numeric_limits<double>::infinity();
+  double tolerance = 1e-9;  // Relative to max(1, scale).
+};
+
+struct Progress {
+  int iterations = 0;
+  double elapsed_s = 0.0;
+  double residual = 0.0;
+  double scale = 0.0;
+};
+
+// NaN is looked at first, then success, then the limits.
+inline std::optional<Termination> CheckTermination(const Progress& now, const Limits& limits) {
+  if (!std::isfinite(now.residual)) return Termination::kNumericalError;
+  if (std::abs(now.residual) <= limits.tolerance * std::max(1.0, now.scale)) {
+    return Termination::kConverged;
+  }
+  if (now.iterations >= limits.iterations) return Termination::kIterationLimit;
+  if (now.elapsed_s >= limits.elapsed_s) return Termination::kTimeLimit;
+  return std::nullopt;
+}
+
+// One row of a planner's log: it feeds the callback, the printed table and the plan's history.
+struct IterationRecord {
+  int iteration = 0;
+  double scr = 0.0;       // The incumbent's service-cost ratio.
+  double residual = 0.0;  // Dinkelbach's F(y), formulation section 2; 0 where a method has none.
+  double elapsed_s = 0.0;
+  std::string step;  // What the row did: "start", "association", "resources", ...
+};
+using IterationCallback = std::function<void(const IterationRecord&)>;
+
+}  // namespace dashf

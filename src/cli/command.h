@@ -1,0 +1,34 @@
+// The command line's parts: each verb adds itself to the application and leaves a function to run.
+// This is the only place where modules are put together.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "base/error.h"
+
+namespace dashf::cli {
+
+// Exit codes (docs/exit-codes.md). Errors give ErrorKind's own value.
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitInfeasible = 4;
+inline constexpr int kExitLimitHit = 5;  // A limit was hit; a usable plan was written.
+inline constexpr int kExitRoundFailed = 8;
+
+// What a verb does once the command line is parsed: an exit code, or an error that main prints to
+// stderr.
+using Run = std::function<Expected<int>()>;
+// Adds one verb's subcommand; its callback stores what is to be run into `run`.
+using AddVerb = void (*)(CLI::App& app, Run& run);
+
+void AddNew(CLI::App& app, Run& run);
+void AddEvaluate(CLI::App& app, Run& run);
+void AddSolve(CLI::App& app, Run& run);
+void AddCompare(CLI::App& app, Run& run);
+void AddGenerate(CLI::App& app, Run& run);  // DASHF_TRAIN
+void AddPretrain(CLI::App& app, Run& run);  // DASHF_TRAIN
+void AddProfile(CLI::App& app, Run& run);   // DASHF_TRAIN
+void AddRun(CLI::App& app, Run& run);       // DASHF_RUNTIME
+
+}  // namespace dashf::cli

@@ -1,0 +1,17 @@
+// Which verbs this build has. A planner-only build leaves out what needs the engine or the runtime.
+#pragma once
+
+#include <vector>
+
+#include "cli/command.h"
+
+namespace dashf::cli {
+
+inline const std::vector<AddVerb> kVerbs = {
+#ifdef DASHF_TRAIN
+#endif
+#ifdef DASHF_RUNTIME
+#endif
+};
+
+}  // namespace dashf::cli

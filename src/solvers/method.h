@@ -1,0 +1,43 @@
+// The planning methods by name: DASHF, its baselines and the exhaustive oracle. A method is a
+// function from a valid scenario to a plan; new ones are added to the table in method.cc.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/termination.h"
+#include "plan/plan.h"
+#include "scenario/scenario.h"
+
+namespace dashf::solvers {
+
+struct SolveOptions {
+  std::uint64_t seed = 1;  // Same seed, same plan.
+  double time_limit_s =
+      std::numeric_limits<double>::infinity();  // > 0; ends with the best plan so far.
+  IterationCallback on_iteration;               // May be empty.
+};
+
+struct SolveResult {
+  Plan plan;  // Feasible by Evaluate() unless the method returned an error.
+  Termination termination = Termination::kNumericalError;
+  std::vector<IterationRecord> history;
+};
+
+// kInfeasible if no plan was found to exist, kUsage if the method does not apply (an instance too
+// large for "exhaustive", with the sizes in the message), kNumerical otherwise.
+using SolveFunction = Expected<SolveResult> (*)(const Scenario&, const SolveOptions&);
+
+struct Method {
+  std::string_view name;
+  std::string_view summary;  // One line for --help.
+  SolveFunction solve;
+};
+
+std::span<const Method> Methods();
+const Method* FindMethod(std::string_view name);  // nullptr if there is none of that name.
+
+}  // namespace dashf::solvers
