@@ -1,0 +1,39 @@
+// dashf.plan/1 as JSON (docs/formats.md). Every number that a plan file states about itself comes
+// from Evaluate(); reading takes the decisions alone and evaluates them again.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/termination.h"
+#include "plan/plan.h"
+#include "problem/evaluation.h"
+#include "scenario/scenario.h"
+#include "scenario/scenario_io.h"
+
+namespace dashf {
+
+struct PlanDocument {
+  std::string scenario_sha256;  // Of the scenario file's bytes (LoadedScenario::sha256).
+  std::string method;           // "dashf", "greedy", ...
+  std::string version;          // Of the program that made the plan.
+  std::uint64_t seed = 1;       // At most 2^63 - 1.
+  Termination termination = Termination::kNumericalError;
+  Plan plan;
+  std::vector<IterationRecord> history;
+};
+
+// The file's text. `document.plan` has one decision per user and its servers exist.
+std::string WritePlan(const Scenario& scenario, const PlanDocument& document);
+
+// Strict: every user exactly once, known servers, the scenario's own SHA-256. Decisions may break
+// limits (Evaluate() says which); stated results are checked for their type only.
+Expected<PlanDocument> ReadPlan(const std::string& path, const LoadedScenario& loaded);
+Expected<PlanDocument> ParsePlan(const std::string& name,
+                                 std::string_view bytes,
+                                 const LoadedScenario& loaded);
+
+}  // namespace dashf
