@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Everything once, from nothing: installs what is missing, builds, plans a scenario of 10 users and
+# 2 edge servers with DASHF, carries the plan out with real processes, and says where the results are.
+# Usage: ./demo.sh [RUN_DIR]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. tools/install.sh
+run_dir=${1:-runs/demo}
+
+install_missing "${build_packages[@]}"
+fetch_package_lists
+build release
+if [ -e "$run_dir" ]; then
+    echo "moving the earlier results in $run_dir aside" >&2
+    mv "$run_dir" "$run_dir.$(date -r "$run_dir" +%Y%m%dT%H%M%S)"
+fi
+build/release/bin/dashf run configs/demo.toml --out "$run_dir"
+echo
+echo "Results: $run_dir/report.html (open it in a browser), and beside it scenario.json, plan.json,"
+echo "comparison.json, round.json, telemetry.jsonl and adapters/ (one PEFT folder per user)."

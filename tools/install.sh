@@ -1,0 +1,57 @@
+# Sourced by demo.sh and test.sh: installs the Debian 12 packages that are missing, and nothing else.
+# Works as root and as a user with sudo; says which packages and why it stops when it cannot.
+
+build_packages=(
+    ca-certificates cmake g++ ninja-build pkg-config
+    libboost-dev libcli11-dev libeigen3-dev libexpected-dev libfmt-dev libssl-dev
+    libtomlplusplus-dev nlohmann-json3-dev                              # planner and files
+    libtorch-dev libopenblas0-openmp                                    # training engine
+    libgrpc++-dev libgrpc-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc  # runtime
+)
+test_packages=(
+    clang-format-14 coinor-csdp libgmock-dev libgtest-dev python3 sentencepiece
+)
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        echo "error: installing packages needs root or sudo; run as root: $*" >&2
+        return 1
+    fi
+}
+
+# install_missing PACKAGE...
+install_missing() {
+    local missing=() package
+    for package in "$@"; do
+        case "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" in
+            installed) ;;
+            *) missing+=("$package") ;;
+        esac
+    done
+    [ ${#missing[@]} -eq 0 ] && return 0
+    if ! grep -qs '^VERSION_ID="12"' /etc/os-release; then
+        echo "note: dashf is made for Debian 12; package names may differ here" >&2
+    fi
+    echo "installing: ${missing[*]}" >&2
+    as_root apt-get -o Acquire::Languages=en update >&2
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y --no-install-recommends "${missing[@]}" >&2
+}
+
+# The demo's data are package descriptions out of apt's own lists (docs/data.md).
+fetch_package_lists() {
+    if ! ls /var/lib/apt/lists/*_Translation-en* >/dev/null 2>&1; then
+        echo "fetching Debian's package descriptions" >&2
+        as_root apt-get -o Acquire::Languages=en update >&2
+    fi
+}
+
+# build PRESET: configures once, then builds what changed, with every core.
+build() {
+    [ -f "build/$1/build.ninja" ] || cmake --preset "$1" >&2
+    cmake --build --preset "$1" >&2
+}

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Style as a test: layers, file lengths, banned words, formatting. Usage: lint.py [layers|text|format]
+
+Run from anywhere; looks at the files git tracks (or, outside a checkout, at what lies under src/).
+Prints one line per finding, `file:line: rule`, and exits 1 if there is any.
+"""
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# What each module may include besides itself; the same rule stands in src/CMakeLists.txt as links.
+LAYERS = {
+    "base": set(),
+    "scenario": {"base"},
+    "plan": {"base", "scenario"},
+    "problem": {"base", "scenario", "plan"},
+    "opt": {"base"},
+    "solvers": {"base", "scenario", "plan", "problem", "opt"},
+    "train": {"base"},
+    "runtime": {"base", "scenario", "plan", "train", "proto"},
+    "report": {"base", "scenario", "plan", "problem"},
+}
+# Third-party headers that only the named modules may see.
+HEADERS = {
+    r"(torch|ATen|c10)/": {"train"},
+    r"(grpcpp?|google/protobuf)/|.*\.pb\.h": {"runtime"},
+    r"CLI/": {"cli"},
+}
+BANNED_NAMES = re.compile(r"(?i)(manager|helper|util|handler|strategy)s?(\.|_|$)")
+BANNED_TEXT = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|using namespace (?!std::(string_view_)?literals)")
+LINES_MAX = 500
+
+
+def sources():
+    """Paths of our C++ files, relative to ROOT."""
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "src"], cwd=ROOT,
+                            capture_output=True, text=True, check=False)
+    names = listed.stdout.split() if listed.returncode == 0 else [
+        str(p.relative_to(ROOT)) for p in (ROOT / "src").rglob("*")]
+    return [ROOT / n for n in names if n.endswith((".h", ".cc")) and (ROOT / n).exists()]
+
+
+def layers():
+    modules = set(LAYERS) | {"cli"}
+    for path in sources():
+        module = path.relative_to(ROOT / "src").parts[0]
+        if module not in modules:
+            yield path, 1, f"module {module} is not in tools/lint.py's layer table"
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            found = re.match(r'#include [<"]([^>"]+)[>"]', line)
+            if not found:
+                continue
+            target = found[1].split("/")[0]
+            if module != "cli" and target in modules and target not in LAYERS[module] | {module}:
+                yield path, number, f"{module} must not include {target}"
+            for pattern, allowed in HEADERS.items():
+                if re.match(pattern, found[1]) and module not in allowed:
+                    yield path, number, f"{module} must not include {found[1]}"
+
+
+def text():
+    for path in sources():
+        if BANNED_NAMES.search(path.name):
+            yield path, 1, "a room named after nothing: say what it holds"
+        lines = path.read_text().splitlines()
+        if len(lines) > LINES_MAX:
+            yield path, len(lines), f"longer than {LINES_MAX} lines: split it"
+        if path.suffix == ".h" and "#pragma once" not in lines:
+            yield path, 1, "a header without #pragma once"
+        for number, line in enumerate(lines, 1):
+            if BANNED_TEXT.search(line):
+                yield path, number, f"banned: {BANNED_TEXT.search(line)[0]}"
+
+
+def formatting():
+    program = shutil.which("clang-format-14")
+    if program is None:
+        sys.exit("clang-format-14 is not installed (./test.sh installs it)")
+    done = subprocess.run([program, "--dry-run", "-Werror", *map(str, sources())], cwd=ROOT,
+                          capture_output=True, text=True, check=False)
+    for line in done.stderr.splitlines():
+        found = re.match(r"(.+?):(\d+):\d+: error: (.*)", line)
+        if found:
+            yield pathlib.Path(found[1]), int(found[2]), found[3]
+
+
+def main():
+    checks = {"layers": layers, "text": text, "format": formatting}
+    chosen = sys.argv[1:] or list(checks)
+    findings = 0
+    for name in chosen:
+        for path, line, rule in checks[name]():
+            print(f"{path.relative_to(ROOT)}:{line}: {rule}")
+            findings += 1
+    sys.exit(1 if findings else 0)
+
+
+if __name__ == "__main__":
+    main()
