@@ -1,0 +1,45 @@
+// Text to token ids and back: SentencePiece BPE models (`tokenizer.model`), as Llama 1 and 2,
+// TinyLlama and Mistral ship them. Ids equal those of `spm_encode` for every byte string.
+// Merging: Kudo and Richardson 2018 (arXiv:1808.06226), section 3.1, O(n log n).
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace dashf::corpus {
+
+// Immutable and cheap to copy; safe from any thread.
+class Tokenizer {
+ public:
+  // Reads `<model_dir>/tokenizer.model`. kIo if absent; kBadInput names what is broken or what kind
+  // of model is not supported (unigram, word, char; normalisation other than "identity").
+  static Expected<Tokenizer> Load(const std::string& model_dir);
+  // The same of a model file's bytes; `name` is the place that errors name.
+  static Expected<Tokenizer> Parse(const std::string& name, std::string_view bytes);
+
+  // Any bytes; each byte that is not part of valid UTF-8 is read as U+FFFD. Control pieces in the
+  // text ("<s>") are plain text. With `add_bos`, bos_id() comes first where the model has one.
+  std::vector<int> Encode(std::string_view text, bool add_bos) const;
+  // The text of ids. Control pieces give nothing, ids outside the vocabulary the unknown piece's
+  // text. The space that Encode puts in front of a text is taken away again.
+  std::string Decode(std::span<const int> ids) const;
+
+  std::string_view Piece(int id) const;  // 0 <= id < vocab_size().
+  int vocab_size() const;
+  int unk_id() const;
+  int bos_id() const;  // -1 where the model has none; so is eos_id().
+  int eos_id() const;
+
+ private:
+  struct Vocabulary;
+  explicit Tokenizer(std::shared_ptr<const Vocabulary> vocabulary);
+
+  std::shared_ptr<const Vocabulary> vocabulary_;
+};
+
+}  // namespace dashf::corpus
