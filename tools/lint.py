@@ -20,8 +20,10 @@ LAYERS = {
     "problem": {"base", "scenario", "plan"},
     "opt": {"base"},
     "solvers": {"base", "scenario", "plan", "problem", "opt"},
-    "train": {"base"},
-    "runtime": {"base", "scenario", "plan", "train", "proto"},
+    "tensorfile": {"base"},
+    "corpus": {"base"},
+    "train": {"base", "corpus", "tensorfile"},
+    "runtime": {"base", "scenario", "plan", "corpus", "train", "proto"},
     "report": {"base", "scenario", "plan", "problem"},
 }
 # Third-party headers that only the named modules may see.

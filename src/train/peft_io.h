@@ -1,0 +1,36 @@
+// LoRA adapters as files and as bytes for the wire. Files have the layout of Hugging Face's PEFT:
+// adapter_config.json and adapter_model.safetensors with keys
+// base_model.model.model.layers.{i}.self_attn.q_proj.lora_A.weight [rank, in] and .lora_B.weight
+// [out, rank]. Both directions check every shape and every value: these bytes come from strangers.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "train/lora.h"
+
+namespace dashf::train {
+
+// Writes both files, each atomically. `base_model` is stored as base_model_name_or_path.
+Expected<void> SaveAdapter(const Adapter& adapter,
+                           const ModelConfig& model,
+                           const std::string& base_model,
+                           const std::filesystem::path& folder);
+
+// The keys in the file are the truth: each must be known and have its counterpart. Layers that
+// layers_to_transform leaves out get the initial, inactive pair (A and B zero).
+Expected<Adapter> LoadAdapter(const std::filesystem::path& folder, const ModelConfig& model);
+
+// Layers first..last (1-based, inclusive) as one safetensors image with PEFT's keys.
+std::string EncodeLayers(const Adapter& adapter, int first, int last);
+
+// Replaces layers first..last of `adapter`, which fixes the shapes, with the bytes' values. Nothing
+// is changed unless all of it is sound: exactly these tensors, float32, every value finite, and
+// each pair's ||A||_F ||B||_F at most kAdapterNormMax.
+inline constexpr double kAdapterNormMax = 1e4;
+Expected<void> DecodeLayers(
+    std::string_view bytes, int first, int last, const ModelConfig& model, Adapter* adapter);
+
+}  // namespace dashf::train
