@@ -1,5 +1,5 @@
 # One folder under src/ is one module: a static library dashf_<name> of its *.cc files and, where it
-# has *_test.cc files, one test program dashf_<name>_test. Warnings are errors, for our code alone.
+# has *_test.cc files, one test program dashf_<name>_test; headers alone make an interface. Warnings are errors, for our code alone.
 
 function(dashf_warnings target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
@@ -14,6 +14,11 @@ function(dashf_module name)
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   if(NOT sources)
+    file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.h)
+    if(headers)
+      add_library(dashf_${name} INTERFACE)
+      target_link_libraries(dashf_${name} INTERFACE ${arg_LINK})
+    endif()
     return()
   endif()
   add_library(dashf_${name} STATIC ${sources})

@@ -62,7 +62,41 @@ class StrictParse {
   std::vector<std::set<std::string>> keys_;
 };
 
+std::string Compact(const nlohmann::ordered_json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+void AppendRows(const nlohmann::ordered_json& value, std::size_t indent, std::string* text) {
+  const bool holds_structure = std::any_of(
+      value.begin(), value.end(), [](const auto& child) { return child.is_structured(); });
+  if (!value.is_structured() || !holds_structure) {
+    *text += Compact(value);
+    return;
+  }
+  const std::string margin(indent + 2, ' ');
+  *text += value.is_object() ? "{" : "[";
+  std::string_view separator = "\n";
+  for (const auto& item : value.items()) {
+    *text += separator;
+    *text += margin;
+    if (value.is_object()) {
+      *text += Compact(item.key()) + ": ";
+      AppendRows(item.value(), indent + 2, text);
+    } else {
+      *text += Compact(item.value());
+    }
+    separator = ",\n";
+  }
+  *text += "\n" + std::string(indent, ' ') + (value.is_object() ? "}" : "]");
+}
+
 }  // namespace
+
+std::string DumpRows(const nlohmann::ordered_json& document) {
+  std::string text;
+  AppendRows(document, 0, &text);
+  return text + "\n";
+}
 
 Expected<JsonDocument> JsonDocument::Parse(std::string name, std::string_view bytes) {
   JsonDocument document;
@@ -124,6 +158,11 @@ void JsonReader::Reject(std::string_view key, std::string_view rule) const {
 
 bool JsonReader::Has(std::string_view key) const {
   return value_->is_object() && value_->contains(key);
+}
+
+bool JsonReader::HasValue(std::string_view key) {
+  if (failed() || !Has(key)) return false;
+  return !Find(key)->is_null();
 }
 
 const json* JsonReader::Find(std::string_view key) {

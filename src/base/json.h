@@ -62,6 +62,7 @@ class JsonReader {
  public:
   // Members of an object. A missing key is an error unless the method says otherwise.
   bool Has(std::string_view key) const;
+  bool HasValue(std::string_view key);  // Present and not null; both are then allowed.
   double Number(std::string_view key, NumberRule rule = kFinite);
   std::int64_t Integer(std::string_view key, std::int64_t low, std::int64_t high);
   bool Boolean(std::string_view key);
@@ -100,5 +101,9 @@ class JsonReader {
   std::int64_t index_ = -1;
   std::vector<std::string> asked_;
 };
+
+// A document as text for people and tools: objects that hold structures get a line per member,
+// arrays that hold structures a line per element. Numbers keep every bit.
+std::string DumpRows(const nlohmann::ordered_json& document);
 
 }  // namespace dashf

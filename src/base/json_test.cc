@@ -64,5 +64,29 @@ TEST(StrictJson, IntegersDoNotWrapAround) {
               HasSubstr("must be an integer in [-5, 5]"));
 }
 
+TEST(StrictJson, AValueThatMayBeMissingMayBeAbsentOrNull) {
+  EXPECT_EQ(FirstError(R"({"a": null, "b": 2})",
+                       [](JsonReader& root) {
+                         EXPECT_FALSE(root.HasValue("a"));
+                         EXPECT_TRUE(root.HasValue("b"));
+                         EXPECT_FALSE(root.HasValue("c"));
+                         root.RejectUnknownKeys();
+                       }),
+            "");
+}
+
+TEST(DumpRows, GivesALinePerMemberAndPerArrayElementAndKeepsEveryBit) {
+  nlohmann::ordered_json document;
+  document["name"] = "x";
+  document["rows"] = {{{"a", 0.1}}, {{"a", 1e-320}}};
+  document["columns"] = {{"u", {1, 2}}, {"v", {3, 4}}};
+  const std::string text = DumpRows(document);
+  EXPECT_EQ(text,
+            "{\n  \"name\": \"x\",\n"
+            "  \"rows\": [\n    {\"a\":0.1},\n    {\"a\":1e-320}\n  ],\n"
+            "  \"columns\": {\n    \"u\": [1,2],\n    \"v\": [3,4]\n  }\n}\n");
+  EXPECT_EQ(nlohmann::ordered_json::parse(text), document);
+}
+
 }  // namespace
 }  // namespace dashf

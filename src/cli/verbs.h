@@ -8,6 +8,7 @@
 namespace dashf::cli {
 
 inline const std::vector<AddVerb> kVerbs = {
+    AddEvaluate,
 #ifdef DASHF_TRAIN
 #endif
 #ifdef DASHF_RUNTIME

@@ -1,0 +1,294 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+#include <unordered_map>
+
+#include "scenario/scenario.h"
+#include "scenario/slot_matching.h"
+
+namespace dashf {
+namespace {
+
+constexpr std::size_t kIdLengthMax = 64;
+constexpr std::size_t kNamesShownMax = 8;
+
+// Keeps the first broken rule; later checks still run but say nothing.
+class Checks {
+ public:
+  Expected<void> Result() const { return result_; }
+  bool failed() const { return !result_; }
+
+  void Require(bool holds, const std::string& where, const std::string& rule_and_value) {
+    if (!holds && result_) result_ = Fail(ErrorKind::kBadInput, where, rule_and_value);
+  }
+  void Positive(double value, const std::string& where) {
+    if (!(value > 0.0 && std::isfinite(value))) {
+      Require(false, where, fmt::format("must be a number > 0, got {}", value));
+    }
+  }
+  void NonNegative(double value, const std::string& where) {
+    if (!(value >= 0.0 && std::isfinite(value))) {
+      Require(false, where, fmt::format("must be a number >= 0, got {}", value));
+    }
+  }
+  void Finite(double value, const std::string& where) {
+    if (!std::isfinite(value)) Require(false, where, fmt::format("must be finite, got {}", value));
+  }
+
+ private:
+  Expected<void> result_;
+};
+
+// Ids become names of files and certificates.
+bool IsId(std::string_view id) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+  };
+  return !id.empty() && id.size() <= kIdLengthMax && id.front() != '.' && id.front() != '-' &&
+         std::all_of(id.begin(), id.end(), allowed);
+}
+
+template <class Node>
+void CheckIds(const std::vector<Node>& nodes, std::string_view list, Checks* checks) {
+  std::unordered_map<std::string_view, std::size_t> seen;
+  for (std::size_t i = 0; i < nodes.size() && !checks->failed(); ++i) {
+    const std::string& id = nodes[i].id;
+    const std::string where = fmt::format("{}[{}].id", list, i);
+    checks->Require(IsId(id),
+                    where,
+                    fmt::format("must be 1 to {} letters, digits, '_', '-' or '.', not starting "
+                                "with '-' or '.', got \"{}\"",
+                                kIdLengthMax,
+                                id));
+    const auto [first, is_new] = seen.emplace(id, i);
+    checks->Require(
+        is_new,
+        where,
+        fmt::format("must be unique, got \"{}\", the id of {}[{}]", id, list, first->second));
+  }
+}
+
+void CheckCompute(const Compute& compute, const std::string& where, Checks* checks) {
+  checks->Positive(compute.clock_hz_max, where + ".compute.clock_hz_max");
+  checks->Positive(compute.flop_per_cycle, where + ".compute.flop_per_cycle");
+  checks->NonNegative(compute.kappa_w_per_hz3, where + ".compute.kappa_w_per_hz3");
+}
+
+void CheckPosition(const Position& position, const std::string& where, Checks* checks) {
+  checks->Finite(position.x_m, where + ".position_m[0]");
+  checks->Finite(position.y_m, where + ".position_m[1]");
+}
+
+void CheckObjective(const Objective& objective, Checks* checks) {
+  checks->NonNegative(objective.delay_weight_per_s, "objective.delay_weight_per_s");
+  checks->NonNegative(objective.energy_weight_per_j, "objective.energy_weight_per_j");
+  checks->Require(
+      objective.delay_weight_per_s > 0.0 || objective.energy_weight_per_j > 0.0,
+      "objective",
+      "delay_weight_per_s or energy_weight_per_j must be > 0, got 0 and 0: nothing has a cost");
+  checks->Positive(objective.score_scale, "objective.score_scale");
+  checks->Positive(objective.score_gain, "objective.score_gain");
+}
+
+void CheckNodes(const Scenario& scenario, Checks* checks) {
+  checks->Require(!scenario.users.empty(), "users", "must not be empty");
+  checks->Require(!scenario.servers.empty(), "servers", "must not be empty");
+  CheckIds(scenario.users, "users", checks);
+  CheckIds(scenario.servers, "servers", checks);
+  for (std::size_t n = 0; n < scenario.users.size() && !checks->failed(); ++n) {
+    const User& user = scenario.users[n];
+    const std::string where = fmt::format("users[{}]", n);
+    CheckPosition(user.position_m, where, checks);
+    checks->Positive(user.tx_power_w_max, where + ".tx_power_w_max");
+    CheckCompute(user.compute, where, checks);
+    checks->Positive(user.memory_bytes_max, where + ".memory_bytes_max");
+    checks->Require(
+        user.profile >= 0 && user.profile < static_cast<int>(scenario.profiles.size()),
+        where + ".profile",
+        fmt::format("must be one of {} profiles, got {}", scenario.profiles.size(), user.profile));
+  }
+  for (std::size_t m = 0; m < scenario.servers.size() && !checks->failed(); ++m) {
+    const Server& server = scenario.servers[m];
+    const std::string where = fmt::format("servers[{}]", m);
+    CheckPosition(server.position_m, where, checks);
+    checks->Positive(server.bandwidth_hz, where + ".bandwidth_hz");
+    checks->Positive(server.tx_power_w_max, where + ".tx_power_w_max");
+    CheckCompute(server.compute, where, checks);
+    checks->Require(server.slots.value_or(0) >= 0,
+                    where + ".slots",
+                    fmt::format("must be >= 0, got {}", server.slots.value_or(0)));
+  }
+}
+
+void CheckProfile(const SplitProfile& profile, Checks* checks) {
+  const std::string where = "profiles." + profile.name;
+  checks->Require(!profile.name.empty(), "profiles", "must have names, got \"\"");
+  const std::size_t rows = profile.local_flop.size();
+  checks->Require(
+      rows >= 2,
+      where + ".local_flop",
+      fmt::format("must have L + 1 >= 2 entries, one per split k = 0..L, got {}", rows));
+  const std::pair<std::string_view, const std::vector<double>*> columns[] = {
+      {"local_flop", &profile.local_flop},
+      {"server_flop", &profile.server_flop},
+      {"upload_bit", &profile.upload_bit},
+      {"download_bit", &profile.download_bit},
+      {"local_memory_bytes", &profile.local_memory_bytes}};
+  for (const auto& [name, column] : columns) {
+    const std::string place = fmt::format("{}.{}", where, name);
+    checks->Require(
+        column->size() == rows,
+        place,
+        fmt::format("must have as many entries as local_flop ({}), got {}", rows, column->size()));
+    for (std::size_t k = 0; k < column->size(); ++k) {
+      checks->NonNegative((*column)[k], fmt::format("{}[{}]", place, k));
+    }
+  }
+  if (checks->failed()) return;
+  // A plan without a local part computes nothing there, one without a server's part sends nothing.
+  const auto zero = [&](double value, std::string_view entry, std::string_view why) {
+    checks->Require(value == 0.0,
+                    fmt::format("{}.{}", where, entry),
+                    fmt::format("must be 0 ({}), got {}", why, value));
+  };
+  const std::string last = fmt::format("[{}]", rows - 1);
+  zero(profile.local_flop.front(), "local_flop[0]", "k = 0: the user trains nothing");
+  zero(profile.server_flop.back(), "server_flop" + last, "k = L: the server trains nothing");
+  zero(profile.upload_bit.back(), "upload_bit" + last, "k = L: nothing is sent");
+  zero(profile.download_bit.back(), "download_bit" + last, "k = L: nothing is sent back");
+}
+
+void CheckProfiles(const Scenario& scenario, Checks* checks) {
+  std::unordered_map<std::string_view, int> seen;
+  for (const SplitProfile& profile : scenario.profiles) {
+    if (checks->failed()) return;
+    checks->Require(seen.emplace(profile.name, 0).second,
+                    "profiles",
+                    fmt::format("must have unique names, got \"{}\" twice", profile.name));
+    CheckProfile(profile, checks);
+  }
+}
+
+void CheckLinks(const Scenario& scenario, Checks* checks) {
+  checks->Require(scenario.links.size() == scenario.users.size(),
+                  "gain",
+                  fmt::format("must have one list of links per user ({}), got {}",
+                              scenario.users.size(),
+                              scenario.links.size()));
+  const int servers = static_cast<int>(scenario.servers.size());
+  for (std::size_t n = 0; n < scenario.links.size() && !checks->failed(); ++n) {
+    int previous = -1;
+    for (const Link& link : scenario.links[n]) {
+      const std::string where = fmt::format("gain of users[{}]", n);
+      checks->Require(link.server >= 0 && link.server < servers,
+                      where,
+                      fmt::format("must name one of {} servers, got {}", servers, link.server));
+      checks->Require(link.server > previous,
+                      where,
+                      fmt::format("must name each server once, got servers[{}] after servers[{}]",
+                                  link.server,
+                                  previous));
+      checks->Positive(link.gain, fmt::format("{} at servers[{}]", where, link.server));
+      previous = link.server;
+    }
+  }
+}
+
+template <class Node>
+std::string Names(const std::vector<Node>& nodes, const std::vector<int>& chosen) {
+  std::vector<std::string_view> ids;
+  for (std::size_t i = 0; i < std::min(chosen.size(), kNamesShownMax); ++i) {
+    ids.push_back(nodes[static_cast<std::size_t>(chosen[i])].id);
+  }
+  std::string text = fmt::format("{}", fmt::join(ids, ", "));
+  if (chosen.size() > kNamesShownMax) {
+    text += fmt::format(" and {} more", chosen.size() - kNamesShownMax);
+  }
+  return text;
+}
+
+Expected<void> CheckSomeSplitFits(const Scenario& scenario, std::size_t n) {
+  const User& user = scenario.users[n];
+  const SplitProfile& profile = scenario.ProfileOf(user);
+  for (int k = 0; k <= profile.layers(); ++k) {
+    if (scenario.SplitAllowed(user, k)) return {};
+  }
+  const auto& memory = profile.local_memory_bytes;
+  const auto least = std::min_element(memory.begin(), memory.end());
+  const std::string where = fmt::format("users[{}] (\"{}\")", n, user.id);
+  if (*least > user.memory_bytes_max) {
+    return Fail(ErrorKind::kInfeasible,
+                where,
+                fmt::format("no split fits its memory: memory_bytes_max is {}, profile \"{}\" "
+                            "needs at least {} (k = {})",
+                            user.memory_bytes_max,
+                            profile.name,
+                            *least,
+                            least - memory.begin()));
+  }
+  return Fail(ErrorKind::kInfeasible,
+              where,
+              fmt::format("only k = L = {} fits its memory of {} bytes, and "
+                          "objective.all_local_allowed is false",
+                          profile.layers(),
+                          user.memory_bytes_max));
+}
+
+Expected<void> CheckSlots(const Scenario& scenario) {
+  long long slots = 0;
+  for (const Server& server : scenario.servers) {
+    if (!server.slots) {
+      slots = static_cast<long long>(scenario.users.size());
+      break;
+    }
+    slots += *server.slots;
+  }
+  if (slots < static_cast<long long>(scenario.users.size())) {
+    return Fail(
+        ErrorKind::kInfeasible,
+        "servers",
+        fmt::format("too few slots: {} in total for {} users", slots, scenario.users.size()));
+  }
+  const SlotMatching matching = MatchSlots(scenario);
+  if (!matching.shortage) return {};
+  const SlotShortage& shortage = *matching.shortage;
+  return Fail(ErrorKind::kInfeasible,
+              "servers",
+              fmt::format("too few slots around some users: the {} users {} reach only {} with {} "
+                          "slots together",
+                          shortage.users.size(),
+                          Names(scenario.users, shortage.users),
+                          Names(scenario.servers, shortage.servers),
+                          shortage.slots));
+}
+
+Expected<void> CheckFeasible(const Scenario& scenario) {
+  for (std::size_t n = 0; n < scenario.users.size(); ++n) {
+    if (scenario.links[n].empty()) {
+      return Fail(ErrorKind::kInfeasible,
+                  fmt::format("users[{}] (\"{}\")", n, scenario.users[n].id),
+                  "reaches no server: its gain to every server is 0 or absent");
+    }
+    if (const auto fits = CheckSomeSplitFits(scenario, n); !fits) return fits;
+  }
+  return CheckSlots(scenario);
+}
+
+}  // namespace
+
+Expected<void> Validate(const Scenario& scenario) {
+  Checks checks;
+  CheckObjective(scenario.objective, &checks);
+  checks.Positive(scenario.noise_density_w_per_hz, "noise_density_w_per_hz");
+  CheckProfiles(scenario, &checks);
+  CheckNodes(scenario, &checks);
+  CheckLinks(scenario, &checks);
+  if (checks.failed()) return checks.Result();
+  return CheckFeasible(scenario);
+}
+
+}  // namespace dashf
