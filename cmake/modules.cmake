@@ -1,5 +1,6 @@
-# One folder under src/ is one module: a static library dashf_<name> of its *.cc files and, where it
-# has *_test.cc files, one test program dashf_<name>_test; headers alone make an interface. Warnings are errors, for our code alone.
+# One folder under src/ is one module: a static library dashf_<name> of its *.cc files (an interface
+# library of headers alone) and, where it has *_test.cc files, one test program dashf_<name>_test.
+# Warnings are errors, for our code alone.
 
 function(dashf_warnings target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
