@@ -8,6 +8,7 @@
 namespace dashf::cli {
 
 inline const std::vector<AddVerb> kVerbs = {
+    AddNew,
     AddEvaluate,
 #ifdef DASHF_TRAIN
 #endif

@@ -17,33 +17,33 @@ struct GeneratorOptions {
   std::string name = "default study";
   DelayMode delay = DelayMode::kSum;
   bool all_local_allowed = false;
+  double area_side_m = 500.0;       // Of the square that GenerateStudy places everyone in, > 0.
   double bandwidth_hz = 20e6;       // Per server, > 0.
   double user_tx_power_w = 0.2;     // > 0.
   double server_tx_power_w = 10.0;  // Per server, > 0.
   // A measured profile replaces the analytic one: its work, bits and memory, and devices that are
-  // fractions of its machine.
+  // shares of its machine, the fastest user's being `machine_share`.
   std::optional<MeasuredProfile> profile;
-  // One training-set size per user; empty: drawn from the study's range.
+  double machine_share = 1.0;  // > 0; used with `profile` alone.
+  // One data set per user; empty: drawn from the study's range.
   std::vector<DataSetSize> data_sets;
 };
 
-// Users and servers placed at random in a square. kUsage if a number is out of range.
+// Users and servers placed at random in a square. kUsage names an option out of range.
 Expected<Scenario> GenerateStudy(int users,
                                  int servers,
                                  const GeneratorOptions& options,
                                  const Rng& rng);
 
-// Users and servers at given places; each user may reach its `candidates` strongest servers.
 struct Geography {
   std::vector<Position> users;
   std::vector<Position> servers;
 };
+
+// Users and servers at given places; each user may reach its `candidates` strongest servers.
 Expected<Scenario> GenerateAt(const Geography& places,
                               int candidates,
                               const GeneratorOptions& options,
                               const Rng& rng);
-
-// The EUA data set's two CSV files, projected to metres around their common centroid.
-Expected<Geography> ReadEua(const std::string& sites_path, const std::string& users_path);
 
 }  // namespace dashf
