@@ -1,0 +1,19 @@
+# The wire's messages and services, generated into the build folder from proto/dashf.proto. Its
+# headers are SYSTEM includes: our warnings are for our code alone.
+
+find_package(Protobuf REQUIRED)
+find_package(gRPC CONFIG REQUIRED)
+
+set(proto_out ${CMAKE_BINARY_DIR}/proto)
+set(generated ${proto_out}/dashf.pb.cc ${proto_out}/dashf.grpc.pb.cc)
+add_custom_command(
+  OUTPUT ${generated} ${proto_out}/dashf.pb.h ${proto_out}/dashf.grpc.pb.h
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${proto_out}
+  COMMAND protobuf::protoc --proto_path=${PROJECT_SOURCE_DIR}/proto --cpp_out=${proto_out}
+    --grpc_out=${proto_out} --plugin=protoc-gen-grpc=$<TARGET_FILE:gRPC::grpc_cpp_plugin>
+    ${PROJECT_SOURCE_DIR}/proto/dashf.proto
+  DEPENDS ${PROJECT_SOURCE_DIR}/proto/dashf.proto
+  VERBATIM)
+add_library(dashf_proto STATIC ${generated})
+target_include_directories(dashf_proto SYSTEM PUBLIC ${proto_out})
+target_link_libraries(dashf_proto PUBLIC gRPC::grpc++ protobuf::libprotobuf)
