@@ -15,7 +15,9 @@ bool IsTerminal(const UserProgress& user) {
   return user.state == UserState::kDone || user.state == UserState::kFailed;
 }
 
-Phase FirstPhase(int local_layers) { return local_layers > 0 ? Phase::kLocal : Phase::kUpload; }
+Phase FirstPhase(int local_layers) {
+  return local_layers > 0 ? Phase::kLocal : Phase::kUpload;
+}
 
 Phase PhaseAfter(Phase phase, int local_layers, int layers) {
   if (phase == Phase::kLocal && local_layers == layers) return Phase::kVerify;
@@ -115,9 +117,9 @@ class Stepper {
     if (event.node.role == Role::kUser) {
       const UserProgress& user = state_.users.at(event.node.id);
       if (IsTerminal(user)) return {Verdict::kAccepted, {}};
-      FailUser(event.node.id, user.state == UserState::kRunning
-                                  ? fmt::format("lost during {}", Name(user.phase))
-                                  : "lost before the round began");
+      FailUser(event.node.id,
+               user.state == UserState::kRunning ? fmt::format("lost during {}", Name(user.phase))
+                                                 : "lost before the round began");
     } else {
       FailUsersOf(event.node.id);
     }
@@ -186,10 +188,12 @@ class Stepper {
   StepResult PlanIfComplete() {
     const auto registered = [](NodeState node) { return node == NodeState::kRegistered; };
     const bool complete =
-        std::all_of(state_.users.begin(), state_.users.end(),
+        std::all_of(state_.users.begin(),
+                    state_.users.end(),
                     [&](const auto& entry) { return registered(entry.second.node); }) &&
-        std::all_of(state_.servers.begin(), state_.servers.end(),
-                    [&](const auto& entry) { return registered(entry.second); });
+        std::all_of(state_.servers.begin(), state_.servers.end(), [&](const auto& entry) {
+          return registered(entry.second);
+        });
     if (complete) {
       state_.stage = Stage::kPlanning;
       actions_.push_back(MakePlan{});
@@ -205,8 +209,9 @@ class Stepper {
   }
 
   StepResult EndIfComplete() {
-    const bool ended = std::all_of(state_.users.begin(), state_.users.end(),
-                                   [](const auto& entry) { return IsTerminal(entry.second); });
+    const bool ended = std::all_of(state_.users.begin(), state_.users.end(), [](const auto& entry) {
+      return IsTerminal(entry.second);
+    });
     if (ended && state_.stage != Stage::kEnded) {
       state_.stage = Stage::kEnded;
       actions_.push_back(RoundEnded{state_.AllDone()});

@@ -120,11 +120,11 @@ using Action =
 
 enum class Verdict {
   kAccepted,
-  kDuplicate,       // Known before, nothing changed.
-  kStale,           // Another round's, or the round or the user's part of it is over.
-  kOutOfOrder,      // The user is not in this phase yet.
-  kWrongReporter,   // Not the node that this phase belongs to.
-  kUnknown,         // No such node, or a plan that does not fit the round.
+  kDuplicate,      // Known before, nothing changed.
+  kStale,          // Another round's, or the round or the user's part of it is over.
+  kOutOfOrder,     // The user is not in this phase yet.
+  kWrongReporter,  // Not the node that this phase belongs to.
+  kUnknown,        // No such node, or a plan that does not fit the round.
 };
 std::string_view Name(Verdict verdict);
 

@@ -45,7 +45,8 @@ Expected<void> CheckId(const std::string& where, std::string_view id) {
                        return std::isalnum(c) != 0 || c == '-';
                      });
   if (sound) return {};
-  return Fail(ErrorKind::kBadInput, where,
+  return Fail(ErrorKind::kBadInput,
+              where,
               fmt::format("must be 1 to 48 letters, digits and hyphens to name a node, got '{}'",
                           id.substr(0, 64)));
 }

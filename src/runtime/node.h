@@ -21,9 +21,15 @@ struct NodeId {
   friend auto operator<=>(const NodeId&, const NodeId&) = default;
 };
 
-inline NodeId CoordinatorNode() { return {Role::kCoordinator, ""}; }
-inline NodeId ServerNode(std::string id) { return {Role::kServer, std::move(id)}; }
-inline NodeId UserNode(std::string id) { return {Role::kUser, std::move(id)}; }
+inline NodeId CoordinatorNode() {
+  return {Role::kCoordinator, ""};
+}
+inline NodeId ServerNode(std::string id) {
+  return {Role::kServer, std::move(id)};
+}
+inline NodeId UserNode(std::string id) {
+  return {Role::kUser, std::move(id)};
+}
 
 std::string Name(const NodeId& node);
 std::optional<NodeId> ParseName(std::string_view name);
