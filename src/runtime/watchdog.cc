@@ -31,26 +31,36 @@ void Watchdog::Touch(std::uint64_t id) {
 }
 
 void Watchdog::End(std::uint64_t id) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   entries_.erase(id);
+  // A cancelled call may be torn down, its watch with it, from within the very action.
+  if (std::this_thread::get_id() == thread_.get_id()) return;
+  changed_.wait(lock, [&] { return running_ != id; });
 }
 
-// Callbacks run under the lock, so that End() returns only when its callback is over.
 void Watchdog::Run() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
-    const Clock::time_point now = Clock::now();
-    Clock::time_point next = now + std::chrono::hours(1);
-    for (auto entry = entries_.begin(); entry != entries_.end();) {
-      if (entry->second.due <= now) {
-        entry->second.on_silence();
-        entry = entries_.erase(entry);
-      } else {
-        next = std::min(next, entry->second.due);
-        ++entry;
-      }
+    const auto due =
+        std::min_element(entries_.begin(), entries_.end(), [](const auto& a, const auto& b) {
+          return a.second.due < b.second.due;
+        });
+    if (due == entries_.end()) {
+      changed_.wait(lock);
+      continue;
     }
-    changed_.wait_until(lock, next);
+    if (due->second.due > Clock::now()) {
+      changed_.wait_until(lock, Clock::time_point(due->second.due));
+      continue;
+    }
+    const std::function<void()> on_silence = std::move(due->second.on_silence);
+    running_ = due->first;
+    entries_.erase(due);
+    lock.unlock();
+    on_silence();
+    lock.lock();
+    running_ = 0;
+    changed_.notify_all();
   }
 }
 

@@ -55,6 +55,7 @@ class Watchdog {
   std::condition_variable changed_;
   std::map<std::uint64_t, Entry> entries_;
   std::uint64_t next_id_ = 1;
+  std::uint64_t running_ = 0;  // The watch whose action is being taken, or 0.
   bool stop_ = false;
   std::thread thread_;
 };

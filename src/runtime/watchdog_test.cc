@@ -7,7 +7,7 @@
 namespace dashf::runtime {
 namespace {
 
-using namespace std::chrono_literals;
+using std::chrono_literals::operator""ms;
 
 TEST(Watchdog, ActsOnceAfterSilence) {
   Watchdog watchdog;
