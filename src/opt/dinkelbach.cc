@@ -1,0 +1,28 @@
+#include "opt/dinkelbach.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+
+namespace dashf::opt {
+
+DinkelbachResult MaximizeRatio(const SolveParametric& solve, double q, const Limits& limits) {
+  const Stopwatch watch;
+  for (int k = 1;; ++k) {
+    const auto [n, d] = solve(q, limits.elapsed_s - watch.ElapsedS());
+    if (!std::isfinite(n) || !std::isfinite(d))
+      return {q, n - q * d, k, Termination::kNumericalError};
+    DASHF_CHECK(d > 0.0);
+    const double residual = n - q * d;  // F(q)
+    const Progress now{.iterations = k,
+                       .elapsed_s = watch.ElapsedS(),
+                       .residual = std::max(residual, 0.0),
+                       .scale = std::abs(n)};
+    const double q_next = std::max(q, n / d);
+    if (const auto reason = CheckTermination(now, limits)) return {q_next, residual, k, *reason};
+    q = q_next;
+  }
+}
+
+}  // namespace dashf::opt

@@ -1,0 +1,91 @@
+// One user's part of the resource step's barrier problem, with derivatives. Internal to the module.
+//
+// Variables: x = (beta, theta, sigma, t): the shares b / B_m, q / P_m, s / F_m and, in makespan
+// mode, the upload time; and common to all users the barriers T = (T_u, T_s). Minimised is
+//   -score + y (delay and energy) - mu (sum of logarithms of the user's own slacks);
+// capacities and the barriers' own cost belong to the caller. With e(v) = v's energy (4):
+//   * upload, sum mode: min over p of (w_t + w_e p) U / r(b, p) is convex in b and has the closed
+//     form of formulation section 2 (Lambert W), so p is no variable;
+//   * upload, makespan: the energy b t (N0 / g)(2^(U / (b t)) - 1) is jointly convex in (b, t), and
+//     so is the power limit U / t <= r(b, P_n);
+//   * local training, makespan: it lasts T_u - t, at the clock that just fills this;
+//   * download: the energy q V / r(b, q) alone is not convex. It is a concave function phi of the
+//     ratio x = g q / (N0 b); the tangent of phi and the fractional technique (8) on x = A / B with
+//     A ~ q, B = b majorise it. Derivatives here are the majorant's at the tight z, the value is
+//     the true one, so every Newton step re-tightens z and descends on the true function.
+// Departures from section 2, both tighter: the upload needs no z at all, and (8) is taken on q / b
+// instead of q V / r, because at low SNR the energy hardly depends on q.
+#pragma once
+
+#include "opt/block_arrow.h"
+#include "solvers/scr_problem.h"
+
+namespace dashf::solvers::internal {
+
+// Prices of a user's time and energy. In sum mode both phases cost w_t; the Lagrangian of makespan
+// mode prices them apart (formulation section 3).
+struct TimePrices {
+  double user_phase_per_s = 0.0;
+  double server_phase_per_s = 0.0;
+};
+
+struct UserTerms {
+  int server = 0;
+  bool uses_bandwidth = false, uses_power = false, uses_clock = false;  // The brackets of (6).
+  bool uploads = false, trains = false;                                 // U > 0, W_u > 0.
+  bool barriers = false;  // Makespan: phases are limited by T, not priced.
+  double score_scale = 0.0, score_gain = 0.0;
+
+  // In shares: r = B beta log2(1 + x), x = snr / beta (upload at p = P_n) or snr theta / beta.
+  double upload_s = 0.0;         // U ln2 / B.
+  double upload_snr = 0.0;       // g P_n / (N0 B).
+  double upload_branch = 0.0;    // w_t g / (w_e N0 B); infinite where w_e = 0.
+  double upload_energy = 0.0;    // y w_e U ln2 N0 / g.
+  double upload_cost_max = 0.0;  // y (w_t + w_e P_n): per second at full power.
+  double upload_time = 0.0;      // y w_t.
+  double download_s = 0.0;       // V ln2 / B.
+  double download_snr = 0.0;     // g P_m / (N0 B).
+  double download_time = 0.0;    // y w_t; 0 with barriers.
+  double download_energy = 0.0;  // y w_e P_m.
+  double clock_s = 0.0;          // W_s / (c F_m).
+  double clock_time = 0.0;       // y w_t; 0 with barriers.
+  double clock_energy = 0.0;     // y w_e kappa F_m^2 W_s / c.
+  double local_s_min = 0.0;      // W_u / (c F_n).
+  double local_energy = 0.0;     // y w_e kappa (W_u / c)^3.
+  double local_cost = 0.0;       // Sum mode: y times the least of w_t T + w_e E; else 0.
+};
+
+UserTerms MakeUserTerms(const ScrProblem& problem,
+                        int user,
+                        const Choice& choice,
+                        double y,
+                        const TimePrices& prices,
+                        bool barriers);
+
+// Closed forms of sum mode (formulation section 2). The clock that minimises w_t W / (c f) +
+// w_e kappa f^2 W / c, and the power that minimises (w_t + w_e p) / r(b, p) at bandwidth b.
+double BestClockHz(double clock_hz_max, double kappa_w_per_hz3, double w_t, double w_e);
+double BestPowerW(
+    double power_w_max, double bandwidth_hz, double snr_hz_per_w, double w_t, double w_e);
+
+using Point = Eigen::Vector4d;     // (beta, theta, sigma, t); unused entries are 0.
+using Barriers = Eigen::Vector2d;  // (T_u, T_s).
+
+// Server training + download, which the barrier T_s limits.
+double ServerPhaseS(const UserTerms& terms, const Point& x);
+
+// How many logarithms the user's terms have: mu times this is their share of the duality gap.
+int BarrierCount(const UserTerms& terms);
+
+// The value; +infinity outside the domain.
+double Value(const UserTerms& terms, const Point& x, const Barriers& barriers, double mu);
+
+// Sets the block's hessian, cross and gradient, and adds the user's part to the border's.
+void AddDerivatives(const UserTerms& terms,
+                    const Point& x,
+                    const Barriers& barriers,
+                    double mu,
+                    opt::ArrowBlock* block,
+                    opt::ArrowSystem* system);
+
+}  // namespace dashf::solvers::internal
