@@ -1,0 +1,138 @@
+#include "problem/plan_io.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "base/digest.h"
+#include "base/rng.h"
+#include "scenario/generator.h"
+
+namespace dashf {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+LoadedScenario ThreeByTwo() {
+  Scenario scenario = *GenerateStudy(3, 2, {}, Rng(4));
+  const std::string sha256 = Sha256Hex(WriteScenario(scenario));
+  return {std::move(scenario), sha256};
+}
+
+PlanDocument SomePlan(const LoadedScenario& loaded) {
+  PlanDocument document;
+  document.scenario_sha256 = loaded.sha256;
+  document.method = "dashf";
+  document.version = "0.1.0";
+  document.seed = 7;
+  document.termination = Termination::kTimeLimit;
+  for (std::size_t n = 0; n < 3; ++n) {
+    const int server = static_cast<int>(n % 2);
+    document.plan.push_back({.server = server,
+                             .local_layers = static_cast<int>(n),
+                             .local_clock_hz = loaded.scenario.users[n].compute.clock_hz_max / 3,
+                             .tx_power_w = 0.1,
+                             .bandwidth_hz = 1e7 / 3,
+                             .server_tx_power_w = 1.0 / 3,
+                             .server_clock_hz = 1e8});
+  }
+  document.history = {{1, 0.5, 1.0 / 3, 0.01, "start"}, {2, 0.75, 1e-12, 0.02, "resources"}};
+  return document;
+}
+
+TEST(PlanFile, RoundTripsExactly) {
+  const LoadedScenario loaded = ThreeByTwo();
+  const std::string text = WritePlan(loaded.scenario, SomePlan(loaded));
+  const auto again = ParsePlan("p.json", text, loaded);
+  ASSERT_TRUE(again) << again.error().Text();
+  EXPECT_EQ(WritePlan(loaded.scenario, *again), text);
+  EXPECT_EQ(again->seed, 7u);
+  EXPECT_EQ(again->termination, Termination::kTimeLimit);
+  EXPECT_EQ(again->history[1].residual, 1e-12);
+  EXPECT_EQ(again->plan[2].bandwidth_hz, 1e7 / 3);
+}
+
+TEST(PlanFile, StatesWhatTheEvaluatorSays) {
+  const LoadedScenario loaded = ThreeByTwo();
+  const PlanDocument document = SomePlan(loaded);
+  const Evaluation evaluation = Evaluate(loaded.scenario, document.plan);
+  const json text = json::parse(WritePlan(loaded.scenario, document));
+  EXPECT_EQ(text["scr"], evaluation.scr);
+  EXPECT_EQ(text["cost"], evaluation.cost);
+  EXPECT_EQ(text["status"]["feasible"], evaluation.feasible);
+  EXPECT_EQ(text["assignments"][1]["delay_s"]["server"], evaluation.users[1].delay_s.server);
+}
+
+TEST(PlanFile, APhaseThatNeverEndsIsNull) {
+  const LoadedScenario loaded = ThreeByTwo();
+  PlanDocument document = SomePlan(loaded);
+  document.plan[0].bandwidth_hz = 0.0;
+  const std::string text = WritePlan(loaded.scenario, document);
+  EXPECT_TRUE(json::parse(text)["assignments"][0]["delay_s"]["upload"].is_null());
+  EXPECT_TRUE(json::parse(text)["cost"].is_null());
+  EXPECT_TRUE(ParsePlan("p.json", text, loaded));
+}
+
+TEST(PlanFile, DecisionsAloneAreEnough) {
+  const LoadedScenario loaded = ThreeByTwo();
+  const PlanDocument document = SomePlan(loaded);
+  json text = json::parse(WritePlan(loaded.scenario, document));
+  for (const char* key : {"scr", "score", "cost", "delay_s", "energy_j", "bound"}) text.erase(key);
+  for (json& row : text["assignments"]) {
+    for (const char* key : {"delay_s", "energy_j", "score"}) row.erase(key);
+  }
+  std::swap(text["assignments"][0], text["assignments"][2]);  // Users are found by id.
+  const auto again = ParsePlan("p.json", text.dump(), loaded);
+  ASSERT_TRUE(again) << again.error().Text();
+  EXPECT_EQ(WritePlan(loaded.scenario, *again), WritePlan(loaded.scenario, document));
+}
+
+TEST(PlanFile, RefusesWhateverBreaksARule) {
+  const struct {
+    std::function<void(json&)> change;
+    const char* text;
+  } cases[] = {
+      {[](json& p) { p["schema"] = "dashf.scenario/1"; }, "schema: must be \"dashf.plan/1\""},
+      {[](json& p) { p["scenario_sha256"] = std::string(64, '0'); }, "another scenario"},
+      {[](json& p) { p["seed"] = -1; }, "seed"},
+      {[](json& p) { p["status"]["termination"] = "bored"; }, "status.termination"},
+      {[](json& p) { p["assignments"].erase(1); }, "must assign user \"u1\""},
+      {[](json& p) { p["assignments"][1]["user"] = "u0"; },
+       "assignments[1].user: must be assigned once"},
+      {[](json& p) { p["assignments"][1]["user"] = "u9"; }, "assignments[1].user: must be the id"},
+      {[](json& p) { p["assignments"][0]["server"] = "s7"; },
+       "assignments[0].server: must be the id"},
+      {[](json& p) { p["assignments"][0]["local_layers"] = 1.5; }, "assignments[0].local_layers"},
+      {[](json& p) { p["assignments"][0]["tx_power_w"] = nullptr; }, "assignments[0].tx_power_w"},
+      {[](json& p) { p["assignments"][0]["score"] = "high"; }, "assignments[0].score"},
+      {[](json& p) { p["assignments"][0]["energy_j"]["idle"] = 1; }, "energy_j.idle: unknown key"},
+      {[](json& p) { p["bound"] = 3; }, "bound: must be null"},
+      {[](json& p) { p["history"][0].erase("step"); }, "missing key \"step\""},
+      {[](json& p) { p["colour"] = 1; }, "colour: unknown key"}};
+  const LoadedScenario loaded = ThreeByTwo();
+  for (const auto& bad : cases) {
+    json text = json::parse(WritePlan(loaded.scenario, SomePlan(loaded)));
+    bad.change(text);
+    const auto plan = ParsePlan("p.json", text.dump(), loaded);
+    ASSERT_FALSE(plan) << bad.text;
+    EXPECT_EQ(plan.error().kind, ErrorKind::kBadInput);
+    EXPECT_THAT(plan.error().Text(), HasSubstr(bad.text));
+  }
+}
+
+TEST(PlanFile, ADecisionThatBreaksALimitIsReadForTheEvaluatorToJudge) {
+  const LoadedScenario loaded = ThreeByTwo();
+  json text = json::parse(WritePlan(loaded.scenario, SomePlan(loaded)));
+  text["assignments"][0]["bandwidth_hz"] = -5;
+  text["assignments"][1]["local_layers"] = 99;
+  const auto plan = ParsePlan("p.json", text.dump(), loaded);
+  ASSERT_TRUE(plan) << plan.error().Text();
+  EXPECT_FALSE(Evaluate(loaded.scenario, plan->plan).feasible);
+}
+
+}  // namespace
+}  // namespace dashf
