@@ -268,30 +268,36 @@ JsonReader JsonReader::Object(std::string_view key) {
   return child;
 }
 
-void JsonReader::ForEach(std::string_view key, const std::function<void(JsonReader)>& visit) {
-  const json* value = Find(key);
-  if (value == nullptr) return;
-  if (!value->is_array()) {
-    Child(value, key, -1).Reject("must be an array");
+void JsonReader::ForEach(const std::function<void(JsonReader)>& visit) const {
+  if (failed()) return;
+  if (!value_->is_array()) {
+    Reject("must be an array");
     return;
   }
-  for (std::size_t i = 0; i < value->size() && !failed(); ++i) {
-    visit(Child(&(*value)[i], key, static_cast<std::int64_t>(i)));
+  for (std::size_t i = 0; i < value_->size() && !failed(); ++i) {
+    visit(Child(&(*value_)[i], "", static_cast<std::int64_t>(i)));
+  }
+}
+
+void JsonReader::ForEach(std::string_view key, const std::function<void(JsonReader)>& visit) {
+  if (const json* value = Find(key)) Child(value, key, -1).ForEach(visit);
+}
+
+void JsonReader::ForEachMember(
+    const std::function<void(const std::string&, JsonReader)>& visit) const {
+  if (failed()) return;
+  if (!value_->is_object()) {
+    Reject("must be an object");
+    return;
+  }
+  for (auto it = value_->begin(); it != value_->end() && !failed(); ++it) {
+    visit(it.key(), Child(&it.value(), it.key(), -1));
   }
 }
 
 void JsonReader::ForEachMember(std::string_view key,
                                const std::function<void(const std::string&, JsonReader)>& visit) {
-  const json* value = Find(key);
-  if (value == nullptr) return;
-  const JsonReader object = Child(value, key, -1);
-  if (!value->is_object()) {
-    object.Reject("must be an object");
-    return;
-  }
-  for (auto it = value->begin(); it != value->end() && !failed(); ++it) {
-    visit(it.key(), object.Child(&it.value(), it.key(), -1));
-  }
+  if (const json* value = Find(key)) Child(value, key, -1).ForEachMember(visit);
 }
 
 void JsonReader::RejectUnknownKeys() const {

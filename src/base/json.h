@@ -73,7 +73,9 @@ class JsonReader {
   void ForEachMember(std::string_view key,
                      const std::function<void(const std::string&, JsonReader)>& visit);
 
-  // This value itself, for array elements.
+  // This value itself, for array elements and documents that are an array or of free keys.
+  void ForEach(const std::function<void(JsonReader)>& visit) const;
+  void ForEachMember(const std::function<void(const std::string&, JsonReader)>& visit) const;
   double AsNumber(NumberRule rule = kFinite) const;
   std::int64_t AsInteger(std::int64_t low, std::int64_t high) const;
   std::string AsString() const;

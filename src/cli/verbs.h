@@ -10,6 +10,7 @@ namespace dashf::cli {
 inline const std::vector<AddVerb> kVerbs = {
     AddNew,
     AddEvaluate,
+    AddSections,
 #ifdef DASHF_TRAIN
 #endif
 #ifdef DASHF_RUNTIME

@@ -30,7 +30,7 @@ Expected<std::vector<Record>> ParseRecords(const std::string& name, std::string_
 std::string WriteRecords(std::span<const Record> records);
 
 // What the model is shown before the answer: the template of Stanford Alpaca (2023), in its short
-// form where `input` is empty.
+// form where `input` is empty, ended by a line end as alpaca-lora and LLaMA-Factory have it.
 std::string PromptOf(const Record& record);
 
 // tokens = BOS, prompt, answer, EOS; the loss counts tokens[answer_begin..], EOS included.
@@ -41,9 +41,14 @@ struct Example {
 
 // At most `tokens_max` >= 3 tokens each. Too long a prompt loses its beginning (but not BOS), so
 // that the whole answer fits; an answer that does not fit alone loses its end and with it EOS, so
-// that the model is not taught to stop there.
+// that the model is not taught to stop there. The ids of prompt and answer are those of each
+// encoded alone, as a model that continues the prompt sees them.
 std::vector<Example> Tokenize(std::span<const Record> records,
                               const Tokenizer& tokenizer,
                               int tokens_max);
+
+// Plain text for pre-training: documents that two empty lines part. Each becomes BOS, its text
+// without leading and trailing line ends, EOS; all of them one after the other.
+std::vector<int> TokenizeText(std::string_view text, const Tokenizer& tokenizer);
 
 }  // namespace dashf::corpus

@@ -55,7 +55,8 @@ class SafetensorsFile {
 };
 
 // The file of these tensors: the same bytes for the same tensors, wider elements first and then by
-// name, so that every tensor is aligned to its element. Each view's bytes must fill its shape.
+// name, so that every tensor is aligned to its element. Each view's bytes must fill its shape;
+// names are UTF-8.
 std::string WriteSafetensors(const TensorMap& tensors, const Metadata& metadata = {});
 
 }  // namespace dashf::tensorfile

@@ -1,0 +1,256 @@
+#include "tensorfile/safetensors.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "base/check.h"
+#include "base/json.h"
+
+namespace dashf::tensorfile {
+namespace {
+
+constexpr std::size_t kLengthBytes = 8;
+constexpr const char* kMetadataKey = "__metadata__";
+// The format's own limit; a header holds about 100 bytes per tensor.
+constexpr std::uint64_t kHeaderBytesMax = 100'000'000;
+constexpr std::int64_t kInt64Max = std::numeric_limits<std::int64_t>::max();
+
+struct DTypeEntry {
+  std::string_view name;
+  DType dtype;
+  std::int64_t bytes;
+};
+constexpr std::array kDTypes = {
+    DTypeEntry{"F64", DType::kF64, 8},
+    DTypeEntry{"F32", DType::kF32, 4},
+    DTypeEntry{"F16", DType::kF16, 2},
+    DTypeEntry{"BF16", DType::kBF16, 2},
+    DTypeEntry{"I64", DType::kI64, 8},
+    DTypeEntry{"I32", DType::kI32, 4},
+    DTypeEntry{"I16", DType::kI16, 2},
+    DTypeEntry{"I8", DType::kI8, 1},
+    DTypeEntry{"U8", DType::kU8, 1},
+    DTypeEntry{"BOOL", DType::kBool, 1},
+};
+
+const DTypeEntry& Entry(DType dtype) {
+  return *std::ranges::find(kDTypes, dtype, &DTypeEntry::dtype);
+}
+
+// Bytes of a tensor, or -1 where they do not fit 63 bits.
+std::int64_t TensorBytes(DType dtype, const std::vector<std::int64_t>& shape) {
+  // A dimension of 0 makes the product 0 whatever the others are.
+  if (std::ranges::count(shape, 0) > 0) return 0;
+  std::int64_t bytes = BytesPerElement(dtype);
+  for (const std::int64_t dimension : shape) {
+    if (bytes > kInt64Max / dimension) return -1;
+    bytes *= dimension;
+  }
+  return bytes;
+}
+
+struct Place {
+  std::int64_t begin = 0, end = 0;  // In the bytes after the header.
+  const std::string* tensor = nullptr;
+};
+
+// One entry of the header; what is wrong with it stays in the document.
+void ReadTensor(JsonReader entry, std::string_view data, TensorView* tensor, Place* place) {
+  const std::string name = entry.String("dtype");
+  const auto dtype = std::ranges::find(kDTypes, name, &DTypeEntry::name);
+  if (dtype == kDTypes.end() && !entry.failed()) {
+    entry.Reject("dtype", "must be one of F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL");
+  }
+  entry.ForEach("shape", [&](JsonReader dimension) {
+    tensor->shape.push_back(dimension.AsInteger(0, kInt64Max));
+  });
+  std::vector<std::int64_t> offsets;
+  const auto size = static_cast<std::int64_t>(data.size());
+  entry.ForEach("data_offsets",
+                [&](JsonReader offset) { offsets.push_back(offset.AsInteger(0, size)); });
+  entry.RejectUnknownKeys();
+  if (entry.failed()) return;
+  if (offsets.size() != 2 || offsets[0] > offsets[1]) {
+    entry.Reject("data_offsets", "must be [begin, end] with begin <= end");
+    return;
+  }
+  tensor->dtype = dtype->dtype;
+  const std::int64_t bytes = TensorBytes(tensor->dtype, tensor->shape);
+  if (bytes != offsets[1] - offsets[0]) {
+    entry.Reject("data_offsets",
+                 bytes < 0 ? std::string("must hold the shape, which is over 2^63 bytes")
+                           : fmt::format("must hold the {} bytes of {} [{}]",
+                                         bytes,
+                                         name,
+                                         fmt::join(tensor->shape, ", ")));
+    return;
+  }
+  place->begin = offsets[0];
+  place->end = offsets[1];
+  tensor->bytes =
+      data.substr(static_cast<std::size_t>(place->begin), static_cast<std::size_t>(bytes));
+}
+
+// The tensors must fill the data: each begins where the one before ends, the last ends with it.
+Expected<void> CheckPlaces(const std::string& name, std::vector<Place> places, std::int64_t size) {
+  std::ranges::sort(places, {}, [](const Place& place) {
+    return std::pair{place.begin, place.end};
+  });
+  std::int64_t end = 0;
+  for (const Place& place : places) {
+    if (place.begin != end) {
+      return Fail(
+          ErrorKind::kBadInput,
+          fmt::format("{}: {}.data_offsets", name, *place.tensor),
+          fmt::format("must begin where the tensor before ends, at {}, got {}", end, place.begin));
+    }
+    end = place.end;
+  }
+  if (end == size) return {};
+  return Fail(
+      ErrorKind::kBadInput,
+      name,
+      fmt::format("the tensors must fill the file, {} bytes after the header, got {}", size, end));
+}
+
+struct Mapping {
+  void* address = nullptr;
+  std::size_t size = 0;
+
+  Mapping(void* a, std::size_t s) : address(a), size(s) {}
+  ~Mapping() { ::munmap(address, size); }
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+};
+
+tl::unexpected<Error> IoError(const std::string& path, std::string_view action) {
+  return Fail(ErrorKind::kIo,
+              path,
+              fmt::format("cannot {}: {}", action, std::generic_category().message(errno)));
+}
+
+}  // namespace
+
+std::string_view Name(DType dtype) {
+  return Entry(dtype).name;
+}
+
+std::int64_t BytesPerElement(DType dtype) {
+  return Entry(dtype).bytes;
+}
+
+Expected<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return IoError(path, "open");
+  struct stat status {};
+  const bool known = ::fstat(fd, &status) == 0;
+  const bool regular = known && S_ISREG(status.st_mode);
+  const auto size = regular ? static_cast<std::size_t>(status.st_size) : 0;
+  void* const address =
+      size == 0 ? MAP_FAILED : ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
+  const int mmap_errno = errno;
+  ::close(fd);
+  if (known && !regular) return Fail(ErrorKind::kIo, path, "cannot read: it is not a plain file");
+  if (known && size == 0) return Parse(path, {});
+  if (address == MAP_FAILED) {
+    errno = mmap_errno;
+    return IoError(path, "map");
+  }
+  auto mapping = std::make_shared<const Mapping>(address, size);
+  return ParseView(path, std::move(mapping), {static_cast<const char*>(address), size});
+}
+
+Expected<SafetensorsFile> SafetensorsFile::Parse(const std::string& name, std::string bytes) {
+  auto owned = std::make_shared<const std::string>(std::move(bytes));
+  const std::string_view view = *owned;
+  return ParseView(name, std::move(owned), view);
+}
+
+Expected<SafetensorsFile> SafetensorsFile::ParseView(const std::string& name,
+                                                     std::shared_ptr<const void> owner,
+                                                     std::string_view bytes) {
+  const auto refuse = [&](std::string rule) {
+    return Fail(ErrorKind::kBadInput, name, std::move(rule));
+  };
+  if (bytes.size() < kLengthBytes) {
+    return refuse(
+        fmt::format("must begin with 8 bytes of header length, is {} bytes", bytes.size()));
+  }
+  std::uint64_t length = 0;
+  for (std::size_t i = kLengthBytes; i-- > 0;) {
+    length = length << 8 | static_cast<unsigned char>(bytes[i]);
+  }
+  const std::uint64_t length_max =
+      std::min<std::uint64_t>(bytes.size() - kLengthBytes, kHeaderBytesMax);
+  if (length > length_max) {
+    return refuse(fmt::format("header length must be at most {}, got {}", length_max, length));
+  }
+  const std::string_view header = bytes.substr(kLengthBytes, length);
+  const std::string_view data = bytes.substr(kLengthBytes + length);
+  if (!header.starts_with('{')) return refuse("header must begin with '{'");
+  auto document = JsonDocument::Parse(name, header);
+  if (!document) return tl::unexpected(document.error());
+  SafetensorsFile file;
+  std::vector<Place> places;
+  document->Root().ForEachMember([&](const std::string& key, JsonReader entry) {
+    if (key == kMetadataKey) {
+      entry.ForEachMember(
+          [&](const std::string& k, JsonReader v) { file.metadata_[k] = v.AsString(); });
+      return;
+    }
+    const auto it = file.tensors_.emplace(key, TensorView{}).first;
+    Place place{.tensor = &it->first};
+    ReadTensor(entry, data, &it->second, &place);
+    places.push_back(place);
+  });
+  if (document->error()) return tl::unexpected(*document->error());
+  const auto checked = CheckPlaces(name, std::move(places), static_cast<std::int64_t>(data.size()));
+  if (!checked) return tl::unexpected(checked.error());
+  file.owner_ = std::move(owner);
+  return file;
+}
+
+std::string WriteSafetensors(const TensorMap& tensors, const Metadata& metadata) {
+  DASHF_CHECK(!tensors.contains(kMetadataKey));
+  std::vector<const TensorMap::value_type*> order;
+  for (const auto& tensor : tensors) {
+    DASHF_CHECK(TensorBytes(tensor.second.dtype, tensor.second.shape) ==
+                static_cast<std::int64_t>(tensor.second.bytes.size()));
+    order.push_back(&tensor);
+  }
+  std::ranges::stable_sort(order, std::greater(), [](const TensorMap::value_type* tensor) {
+    return BytesPerElement(tensor->second.dtype);
+  });
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  if (!metadata.empty()) header[kMetadataKey] = metadata;
+  std::size_t end = 0;
+  for (const auto* tensor : order) {
+    const auto& [name, view] = *tensor;
+    header[name] = {{"dtype", Name(view.dtype)},
+                    {"shape", view.shape},
+                    {"data_offsets", {end, end + view.bytes.size()}}};
+    end += view.bytes.size();
+  }
+  std::string text = header.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // The data begin at a multiple of 8.
+  std::string file;
+  file.reserve(kLengthBytes + text.size() + end);
+  for (std::size_t i = 0; i < kLengthBytes; ++i) {
+    file += static_cast<char>(text.size() >> (8 * i) & 0xFF);
+  }
+  file += text;
+  for (const auto* tensor : order) file += tensor->second.bytes;
+  return file;
+}
+
+}  // namespace dashf::tensorfile
