@@ -14,6 +14,7 @@ namespace {
 using nlohmann::json;
 
 const json kNull;
+constexpr int kDepthMax = 64;
 
 std::string Shown(const json& value) {
   std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -30,35 +31,55 @@ std::string RuleText(const NumberRule& rule) {
   return "must be a finite number";
 }
 
-// Depth is bounded so that a hostile file cannot exhaust the stack; duplicate keys are refused here
-// because a finished DOM has forgotten them.
-class StrictParse {
+// What a finished DOM has forgotten is checked before it is built: duplicate keys, and the depth,
+// so that a hostile file cannot exhaust the stack. (The library's own parser callback would do, but
+// takes quadratic time in the length of an array of objects.)
+class StrictSyntax : public nlohmann::json_sax<json> {
  public:
   std::string problem;
 
-  bool operator()(int depth, json::parse_event_t event, json& parsed) {
-    if (!problem.empty()) return false;
-    switch (event) {
-      case json::parse_event_t::object_start:
-      case json::parse_event_t::array_start:
-        if (depth > 64) problem = "must not nest deeper than 64 levels";
-        if (event == json::parse_event_t::object_start) keys_.emplace_back();
-        break;
-      case json::parse_event_t::object_end:
-        keys_.pop_back();
-        break;
-      case json::parse_event_t::key: {
-        const auto& key = parsed.get_ref<const std::string&>();
-        if (!keys_.back().insert(key).second) problem = fmt::format("duplicate key \"{}\"", key);
-        break;
-      }
-      default:
-        break;
-    }
-    return true;
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override {
+    keys_.emplace_back();
+    return Enter();
+  }
+  bool end_object() override {
+    keys_.pop_back();
+    return Leave();
+  }
+  bool start_array(std::size_t) override { return Enter(); }
+  bool end_array() override { return Leave(); }
+  bool key(string_t& key) override {
+    if (!keys_.back().insert(key).second) problem = fmt::format("duplicate key \"{}\"", key);
+    return problem.empty();
+  }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& e) override {
+    // The library's text carries line and column; its own prefix "[json....] " says nothing here.
+    const std::string text = e.what();
+    const auto bracket = text.find("] ");
+    problem = "not valid JSON: " + (bracket == std::string::npos ? text : text.substr(bracket + 2));
+    return false;
   }
 
  private:
+  bool Enter() {
+    if (++depth_ > kDepthMax) {
+      problem = fmt::format("must not nest deeper than {} levels", kDepthMax);
+    }
+    return problem.empty();
+  }
+  bool Leave() {
+    --depth_;
+    return true;
+  }
+
+  int depth_ = 0;
   std::vector<std::set<std::string>> keys_;
 };
 
@@ -101,19 +122,11 @@ std::string DumpRows(const nlohmann::ordered_json& document) {
 Expected<JsonDocument> JsonDocument::Parse(std::string name, std::string_view bytes) {
   JsonDocument document;
   document.state_->name = name;
-  StrictParse strict;
-  try {
-    document.state_->json = json::parse(bytes, std::ref(strict));
-  } catch (const json::exception& e) {
-    // The library's text carries line and column; its own prefix "[json....] " says nothing here.
-    const std::string text = e.what();
-    const auto bracket = text.find("] ");
-    return Fail(
-        ErrorKind::kBadInput,
-        std::move(name),
-        "not valid JSON: " + (bracket == std::string::npos ? text : text.substr(bracket + 2)));
+  StrictSyntax syntax;
+  if (!json::sax_parse(bytes, &syntax)) {
+    return Fail(ErrorKind::kBadInput, std::move(name), syntax.problem);
   }
-  if (!strict.problem.empty()) return Fail(ErrorKind::kBadInput, std::move(name), strict.problem);
+  document.state_->json = json::parse(bytes);
   return document;
 }
 

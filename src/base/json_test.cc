@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 namespace dashf {
 namespace {
 
@@ -73,6 +75,16 @@ TEST(StrictJson, AValueThatMayBeMissingMayBeAbsentOrNull) {
                          root.RejectUnknownKeys();
                        }),
             "");
+}
+
+TEST(StrictJson, TakesTimeLinearInTheLengthOfAnArrayOfObjects) {
+  std::string text = "[";
+  for (int i = 0; i < 300'000; ++i) text += "{\"a\":{}},";
+  text += "{}]";
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_TRUE(JsonDocument::Parse("f.json", text));
+  // About 0.2 s in a release build; quadratic time would be minutes.
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
 }
 
 TEST(DumpRows, GivesALinePerMemberAndPerArrayElementAndKeepsEveryBit) {
