@@ -141,7 +141,7 @@ std::string Tokenizer::Vocabulary::Normalize(std::string_view text) const {
     }
   }
   while (model.remove_extra_whitespaces && normal.ends_with(space)) {
-    normal.resize(normal.size() - space.size());
+    normal.erase(normal.size() - space.size());
   }
   return normal;
 }
