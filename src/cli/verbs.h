@@ -10,6 +10,8 @@ namespace dashf::cli {
 inline const std::vector<AddVerb> kVerbs = {
     AddNew,
     AddEvaluate,
+    AddSolve,
+    AddCompare,
     AddSections,
 #ifdef DASHF_TRAIN
 #endif

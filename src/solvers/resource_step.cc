@@ -394,6 +394,20 @@ Plan EqualShares(const ScrProblem& problem, const Association& association) {
   return plan;
 }
 
+Decision EqualShareDecision(const ScrProblem& problem, int user, const Choice& choice, int load) {
+  const auto split = static_cast<std::size_t>(problem.FindSplit(user, choice.local_layers));
+  const bool downloads = problem.split_download_bit[split] > 0.0;
+  const bool transfers = downloads || problem.split_upload_bit[split] > 0.0;
+  const double share = 1.0 / load;
+  return Decide(problem,
+                user,
+                choice,
+                Point(transfers ? share : 0.0,
+                      downloads ? share : 0.0,
+                      problem.split_server_flop[split] > 0.0 ? share : 0.0,
+                      0.0));
+}
+
 RatioResult MaximizeScrForAssociation(const ScrProblem& problem,
                                       const Association& association,
                                       const Plan* warm_start,

@@ -40,6 +40,10 @@ ResourceResult AllocateResources(const ScrProblem& problem,
 // w_t): the usual reading of "equal shares" leaves a user's own power and clock to the user.
 Plan EqualShares(const ScrProblem& problem, const Association& association);
 
+// One user's decision with 1 / load of each resource of its server that the choice needs, and p and
+// f as in EqualShares; load >= 1.
+Decision EqualShareDecision(const ScrProblem& problem, int user, const Choice& choice, int load);
+
 struct RatioResult {
   Plan plan;
   double scr = 0.0;

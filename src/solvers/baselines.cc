@@ -1,0 +1,301 @@
+#include "solvers/baselines.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "base/check.h"
+#include "base/rng.h"
+#include "opt/assignment.h"
+#include "solvers/resource_step.h"
+
+namespace dashf::solvers {
+namespace {
+
+// What a user brings on a server when it has 1 / load of everything the split needs.
+UserTotals TotalsAtEqualShare(const ScrProblem& problem, int user, const Choice& choice, int load) {
+  return TotalsOf(problem, user, EqualShareDecision(problem, user, choice, load));
+}
+
+// Score and cost of a set of users with one of them exchanged, in O(1): sums in sum mode, the two
+// largest of each phase in makespan mode.
+class Tally {
+ public:
+  explicit Tally(const ScrProblem& problem) : problem_(problem) {}
+
+  void Reset(const std::vector<UserTotals>& users) {
+    score_ = energy_j_ = 0.0;
+    user_phase_ = server_phase_ = Phase{};
+    for (const UserTotals& user : users) {
+      score_ += user.score;
+      energy_j_ += user.energy_j;
+      user_phase_.Add(user.user_phase_s);
+      server_phase_.Add(user.server_phase_s);
+    }
+  }
+
+  double ScrWith(const UserTotals& leaving, const UserTotals& joining) const {
+    const double score = score_ - leaving.score + joining.score;
+    const double energy_j = energy_j_ - leaving.energy_j + joining.energy_j;
+    const bool makespan = problem_.delay == DelayMode::kMakespan;
+    const double delay_s =
+        user_phase_.With(leaving.user_phase_s, joining.user_phase_s, makespan) +
+        server_phase_.With(leaving.server_phase_s, joining.server_phase_s, makespan);
+    const double cost =
+        problem_.delay_weight_per_s * delay_s + problem_.energy_weight_per_j * energy_j;
+    return cost > 0.0 ? score / cost : 0.0;
+  }
+
+ private:
+  struct Phase {
+    double sum = 0.0, largest = 0.0, second = 0.0;
+    void Add(double x) {
+      sum += x;
+      second = std::max(second, std::min(x, largest));
+      largest = std::max(largest, x);
+    }
+    double With(double leaving, double joining, bool makespan) const {
+      if (!makespan) return sum - leaving + joining;
+      return std::max(leaving == largest ? second : largest, joining);
+    }
+  };
+  const ScrProblem& problem_;
+  double score_ = 0.0, energy_j_ = 0.0;
+  Phase user_phase_, server_phase_;
+};
+
+// Costs of one user's candidate servers -> the assignment of least cost within the slots.
+using PairCost = std::function<double(int user, int link)>;
+Expected<std::vector<int>> Assign(const ScrProblem& problem, const PairCost& cost) {
+  opt::AssignmentProblem assignment;
+  assignment.capacity = problem.server_slots;
+  assignment.candidates.resize(problem.tx_power_w_max.size());
+  for (int n = 0; n < problem.users(); ++n) {
+    const auto user = static_cast<std::size_t>(n);
+    for (int link = problem.link_begin[user]; link < problem.link_begin[user + 1]; ++link) {
+      assignment.candidates[user].push_back(
+          {problem.link_server[static_cast<std::size_t>(link)], cost(n, link)});
+    }
+  }
+  auto solved = opt::SolveAssignment(assignment);
+  if (!solved) return tl::unexpected(solved.error());
+  return std::move(solved->column_of_row);
+}
+
+std::vector<int> Loads(const ScrProblem& problem, const std::vector<int>& server_of_user) {
+  std::vector<int> load(problem.server_slots.size(), 0);
+  for (const int m : server_of_user) ++load[static_cast<std::size_t>(m)];
+  return load;
+}
+
+// Records a step and calls back; the history's times start with the log.
+class Log {
+ public:
+  explicit Log(const SolveOptions& options) : options_(options) {}
+  void Add(double scr, double residual, std::string step) {
+    IterationRecord record{
+        static_cast<int>(history_.size()) + 1, scr, residual, watch_.ElapsedS(), std::move(step)};
+    if (options_.on_iteration) options_.on_iteration(record);
+    history_.push_back(std::move(record));
+  }
+  double TimeLeftS() const { return options_.time_limit_s - watch_.ElapsedS(); }
+  SolveResult Finish(Plan plan, Termination termination) {
+    return {std::move(plan), termination, std::move(history_)};
+  }
+
+ private:
+  const SolveOptions& options_;
+  Stopwatch watch_;
+  std::vector<IterationRecord> history_;
+};
+
+SolveResult FinishWithEqualShares(const ScrProblem& problem,
+                                  const Association& association,
+                                  Log* log) {
+  Plan plan = EqualShares(problem, association);
+  log->Add(TotalsOf(problem, plan).Scr(), 0.0, "equal shares");
+  return log->Finish(std::move(plan), Termination::kConverged);
+}
+
+SolveResult FinishWithBestResources(const ScrProblem& problem,
+                                    const Association& association,
+                                    Log* log) {
+  log->Add(TotalsOf(problem, EqualShares(problem, association)).Scr(), 0.0, "start");
+  RatioResult result =
+      MaximizeScrForAssociation(problem, association, nullptr, {.elapsed_s = log->TimeLeftS()});
+  log->Add(result.scr, result.residual, "resources");
+  return log->Finish(std::move(result.plan), result.termination);
+}
+
+// Every user at the same end of the table. kInfeasible names the user who may not.
+Expected<SolveResult> SolveAtSplit(const Scenario& scenario,
+                                   const SolveOptions& options,
+                                   bool all_local) {
+  Log log(options);
+  const auto problem = MakeScrProblem(scenario);
+  if (!problem) return tl::unexpected(problem.error());
+  const auto servers = StrongestServers(*problem);
+  if (!servers) return tl::unexpected(servers.error());
+  Association association(servers->size());
+  for (std::size_t n = 0; n < association.size(); ++n) {
+    const int k = all_local ? problem->layers[n] : 0;
+    if (problem->FindSplit(static_cast<int>(n), k) < 0) {
+      return Fail(ErrorKind::kInfeasible,
+                  "user " + scenario.users[n].id,
+                  fmt::format("its memory does not allow split k = {}", k));
+    }
+    association[n] = {(*servers)[n], k};
+  }
+  return FinishWithBestResources(*problem, association, &log);
+}
+
+}  // namespace
+
+Association BestSplits(const ScrProblem& problem, const std::vector<int>& server_of_user) {
+  constexpr int kSweepsMax = 20;
+  const std::size_t users = server_of_user.size();
+  const std::vector<int> load = Loads(problem, server_of_user);
+  std::vector<UserTotals> table(problem.split_layers.size());  // By split index.
+  for (std::size_t n = 0; n < users; ++n) {
+    for (int i = problem.split_begin[n]; i < problem.split_begin[n + 1]; ++i) {
+      const auto row = static_cast<std::size_t>(i);
+      table[row] = TotalsAtEqualShare(problem,
+                                      static_cast<int>(n),
+                                      {server_of_user[n], problem.split_layers[row]},
+                                      load[static_cast<std::size_t>(server_of_user[n])]);
+    }
+  }
+  Association best(users);
+  double best_scr = -1.0;
+  for (const double depth : {0.0, 0.5, 1.0}) {
+    std::vector<std::size_t> chosen(users);
+    std::vector<UserTotals> totals(users);
+    for (std::size_t n = 0; n < users; ++n) {
+      // The allowed k nearest to the start's depth, all-local only where nothing else is allowed.
+      const double wanted = std::min(depth * problem.layers[n], problem.layers[n] - 1.0);
+      const auto nearer = [&](int a, int b) { return std::abs(a - wanted) < std::abs(b - wanted); };
+      const auto first = problem.split_layers.begin() + problem.split_begin[n];
+      const auto last = problem.split_layers.begin() + problem.split_begin[n + 1];
+      chosen[n] = static_cast<std::size_t>(std::min_element(first, last, nearer) -
+                                           problem.split_layers.begin());
+      totals[n] = table[chosen[n]];
+    }
+    Tally tally(problem);
+    double scr = -1.0;
+    bool improved = true;
+    for (int sweep = 0; improved && sweep < kSweepsMax; ++sweep) {
+      improved = false;
+      for (std::size_t n = 0; n < users; ++n) {
+        tally.Reset(totals);
+        scr = tally.ScrWith(totals[n], totals[n]);
+        for (int i = problem.split_begin[n]; i < problem.split_begin[n + 1]; ++i) {
+          const auto row = static_cast<std::size_t>(i);
+          const double candidate = tally.ScrWith(totals[n], table[row]);
+          if (!(candidate > scr * (1.0 + 1e-12))) continue;
+          scr = candidate;
+          chosen[n] = row;
+          improved = true;
+        }
+        totals[n] = table[chosen[n]];
+      }
+    }
+    if (!(scr > best_scr)) continue;
+    best_scr = scr;
+    for (std::size_t n = 0; n < users; ++n) {
+      best[n] = {server_of_user[n], problem.split_layers[chosen[n]]};
+    }
+  }
+  return best;
+}
+
+Expected<std::vector<int>> StrongestServers(const ScrProblem& problem) {
+  return Assign(problem, [&](int, int link) {
+    return -10.0 * std::log10(problem.link_snr_hz_per_w[static_cast<std::size_t>(link)]);
+  });
+}
+
+Expected<SolveResult> SolveRandom(const Scenario& scenario, const SolveOptions& options) {
+  Log log(options);
+  const auto problem = MakeScrProblem(scenario);
+  if (!problem) return tl::unexpected(problem.error());
+  Rng rng = Rng(options.seed).Stream("random association");
+  const auto servers = Assign(*problem, [&](int, int) { return rng.Uniform(); });
+  if (!servers) return tl::unexpected(servers.error());
+  return FinishWithEqualShares(*problem, BestSplits(*problem, *servers), &log);
+}
+
+Expected<SolveResult> SolveGreedy(const Scenario& scenario, const SolveOptions& options) {
+  Log log(options);
+  const auto problem = MakeScrProblem(scenario);
+  if (!problem) return tl::unexpected(problem.error());
+  const auto servers = StrongestServers(*problem);
+  if (!servers) return tl::unexpected(servers.error());
+  return FinishWithEqualShares(*problem, BestSplits(*problem, *servers), &log);
+}
+
+Expected<SolveResult> SolveAssociationOnly(const Scenario& scenario, const SolveOptions& options) {
+  constexpr int kRoundsMax = 20;
+  Log log(options);
+  const auto problem = MakeScrProblem(scenario);
+  if (!problem) return tl::unexpected(problem.error());
+  auto servers = StrongestServers(*problem);
+  if (!servers) return tl::unexpected(servers.error());
+  Plan plan = EqualShares(*problem, BestSplits(*problem, *servers));
+  double scr = TotalsOf(*problem, plan).Scr();
+  log.Add(scr, 0.0, "start");
+  const double delay_share = problem->delay == DelayMode::kMakespan ? 1.0 / problem->users() : 1.0;
+  for (int round = 0; round < kRoundsMax; ++round) {
+    if (log.TimeLeftS() <= 0.0) return log.Finish(std::move(plan), Termination::kTimeLimit);
+    const std::vector<int> load = Loads(*problem, *servers);
+    // The least loss of one user at one server: y cost - score at its best split.
+    const auto loss = [&](int user, int link) {
+      const auto n = static_cast<std::size_t>(user);
+      const int m = problem->link_server[static_cast<std::size_t>(link)];
+      const int joined = load[static_cast<std::size_t>(m)] + ((*servers)[n] == m ? 0 : 1);
+      double least = std::numeric_limits<double>::infinity();
+      for (int i = problem->split_begin[n]; i < problem->split_begin[n + 1]; ++i) {
+        const UserTotals totals = TotalsAtEqualShare(
+            *problem, user, {m, problem->split_layers[static_cast<std::size_t>(i)]}, joined);
+        const double delay_s = delay_share * (totals.user_phase_s + totals.server_phase_s);
+        const double cost =
+            problem->delay_weight_per_s * delay_s + problem->energy_weight_per_j * totals.energy_j;
+        least = std::min(least, scr * cost - totals.score);
+      }
+      return least;
+    };
+    auto moved = Assign(*problem, loss);
+    if (!moved) return tl::unexpected(moved.error());
+    Plan candidate = EqualShares(*problem, BestSplits(*problem, *moved));
+    const double candidate_scr = TotalsOf(*problem, candidate).Scr();
+    if (!(candidate_scr > scr)) break;
+    servers = std::move(moved);
+    plan = std::move(candidate);
+    scr = candidate_scr;
+    log.Add(scr, 0.0, "association");
+  }
+  return log.Finish(std::move(plan), Termination::kConverged);
+}
+
+Expected<SolveResult> SolveResourceOnly(const Scenario& scenario, const SolveOptions& options) {
+  Log log(options);
+  const auto problem = MakeScrProblem(scenario);
+  if (!problem) return tl::unexpected(problem.error());
+  const auto servers = StrongestServers(*problem);
+  if (!servers) return tl::unexpected(servers.error());
+  return FinishWithBestResources(*problem, BestSplits(*problem, *servers), &log);
+}
+
+Expected<SolveResult> SolveAllLocal(const Scenario& scenario, const SolveOptions& options) {
+  if (!scenario.objective.all_local_allowed) {
+    return Fail(ErrorKind::kUsage, "method all-local", "objective.all_local_allowed is false");
+  }
+  return SolveAtSplit(scenario, options, true);
+}
+
+Expected<SolveResult> SolveAllServer(const Scenario& scenario, const SolveOptions& options) {
+  return SolveAtSplit(scenario, options, false);
+}
+
+}  // namespace dashf::solvers

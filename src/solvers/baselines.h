@@ -1,0 +1,37 @@
+// The baselines of formulation section 5. All keep to slots, links, memory and all_local_allowed.
+//
+// "Equal shares" is EqualShares() of resource_step.h. A baseline that fixes no split gives each
+// user the k that serves the whole plan's SCR best under equal shares, users in turn until none
+// gains (BestSplits), from three starts: k = 0, the middle and the largest k below L, because
+// makespan mode has separate basins.
+#pragma once
+
+#include <vector>
+
+#include "solvers/method.h"
+#include "solvers/scr_problem.h"
+
+namespace dashf::solvers {
+
+// A uniform random server for each user; where slots bind, the matching of least random cost.
+Expected<SolveResult> SolveRandom(const Scenario& scenario, const SolveOptions& options);
+// The strongest server for each user; where slots bind, the most gain in dB in sum.
+Expected<SolveResult> SolveGreedy(const Scenario& scenario, const SolveOptions& options);
+// Hungarian on slots at the current SCR, repeated while the plan improves, from SolveGreedy's plan.
+// A user is valued at the equal share it would have; in makespan mode its delay counts 1/N.
+Expected<SolveResult> SolveAssociationOnly(const Scenario& scenario, const SolveOptions& options);
+// SolveGreedy's association and splits with the best resources (MaximizeScrForAssociation).
+Expected<SolveResult> SolveResourceOnly(const Scenario& scenario, const SolveOptions& options);
+// k = L for all: no score, so SCR is 0 and the least cost is what counts. kUsage where
+// objective.all_local_allowed is false, kInfeasible naming the user whose memory forbids it.
+Expected<SolveResult> SolveAllLocal(const Scenario& scenario, const SolveOptions& options);
+// k = 0 for all, the strongest server, the best resources. kInfeasible as above.
+Expected<SolveResult> SolveAllServer(const Scenario& scenario, const SolveOptions& options);
+
+// The splits under equal shares for a given server of each user, as described above.
+Association BestSplits(const ScrProblem& problem, const std::vector<int>& server_of_user);
+
+// Each user's strongest server, by SolveAssignment on -10 log10 gain. kInfeasible if slots run out.
+Expected<std::vector<int>> StrongestServers(const ScrProblem& problem);
+
+}  // namespace dashf::solvers

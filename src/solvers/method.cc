@@ -1,0 +1,36 @@
+#include "solvers/method.h"
+
+#include <algorithm>
+#include <array>
+
+#include "solvers/baselines.h"
+
+namespace dashf::solvers {
+namespace {
+
+constexpr std::array kMethods = {
+    Method{"random", "a random server for each user, equal shares, best splits", SolveRandom},
+    Method{"greedy", "the strongest server for each user, equal shares, best splits", SolveGreedy},
+    Method{"association-only",
+           "association by the Hungarian method, equal shares, best splits",
+           SolveAssociationOnly},
+    Method{"resource-only", "greedy's association and splits, best resources", SolveResourceOnly},
+    Method{"all-local", "every user trains all layers (k = L), best resources", SolveAllLocal},
+    Method{"all-server",
+           "the servers train all layers (k = 0), the strongest server, best resources",
+           SolveAllServer},
+};
+
+}  // namespace
+
+std::span<const Method> Methods() {
+  return kMethods;
+}
+
+const Method* FindMethod(std::string_view name) {
+  const auto at = std::find_if(
+      kMethods.begin(), kMethods.end(), [&](const Method& method) { return method.name == name; });
+  return at == kMethods.end() ? nullptr : &*at;
+}
+
+}  // namespace dashf::solvers
