@@ -13,7 +13,7 @@ constexpr double kLogFormAbove = 1e6;
 
 // For large delta: w + ln w = ln z, whose Newton steps neither overflow nor lose digits.
 double InverseInLogForm(double delta) {
-  const double log_z = std::log(delta) - 1.0;  // The -1 in delta - 1 is below rounding of the log.
+  const double log_z = std::log(delta - 1.0) - 1.0;
   double w = log_z - std::log(log_z);
   for (int i = 0; i < 4; ++i) w -= (w + std::log(w) - log_z) * w / (1.0 + w);
   return 1.0 + w;

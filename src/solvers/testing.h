@@ -2,6 +2,8 @@
 // and, on request, the corners of the model. Not for the product.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "base/rng.h"
@@ -59,7 +61,9 @@ inline void AddCorners(Scenario* scenario, int layers, Rng* rng) {
     scenario->objective.delay_weight_per_s = 0.0;
   for (User& user : scenario->users) {
     if (rng->Below(5) == 0) user.compute.kappa_w_per_hz3 = 0.0;
-    if (rng->Below(4) == 0) user.memory_bytes_max = 1e9 * (1 + rng->Below(layers));
+    if (rng->Below(4) == 0)
+      user.memory_bytes_max =
+          1e9 * (1.0 + static_cast<double>(rng->Below(static_cast<std::uint64_t>(layers))));
   }
   for (Server& server : scenario->servers) {
     if (rng->Below(5) == 0) server.compute.kappa_w_per_hz3 = 0.0;
@@ -88,7 +92,7 @@ inline Scenario RandomScenario(const RandomScenarioOptions& options, Rng rng) {
   scenario.objective.score_gain = rng.Uniform(0.5, 5.0);
   for (int m = 0; m < options.servers; ++m) {
     Server server;
-    server.id = "s" + std::to_string(m);
+    server.id = fmt::format("s{}", m);
     server.bandwidth_hz = rng.Uniform(1e6, 2e7);
     server.tx_power_w_max = rng.Uniform(2.0, 20.0);
     server.compute = RandomCompute(1e12, 4e12, rng.Uniform(10.0, 60.0), &rng);
@@ -96,14 +100,14 @@ inline Scenario RandomScenario(const RandomScenarioOptions& options, Rng rng) {
   }
   for (int n = 0; n < options.users; ++n) {
     User user;
-    user.id = "u" + std::to_string(n);
+    user.id = fmt::format("u{}", n);
     user.tx_power_w_max = rng.Uniform(0.05, 0.4);
     user.compute = RandomCompute(0.6e12, 2.2e12, rng.Uniform(3.0, 6.0), &rng);
     user.memory_bytes_max = 1e12;
     user.profile = n;
     scenario.users.push_back(user);
     scenario.profiles.push_back(RandomProfile(options, &rng));
-    scenario.profiles.back().name = "p" + std::to_string(n);
+    scenario.profiles.back().name = fmt::format("p{}", n);
     std::vector<Link> links;
     for (int m = 0; m < options.servers; ++m) {
       links.push_back({m, RandomGain(rng.Uniform(20.0, 800.0), &rng)});
