@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/rng.h"
 #include "opt/assignment.h"
+#include "solvers/planning_log.h"
 #include "solvers/resource_step.h"
 
 namespace dashf::solvers {
@@ -89,27 +90,6 @@ std::vector<int> Loads(const ScrProblem& problem, const std::vector<int>& server
   for (const int m : server_of_user) ++load[static_cast<std::size_t>(m)];
   return load;
 }
-
-// Records a step and calls back; the history's times start with the log.
-class Log {
- public:
-  explicit Log(const SolveOptions& options) : options_(options) {}
-  void Add(double scr, double residual, std::string step) {
-    IterationRecord record{
-        static_cast<int>(history_.size()) + 1, scr, residual, watch_.ElapsedS(), std::move(step)};
-    if (options_.on_iteration) options_.on_iteration(record);
-    history_.push_back(std::move(record));
-  }
-  double TimeLeftS() const { return options_.time_limit_s - watch_.ElapsedS(); }
-  SolveResult Finish(Plan plan, Termination termination) {
-    return {std::move(plan), termination, std::move(history_)};
-  }
-
- private:
-  const SolveOptions& options_;
-  Stopwatch watch_;
-  std::vector<IterationRecord> history_;
-};
 
 SolveResult FinishWithEqualShares(const ScrProblem& problem,
                                   const Association& association,

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "solvers/baselines.h"
+#include "solvers/exhaustive.h"
 
 namespace dashf::solvers {
 namespace {
@@ -19,6 +20,8 @@ constexpr std::array kMethods = {
     Method{"all-server",
            "the servers train all layers (k = 0), the strongest server, best resources",
            SolveAllServer},
+    Method{
+        "exhaustive", "the best of all associations and splits (small scenarios)", SolveExhaustive},
 };
 
 }  // namespace

@@ -14,18 +14,10 @@ namespace dashf::solvers {
 namespace {
 
 using internal::Barriers;
+using internal::DecideAtPrices;
+using internal::EffectiveDelayWeight;
 using internal::Point;
 using internal::UserTerms;
-
-// Where delay costs nothing (w_t = 0), slower is always cheaper and no minimum is attained. Time is
-// then priced at a millionth of the weakest transmitter's power: the energy ends within about 1e-4
-// of its infimum and every phase ends.
-double EffectiveDelayWeight(const ScrProblem& problem) {
-  if (problem.delay_weight_per_s > 0.0) return problem.delay_weight_per_s;
-  const double power_w =
-      *std::min_element(problem.tx_power_w_max.begin(), problem.tx_power_w_max.end());
-  return 1e-6 * problem.energy_weight_per_j * power_w;
-}
 
 Eigen::Vector3d Uses(const UserTerms& user) {
   return {
@@ -61,32 +53,6 @@ std::vector<UserTerms> MakeTerms(const ScrProblem& problem,
         problem, static_cast<int>(n), association[n], y, {w_t, w_t}, makespan);
   }
   return terms;
-}
-
-// Decisions with the given shares and sum mode's closed-form p and f.
-Decision Decide(const ScrProblem& problem, int user, const Choice& choice, const Point& shares) {
-  const auto n = static_cast<std::size_t>(user), m = static_cast<std::size_t>(choice.server);
-  const auto split = static_cast<std::size_t>(problem.FindSplit(user, choice.local_layers));
-  const auto link = static_cast<std::size_t>(problem.FindLink(user, choice.server));
-  const double w_t = EffectiveDelayWeight(problem), w_e = problem.energy_weight_per_j;
-  Decision decision;
-  decision.server = choice.server;
-  decision.local_layers = choice.local_layers;
-  decision.bandwidth_hz = shares[0] * problem.server_bandwidth_hz[m];
-  decision.server_tx_power_w = shares[1] * problem.server_tx_power_w_max[m];
-  decision.server_clock_hz = shares[2] * problem.server_clock_hz_max[m];
-  if (problem.split_local_cycle[split] > 0.0) {
-    decision.local_clock_hz =
-        internal::BestClockHz(problem.clock_hz_max[n], problem.kappa_w_per_hz3[n], w_t, w_e);
-  }
-  if (problem.split_upload_bit[split] > 0.0) {
-    decision.tx_power_w = internal::BestPowerW(problem.tx_power_w_max[n],
-                                               decision.bandwidth_hz,
-                                               problem.link_snr_hz_per_w[link],
-                                               w_t,
-                                               w_e);
-  }
-  return decision;
 }
 
 // The barrier method on one association: all the state of one call.
@@ -296,7 +262,8 @@ Plan BarrierProgram::Extract() const {
   Plan plan(terms_.size());
   for (std::size_t n = 0; n < plan.size(); ++n) {
     const UserTerms& user = terms_[n];
-    plan[n] = Decide(problem_, static_cast<int>(n), association_[n], x_[n]);
+    plan[n] = DecideAtPrices(
+        problem_, static_cast<int>(n), association_[n], x_[n], EffectiveDelayWeight(problem_));
     if (!user.barriers) continue;
     // The clock and the power that just fill the user phase; full ones where energy is free.
     const double left_s = barriers_[0] - x_[n][3];
@@ -389,7 +356,8 @@ Plan EqualShares(const ScrProblem& problem, const Association& association) {
   for (std::size_t n = 0; n < plan.size(); ++n) {
     Point shares = Point::Zero();
     shares.head<3>() = EqualShare(terms[n], needs);
-    plan[n] = Decide(problem, static_cast<int>(n), association[n], shares);
+    plan[n] = DecideAtPrices(
+        problem, static_cast<int>(n), association[n], shares, EffectiveDelayWeight(problem));
   }
   return plan;
 }
@@ -399,13 +367,14 @@ Decision EqualShareDecision(const ScrProblem& problem, int user, const Choice& c
   const bool downloads = problem.split_download_bit[split] > 0.0;
   const bool transfers = downloads || problem.split_upload_bit[split] > 0.0;
   const double share = 1.0 / load;
-  return Decide(problem,
-                user,
-                choice,
-                Point(transfers ? share : 0.0,
-                      downloads ? share : 0.0,
-                      problem.split_server_flop[split] > 0.0 ? share : 0.0,
-                      0.0));
+  return DecideAtPrices(problem,
+                        user,
+                        choice,
+                        Point(transfers ? share : 0.0,
+                              downloads ? share : 0.0,
+                              problem.split_server_flop[split] > 0.0 ? share : 0.0,
+                              0.0),
+                        EffectiveDelayWeight(problem));
 }
 
 RatioResult MaximizeScrForAssociation(const ScrProblem& problem,

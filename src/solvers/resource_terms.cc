@@ -194,6 +194,13 @@ double BestPowerW(
   return v < 0.0 ? power_w_max : std::min(power_w_max, std::expm1(v) / per_w);
 }
 
+double EffectiveDelayWeight(const ScrProblem& problem) {
+  if (problem.delay_weight_per_s > 0.0) return problem.delay_weight_per_s;
+  const double power_w =
+      *std::min_element(problem.tx_power_w_max.begin(), problem.tx_power_w_max.end());
+  return 1e-6 * problem.energy_weight_per_j * power_w;
+}
+
 UserTerms MakeUserTerms(const ScrProblem& problem,
                         int user,
                         const Choice& choice,
@@ -245,6 +252,32 @@ UserTerms MakeUserTerms(const ScrProblem& problem,
     terms.local_cost = y * cycle * (w_user / f + w_e * kappa * f * f);
   }
   return terms;
+}
+
+Decision DecideAtPrices(
+    const ScrProblem& problem, int user, const Choice& choice, const Point& shares, double w_t) {
+  const auto n = static_cast<std::size_t>(user), m = static_cast<std::size_t>(choice.server);
+  const auto split = static_cast<std::size_t>(problem.FindSplit(user, choice.local_layers));
+  const auto link = static_cast<std::size_t>(problem.FindLink(user, choice.server));
+  const double w_e = problem.energy_weight_per_j;
+  Decision decision;
+  decision.server = choice.server;
+  decision.local_layers = choice.local_layers;
+  decision.bandwidth_hz = shares[0] * problem.server_bandwidth_hz[m];
+  decision.server_tx_power_w = shares[1] * problem.server_tx_power_w_max[m];
+  decision.server_clock_hz = shares[2] * problem.server_clock_hz_max[m];
+  if (problem.split_local_cycle[split] > 0.0) {
+    decision.local_clock_hz =
+        BestClockHz(problem.clock_hz_max[n], problem.kappa_w_per_hz3[n], w_t, w_e);
+  }
+  if (problem.split_upload_bit[split] > 0.0) {
+    decision.tx_power_w = BestPowerW(problem.tx_power_w_max[n],
+                                     decision.bandwidth_hz,
+                                     problem.link_snr_hz_per_w[link],
+                                     w_t,
+                                     w_e);
+  }
+  return decision;
 }
 
 double ServerPhaseS(const UserTerms& terms, const Point& x) {

@@ -68,8 +68,17 @@ double BestClockHz(double clock_hz_max, double kappa_w_per_hz3, double w_t, doub
 double BestPowerW(
     double power_w_max, double bandwidth_hz, double snr_hz_per_w, double w_t, double w_e);
 
+// Where delay costs nothing (w_t = 0), slower is always cheaper and no minimum is attained. Time is
+// then priced at a millionth of the weakest transmitter's power: the energy ends within about 1e-4
+// of its infimum and every phase ends.
+double EffectiveDelayWeight(const ScrProblem& problem);
+
 using Point = Eigen::Vector4d;     // (beta, theta, sigma, t); unused entries are 0.
 using Barriers = Eigen::Vector2d;  // (T_u, T_s).
+
+// The decision with these shares and the closed-form f and p at delay weight w_t.
+Decision DecideAtPrices(
+    const ScrProblem& problem, int user, const Choice& choice, const Point& shares, double w_t);
 
 // Server training + download, which the barrier T_s limits.
 double ServerPhaseS(const UserTerms& terms, const Point& x);
