@@ -71,7 +71,9 @@ void AddSections(CLI::App& app, Run& run) {
       ->capture_default_str();
   verb->add_option("--test-records", flags->options.test_records, "Held-out records per user")
       ->capture_default_str();
-  verb->add_option("--seed", flags->options.seed, "Chooses the packages")->capture_default_str();
+  verb->add_option("--seed", flags->options.seed, "Chooses the packages")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   verb->add_option("--lists", flags->lists_dir, "apt's folder of lists")->capture_default_str();
   verb->footer(kExamples);
   verb->callback([flags, &run] {
