@@ -26,6 +26,7 @@ void AddNew(CLI::App& app, Run& run);
 void AddEvaluate(CLI::App& app, Run& run);
 void AddSolve(CLI::App& app, Run& run);
 void AddCompare(CLI::App& app, Run& run);
+void AddReport(CLI::App& app, Run& run);
 void AddSections(CLI::App& app, Run& run);
 void AddGenerate(CLI::App& app, Run& run);  // DASHF_TRAIN
 void AddPretrain(CLI::App& app, Run& run);  // DASHF_TRAIN

@@ -112,7 +112,7 @@ void PrintJson(const Scenario& scenario, const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     ordered_json entry = {{"method", row.method},
                           {"solved", row.evaluation.has_value()},
-                          {"outcome", row.outcome},
+                          {"note", row.outcome},
                           {"elapsed_s", row.elapsed_s}};
     if (row.evaluation) {
       entry["scr"] = row.evaluation->scr;
@@ -128,7 +128,7 @@ void PrintJson(const Scenario& scenario, const std::vector<Row>& rows) {
   fmt::print("{}",
              DumpRows({{"scenario", scenario.name},
                        {"delay", sum ? "sum" : "makespan"},
-                       {"methods", std::move(methods)}}));
+                       {"rows", std::move(methods)}}));
 }
 
 Expected<std::vector<const solvers::Method*>> Selected(const Arguments& arguments) {

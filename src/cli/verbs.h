@@ -12,6 +12,7 @@ inline const std::vector<AddVerb> kVerbs = {
     AddEvaluate,
     AddSolve,
     AddCompare,
+    AddReport,
     AddSections,
 #ifdef DASHF_TRAIN
 #endif

@@ -1,0 +1,70 @@
+// What a run left behind, read from its folder alone: scenario.json and plan.json, and where they
+// exist comparison.json (`dashf compare --json`) and round.json (`dashf run`); docs/formats.md.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "problem/evaluation.h"
+#include "problem/plan_io.h"
+#include "scenario/scenario_io.h"
+
+namespace dashf::report {
+
+// One method's plan; no numbers where it gave none, and then a note that says why.
+struct MethodResult {
+  std::string method;
+  std::optional<double> scr, score, cost, delay_s, energy_j, elapsed_s;
+  std::string note;
+};
+
+struct PhaseSeconds {
+  std::optional<double> local, upload, server, download;
+};
+
+// On held-out data: loss in nat per answer token, the others shares in [0, 1].
+struct Quality {
+  std::optional<double> loss, exact_match, choice_accuracy;
+};
+
+struct RoundUser {
+  std::string id;
+  std::optional<std::string> failure;  // None: done.
+  PhaseSeconds predicted_s;
+  PhaseSeconds measured_s;             // On the machine that ran it.
+  PhaseSeconds measured_at_planned_s;  // The same work and bytes at the plan's clocks and rates.
+  std::optional<double> upload_bytes, download_bytes;
+  Quality before, after;
+  Quality all_server, centralised;  // The same held-out data under other ways of training.
+};
+
+struct RoundServer {
+  std::string id;
+  std::optional<std::string> failure;
+};
+
+struct Round {
+  std::string model;
+  std::int64_t seed = 0;
+  std::vector<RoundUser> users;  // In the scenario's order; unknown users are an error.
+  std::vector<RoundServer> servers;
+  std::optional<double> exhaustive_scr;
+  std::optional<double> gap;  // (exhaustive - plan) / exhaustive.
+};
+
+struct RunDirectory {
+  LoadedScenario loaded;
+  PlanDocument plan;
+  Evaluation evaluation;  // Of the plan, recomputed.
+  std::vector<MethodResult> comparison;
+  std::optional<Round> round;
+  std::vector<std::string> files;  // Paths relative to the folder, sorted; at most 200.
+};
+
+// kIo, or kBadInput with file, JSON path, rule and value.
+Expected<RunDirectory> ReadRunDirectory(const std::filesystem::path& folder);
+
+}  // namespace dashf::report
