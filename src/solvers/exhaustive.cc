@@ -20,7 +20,6 @@ using internal::Reply;
 constexpr double kTolerance = 1e-7;          // Of the score: what F(y) may be left.
 constexpr double kCoarse = 1e-4;             // Step B's first look at a leaf.
 constexpr std::int64_t kLeavesMax = 300000;  // About 0.3 ms each.
-constexpr int kPriceSteps = 300;
 constexpr int kRoundsMax = 100;
 constexpr int kMovesMax = 1000;
 
@@ -130,12 +129,23 @@ Search::Outcome Search::Enumerate(const DualValue& dual) {
   return Outcome::kNothingLeft;
 }
 
+// Prices are worth what enumeration costs without them: 20 to 300 steps, each about as long as a
+// few leaves.
+int PriceSteps(const ScrProblem& problem) {
+  double combinations = 1.0;
+  for (std::size_t n = 0; n < problem.tx_power_w_max.size(); ++n) {
+    combinations *= (problem.link_begin[n + 1] - problem.link_begin[n]) *
+                    (problem.split_begin[n + 1] - problem.split_begin[n]);
+  }
+  return static_cast<int>(std::clamp(combinations / 20.0, 20.0, 300.0));
+}
+
 Expected<SolveResult> Search::Run(const std::vector<Association>& starts) {
   for (const Association& start : starts) Try(start);
   log_.Add(scr_, 0.0, "start");
   for (int round = 0; round < kRoundsMax; ++round) {
     if (log_.TimeLeftS() <= 0.0) return log_.Finish(plan_, Termination::kTimeLimit);
-    const DualValue dual = internal::OptimizePrices(problem_, scr_, plan_, kPriceSteps);
+    const DualValue dual = internal::OptimizePrices(problem_, scr_, plan_, PriceSteps(problem_));
     log_.Add(scr_, dual.bound, "prices");
     // A bound at a lower y still holds at a higher one, so moves may go on with the same prices.
     int moves = 0;
