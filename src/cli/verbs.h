@@ -15,6 +15,9 @@ inline const std::vector<AddVerb> kVerbs = {
     AddReport,
     AddSections,
 #ifdef DASHF_TRAIN
+    AddGenerate,
+    AddPretrain,
+    AddProfile,
 #endif
 #ifdef DASHF_RUNTIME
 #endif

@@ -14,21 +14,26 @@
 namespace dashf::train {
 
 struct PhaseCosts {
-  double tokens = 0.0;                    // Of the sample.
-  std::vector<double> user_s;             // Per split k = 0..L, all epochs; [0] = 0.
-  std::vector<double> server_s;           // [L] = 0.
-  std::vector<double> user_memory_bytes;  // Peak of the user phase, weights included.
-  double gemm_flop_per_s = 0.0;
+  double tokens = 0.0;  // Of the sample.
+  // Per split k = 0..L: seconds of a core for the whole phase, all epochs; user_s[0] = server_s[L]
+  // = 0.
+  std::vector<double> user_s;
+  std::vector<double> server_s;
+  std::vector<double> user_memory_bytes;  // Peak of the process, weights included; [0] = 0.
+  std::vector<double> layer_bytes;        // Adapter of each layer as it travels; L entries.
+  double gemm_flop_per_s = 0.0;           // One core.
 };
 
 struct ProfileOptions {
-  int tokens_max = 4096;  // Sample size; times are proportional to it, noise falls with it.
-  int repeats = 3;        // The median of these is taken.
+  int tokens_max = 1536;  // Sample size: times are proportional to it, and noise falls with it.
+  int repeats = 2;        // The least disturbed one counts.
   UserObjective objective = UserObjective::kEarlyExit;
-  TrainOptions train;
+  TrainOptions train;  // Whose epochs the costs include.
   LoraConfig lora;
 };
 
+// One thread's processor time, so that other programs on the machine disturb it little; call
+// SetThreads(1) first. kBadInput as the phases; not to be run beside other work of this process.
 Expected<PhaseCosts> MeasurePhases(const Model& model,
                                    const std::vector<corpus::Example>& examples,
                                    const ProfileOptions& options);

@@ -1,0 +1,161 @@
+// dashf profile: what each split costs on this machine, for the planner.
+#include "train/profile.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <fstream>
+
+#include "base/file.h"
+#include "base/termination.h"
+#include "cli/command.h"
+#include "corpus/dataset.h"
+#include "corpus/tokenizer.h"
+#include "scenario/profile_io.h"
+#include "train/compute.h"
+
+namespace dashf::cli {
+namespace {
+
+struct Flags {
+  std::string model_dir;
+  std::string data_path;
+  std::string out_path;
+  std::string objective = "early_exit";
+  int record_tokens_max = 256;
+  double core_power_w = 10.0;
+  train::ProfileOptions options;
+};
+
+constexpr const char* kExamples =
+    R"(Times are one core's. Work is stated as time x the core's measured matrix-product rate, so that
+W / (flop_per_cycle x clock_hz) gives the measured time back. Power is not measured: kappa is
+--core-power-w / clock^3.
+
+Examples:
+  dashf profile --model share/models/debian-3m --data sections/u0/train.jsonl --out profile.json
+  dashf profile --model BASE --data records.json --objective full_depth --epochs 1 --out profile.json)";
+
+// The clock that the kernel reports for the first core; 1 GHz where it reports none, which changes
+// how the rate is split into clock and FLOP per cycle, and no predicted time.
+double ClockHz() {
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  for (std::string line; std::getline(cpuinfo, line);) {
+    if (line.starts_with("cpu MHz")) return std::stod(line.substr(line.find(':') + 1)) * 1e6;
+  }
+  return 1e9;
+}
+
+MeasuredProfile ToProfile(const Flags& flags,
+                          const train::PhaseCosts& costs,
+                          double data_bit_per_token) {
+  const double clock_hz = ClockHz();
+  const double flop_per_s = costs.gemm_flop_per_s;
+  MeasuredProfile profile;
+  profile.name = "measured";
+  profile.model = flags.model_dir;
+  profile.layers = static_cast<int>(costs.layer_bytes.size());
+  profile.objective = flags.options.objective == train::UserObjective::kEarlyExit
+                          ? PhaseObjective::kEarlyExit
+                          : PhaseObjective::kFullDepth;
+  profile.epochs = flags.options.train.epochs;
+  profile.tokens_measured = costs.tokens;
+  profile.data_bit_per_token = data_bit_per_token;
+  for (const double bytes : costs.layer_bytes) profile.adapter_bit_per_layer.push_back(8.0 * bytes);
+  for (std::size_t k = 0; k < costs.user_s.size(); ++k) {
+    profile.local_flop_per_token.push_back(costs.user_s[k] * flop_per_s / costs.tokens);
+    profile.server_flop_per_token.push_back(costs.server_s[k] * flop_per_s / costs.tokens);
+  }
+  profile.local_memory_bytes = costs.user_memory_bytes;
+  profile.measured_local_s = costs.user_s;
+  profile.measured_server_s = costs.server_s;
+  profile.machine = {.clock_hz = clock_hz,
+                     .flop_per_cycle = flop_per_s / clock_hz,
+                     .kappa_w_per_hz3 = flags.core_power_w / std::pow(clock_hz, 3),
+                     .gemm_flop_per_s = flop_per_s};
+  return profile;
+}
+
+Expected<int> RunProfile(const Flags& flags) {
+  const Stopwatch watch;
+  train::SetThreads(1);
+  const auto model = train::LoadModel(flags.model_dir);
+  if (!model) return tl::unexpected(model.error());
+  const auto tokenizer = corpus::Tokenizer::Load(flags.model_dir);
+  if (!tokenizer) return tl::unexpected(tokenizer.error());
+  const auto records = corpus::ReadRecords(flags.data_path);
+  if (!records) return tl::unexpected(records.error());
+  const auto examples = corpus::Tokenize(*records, *tokenizer, flags.record_tokens_max);
+  double tokens = 0.0;
+  for (const corpus::Example& example : examples) {
+    tokens += static_cast<double>(example.tokens.size());
+  }
+  const double data_bit = 8.0 * static_cast<double>(corpus::WriteRecords(*records).size());
+  const auto costs = train::MeasurePhases(*model, examples, flags.options);
+  if (!costs) return tl::unexpected(costs.error());
+  const std::string slow = train::ComputeWarning(costs->gemm_flop_per_s, 1);
+  if (!slow.empty()) fmt::print(stderr, "warning: {}\n", slow);
+  fmt::print(stderr, "{:>3} {:>10} {:>10} {:>10}\n", "k", "user s", "server s", "peak MB");
+  for (std::size_t k = 0; k < costs->user_s.size(); ++k) {
+    fmt::print(stderr,
+               "{:>3} {:>10.3f} {:>10.3f} {:>10.0f}\n",
+               k,
+               costs->user_s[k],
+               costs->server_s[k],
+               costs->user_memory_bytes[k] * 1e-6);
+  }
+  const auto written = WriteFileAtomically(
+      flags.out_path, WriteProfile(ToProfile(flags, *costs, data_bit / tokens)));
+  if (!written) return tl::unexpected(written.error());
+  fmt::print(stderr,
+             "{}: {:.0f} tokens x {} epochs, {:.1f} GFLOP/s per core, measured in {:.0f} s\n",
+             flags.out_path,
+             costs->tokens,
+             flags.options.train.epochs,
+             costs->gemm_flop_per_s * 1e-9,
+             watch.ElapsedS());
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddProfile(CLI::App& app, Run& run) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* verb = app.add_subcommand(
+      "profile", "Measure what each split costs on this machine and write a split profile");
+  verb->add_option("--model", flags->model_dir, "Hugging Face Llama folder with tokenizer.model")
+      ->required();
+  verb->add_option("--data", flags->data_path, "Alpaca records, of which a sample is trained on")
+      ->required();
+  verb->add_option("--out", flags->out_path, "Profile to write (dashf.profile/1)")->required();
+  verb->add_option("--objective", flags->objective, "The user phase's loss")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"early_exit", "full_depth"}));
+  verb->add_option("--max-tokens", flags->record_tokens_max, "Most tokens of one record")
+      ->capture_default_str()
+      ->check(CLI::Range(3, 1 << 20));
+  verb->add_option("--sample-tokens", flags->options.tokens_max, "Tokens of the sample")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 24));
+  verb->add_option("--epochs", flags->options.train.epochs, "Passes over the data in each phase")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  verb->add_option("--batch", flags->options.train.batch_size, "Records per step")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 4096));
+  verb->add_option("--rank", flags->options.lora.rank, "LoRA rank (on q_proj and v_proj)")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 4096));
+  verb->add_option(
+          "--core-power-w", flags->core_power_w, "A busy core's power, for the energy model")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  verb->footer(kExamples);
+  verb->callback([flags, &run] {
+    flags->options.objective = flags->objective == "early_exit" ? train::UserObjective::kEarlyExit
+                                                                : train::UserObjective::kFullDepth;
+    run = [flags] { return RunProfile(*flags); };
+  });
+}
+
+}  // namespace dashf::cli

@@ -1,0 +1,81 @@
+#include "train/evaluate.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "train/generate.h"
+#include "train/testing.h"
+
+namespace dashf::train {
+namespace {
+
+using testing::RandomAdapter;
+using testing::RandomExamples;
+using testing::TinyConfig;
+using testing::TinyModel;
+
+// With every weight zero all logits are equal: the loss is ln(vocabulary).
+TEST(Evaluate, LossOfTheUniformModelIsTheLogOfTheVocabulary) {
+  LlamaWeights zero = Convert(RandomModel(TinyConfig(), 1).weights(), at::kFloat);
+  ForEachTensor(zero, [](const std::string&, at::Tensor& t) { t = at::zeros_like(t); });
+  const Model model(std::make_shared<const LlamaWeights>(std::move(zero)));
+  const auto evaluation = Evaluate(model, nullptr, RandomExamples(TinyConfig(), 9, 2));
+  ASSERT_TRUE(evaluation);
+  EXPECT_NEAR(evaluation->loss, std::log(31.0), 1e-6);
+  EXPECT_NEAR(evaluation->perplexity, 31.0, 1e-4);
+}
+
+// An answer made by greedy generation is matched exactly; with one token changed it is not.
+TEST(Evaluate, ExactMatchIsWhatGreedyGenerationReproduces) {
+  const Model model = TinyModel(TinyConfig(), 3, at::kFloat);
+  const Adapter adapter = RandomAdapter(TinyConfig(), {.rank = 2}, 4);
+  std::vector<corpus::Example> examples;
+  for (int i = 0; i < 6; ++i) {
+    corpus::Example example{{1, 3 + i, 7}, 3};
+    const auto answer = GenerateGreedy(model, &adapter, example.tokens, 5);
+    ASSERT_TRUE(answer);
+    ASSERT_FALSE(answer->empty());
+    example.tokens.insert(example.tokens.end(), answer->begin(), answer->end());
+    examples.push_back(example);
+  }
+  EXPECT_EQ(Evaluate(model, &adapter, examples)->exact_match, 1.0);
+  examples[2].tokens.back() = (examples[2].tokens.back() + 1) % 31;
+  EXPECT_NEAR(Evaluate(model, &adapter, examples)->exact_match, 5.0 / 6.0, 1e-15);
+}
+
+// The shared prompt and the padded labels must score as each whole sequence would alone.
+TEST(Evaluate, ChoiceAccuracyPicksTheLabelOfLeastWholeLoss) {
+  const Model model = TinyModel(TinyConfig(), 5, at::kFloat);
+  const Adapter adapter = RandomAdapter(TinyConfig(), {.rank = 2}, 6);
+  const std::vector<std::vector<int>> labels = {{4}, {4, 9, 2}, {11, 3}, {8, 8, 8, 8}, {17, 2}};
+  std::vector<std::vector<int>> prompts;
+  std::vector<int> best_labels;
+  for (const corpus::Example& example : RandomExamples(TinyConfig(), 8, 7)) {
+    double best = std::numeric_limits<double>::infinity();
+    int best_label = -1;
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      corpus::Example whole{example.tokens, static_cast<int>(example.tokens.size())};
+      whole.tokens.insert(whole.tokens.end(), labels[i].begin(), labels[i].end());
+      const auto evaluation = Evaluate(model, &adapter, {whole});
+      const double loss = evaluation->loss * static_cast<double>(labels[i].size());
+      if (loss < best) {
+        best = loss;
+        best_label = static_cast<int>(i);
+      }
+    }
+    prompts.push_back(example.tokens);
+    best_labels.push_back(best_label);
+  }
+  EXPECT_EQ(*ChoiceAccuracy(model, &adapter, prompts, best_labels, labels), 1.0);
+  best_labels[0] = (best_labels[0] + 1) % 5;
+  EXPECT_EQ(*ChoiceAccuracy(model, &adapter, prompts, best_labels, labels), 7.0 / 8.0);
+}
+
+TEST(Evaluate, RefusesALabelThatDoesNotExist) {
+  const Model model = TinyModel(TinyConfig(), 5, at::kFloat);
+  EXPECT_FALSE(ChoiceAccuracy(model, nullptr, {{1, 2}}, {3}, {{4}, {5}}));
+}
+
+}  // namespace
+}  // namespace dashf::train

@@ -1,0 +1,76 @@
+#include "train/generate.h"
+
+#include <ATen/Functions.h>
+#include <ATen/core/grad_mode.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "train/guarded.h"
+#include "train/lora_tensors.h"
+
+namespace dashf::train {
+namespace {
+
+std::vector<int> Continue(const LlamaWeights& weights,
+                          const LoraTensors* lora,
+                          const std::vector<int>& prompt,
+                          int tokens_max) {
+  const at::NoGradGuard no_grad;
+  const std::vector<int>& ends = weights.config.eos_tokens;
+  std::vector<int> generated;
+  std::vector<std::int64_t> input(prompt.begin(), prompt.end());
+  KeyValueCache cache;
+  while (std::ssize(generated) < tokens_max) {
+    const at::Tensor hidden = ForwardLayers(weights,
+                                            lora,
+                                            Embed(weights, at::tensor(input, at::kLong)),
+                                            {1, std::ssize(input)},
+                                            0,
+                                            weights.config.layers,
+                                            &cache);
+    const at::Tensor last = RmsNorm(hidden.narrow(0, std::ssize(input) - 1, 1),
+                                    weights.final_norm,
+                                    weights.config.rms_norm_eps);
+    const auto next = at::mm(last, weights.head.t()).argmax().item<std::int64_t>();
+    if (std::find(ends.begin(), ends.end(), next) != ends.end()) break;
+    generated.push_back(static_cast<int>(next));
+    input = {next};
+  }
+  return generated;
+}
+
+}  // namespace
+
+Expected<std::vector<int>> GenerateGreedy(const Model& model,
+                                          const Adapter* adapter,
+                                          const std::vector<int>& prompt,
+                                          int tokens_max) {
+  return Guarded("generation", [&]() -> Expected<std::vector<int>> {
+    const ModelConfig& config = model.config();
+    if (prompt.empty()) return Fail(ErrorKind::kBadInput, "prompt", "must not be empty");
+    for (const int token : prompt) {
+      if (token >= 0 && token < config.vocab_size) continue;
+      return Fail(ErrorKind::kBadInput,
+                  "prompt",
+                  fmt::format("token {} is not in [0, {})", token, config.vocab_size));
+    }
+    if (tokens_max < 0 || tokens_max > config.max_positions - std::ssize(prompt)) {
+      return Fail(ErrorKind::kBadInput,
+                  "tokens_max",
+                  fmt::format("prompt ({}) and continuation ({}) must fit {} positions",
+                              prompt.size(),
+                              tokens_max,
+                              config.max_positions));
+    }
+    std::optional<LoraTensors> lora;
+    if (adapter != nullptr) {
+      if (auto sound = CheckAdapter(*adapter, config); !sound) return tl::unexpected(sound.error());
+      lora = ToTensors(*adapter, config, model.weights().embedding.scalar_type());
+    }
+    return Continue(model.weights(), lora ? &*lora : nullptr, prompt, tokens_max);
+  });
+}
+
+}  // namespace dashf::train

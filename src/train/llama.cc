@@ -1,0 +1,232 @@
+#include "train/llama.h"
+
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+#include <utility>
+
+#include "base/check.h"
+
+namespace dashf::train {
+namespace {
+
+// cos and sin of position * frequency, each [T, 1, head_dim / 2].
+struct Rotary {
+  at::Tensor cos, sin;
+};
+
+// Frequencies theta^(-2 i / head_dim) (Su et al. 2021, arXiv:2104.09864), with Llama 3's
+// stretching: wavelengths above original / low_freq_factor are multiplied by `factor`, those below
+// original / high_freq_factor are kept, those between are interpolated.
+std::vector<double> RotaryFrequencies(const ModelConfig& config) {
+  std::vector<double> frequencies;
+  for (int i = 0; i < config.head_dim / 2; ++i) {
+    double frequency = std::pow(config.rope_theta, -2.0 * i / config.head_dim);
+    if (config.rope_llama3) {
+      const Llama3Rope& rope = *config.rope_llama3;
+      const double turns =
+          rope.original_max_position_embeddings * frequency / (2.0 * std::numbers::pi);
+      const double kept = std::clamp(
+          (turns - rope.low_freq_factor) / (rope.high_freq_factor - rope.low_freq_factor),
+          0.0,
+          1.0);
+      frequency *= kept + (1.0 - kept) / rope.factor;
+    }
+    frequencies.push_back(frequency);
+  }
+  return frequencies;
+}
+
+Rotary RotaryTables(const ModelConfig& config,
+                    std::int64_t begin,
+                    std::int64_t length,
+                    at::ScalarType dtype) {
+  const std::vector<double> frequencies = RotaryFrequencies(config);
+  const auto half = static_cast<std::int64_t>(frequencies.size());
+  at::Tensor angles = at::empty({length, 1, half}, at::kDouble);
+  double* angle = angles.data_ptr<double>();
+  for (std::int64_t t = 0; t < length; ++t) {
+    for (const double frequency : frequencies)
+      *angle++ = static_cast<double>(begin + t) * frequency;
+  }
+  return {angles.cos().to(dtype), angles.sin().to(dtype)};
+}
+
+// x [R, T, heads, head_dim], rotate-half layout: element i pairs with element i + head_dim / 2.
+at::Tensor Rotate(const at::Tensor& x, const Rotary& rotary) {
+  const std::int64_t half = x.size(3) / 2;
+  const at::Tensor low = x.narrow(3, 0, half), high = x.narrow(3, half, half);
+  return at::cat({low * rotary.cos - high * rotary.sin, high * rotary.cos + low * rotary.sin}, 3);
+}
+
+// y = x W' + bias + s (x A') B', for rows x [N, in].
+at::Tensor Apply(const Linear& linear, const LoraFactors* lora, double scale, const at::Tensor& x) {
+  const at::Tensor y = at::linear(x, linear.weight, linear.bias);
+  if (lora == nullptr || !lora->a.defined()) return y;
+  return at::addmm(y, at::mm(x, lora->a.t()), lora->b.t(), 1.0, scale);
+}
+
+// What every layer of one pass shares.
+struct Pass {
+  const ModelConfig& config;
+  BatchShape shape;
+  Rotary rotary;
+  at::Tensor mask;  // [groups * T, positions]: 0 where attention may look, else -infinity.
+};
+
+Pass MakePass(const ModelConfig& config,
+              BatchShape shape,
+              std::int64_t before,
+              at::ScalarType dtype) {
+  const std::int64_t positions = before + shape.length;
+  const at::Tensor mask =
+      at::full({shape.length, positions}, -std::numeric_limits<double>::infinity(), dtype)
+          .triu(before + 1);
+  return {config,
+          shape,
+          RotaryTables(config, before, shape.length, dtype),
+          mask.repeat({config.heads / config.kv_heads, 1})};
+}
+
+// Grouped-query attention (Ainslie et al. 2023, arXiv:2305.13245) of x [R * T, d]. Query head h
+// belongs to key head h / groups; a group's queries are stacked, so that keys are never copied.
+at::Tensor Attend(const Pass& pass,
+                  const LlamaLayer& layer,
+                  const std::array<LoraFactors, kProjections>* lora,
+                  double scale,
+                  const at::Tensor& x,
+                  KeyValueCache::Layer* cache) {
+  const auto project = [&](Projection p, const at::Tensor& input) {
+    return Apply(layer.projections[p], lora ? &(*lora)[p] : nullptr, scale, input);
+  };
+  const auto [rows, length] = pass.shape;
+  const std::int64_t head_dim = pass.config.head_dim, kv_heads = pass.config.kv_heads;
+  const std::int64_t groups = pass.config.heads / kv_heads;
+  const at::Tensor q = Rotate(project(kQ, x).view({rows, length, -1, head_dim}), pass.rotary)
+                           .view({rows, length, kv_heads, groups, head_dim})
+                           .permute({0, 2, 3, 1, 4})
+                           .reshape({rows * kv_heads, groups * length, head_dim});
+  at::Tensor k = Rotate(project(kK, x).view({rows, length, kv_heads, head_dim}), pass.rotary)
+                     .transpose(1, 2)
+                     .reshape({rows * kv_heads, length, head_dim});
+  at::Tensor v = project(kV, x)
+                     .view({rows, length, kv_heads, head_dim})
+                     .transpose(1, 2)
+                     .reshape({rows * kv_heads, length, head_dim});
+  if (cache != nullptr) {
+    if (cache->keys.defined()) {
+      k = at::cat({cache->keys, k}, 1);
+      v = at::cat({cache->values, v}, 1);
+    }
+    *cache = {k, v};
+  }
+  const double softmax_scale = 1.0 / std::sqrt(static_cast<double>(head_dim));
+  const at::Tensor weights =
+      at::baddbmm(pass.mask, q, k.transpose(1, 2), 1.0, softmax_scale).softmax(2);
+  const at::Tensor mixed = at::bmm(weights, v)
+                               .view({rows, kv_heads, groups, length, head_dim})
+                               .permute({0, 3, 1, 2, 4})
+                               .reshape({rows * length, kv_heads * groups * head_dim});
+  return project(kO, mixed);
+}
+
+// SwiGLU (Shazeer 2020, arXiv:2002.05202).
+at::Tensor FeedForward(const LlamaLayer& layer,
+                       const std::array<LoraFactors, kProjections>* lora,
+                       double scale,
+                       const at::Tensor& x) {
+  const auto project = [&](Projection p, const at::Tensor& input) {
+    return Apply(layer.projections[p], lora ? &(*lora)[p] : nullptr, scale, input);
+  };
+  return project(kDown, at::silu(project(kGate, x)) * project(kUp, x));
+}
+
+}  // namespace
+
+std::array<std::int64_t, 2> WeightShape(const ModelConfig& config, Projection projection) {
+  const std::int64_t d = config.hidden_size, wide = config.intermediate_size;
+  const std::int64_t q = std::int64_t{config.heads} * config.head_dim;
+  const std::int64_t kv = std::int64_t{config.kv_heads} * config.head_dim;
+  switch (projection) {
+    case kQ:
+      return {q, d};
+    case kK:
+    case kV:
+      return {kv, d};
+    case kO:
+      return {d, q};
+    case kGate:
+    case kUp:
+      return {wide, d};
+    case kDown:
+      return {d, wide};
+    case kProjections:
+      break;
+  }
+  DASHF_CHECK(false);
+}
+
+bool HasBias(const ModelConfig& config, Projection projection) {
+  return projection < kGate ? config.attention_bias : config.mlp_bias;
+}
+
+std::vector<std::int64_t> TensorShape(const ModelConfig& config, std::string_view name) {
+  for (std::size_t p = 0; p < kProjections; ++p) {
+    if (name.find(kProjectionNames[p]) == std::string_view::npos) continue;
+    const auto [out, in] = WeightShape(config, static_cast<Projection>(p));
+    return name.ends_with(".bias") ? std::vector{out} : std::vector{out, in};
+  }
+  if (name.find("norm.") != std::string_view::npos) return {config.hidden_size};
+  return {config.vocab_size, config.hidden_size};
+}
+
+LlamaWeights Convert(const LlamaWeights& weights, at::ScalarType dtype) {
+  LlamaWeights converted = weights;
+  ForEachTensor(converted,
+                [&](const std::string&, at::Tensor& tensor) { tensor = tensor.to(dtype); });
+  if (converted.config.tied_embeddings) converted.head = converted.embedding;
+  return converted;
+}
+
+at::Tensor Embed(const LlamaWeights& weights, const at::Tensor& tokens) {
+  return at::embedding(weights.embedding, tokens);
+}
+
+at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
+  return x * at::rsqrt(x.square().mean(-1, /*keepdim=*/true) + eps) * weight;
+}
+
+at::Tensor ForwardLayers(const LlamaWeights& weights,
+                         const LoraTensors* lora,
+                         at::Tensor hidden,
+                         BatchShape shape,
+                         int first,
+                         int last,
+                         KeyValueCache* cache) {
+  const ModelConfig& config = weights.config;
+  const Pass pass = MakePass(config, shape, cache ? cache->positions : 0, hidden.scalar_type());
+  const double scale = lora ? lora->scale : 0.0;
+  if (cache != nullptr) cache->layers.resize(weights.layers.size());
+  for (int i = first; i < last; ++i) {
+    const auto index = static_cast<std::size_t>(i);
+    const LlamaLayer& layer = weights.layers[index];
+    const auto* factors = lora ? &lora->layers[index] : nullptr;
+    const double eps = config.rms_norm_eps;
+    hidden = hidden + Attend(pass,
+                             layer,
+                             factors,
+                             scale,
+                             RmsNorm(hidden, layer.input_norm, eps),
+                             cache ? &cache->layers[index] : nullptr);
+    hidden = hidden +
+             FeedForward(layer, factors, scale, RmsNorm(hidden, layer.post_attention_norm, eps));
+  }
+  if (cache != nullptr) cache->positions += shape.length;
+  return hidden;
+}
+
+}  // namespace dashf::train

@@ -1,0 +1,116 @@
+// The Llama forward pass on libtorch tensors, with LoRA on any projection; gradients come from
+// autograd. Internal to this module. All tensors share one floating dtype: float32 in use, float64
+// where tests compare with central differences.
+//
+// A batch of R right-padded sequences of T positions is kept flat, [R * T, d]: position t of
+// sequence r is row r * T + t. Attention is causal, so what follows a sequence's last token can
+// reach none of its rows and no padding mask is needed.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "train/model.h"
+
+namespace dashf::train {
+
+enum Projection { kQ, kK, kV, kO, kGate, kUp, kDown, kProjections };
+// Hugging Face's names, in the order above.
+inline constexpr std::array<std::string_view, kProjections> kProjectionNames = {
+    "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+// [out, in] of a projection's weight.
+std::array<std::int64_t, 2> WeightShape(const ModelConfig& config, Projection projection);
+bool HasBias(const ModelConfig& config, Projection projection);
+
+struct Linear {
+  at::Tensor weight;  // [out, in]
+  at::Tensor bias;    // [out], or undefined.
+};
+
+struct LlamaLayer {
+  at::Tensor input_norm;           // [d]
+  at::Tensor post_attention_norm;  // [d]
+  std::array<Linear, kProjections> projections;
+};
+
+struct LlamaWeights {
+  ModelConfig config;
+  at::Tensor embedding;   // [vocab, d]
+  at::Tensor final_norm;  // [d]
+  at::Tensor head;        // [vocab, d]; the embedding itself if tied.
+  std::vector<LlamaLayer> layers;
+};
+
+// Calls visit(name, tensor) for every tensor, by its Hugging Face name; a tied head is left out.
+template <class Weights, class Visit>
+void ForEachTensor(Weights& weights, Visit visit) {
+  visit(std::string("model.embed_tokens.weight"), weights.embedding);
+  for (std::size_t i = 0; i < weights.layers.size(); ++i) {
+    auto& layer = weights.layers[i];
+    const std::string prefix = "model.layers." + std::to_string(i) + ".";
+    visit(prefix + "input_layernorm.weight", layer.input_norm);
+    visit(prefix + "post_attention_layernorm.weight", layer.post_attention_norm);
+    for (std::size_t p = 0; p < kProjections; ++p) {
+      const std::string name =
+          prefix + (p < kGate ? "self_attn." : "mlp.") + std::string(kProjectionNames[p]);
+      visit(name + ".weight", layer.projections[p].weight);
+      if (HasBias(weights.config, static_cast<Projection>(p))) {
+        visit(name + ".bias", layer.projections[p].bias);
+      }
+    }
+  }
+  visit(std::string("model.norm.weight"), weights.final_norm);
+  if (!weights.config.tied_embeddings) visit(std::string("lm_head.weight"), weights.head);
+}
+// The shape of the tensor with this name.
+std::vector<std::int64_t> TensorShape(const ModelConfig& config, std::string_view name);
+
+// The same weights in another floating dtype.
+LlamaWeights Convert(const LlamaWeights& weights, at::ScalarType dtype);
+
+// Factors of one projection; undefined where the adapter leaves it alone.
+struct LoraFactors {
+  at::Tensor a;  // [rank, in]
+  at::Tensor b;  // [out, rank]
+};
+struct LoraTensors {
+  double scale = 1.0;
+  std::vector<std::array<LoraFactors, kProjections>> layers;
+};
+
+struct BatchShape {
+  std::int64_t rows = 0;    // R.
+  std::int64_t length = 0;  // T.
+};
+
+// Keys and values of the positions already seen, per layer: [R * kv_heads, positions, head_dim].
+struct KeyValueCache {
+  struct Layer {
+    at::Tensor keys, values;
+  };
+  std::vector<Layer> layers;
+  std::int64_t positions = 0;
+};
+
+// tokens [N] of int64 to hidden states [N, d].
+at::Tensor Embed(const LlamaWeights& weights, const at::Tensor& tokens);
+
+// Hidden states [R * T, d] through layers first..last - 1 (0-based, half open). With a cache the
+// positions follow those in it, and the cache is extended; all layers must then be passed at once.
+at::Tensor ForwardLayers(const LlamaWeights& weights,
+                         const LoraTensors* lora,
+                         at::Tensor hidden,
+                         BatchShape shape,
+                         int first,
+                         int last,
+                         KeyValueCache* cache = nullptr);
+
+// RMSNorm (Zhang and Sennrich 2019, arXiv:1910.07467): x / sqrt(mean(x^2) + eps) * weight.
+at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
+
+}  // namespace dashf::train

@@ -1,0 +1,18 @@
+// config.json of a Hugging Face model folder to ModelConfig and back. Internal to this module.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "base/error.h"
+#include "train/model.h"
+
+namespace dashf::train {
+
+// Rope parameters at the top level or inside "rope_parameters" (transformers 5). Features that are
+// not supported are refused by name.
+Expected<ModelConfig> ReadModelConfig(const std::filesystem::path& file);
+
+std::string WriteModelConfig(const ModelConfig& config, Precision precision);
+
+}  // namespace dashf::train

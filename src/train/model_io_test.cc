@@ -1,0 +1,201 @@
+#include <gmock/gmock.h>
+
+#include <cstring>
+#include <filesystem>
+
+#include "base/file.h"
+#include "tensorfile/safetensors.h"
+#include "train/generate.h"
+#include "train/model_config.h"
+#include "train/testing.h"
+
+namespace dashf::train {
+namespace {
+
+namespace fs = std::filesystem;
+using tensorfile::SafetensorsFile;
+using tensorfile::TensorMap;
+using ::testing::HasSubstr;
+using testing::TinyConfig;
+using testing::TinyModel;
+
+fs::path FreshFolder(const std::string& name) {
+  const fs::path folder = fs::path(::testing::TempDir()) / ("model_" + name);
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  return folder;
+}
+
+std::string LoadError(const fs::path& folder) {
+  const auto model = LoadModel(folder);
+  return model ? "accepted" : model.error().Text();
+}
+
+// Saves a tiny model, lets `change` edit its tensors, and writes them back.
+template <class Change>
+fs::path EditedModel(const std::string& name, Change change) {
+  const fs::path folder = FreshFolder(name);
+  EXPECT_TRUE(SaveModel(TinyModel(TinyConfig(), 1, at::kFloat), Precision::kFloat32, folder));
+  const std::string path = (folder / "model.safetensors").string();
+  const SafetensorsFile file = *SafetensorsFile::Open(path);
+  TensorMap tensors = file.tensors();
+  change(&tensors);
+  const std::string bytes = tensorfile::WriteSafetensors(tensors);
+  EXPECT_TRUE(WriteFileAtomically(path, bytes));
+  return folder;
+}
+
+TEST(ModelIo, Float32ModelsSurviveTheFolderBitForBit) {
+  for (const bool tied : {false, true}) {
+    ModelConfig config = TinyConfig();
+    config.tied_embeddings = tied;
+    config.attention_bias = config.mlp_bias = !tied;
+    config.rope_llama3 = Llama3Rope{.factor = 4.0};
+    config.eos_tokens = {2, 5};
+    const Model model = TinyModel(config, 3, at::kFloat);
+    const fs::path folder = FreshFolder("round_trip");
+    ASSERT_TRUE(SaveModel(model, Precision::kFloat32, folder));
+    const auto loaded = LoadModel(folder);
+    ASSERT_TRUE(loaded) << loaded.error().Text();
+    EXPECT_EQ(loaded->config(), config);
+    std::vector<at::Tensor> expected;
+    ForEachTensor(model.weights(),
+                  [&](const std::string&, const at::Tensor& t) { expected.push_back(t); });
+    std::size_t i = 0;
+    ForEachTensor(loaded->weights(), [&](const std::string& name, const at::Tensor& t) {
+      EXPECT_TRUE(at::equal(t, expected[i++])) << name;
+    });
+  }
+}
+
+// bfloat16 has 7 bits behind the point: half a unit in the last place is at most 2^-8 of the value.
+TEST(ModelIo, BFloat16ModelsLoadWithinRounding) {
+  const Model model = TinyModel(TinyConfig(), 3, at::kFloat);
+  const fs::path folder = FreshFolder("bfloat16");
+  ASSERT_TRUE(SaveModel(model, Precision::kBFloat16, folder));
+  const auto loaded = LoadModel(folder);
+  ASSERT_TRUE(loaded) << loaded.error().Text();
+  EXPECT_TRUE(at::allclose(
+      loaded->weights().embedding, model.weights().embedding, /*rtol=*/1.0 / 256, /*atol=*/0));
+  EXPECT_EQ(loaded->weights().embedding.scalar_type(), at::kFloat);
+}
+
+// The same network under Meta's names, with its interleaved rotary pairs: row 2i of a head is row i
+// of the rotate-half layout, row 2i + 1 is row i + head_dim / 2.
+TEST(ModelIo, OriginalLayoutGivesTheSameText) {
+  const Model model = TinyModel(TinyConfig(), 5, at::kFloat);
+  const fs::path folder = FreshFolder("original");
+  ASSERT_TRUE(SaveModel(model, Precision::kFloat32, folder));
+  const SafetensorsFile file = *SafetensorsFile::Open((folder / "model.safetensors").string());
+  TensorMap original;
+  std::vector<std::string> kept(file.tensors().size());
+  std::size_t next = 0;
+  const auto renamed = [](std::string name) {
+    const std::pair<const char*, const char*> names[] = {{"model.embed_tokens", "tok_embeddings"},
+                                                         {"lm_head", "output"},
+                                                         {"model.norm", "norm"},
+                                                         {"model.layers", "layers"},
+                                                         {"self_attn.q_proj", "attention.wq"},
+                                                         {"self_attn.k_proj", "attention.wk"},
+                                                         {"self_attn.v_proj", "attention.wv"},
+                                                         {"self_attn.o_proj", "attention.wo"},
+                                                         {"mlp.gate_proj", "feed_forward.w1"},
+                                                         {"mlp.down_proj", "feed_forward.w2"},
+                                                         {"mlp.up_proj", "feed_forward.w3"},
+                                                         {"post_attention_layernorm", "ffn_norm"},
+                                                         {"input_layernorm", "attention_norm"}};
+    for (const auto& [from, to] : names) {
+      if (const auto at = name.find(from); at != std::string::npos) {
+        name.replace(at, std::strlen(from), to);
+      }
+    }
+    return name;
+  };
+  const std::size_t row_bytes = 12 * sizeof(float), half = 3;
+  for (const auto& [name, view] : file.tensors()) {
+    std::string& bytes = kept[next++] = std::string(view.bytes);
+    if (name.find("q_proj") != std::string::npos || name.find("k_proj") != std::string::npos) {
+      for (std::size_t row = 0; row < bytes.size() / row_bytes; ++row) {
+        const std::size_t head = row / 6, i = row % 6;
+        const std::size_t from = head * 6 + (i % 2 == 0 ? i / 2 : half + i / 2);
+        std::memcpy(&bytes[row * row_bytes], &view.bytes[from * row_bytes], row_bytes);
+      }
+    }
+    original[renamed(name)] = {view.dtype, view.shape, bytes};
+  }
+  const std::string bytes = tensorfile::WriteSafetensors(original);
+  ASSERT_TRUE(WriteFileAtomically(folder / "model.safetensors", bytes));
+  const auto loaded = LoadModel(folder);
+  ASSERT_TRUE(loaded) << loaded.error().Text();
+  EXPECT_EQ(*GenerateGreedy(*loaded, nullptr, {1, 4, 9}, 20),
+            *GenerateGreedy(model, nullptr, {1, 4, 9}, 20));
+}
+
+TEST(ModelIo, ShardsAreFoundThroughTheIndex) {
+  const fs::path folder = EditedModel("shards", [](TensorMap*) {});
+  const SafetensorsFile whole = *SafetensorsFile::Open((folder / "model.safetensors").string());
+  TensorMap shards[2];
+  std::string map;
+  for (const auto& [name, view] : whole.tensors()) {
+    const bool second = name.find("layers.2") != std::string::npos;
+    shards[second ? 1 : 0][name] = view;
+    map += (map.empty() ? "\"" : ", \"") + name + "\": \"s" + (second ? "1" : "0") + "\"";
+  }
+  ASSERT_TRUE(WriteFileAtomically(folder / "s0", tensorfile::WriteSafetensors(shards[0])));
+  ASSERT_TRUE(WriteFileAtomically(folder / "s1", tensorfile::WriteSafetensors(shards[1])));
+  const fs::path index = folder / "model.safetensors.index.json";
+  ASSERT_TRUE(WriteFileAtomically(index, "{\"weight_map\": {" + map + "}}"));
+  fs::remove(folder / "model.safetensors");
+  EXPECT_EQ(LoadError(folder), "accepted");
+  ASSERT_TRUE(WriteFileAtomically(index, R"({"weight_map": {"a": "../s0"}})"));
+  EXPECT_THAT(LoadError(folder), HasSubstr("must be a plain file name"));
+}
+
+TEST(ModelIo, MissingFolderIsAnIoErrorThatNamesIt) {
+  const auto model = LoadModel("/nowhere/model");
+  ASSERT_FALSE(model);
+  EXPECT_EQ(model.error().kind, ErrorKind::kIo);
+  EXPECT_THAT(model.error().Text(), HasSubstr("/nowhere/model"));
+}
+
+TEST(ModelIo, UnsoundTensorsAreRefusedByName) {
+  const std::string norm = "model.layers.1.input_layernorm.weight";
+  EXPECT_THAT(LoadError(EditedModel("shape",
+                                    [&](TensorMap* t) {
+                                      (*t)[norm].shape = {3, 4};
+                                    })),
+              HasSubstr(norm + ": must have shape [12], got [3, 4]"));
+  EXPECT_THAT(LoadError(EditedModel("missing",
+                                    [&](TensorMap* t) {
+                                      (*t)["other"] = (*t)[norm];
+                                      t->erase(norm);
+                                    })),
+              HasSubstr("has no " + norm));
+  EXPECT_THAT(LoadError(EditedModel("extra", [&](TensorMap* t) { (*t)["other"] = (*t)[norm]; })),
+              HasSubstr("other is no tensor of the Llama model"));
+  const std::string nan(48, '\xff');
+  EXPECT_THAT(LoadError(EditedModel("nan", [&](TensorMap* t) { (*t)[norm].bytes = nan; })),
+              HasSubstr(norm + ": has a value that is not finite"));
+}
+
+TEST(ModelIo, UnsupportedFeaturesAreRefusedByName) {
+  const fs::path file = FreshFolder("config") / "config.json";
+  const auto error_with = [&](const std::string& member) {
+    const std::string text = R"({"num_hidden_layers": 1, "hidden_size": 8, "vocab_size": 9,
+        "num_attention_heads": 2, "intermediate_size": 4, )" +
+                             member + "}";
+    EXPECT_TRUE(WriteFileAtomically(file, text));
+    const auto config = ReadModelConfig(file);
+    return config ? "accepted" : config.error().Text();
+  };
+  EXPECT_EQ(error_with(R"("rope_parameters": {"rope_theta": 5e5, "rope_type": "default"})"),
+            "accepted");
+  EXPECT_THAT(error_with(R"("model_type": "gpt2")"), HasSubstr("model_type"));
+  EXPECT_THAT(error_with(R"("hidden_act": "gelu")"), HasSubstr("hidden_act"));
+  EXPECT_THAT(error_with(R"("rope_scaling": {"rope_type": "yarn"})"), HasSubstr("rope_type"));
+  EXPECT_THAT(error_with(R"("quantization_config": {"bits": 4})"), HasSubstr("quantized"));
+  EXPECT_THAT(error_with(R"("num_key_value_heads": 3)"), HasSubstr("num_key_value_heads"));
+}
+
+}  // namespace
+}  // namespace dashf::train

@@ -1,0 +1,118 @@
+#include "train/peft_io.h"
+
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <limits>
+
+#include "base/file.h"
+#include "tensorfile/safetensors.h"
+#include "train/testing.h"
+
+namespace dashf::train {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::kAllTargets;
+using testing::RandomAdapter;
+using testing::TinyConfig;
+
+const LoraConfig kLora{.rank = 3, .alpha = 5.0, .targets = kAllTargets};
+
+std::filesystem::path FreshFolder(const std::string& name) {
+  const auto folder = std::filesystem::path(::testing::TempDir()) / ("peft_" + name);
+  std::filesystem::remove_all(folder);
+  return folder;
+}
+
+TEST(PeftIo, AdapterSurvivesTheFolderBitForBit) {
+  const auto folder = FreshFolder("round_trip");
+  const Adapter adapter = RandomAdapter(TinyConfig(), kLora, 1);
+  ASSERT_TRUE(SaveAdapter(adapter, TinyConfig(), "some/base", folder));
+  const auto loaded = LoadAdapter(folder, TinyConfig());
+  ASSERT_TRUE(loaded) << loaded.error().Text();
+  EXPECT_EQ(*loaded, adapter);
+}
+
+// The names and shapes that PEFT's own loader looks for.
+TEST(PeftIo, KeysAndShapesArePefts) {
+  const auto folder = FreshFolder("keys");
+  ASSERT_TRUE(SaveAdapter(RandomAdapter(TinyConfig(), kLora, 1), TinyConfig(), "base", folder));
+  const auto file =
+      tensorfile::SafetensorsFile::Open((folder / "adapter_model.safetensors").string());
+  ASSERT_TRUE(file);
+  EXPECT_EQ(file->tensors().size(), 3u * 7u * 2u);
+  const std::string layer = "base_model.model.model.layers.2.";
+  EXPECT_THAT(file->tensors().at(layer + "self_attn.k_proj.lora_A.weight").shape,
+              ::testing::ElementsAre(3, 12));
+  EXPECT_THAT(file->tensors().at(layer + "self_attn.k_proj.lora_B.weight").shape,
+              ::testing::ElementsAre(12, 3));
+  EXPECT_THAT(file->tensors().at(layer + "mlp.down_proj.lora_A.weight").shape,
+              ::testing::ElementsAre(3, 20));
+}
+
+TEST(PeftIo, LayersTravelAndReplaceOnlyTheirOwn) {
+  const Adapter sent = RandomAdapter(TinyConfig(), kLora, 1);
+  Adapter received = RandomAdapter(TinyConfig(), kLora, 2);
+  const Adapter before = received;
+  const auto done = DecodeLayers(EncodeLayers(sent, 2, 3), 2, 3, TinyConfig(), &received);
+  ASSERT_TRUE(done) << done.error().Text();
+  EXPECT_EQ(received.layers[0], before.layers[0]);
+  EXPECT_EQ(received.layers[1], sent.layers[1]);
+  EXPECT_EQ(received.layers[2], sent.layers[2]);
+}
+
+// What a hostile or broken peer may send: each is refused by name and leaves the adapter as it was.
+TEST(PeftIo, UnsoundLayersAreRefusedWhole) {
+  Adapter adapter = RandomAdapter(TinyConfig(), kLora, 2);
+  const Adapter before = adapter;
+  const auto refusal = [&](const std::string& bytes) {
+    const auto done = DecodeLayers(bytes, 2, 3, TinyConfig(), &adapter);
+    EXPECT_EQ(adapter, before);
+    return done ? std::string("accepted") : done.error().Text();
+  };
+  const Adapter sound = RandomAdapter(TinyConfig(), kLora, 1);
+  EXPECT_THAT(refusal(EncodeLayers(sound, 1, 2)), HasSubstr("has no"));
+  EXPECT_THAT(refusal(EncodeLayers(sound, 1, 3)), HasSubstr("is not one of"));
+  Adapter infinite = sound;
+  infinite.layers[2][6].b[4] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_THAT(refusal(EncodeLayers(infinite, 2, 3)), HasSubstr("not finite"));
+  Adapter exploded = sound;
+  for (float& value : exploded.layers[1][0].a) value *= 1e6F;
+  EXPECT_THAT(refusal(EncodeLayers(exploded, 2, 3)), HasSubstr("layer 2 q_proj: ||A|| ||B||"));
+  const Adapter other_rank = RandomAdapter(TinyConfig(), {.rank = 2, .targets = kAllTargets}, 1);
+  EXPECT_THAT(refusal(EncodeLayers(other_rank, 2, 3)), HasSubstr("must be F32 [3, 12]"));
+  EXPECT_NE(refusal("{}"), "accepted");
+}
+
+TEST(PeftIo, PartialAdaptersLeaveTheOtherLayersInactive) {
+  const auto folder = FreshFolder("partial");
+  const Adapter adapter = RandomAdapter(TinyConfig(), {.rank = 2}, 1);
+  ASSERT_TRUE(
+      WriteFileAtomically(folder / "adapter_model.safetensors", EncodeLayers(adapter, 2, 2)));
+  ASSERT_TRUE(WriteFileAtomically(
+      folder / "adapter_config.json",
+      R"({"peft_type": "LORA", "r": 2, "lora_alpha": 16, "target_modules": ["q_proj", "v_proj"],
+          "layers_to_transform": [1]})"));
+  const auto loaded = LoadAdapter(folder, TinyConfig());
+  ASSERT_TRUE(loaded) << loaded.error().Text();
+  EXPECT_EQ(loaded->layers[1], adapter.layers[1]);
+  EXPECT_THAT(loaded->layers[0][0].a, ::testing::Each(0.0F));
+  EXPECT_THAT(loaded->layers[2][1].b, ::testing::Each(0.0F));
+}
+
+TEST(PeftIo, VariantsThatWouldChangeTheResultAreRefusedByName) {
+  const auto folder = FreshFolder("variants");
+  const Adapter adapter = RandomAdapter(TinyConfig(), {.rank = 2}, 1);
+  ASSERT_TRUE(SaveAdapter(adapter, TinyConfig(), "base", folder));
+  ASSERT_TRUE(WriteFileAtomically(
+      folder / "adapter_config.json",
+      R"({"peft_type": "LORA", "r": 2, "lora_alpha": 16, "target_modules": ["q_proj", "v_proj"],
+          "use_dora": true})"));
+  const auto loaded = LoadAdapter(folder, TinyConfig());
+  ASSERT_FALSE(loaded);
+  EXPECT_THAT(loaded.error().Text(), HasSubstr("use_dora"));
+}
+
+}  // namespace
+}  // namespace dashf::train

@@ -1,0 +1,134 @@
+#include "train/phase_loss.h"
+
+#include <ATen/TensorOperators.h>
+#include <gmock/gmock.h>
+
+#include <numeric>
+
+#include "train/lora_tensors.h"
+#include "train/optimizer.h"
+#include "train/testing.h"
+
+namespace dashf::train {
+namespace {
+
+using testing::kAllTargets;
+using testing::RandomAdapter;
+using testing::RandomExamples;
+using testing::TinyConfig;
+using testing::TinyModel;
+
+Batch WholeBatch(const std::vector<corpus::Example>& examples) {
+  std::vector<std::size_t> all(examples.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  return MakeBatch(examples, all);
+}
+
+// Each trained factor's gradient along random directions against (loss(x + h v) - loss(x - h v)) /
+// 2h in double. With |v| = 1 and h = 1e-5 the truncation error is about h^2 = 1e-10 and rounding
+// about 1e-16 / h = 1e-11. A wrong entry shows in almost every direction.
+void ExpectGradientsMatchCentralDifferences(ModelConfig config, const Phase& phase) {
+  constexpr double kStep = 1e-5;
+  const Model model = TinyModel(config, 3, at::kDouble);
+  const LoraConfig lora_config{.rank = 2, .alpha = 3.0, .targets = kAllTargets};
+  LoraTensors lora = ToTensors(RandomAdapter(config, lora_config, 5), config, at::kDouble);
+  const auto examples = RandomExamples(config, 4, 7);
+  const Batch batch = WholeBatch(examples);
+  std::optional<HiddenCache> cache;
+  if (phase.cached > 0) cache.emplace(model.weights(), &lora, examples, phase.cached, 2);
+  const auto loss = [&] {
+    return PhaseLoss(model.weights(), lora, phase, cache ? &*cache : nullptr, batch);
+  };
+  const std::vector<at::Tensor*> trained = TrainedFactors(phase, &lora);
+  ASSERT_EQ(trained.size(),
+            static_cast<std::size_t>(phase.last_trained - phase.first_trained) * 2 * kProjections);
+  FlatParameters parameters(trained, trained.size());
+  loss().backward();
+  Rng rng(31);
+  for (std::size_t i = 0; i < trained.size(); ++i) {
+    at::Tensor factor = trained[i]->detach();  // Shares the memory.
+    for (int repeat = 0; repeat < 3; ++repeat) {
+      at::Tensor direction = at::empty_like(factor);
+      for (std::int64_t j = 0; j < direction.numel(); ++j) {
+        direction.data_ptr<double>()[j] = rng.Normal();
+      }
+      direction.div_(direction.norm());
+      const at::Tensor kept = factor.clone();
+      factor.copy_(kept + kStep * direction);
+      const double above = loss().item<double>();
+      factor.copy_(kept - kStep * direction);
+      const double below = loss().item<double>();
+      factor.copy_(kept);
+      const double along = (trained[i]->grad() * direction).sum().item<double>();
+      EXPECT_NEAR(along, (above - below) / (2.0 * kStep), 1e-8) << "factor " << i;
+    }
+  }
+  EXPECT_GT(parameters.gradients().abs().max().item<double>(), 1e-3);
+}
+
+TEST(PhaseLoss, EarlyExitGradientsMatchCentralDifferences) {
+  ExpectGradientsMatchCentralDifferences(TinyConfig(), {0, 2, 2, 0});
+}
+
+TEST(PhaseLoss, FullDepthGradientsMatchCentralDifferences) {
+  ExpectGradientsMatchCentralDifferences(TinyConfig(), {0, 1, 3, 0});
+}
+
+TEST(PhaseLoss, ServerPhaseGradientsMatchCentralDifferences) {
+  ExpectGradientsMatchCentralDifferences(TinyConfig(), {1, 3, 3, 1});
+}
+
+TEST(PhaseLoss, GradientsMatchWithTiedEmbeddingsBiasesAndStretchedRotary) {
+  ModelConfig config = TinyConfig();
+  config.tied_embeddings = true;
+  config.attention_bias = true;
+  config.mlp_bias = true;
+  config.rope_llama3 = Llama3Rope{.original_max_position_embeddings = 16.0};
+  ExpectGradientsMatchCentralDifferences(config, {0, 3, 3, 0});
+}
+
+// The cache holds what the frozen layers would compute again; batches of another shape may round
+// differently, hence float32's 1e-6 and not equality.
+TEST(PhaseLoss, CachedServerPhaseHasTheGradientsOfTheUncachedOne) {
+  const ModelConfig config = TinyConfig();
+  const Model model = TinyModel(config, 11, at::kFloat);
+  const LoraConfig lora_config{.rank = 2, .alpha = 4.0, .targets = {"q_proj", "v_proj"}};
+  const auto examples = RandomExamples(config, 6, 13);
+  const Batch batch = WholeBatch(examples);
+  const auto gradients = [&](const Phase& phase) {
+    LoraTensors lora = ToTensors(RandomAdapter(config, lora_config, 17), config, at::kFloat);
+    std::optional<HiddenCache> cache;
+    if (phase.cached > 0) cache.emplace(model.weights(), &lora, examples, phase.cached, 4);
+    const std::vector<at::Tensor*> trained = TrainedFactors(phase, &lora);
+    FlatParameters parameters(trained, trained.size());
+    PhaseLoss(model.weights(), lora, phase, cache ? &*cache : nullptr, batch).backward();
+    return parameters.gradients();
+  };
+  const at::Tensor cached = gradients({2, 3, 3, 2}), uncached = gradients({2, 3, 3, 0});
+  EXPECT_GT(uncached.abs().max().item<double>(), 1e-3);
+  EXPECT_LE((cached - uncached).abs().max().item<double>(), 1e-6);
+}
+
+// Right padding must reach no row that counts: the batch's loss is the token-weighted mean of the
+// examples' own losses.
+TEST(PhaseLoss, PaddingChangesNothing) {
+  const ModelConfig config = TinyConfig();
+  const Model model = TinyModel(config, 19, at::kDouble);
+  const LoraTensors lora =
+      ToTensors(RandomAdapter(config, {.rank = 2, .targets = {"k_proj"}}, 23), config, at::kDouble);
+  const auto examples = RandomExamples(config, 5, 29);
+  const Phase phase{0, 3, 3, 0};
+  const auto loss_of = [&](const std::vector<corpus::Example>& some) {
+    return PhaseLoss(model.weights(), lora, phase, nullptr, WholeBatch(some)).item<double>();
+  };
+  double total = 0.0, tokens = 0.0;
+  for (const corpus::Example& example : examples) {
+    const double answer = static_cast<double>(std::ssize(example.tokens) - example.answer_begin);
+    total += answer * loss_of({example});
+    tokens += answer;
+  }
+  EXPECT_NEAR(loss_of(examples), total / tokens, 1e-12);
+}
+
+}  // namespace
+}  // namespace dashf::train

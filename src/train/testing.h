@@ -1,0 +1,78 @@
+// Tiny random models, adapters and examples for this module's tests.
+#pragma once
+
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+#include "corpus/dataset.h"
+#include "train/llama.h"
+#include "train/lora.h"
+#include "train/model.h"
+
+namespace dashf::train::testing {
+
+inline const std::vector<std::string> kAllTargets(kProjectionNames.begin(), kProjectionNames.end());
+
+// 3 layers, grouped queries (4 heads on 2), head width unlike hidden_size / heads.
+inline ModelConfig TinyConfig() {
+  ModelConfig config;
+  config.layers = 3;
+  config.hidden_size = 12;
+  config.heads = 4;
+  config.kv_heads = 2;
+  config.head_dim = 6;
+  config.intermediate_size = 20;
+  config.vocab_size = 31;
+  config.max_positions = 64;
+  return config;
+}
+
+// A model whose activations are of order 1, so that no gradient is negligible.
+inline Model TinyModel(const ModelConfig& config, std::uint64_t seed, at::ScalarType dtype) {
+  LlamaWeights weights = Convert(RandomModel(config, seed).weights(), dtype);
+  ForEachTensor(weights, [](const std::string& name, at::Tensor& tensor) {
+    if (name.find("norm") == std::string::npos) tensor = tensor * 12.0;
+  });
+  if (config.tied_embeddings) weights.head = weights.embedding;
+  return Model(std::make_shared<const LlamaWeights>(std::move(weights)));
+}
+
+// Both factors random: with B = 0 no gradient reaches A.
+inline Adapter RandomAdapter(const ModelConfig& config,
+                             const LoraConfig& lora,
+                             std::uint64_t seed) {
+  Adapter adapter = *InitialAdapter(config, lora, seed);
+  Rng rng = Rng(seed).Stream("b");
+  for (auto& pairs : adapter.layers) {
+    for (LoraPair& pair : pairs) {
+      for (float& value : pair.b) value = static_cast<float>(0.2 * rng.Normal());
+    }
+  }
+  return adapter;
+}
+
+// Examples of different lengths, so that batches are padded.
+inline std::vector<corpus::Example> RandomExamples(const ModelConfig& config,
+                                                   int count,
+                                                   std::uint64_t seed) {
+  Rng rng(seed);
+  std::vector<corpus::Example> examples;
+  for (int i = 0; i < count; ++i) {
+    corpus::Example example;
+    const auto length = 5 + rng.Below(9);
+    for (std::uint64_t t = 0; t < length; ++t) {
+      example.tokens.push_back(
+          static_cast<int>(rng.Below(static_cast<std::uint64_t>(config.vocab_size))));
+    }
+    example.answer_begin = static_cast<int>(1 + rng.Below(length - 1));
+    examples.push_back(example);
+  }
+  return examples;
+}
+
+}  // namespace dashf::train::testing
