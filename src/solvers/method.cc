@@ -4,12 +4,19 @@
 #include <array>
 
 #include "solvers/baselines.h"
+#include "solvers/dashf.h"
 #include "solvers/exhaustive.h"
 
 namespace dashf::solvers {
 namespace {
 
 constexpr std::array kMethods = {
+    Method{"dashf",
+           "Dinkelbach, alternating optimisation, semidefinite relaxation, Hungarian rounding",
+           SolveDashf},
+    Method{"dashf-hull",
+           "dashf with the convex hull of each user's choices as its relaxation",
+           SolveDashfHull},
     Method{"random", "a random server for each user, equal shares, best splits", SolveRandom},
     Method{"greedy", "the strongest server for each user, equal shares, best splits", SolveGreedy},
     Method{"association-only",

@@ -108,7 +108,7 @@ Association Sweep(const ScrProblem& problem, double y, Plan plan) {
 SplitSearchResult ChooseSplits(const ScrProblem& problem, double y, const Association& start) {
   constexpr int kSweepsMax = 8;
   const auto evaluate = [&](const Association& association) {
-    SplitSearchResult result{.plan = QuickShares(problem, association)};
+    SplitSearchResult result{.plan = QuickShares(problem, y, association)};
     const PlanTotals totals = TotalsOf(problem, result.plan);
     result.gain = totals.score - y * totals.cost;
     return result;

@@ -85,6 +85,23 @@ void FillUserPhase(const ScrProblem& problem, Plan* plan) {
   }
 }
 
+// Energy falls with the square of the clock, delay and score ask for all of it.
+Plan BestClockLevel(const ScrProblem& problem, double y, const Plan& full) {
+  constexpr double kLevels[] = {1.0, 0.8, 0.63, 0.5, 0.4, 0.3, 0.2};
+  Plan best = full;
+  double best_gain = -std::numeric_limits<double>::infinity();
+  for (const double level : kLevels) {
+    Plan plan = full;
+    for (Decision& decision : plan) decision.server_clock_hz *= level;
+    const PlanTotals totals = TotalsOf(problem, plan);
+    const double gain = totals.score - y * totals.cost;
+    if (!(gain > best_gain)) break;  // Concave enough in practice: stop at the first descent.
+    best_gain = gain;
+    best = std::move(plan);
+  }
+  return best;
+}
+
 // (5) for one user alone; in makespan mode a lower bound on the cost of any plan with this choice.
 double OwnCost(const ScrProblem& problem, const UserTotals& totals) {
   return problem.delay_weight_per_s * (totals.user_phase_s + totals.server_phase_s) +
@@ -160,11 +177,11 @@ Decision WithSplit(const ScrProblem& problem,
   return decision;
 }
 
-Plan QuickShares(const ScrProblem& problem, const Association& association) {
+Plan QuickShares(const ScrProblem& problem, double y, const Association& association) {
   Plan plan = EqualShares(problem, association);
   ShareClocksByWork(problem, &plan);
   if (problem.delay == DelayMode::kMakespan) FillUserPhase(problem, &plan);
-  return plan;
+  return BestClockLevel(problem, y, plan);
 }
 
 TentativeTable MakeTentativeTable(const ScrProblem& problem, double y, const Plan& plan) {

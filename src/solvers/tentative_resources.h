@@ -11,9 +11,10 @@ namespace dashf::solvers {
 
 // A feasible plan in O(users): bandwidth and transmit power in equal shares, each server's clock in
 // proportion to sqrt(W_s) in sum mode (it minimises sum W_s / s) and to W_s in makespan mode (all
-// of a server's users end together). Powers and clocks of users are EqualShares()'s; in makespan
-// mode a user's clock is lowered to just fill the best barrier T_u.
-Plan QuickShares(const ScrProblem& problem, const Association& association);
+// of a server's users end together), all slowed by the common factor of a short list that serves
+// score - y Cost best. Powers and clocks of users are EqualShares()'s; in makespan mode a user's
+// clock is lowered to just fill the best barrier T_u.
+Plan QuickShares(const ScrProblem& problem, double y, const Association& association);
 
 // What each reachable server and allowed split would bring a user at tentative resources.
 struct TentativeChoice {

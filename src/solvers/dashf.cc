@@ -1,0 +1,119 @@
+#include "solvers/dashf.h"
+
+#include <algorithm>
+
+#include "opt/dinkelbach.h"
+#include "solvers/baselines.h"
+
+namespace dashf::solvers {
+namespace {
+
+class Dashf {
+ public:
+  Dashf(const ScrProblem& problem, const SolveOptions& options, const DashfOptions& dashf)
+      : problem_(problem), options_(options), dashf_(dashf) {}
+
+  SolveResult Run(const std::vector<int>& strongest_servers) {
+    Start(strongest_servers);
+    const auto solve = [this](double y, double) {
+      Alternate(y);
+      const PlanTotals totals = TotalsOf(problem_, incumbent_);
+      return opt::Ratio{totals.score, totals.cost};
+    };
+    Limits limits = dashf_.dinkelbach;
+    limits.elapsed_s = TimeLeftS();
+    const double y = TotalsOf(problem_, incumbent_).Scr();
+    const Termination termination = opt::MaximizeRatio(solve, y, limits).termination;
+    return {.plan = incumbent_,
+            .termination = TimeLeftS() <= 0.0 ? Termination::kTimeLimit : termination,
+            .history = history_};
+  }
+
+ private:
+  double TimeLeftS() const { return options_.time_limit_s - watch_.ElapsedS(); }
+
+  // y is that of the best uniform split; then splits and resources in turn, once each.
+  void Start(const std::vector<int>& servers) {
+    const Association rough = BestSplits(problem_, servers);
+    incumbent_ = EqualShares(problem_, rough);
+    const double y = TotalsOf(problem_, incumbent_).Scr();
+    std::vector<int> splits;
+    for (const Choice& choice : rough) splits.push_back(choice.local_layers);
+    Accept(BestSplitsFor(problem_, y, servers, {splits}).plan);
+    const Association association = AssociationOf(incumbent_);
+    Accept(AllocateResources(problem_, association, y, &incumbent_, dashf_.resources).plan);
+    Record("start", 0.0);
+  }
+
+  // One alternation at y, the incumbent's SCR: association, then resources of its finalists.
+  // Raising y after each instead of alternating to the end at an old y keeps every SCR above the
+  // last one.
+  void Alternate(double y) {
+    const AssociationStepResult step = ImproveAssociation(
+        problem_, y, incumbent_, dashf_.association, TimeLeftS(), rng_.Stream(steps_++));
+    Record("association", step.finalists.front().gain);
+    double best = 0.0;
+    for (const SplitSearchResult& finalist : step.finalists) {
+      if (TimeLeftS() <= 0.0) break;
+      best = std::max(best, FinishResources(finalist.plan, y));
+    }
+    Record("resources", best);
+  }
+
+  // Step B on one candidate; returns the gain it reached.
+  double FinishResources(const Plan& candidate, double y) {
+    const Association association = AssociationOf(candidate);
+    const bool known = association == AssociationOf(incumbent_);
+    const Plan& warm = known ? incumbent_ : candidate;
+    const ResourceResult found =
+        AllocateResources(problem_, association, y, &warm, dashf_.resources);
+    Accept(found.plan);
+    return found.score - y * found.cost;
+  }
+
+  void Accept(const Plan& plan) {
+    if (TotalsOf(problem_, plan).Scr() > TotalsOf(problem_, incumbent_).Scr()) incumbent_ = plan;
+  }
+
+  void Record(std::string step, double residual) {
+    history_.push_back({.iteration = static_cast<int>(history_.size()),
+                        .scr = TotalsOf(problem_, incumbent_).Scr(),
+                        .residual = residual,
+                        .elapsed_s = watch_.ElapsedS(),
+                        .step = std::move(step)});
+    if (options_.on_iteration) options_.on_iteration(history_.back());
+  }
+
+  const ScrProblem& problem_;
+  const SolveOptions& options_;
+  const DashfOptions& dashf_;
+  const Stopwatch watch_;
+  const Rng rng_ = Rng(options_.seed).Stream("rounding");
+  std::uint64_t steps_ = 0;
+  Plan incumbent_;
+  std::vector<IterationRecord> history_;
+};
+
+}  // namespace
+
+Expected<SolveResult> SolveDashf(const Scenario& scenario,
+                                 const SolveOptions& options,
+                                 const DashfOptions& dashf) {
+  const auto problem = MakeScrProblem(scenario);
+  if (!problem) return tl::unexpected(problem.error());
+  const auto strongest = StrongestServers(*problem);
+  if (!strongest) return tl::unexpected(strongest.error());
+  return Dashf(*problem, options, dashf).Run(*strongest);
+}
+
+Expected<SolveResult> SolveDashf(const Scenario& scenario, const SolveOptions& options) {
+  return SolveDashf(scenario, options, DashfOptions{});
+}
+
+Expected<SolveResult> SolveDashfHull(const Scenario& scenario, const SolveOptions& options) {
+  DashfOptions dashf;
+  dashf.association.relaxation = Relaxation::kHull;
+  return SolveDashf(scenario, options, dashf);
+}
+
+}  // namespace dashf::solvers
