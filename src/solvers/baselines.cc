@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
+#include <optional>
+#include <utility>
 
 #include "base/check.h"
 #include "base/rng.h"
@@ -14,6 +17,9 @@
 
 namespace dashf::solvers {
 namespace {
+
+constexpr int kRoundsMax = 20;
+constexpr double kGainMin = 1e-9;  // Relative: less is rounding.
 
 // What a user brings on a server when it has 1 / load of everything the split needs.
 UserTotals TotalsAtEqualShare(const ScrProblem& problem, int user, const Choice& choice, int load) {
@@ -89,6 +95,102 @@ std::vector<int> Loads(const ScrProblem& problem, const std::vector<int>& server
   std::vector<int> load(problem.server_slots.size(), 0);
   for (const int m : server_of_user) ++load[static_cast<std::size_t>(m)];
   return load;
+}
+
+// What a user loses at a server, y cost - score, at its best split and the equal share among `load`
+// users. In makespan mode its delay counts 1/N.
+struct PairLoss {
+  double loss = std::numeric_limits<double>::infinity();
+  int local_layers = 0;
+};
+PairLoss LossAtEqualShare(const ScrProblem& problem, int user, int server, int load, double y) {
+  const auto n = static_cast<std::size_t>(user);
+  const double delay_weight =
+      problem.delay_weight_per_s /
+      (problem.delay == DelayMode::kMakespan ? static_cast<double>(problem.users()) : 1.0);
+  PairLoss best;
+  for (int i = problem.split_begin[n]; i < problem.split_begin[n + 1]; ++i) {
+    const int k = problem.split_layers[static_cast<std::size_t>(i)];
+    const UserTotals totals = TotalsAtEqualShare(problem, user, {server, k}, load);
+    const double cost = delay_weight * (totals.user_phase_s + totals.server_phase_s) +
+                        problem.energy_weight_per_j * totals.energy_j;
+    const double loss = y * cost - totals.score;
+    if (loss < best.loss) best = {loss, k};
+  }
+  return best;
+}
+
+std::vector<int> ServersOf(const Association& association) {
+  std::vector<int> servers(association.size());
+  std::transform(association.begin(), association.end(), servers.begin(), [](const Choice& choice) {
+    return choice.server;
+  });
+  return servers;
+}
+
+double EqualSharesScr(const ScrProblem& problem, const Association& association) {
+  return TotalsOf(problem, EqualShares(problem, association)).Scr();
+}
+
+// The Hungarian step: users who stay count in their server's load, each joining user comes on top.
+Expected<std::vector<int>> AssignAtEqualShares(const ScrProblem& problem,
+                                               const std::vector<int>& servers,
+                                               double y) {
+  const std::vector<int> load = Loads(problem, servers);
+  return Assign(problem, [&](int user, int link) {
+    const int m = problem.link_server[static_cast<std::size_t>(link)];
+    const bool stays = servers[static_cast<std::size_t>(user)] == m;
+    return LossAtEqualShare(
+               problem, user, m, load[static_cast<std::size_t>(m)] + (stays ? 0 : 1), y)
+        .loss;
+  });
+}
+
+// The other server with a free slot where this user would lose least; nothing where there is none.
+std::optional<Choice> BestOtherServer(const ScrProblem& problem,
+                                      const Association& association,
+                                      std::size_t n,
+                                      double y) {
+  const std::vector<int> load = Loads(problem, ServersOf(association));
+  std::optional<Choice> best;
+  double least = std::numeric_limits<double>::infinity();
+  for (int link = problem.link_begin[n]; link < problem.link_begin[n + 1]; ++link) {
+    const int server = problem.link_server[static_cast<std::size_t>(link)];
+    const auto m = static_cast<std::size_t>(server);
+    if (server == association[n].server || load[m] == problem.server_slots[m]) continue;
+    const PairLoss there = LossAtEqualShare(problem, static_cast<int>(n), server, load[m] + 1, y);
+    if (there.loss >= least) continue;
+    least = there.loss;
+    best = Choice{server, there.local_layers};
+  }
+  return best;
+}
+
+// What the simultaneous assignment cannot see: one user at a time to its best other server, kept
+// where the whole plan gains.
+Association MoveSingleUsers(const ScrProblem& problem,
+                            Association association,
+                            double scr,
+                            const Log& log) {
+  constexpr int kSweepsMax = 10;
+  bool improved = true;
+  for (int sweep = 0; improved && sweep < kSweepsMax; ++sweep) {
+    improved = false;
+    for (std::size_t n = 0; n < association.size(); ++n) {
+      if (log.TimeLeftS() <= 0.0) return association;
+      const auto other = BestOtherServer(problem, association, n, scr);
+      if (!other) continue;
+      const Choice kept = std::exchange(association[n], *other);
+      const double moved = EqualSharesScr(problem, association);
+      if (moved > scr * (1.0 + kGainMin)) {
+        scr = moved;
+        improved = true;
+      } else {
+        association[n] = kept;
+      }
+    }
+  }
+  return association;
 }
 
 SolveResult FinishWithEqualShares(const ScrProblem& problem,
@@ -216,46 +318,34 @@ Expected<SolveResult> SolveGreedy(const Scenario& scenario, const SolveOptions& 
 }
 
 Expected<SolveResult> SolveAssociationOnly(const Scenario& scenario, const SolveOptions& options) {
-  constexpr int kRoundsMax = 20;
   Log log(options);
   const auto problem = MakeScrProblem(scenario);
   if (!problem) return tl::unexpected(problem.error());
-  auto servers = StrongestServers(*problem);
+  const auto servers = StrongestServers(*problem);
   if (!servers) return tl::unexpected(servers.error());
-  Plan plan = EqualShares(*problem, BestSplits(*problem, *servers));
-  double scr = TotalsOf(*problem, plan).Scr();
+  Association association = BestSplits(*problem, *servers);
+  double scr = EqualSharesScr(*problem, association);
   log.Add(scr, 0.0, "start");
-  const double delay_share = problem->delay == DelayMode::kMakespan ? 1.0 / problem->users() : 1.0;
-  for (int round = 0; round < kRoundsMax; ++round) {
-    if (log.TimeLeftS() <= 0.0) return log.Finish(std::move(plan), Termination::kTimeLimit);
-    const std::vector<int> load = Loads(*problem, *servers);
-    // The least loss of one user at one server: y cost - score at its best split.
-    const auto loss = [&](int user, int link) {
-      const auto n = static_cast<std::size_t>(user);
-      const int m = problem->link_server[static_cast<std::size_t>(link)];
-      const int joined = load[static_cast<std::size_t>(m)] + ((*servers)[n] == m ? 0 : 1);
-      double least = std::numeric_limits<double>::infinity();
-      for (int i = problem->split_begin[n]; i < problem->split_begin[n + 1]; ++i) {
-        const UserTotals totals = TotalsAtEqualShare(
-            *problem, user, {m, problem->split_layers[static_cast<std::size_t>(i)]}, joined);
-        const double delay_s = delay_share * (totals.user_phase_s + totals.server_phase_s);
-        const double cost =
-            problem->delay_weight_per_s * delay_s + problem->energy_weight_per_j * totals.energy_j;
-        least = std::min(least, scr * cost - totals.score);
-      }
-      return least;
-    };
-    auto moved = Assign(*problem, loss);
-    if (!moved) return tl::unexpected(moved.error());
-    Plan candidate = EqualShares(*problem, BestSplits(*problem, *moved));
-    const double candidate_scr = TotalsOf(*problem, candidate).Scr();
-    if (!(candidate_scr > scr)) break;
-    servers = std::move(moved);
-    plan = std::move(candidate);
+  const auto accept = [&](const Association& candidate, const char* step) {
+    const double candidate_scr = EqualSharesScr(*problem, candidate);
+    if (!(candidate_scr > scr * (1.0 + kGainMin))) return false;
+    association = candidate;
     scr = candidate_scr;
-    log.Add(scr, 0.0, "association");
+    log.Add(scr, 0.0, step);
+    return true;
+  };
+  for (int round = 0; round < kRoundsMax; ++round) {
+    if (log.TimeLeftS() <= 0.0) break;
+    const auto assigned = AssignAtEqualShares(*problem, ServersOf(association), scr);
+    if (!assigned) return tl::unexpected(assigned.error());
+    if (accept(BestSplits(*problem, *assigned), "assignment")) continue;
+    const Association moved = MoveSingleUsers(*problem, association, scr, log);
+    accept(moved, "one-user moves");
+    if (!accept(BestSplits(*problem, ServersOf(moved)), "splits")) break;
   }
-  return log.Finish(std::move(plan), Termination::kConverged);
+  const bool in_time = log.TimeLeftS() > 0.0;
+  return log.Finish(EqualShares(*problem, association),
+                    in_time ? Termination::kConverged : Termination::kTimeLimit);
 }
 
 Expected<SolveResult> SolveResourceOnly(const Scenario& scenario, const SolveOptions& options) {

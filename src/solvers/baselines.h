@@ -17,8 +17,9 @@ namespace dashf::solvers {
 Expected<SolveResult> SolveRandom(const Scenario& scenario, const SolveOptions& options);
 // The strongest server for each user; where slots bind, the most gain in dB in sum.
 Expected<SolveResult> SolveGreedy(const Scenario& scenario, const SolveOptions& options);
-// Hungarian on slots at the current SCR, repeated while the plan improves, from SolveGreedy's plan.
-// A user is valued at the equal share it would have; in makespan mode its delay counts 1/N.
+// From SolveGreedy's plan, while it improves: the Hungarian method on slots at the current SCR,
+// each user valued at the equal share it would have (in makespan mode its delay counts 1/N), then
+// moves of one user at a time, judged by the whole plan.
 Expected<SolveResult> SolveAssociationOnly(const Scenario& scenario, const SolveOptions& options);
 // SolveGreedy's association and splits with the best resources (MaximizeScrForAssociation).
 Expected<SolveResult> SolveResourceOnly(const Scenario& scenario, const SolveOptions& options);

@@ -20,7 +20,7 @@ constexpr std::array kMethods = {
     Method{"random", "a random server for each user, equal shares, best splits", SolveRandom},
     Method{"greedy", "the strongest server for each user, equal shares, best splits", SolveGreedy},
     Method{"association-only",
-           "association by the Hungarian method, equal shares, best splits",
+           "association optimised (Hungarian, then single moves), equal shares",
            SolveAssociationOnly},
     Method{"resource-only", "greedy's association and splits, best resources", SolveResourceOnly},
     Method{"all-local", "every user trains all layers (k = L), best resources", SolveAllLocal},
