@@ -1,0 +1,219 @@
+"""The command line from outside: exit codes, messages that name place, rule and value, and nothing
+half-written. Usage: cli_test.py DASHF_BINARY [unittest options]"""
+import copy
+import json
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BINARY = sys.argv[1] if len(sys.argv) > 1 else "build/release/bin/dashf"
+HELP = subprocess.run([BINARY, "--help"], capture_output=True, text=True, check=False).stdout
+HAS_ENGINE = "generate" in HELP
+
+
+def dashf(*args):
+    return subprocess.run([BINARY, *map(str, args)], capture_output=True, text=True, timeout=300,
+                          check=False)
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def assert_fails(self, done, code, *words):
+        self.assertEqual(done.returncode, code, done.stderr)
+        for word in words:
+            self.assertIn(word, done.stderr)
+        self.assertEqual(done.stdout, "")
+
+
+class ScenarioFiles(Case):
+    """Every bad scenario is refused by `solve` with the place, the rule and the value."""
+
+    @classmethod
+    def setUpClass(cls):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "s.json"
+            done = dashf("new", "--users", 4, "--servers", 2, "--seed", 3, "--out", path)
+            assert done.returncode == 0, done.stderr
+            cls.good = json.loads(path.read_text())
+
+    def refused(self, text, code, *words):
+        path = self.folder / "scenario.json"
+        path.write_text(text)
+        out = self.folder / "plan.json"
+        self.assert_fails(dashf("solve", path, "--method", "greedy", "--out", out), code, *words)
+        self.assertFalse(out.exists())
+
+    def changed(self, change):
+        scenario = copy.deepcopy(self.good)
+        change(scenario)
+        return json.dumps(scenario)
+
+    def test_unknown_key(self):
+        self.refused(self.changed(lambda s: s["users"][1].update(colour="red")), 3,
+                     "scenario.json", "users[1].colour", "unknown key")
+
+    def test_not_a_number(self):
+        self.refused(self.changed(lambda s: s["users"][0].update(tx_power_w_max=float("nan"))), 3,
+                     "scenario.json")
+
+    def test_negative_bandwidth(self):
+        self.refused(self.changed(lambda s: s["servers"][1].update(bandwidth_hz=-2e7)), 3,
+                     "servers[1].bandwidth_hz", "> 0", "-2")
+
+    def test_duplicate_id(self):
+        self.refused(self.changed(lambda s: s["users"][2].update(id=s["users"][0]["id"])), 3,
+                     "users[2]", self.good["users"][0]["id"])
+
+    def test_user_without_reachable_server(self):
+        def cut_off(scenario):
+            scenario["gain"]["dense"][3] = [0.0] * len(scenario["servers"])
+        self.refused(self.changed(cut_off), 4, self.good["users"][3]["id"])
+
+    def test_too_few_slots(self):
+        def tighten(scenario):
+            for server in scenario["servers"]:
+                server["slots"] = 1
+        self.refused(self.changed(tighten), 4, "slot")
+
+    def test_memory_limit_that_forbids_every_split(self):
+        def starve(scenario):
+            scenario["users"][2]["memory_bytes_max"] = 1.0
+            for table in scenario["profiles"].values():
+                table["local_memory_bytes"] = [m + 2.0 for m in table["local_memory_bytes"]]
+        self.refused(self.changed(starve), 4, self.good["users"][2]["id"], "memory")
+
+    def test_wrong_schema(self):
+        self.refused(self.changed(lambda s: s.update(schema="dashf.scenario/9")), 3, "schema",
+                     "dashf.scenario/9")
+
+    def test_truncated_file(self):
+        self.refused(json.dumps(self.good)[:-20], 3, "scenario.json")
+
+    def test_missing_file(self):
+        self.assert_fails(dashf("solve", self.folder / "none.json", "--out", self.folder / "p.json"),
+                          10, "none.json")
+
+
+class Plans(Case):
+    def setUp(self):
+        super().setUp()
+        self.scenario = self.folder / "s.json"
+        self.plan = self.folder / "p.json"
+        done = dashf("new", "--users", 5, "--servers", 2, "--seed", 1, "--out", self.scenario)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_dashf_plans_evaluate_to_what_the_plan_file_says(self):
+        self.assertEqual(dashf("solve", self.scenario, "--out", self.plan).returncode, 0)
+        done = dashf("evaluate", self.scenario, self.plan, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        verdict, plan = json.loads(done.stdout), json.loads(self.plan.read_text())
+        self.assertTrue(verdict["feasible"])
+        for key in ("scr", "score", "cost", "delay_s", "energy_j"):
+            self.assertEqual(verdict[key], plan[key])
+
+    def test_same_seed_same_plan(self):
+        plans = []
+        for name in ("a.json", "b.json"):
+            out = self.folder / name
+            self.assertEqual(dashf("solve", self.scenario, "--seed", 5, "--out", out).returncode, 0)
+            plans.append(json.loads(out.read_text())["assignments"])
+        self.assertEqual(*plans)
+
+    def test_plan_that_breaks_a_limit_is_infeasible(self):
+        dashf("solve", self.scenario, "--method", "greedy", "--out", self.plan)
+        plan = json.loads(self.plan.read_text())
+        plan["assignments"][0]["bandwidth_hz"] *= 50
+        self.plan.write_text(json.dumps(plan))
+        done = dashf("evaluate", self.scenario, self.plan, "--json")
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertFalse(json.loads(done.stdout)["feasible"])
+        self.assertTrue(json.loads(done.stdout)["violations"])
+
+    def test_plan_of_another_scenario_is_refused(self):
+        dashf("solve", self.scenario, "--method", "greedy", "--out", self.plan)
+        other = self.folder / "other.json"
+        dashf("new", "--users", 5, "--servers", 2, "--seed", 2, "--out", other)
+        self.assert_fails(dashf("evaluate", other, self.plan), 3, "scenario_sha256")
+
+    def test_compare_prints_every_method_once(self):
+        done = dashf("compare", self.scenario, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = {row["method"]: row for row in json.loads(done.stdout)["rows"]}
+        for method in ("dashf", "random", "greedy", "association-only", "resource-only",
+                       "all-local", "all-server", "exhaustive"):
+            self.assertIn(method, rows)
+        self.assertLessEqual(rows["dashf"]["scr"], rows["exhaustive"]["scr"] * (1 + 1e-6))
+
+    def test_full_disk_leaves_nothing(self):
+        done = dashf("solve", self.scenario, "--method", "greedy", "--out", "/dev/full/plan.json")
+        self.assert_fails(done, 10, "/dev/full")
+
+    def test_unknown_method_is_a_usage_error_that_lists_the_methods(self):
+        self.assert_fails(dashf("solve", self.scenario, "--method", "magic", "--out", self.plan), 2,
+                          "magic", "dashf", "greedy")
+
+
+class Usage(Case):
+    def test_no_verb(self):
+        self.assertEqual(dashf().returncode, 2)
+
+    def test_unknown_flag(self):
+        self.assertEqual(dashf("new", "--colour", "red").returncode, 2)
+
+    def test_every_verb_has_help_with_examples(self):
+        listed = HELP[HELP.index("Subcommands:"):].splitlines()[1:]
+        verbs = [line.split()[0] for line in listed if line.startswith("  ") and line[2] != " "]
+        self.assertIn("solve", verbs)
+        for verb in verbs:
+            done = dashf(verb, "--help")
+            self.assertEqual(done.returncode, 0, verb)
+            self.assertIn("xample", done.stdout, verb)
+
+
+@unittest.skipUnless(HAS_ENGINE, "this build has no training engine")
+class ModelFolders(Case):
+    """Hostile model folders are refused before anything is allocated."""
+
+    CONFIG = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8,
+              "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+              "num_key_value_heads": 2, "vocab_size": 16, "max_position_embeddings": 32,
+              "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "hidden_act": "silu",
+              "tie_word_embeddings": True}
+
+    def refused(self, weights, *words):
+        (self.folder / "config.json").write_text(json.dumps(self.CONFIG))
+        (self.folder / "model.safetensors").write_bytes(weights)
+        self.assert_fails(dashf("generate", "--model", self.folder, "--max-tokens", 1), 3, *words)
+
+    @staticmethod
+    def safetensors(header, data=b""):
+        text = json.dumps(header).encode()
+        return struct.pack("<Q", len(text)) + text + data
+
+    def test_missing_folder(self):
+        self.assert_fails(dashf("generate", "--model", self.folder / "none", "--max-tokens", 1), 10,
+                          "none")
+
+    def test_header_length_of_two_to_the_63(self):
+        self.refused(struct.pack("<Q", 1 << 63) + b"{}", "model.safetensors", "header")
+
+    def test_overlapping_offsets(self):
+        entry = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+        self.refused(self.safetensors({"a": entry, "b": entry}, bytes(8)), "model.safetensors",
+                     "overlap")
+
+    def test_wrong_shape(self):
+        entry = {"dtype": "F32", "shape": [16, 7], "data_offsets": [0, 448]}
+        self.refused(self.safetensors({"model.embed_tokens.weight": entry}, bytes(448)),
+                     "model.embed_tokens.weight", "16", "7")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]], verbosity=2)
