@@ -1,9 +1,7 @@
 // The baselines of formulation section 5. All keep to slots, links, memory and all_local_allowed.
 //
-// "Equal shares" is EqualShares() of resource_step.h. A baseline that fixes no split gives each
-// user the k that serves the whole plan's SCR best under equal shares, users in turn until none
-// gains (BestSplits), from three starts: k = 0, the middle and the largest k below L, because
-// makespan mode has separate basins.
+// "Equal shares" is EqualShares() of resource_step.h; where a baseline fixes no split, BestSplits()
+// of best_splits.h chooses under equal shares.
 #pragma once
 
 #include <vector>
@@ -28,9 +26,6 @@ Expected<SolveResult> SolveResourceOnly(const Scenario& scenario, const SolveOpt
 Expected<SolveResult> SolveAllLocal(const Scenario& scenario, const SolveOptions& options);
 // k = 0 for all, the strongest server, the best resources. kInfeasible as above.
 Expected<SolveResult> SolveAllServer(const Scenario& scenario, const SolveOptions& options);
-
-// The splits under equal shares for a given server of each user, as described above.
-Association BestSplits(const ScrProblem& problem, const std::vector<int>& server_of_user);
 
 // Each user's strongest server, by SolveAssignment on -10 log10 gain. kInfeasible if slots run out.
 Expected<std::vector<int>> StrongestServers(const ScrProblem& problem);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "problem/evaluation.h"
+#include "solvers/best_splits.h"
 #include "solvers/resource_step.h"
 #include "solvers/testing.h"
 

@@ -4,6 +4,7 @@
 
 #include "opt/dinkelbach.h"
 #include "solvers/baselines.h"
+#include "solvers/best_splits.h"
 
 namespace dashf::solvers {
 namespace {
