@@ -42,14 +42,6 @@ class Stepper {
 
   StepResult operator()(const RegistrationClosed&) {
     if (state_.stage != Stage::kRegistering) return {Verdict::kStale, {}};
-    for (auto& [id, user] : state_.users) {
-      if (user.node != NodeState::kExpected) continue;
-      user.node = NodeState::kLost;
-      FailUser(id, "never registered");
-    }
-    for (auto& [id, node] : state_.servers) {
-      if (node == NodeState::kExpected) node = NodeState::kLost;
-    }
     return EndEarly("the round did not start: not every node registered in time");
   }
 
@@ -203,7 +195,8 @@ class Stepper {
 
   StepResult EndEarly(const std::string& reason) {
     for (auto& [id, user] : state_.users) {
-      if (!IsTerminal(user)) FailUser(id, reason);
+      if (IsTerminal(user)) continue;
+      FailUser(id, user.node == NodeState::kExpected ? "never registered" : reason);
     }
     return EndIfComplete();
   }
@@ -237,6 +230,22 @@ std::string_view Name(Phase phase) {
       return "download";
     case Phase::kVerify:
       return "verification";
+  }
+  return "";
+}
+
+std::string_view Key(Phase phase) {
+  switch (phase) {
+    case Phase::kLocal:
+      return "local";
+    case Phase::kUpload:
+      return "upload";
+    case Phase::kServer:
+      return "server";
+    case Phase::kDownload:
+      return "download";
+    case Phase::kVerify:
+      return "verify";
   }
   return "";
 }

@@ -26,7 +26,8 @@
 namespace dashf::runtime {
 
 enum class Phase { kLocal, kUpload, kServer, kDownload, kVerify };
-std::string_view Name(Phase phase);
+std::string_view Name(Phase phase);  // For people: "local training".
+std::string_view Key(Phase phase);   // For files: "local".
 
 enum class NodeState { kExpected, kRegistered, kLost };
 

@@ -1,0 +1,236 @@
+#include "runtime/node_config.h"
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/json.h"
+
+namespace dashf::runtime {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::int64_t kSeedMax = std::numeric_limits<std::int64_t>::max();
+
+constexpr std::pair<const char*, std::vector<double> SplitProfile::*> kProfileColumns[] = {
+    {"local_flop", &SplitProfile::local_flop},
+    {"server_flop", &SplitProfile::server_flop},
+    {"upload_bit", &SplitProfile::upload_bit},
+    {"download_bit", &SplitProfile::download_bit},
+    {"local_memory_bytes", &SplitProfile::local_memory_bytes}};
+
+Json ToJson(const Compute& compute) {
+  return {{"clock_hz_max", compute.clock_hz_max},
+          {"flop_per_cycle", compute.flop_per_cycle},
+          {"kappa_w_per_hz3", compute.kappa_w_per_hz3}};
+}
+
+Json ToJson(const TrainingSettings& training) {
+  return {{"rank", training.lora.rank},
+          {"alpha", training.lora.alpha},
+          {"rank_stabilized", training.lora.rank_stabilized},
+          {"targets", training.lora.targets},
+          {"objective",
+           training.objective == train::UserObjective::kEarlyExit ? "early_exit" : "full_depth"},
+          {"epochs_user", training.epochs_user},
+          {"epochs_server", training.epochs_server},
+          {"batch_size", training.batch_size},
+          {"learning_rate", training.learning_rate},
+          {"tokens_max", training.tokens_max},
+          {"seed", training.seed}};
+}
+
+Json ToJson(const UserKit& kit) {
+  Json profile;
+  for (const auto& [key, column] : kProfileColumns) profile[key] = kit.profile.*column;
+  return {{"compute", ToJson(kit.device.compute)},
+          {"tx_power_w_max", kit.device.tx_power_w_max},
+          {"memory_bytes_max", kit.device.memory_bytes_max},
+          {"profile", std::move(profile)},
+          {"train", kit.train_path},
+          {"test", kit.test_path},
+          {"labels", kit.labels},
+          {"adapter_folder", kit.adapter_folder}};
+}
+
+Json ToJson(const ServerKit& kit) {
+  return {{"compute", ToJson(kit.device.compute)},
+          {"bandwidth_hz", kit.device.bandwidth_hz},
+          {"tx_power_w_max", kit.device.tx_power_w_max},
+          {"listen", kit.listen}};
+}
+
+Json ToJson(const CoordinatorKit& kit) {
+  return {{"listen", kit.listen},
+          {"address_file", kit.address_path},
+          {"scenario", kit.scenario_path},
+          {"out", kit.out_folder},
+          {"method", kit.method},
+          {"seed", kit.seed},
+          {"registration_s", kit.registration_s},
+          {"machine_flop_per_s", kit.machine_flop_per_s}};
+}
+
+Compute ReadCompute(JsonReader& parent) {
+  JsonReader reader = parent.Object("compute");
+  Compute compute{reader.Number("clock_hz_max", kPositive),
+                  reader.Number("flop_per_cycle", kPositive),
+                  reader.Number("kappa_w_per_hz3", kNonNegative)};
+  reader.RejectUnknownKeys();
+  return compute;
+}
+
+std::vector<std::string> Strings(JsonReader& reader, std::string_view key) {
+  std::vector<std::string> values;
+  reader.ForEach(key, [&](const JsonReader& value) { values.push_back(value.AsString()); });
+  return values;
+}
+
+TrainingSettings ReadTraining(JsonReader& parent) {
+  JsonReader reader = parent.Object("training");
+  TrainingSettings training;
+  const auto small = [&](std::string_view key) {
+    return static_cast<int>(reader.Integer(key, 1, 1'000'000));
+  };
+  training.lora.rank = small("rank");
+  training.lora.alpha = reader.Number("alpha", kPositive);
+  training.lora.rank_stabilized = reader.Boolean("rank_stabilized");
+  training.lora.targets = Strings(reader, "targets");
+  const std::string objective = reader.String("objective");
+  training.objective = objective == "full_depth" ? train::UserObjective::kFullDepth
+                                                 : train::UserObjective::kEarlyExit;
+  if (objective != "full_depth" && objective != "early_exit") {
+    reader.Reject("objective", "must be early_exit or full_depth");
+  }
+  training.epochs_user = small("epochs_user");
+  training.epochs_server = small("epochs_server");
+  training.batch_size = small("batch_size");
+  training.learning_rate = reader.Number("learning_rate", kPositive);
+  training.tokens_max = small("tokens_max");
+  training.seed = static_cast<std::uint64_t>(reader.Integer("seed", 0, kSeedMax));
+  reader.RejectUnknownKeys();
+  return training;
+}
+
+UserKit ReadUserKit(JsonReader& root) {
+  JsonReader reader = root.Object("user");
+  UserKit kit;
+  kit.device.compute = ReadCompute(reader);
+  kit.device.tx_power_w_max = reader.Number("tx_power_w_max", kPositive);
+  kit.device.memory_bytes_max = reader.Number("memory_bytes_max", kPositive);
+  JsonReader profile = reader.Object("profile");
+  for (const auto& [key, column] : kProfileColumns) {
+    kit.profile.*column = profile.Numbers(key, kNonNegative);
+    if ((kit.profile.*column).size() != kit.profile.local_flop.size()) {
+      profile.Reject(key, "must have one entry per split, like local_flop");
+    }
+  }
+  profile.RejectUnknownKeys();
+  kit.train_path = reader.String("train");
+  kit.test_path = reader.String("test");
+  kit.labels = Strings(reader, "labels");
+  kit.adapter_folder = reader.String("adapter_folder");
+  reader.RejectUnknownKeys();
+  return kit;
+}
+
+ServerKit ReadServerKit(JsonReader& root) {
+  JsonReader reader = root.Object("server");
+  ServerKit kit;
+  kit.device.compute = ReadCompute(reader);
+  kit.device.bandwidth_hz = reader.Number("bandwidth_hz", kPositive);
+  kit.device.tx_power_w_max = reader.Number("tx_power_w_max", kPositive);
+  kit.listen = reader.String("listen");
+  reader.RejectUnknownKeys();
+  return kit;
+}
+
+CoordinatorKit ReadCoordinatorKit(JsonReader& root) {
+  JsonReader reader = root.Object("coordinator_kit");
+  CoordinatorKit kit;
+  kit.listen = reader.String("listen");
+  kit.address_path = reader.String("address_file");
+  kit.scenario_path = reader.String("scenario");
+  kit.out_folder = reader.String("out");
+  kit.method = reader.String("method");
+  kit.seed = static_cast<std::uint64_t>(reader.Integer("seed", 0, kSeedMax));
+  kit.registration_s = reader.Number("registration_s", kPositive);
+  kit.machine_flop_per_s = reader.Number("machine_flop_per_s", kPositive);
+  reader.RejectUnknownKeys();
+  return kit;
+}
+
+}  // namespace
+
+train::TrainOptions TrainingSettings::OptionsFor(int epochs) const {
+  train::TrainOptions options;
+  options.epochs = epochs;
+  options.batch_size = batch_size;
+  options.learning_rate = learning_rate;
+  options.seed = seed;
+  return options;
+}
+
+std::string WriteNodeConfig(const NodeConfig& config) {
+  Json json = {
+      {"schema", "dashf.node/1"},
+      {"node", Name(config.node)},
+      {"round", config.round},
+      {"coordinator", config.coordinator},
+      {"tls",
+       {{"ca", config.tls.ca}, {"certificate", config.tls.certificate}, {"key", config.tls.key}}},
+      {"telemetry", config.telemetry_path},
+      {"gate", {{"folder", config.gate_folder}, {"turns", config.gate_turns}}},
+      {"model", config.model_folder},
+      {"training", ToJson(config.training)}};
+  switch (config.node.role) {
+    case Role::kUser:
+      json["user"] = ToJson(config.user);
+      break;
+    case Role::kServer:
+      json["server"] = ToJson(config.server);
+      break;
+    case Role::kCoordinator:
+      json["coordinator_kit"] = ToJson(config.coordinator_kit);
+      break;
+  }
+  return json.dump(2) + "\n";
+}
+
+Expected<NodeConfig> ParseNodeConfig(const std::string& name, std::string_view bytes, Role role) {
+  auto document = JsonDocument::Parse(name, bytes);
+  if (!document) return tl::unexpected(document.error());
+  JsonReader root = document->Root();
+  NodeConfig config;
+  if (root.String("schema") != "dashf.node/1") root.Reject("schema", "must be dashf.node/1");
+  const auto node = ParseName(root.String("node"));
+  if (!node || node->role != role) root.Reject("node", "must name a node of this verb's role");
+  config.node = node.value_or(NodeId{});
+  config.round = static_cast<std::uint32_t>(root.Integer("round", 1, 1'000'000'000));
+  config.coordinator = root.String("coordinator");
+  JsonReader tls = root.Object("tls");
+  config.tls = {tls.String("ca"), tls.String("certificate"), tls.String("key")};
+  tls.RejectUnknownKeys();
+  config.telemetry_path = root.String("telemetry");
+  JsonReader gate = root.Object("gate");
+  config.gate_folder = gate.String("folder");
+  config.gate_turns = static_cast<int>(gate.Integer("turns", 1, 4096));
+  gate.RejectUnknownKeys();
+  config.model_folder = root.String("model");
+  config.training = ReadTraining(root);
+  if (role == Role::kUser) config.user = ReadUserKit(root);
+  if (role == Role::kServer) config.server = ReadServerKit(root);
+  if (role == Role::kCoordinator) config.coordinator_kit = ReadCoordinatorKit(root);
+  root.RejectUnknownKeys();
+  if (document->error()) return tl::unexpected(*document->error());
+  return config;
+}
+
+Expected<NodeConfig> ReadNodeConfig(const std::string& path, Role role) {
+  const auto bytes = ReadFile(path, std::uint64_t{16} << 20);
+  if (!bytes) return tl::unexpected(bytes.error());
+  return ParseNodeConfig(path, *bytes, role);
+}
+
+}  // namespace dashf::runtime

@@ -1,0 +1,80 @@
+// dashf.node/1: what one node is told before it starts, as one JSON file: who it is, where its
+// certificate lies, whom to reach, what it owns and how it is to train. `dashf run` writes one per
+// node; a real deployment hands each node its own.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "runtime/identity.h"
+#include "runtime/node.h"
+#include "scenario/scenario.h"
+#include "train/lora.h"
+#include "train/phases.h"
+
+namespace dashf::runtime {
+
+// The same for every node of a round.
+struct TrainingSettings {
+  train::LoraConfig lora;
+  train::UserObjective objective = train::UserObjective::kEarlyExit;
+  int epochs_user = 3;    // Passes of the user phase over the training set, >= 1.
+  int epochs_server = 3;  // Of the server phase, >= 1.
+  int batch_size = 8;
+  double learning_rate = 3e-3;
+  int tokens_max = 256;  // Longer examples are shortened.
+  std::uint64_t seed = 1;
+
+  // As the engine wants them, for a phase of so many epochs.
+  train::TrainOptions OptionsFor(int epochs) const;
+};
+
+struct UserKit {
+  User device;                        // What it can do; position and profile index are unused.
+  SplitProfile profile;               // For its own data set.
+  std::string train_path, test_path;  // JSON lines, or an Alpaca array.
+  std::vector<std::string> labels;    // Of a choice task; empty: none.
+  std::string adapter_folder;         // Where its PEFT adapter is written.
+};
+
+struct ServerKit {
+  Server device;
+  std::string listen;  // "127.0.0.1:0": any free port.
+};
+
+struct CoordinatorKit {
+  std::string listen;
+  std::string address_path;   // The bound address is written here.
+  std::string scenario_path;  // What is not the nodes' to say: gains, noise, objective.
+  std::string out_folder;     // scenario.json, plan.json and round.json are written here.
+  std::string method;         // The planning method's name.
+  std::uint64_t seed = 1;     // Of the plan.
+  double registration_s = 60.0;
+  double machine_flop_per_s =
+      0.0;  // Of the machine that the nodes share, as the profile states it.
+};
+
+struct NodeConfig {
+  NodeId node;
+  std::uint32_t round = 1;
+  std::string coordinator;  // HOST:PORT; empty for the coordinator itself.
+  CredentialPaths tls;
+  std::string telemetry_path;  // May be empty.
+  std::string gate_folder;     // Empty: the machine is not shared.
+  int gate_turns = 1;
+  std::string model_folder;
+  TrainingSettings training;
+  UserKit user;  // Only the one of the node's role means anything.
+  ServerKit server;
+  CoordinatorKit coordinator_kit;
+};
+
+std::string WriteNodeConfig(const NodeConfig& config);
+// Strict. kBadInput if the file is for another role.
+Expected<NodeConfig> ParseNodeConfig(const std::string& name, std::string_view bytes, Role role);
+Expected<NodeConfig> ReadNodeConfig(const std::string& path, Role role);
+
+}  // namespace dashf::runtime

@@ -1,0 +1,51 @@
+#include "runtime/node_config.h"
+
+#include <gmock/gmock.h>
+
+namespace dashf::runtime {
+namespace {
+
+using testing::HasSubstr;
+
+NodeConfig UserConfig() {
+  NodeConfig config;
+  config.node = UserNode("u3");
+  config.round = 2;
+  config.coordinator = "127.0.0.1:4000";
+  config.tls = {"ca", "certificate", "key"};
+  config.training.objective = train::UserObjective::kFullDepth;
+  config.training.lora.targets = {"o_proj"};
+  config.user.device.compute = {.clock_hz_max = 1, .flop_per_cycle = 2, .kappa_w_per_hz3 = 0};
+  config.user.device.tx_power_w_max = 0.1;
+  config.user.device.memory_bytes_max = 1e9;
+  config.user.profile = {.name = "",
+                         .local_flop = {0, 1},
+                         .server_flop = {1, 0},
+                         .upload_bit = {1, 0},
+                         .download_bit = {1, 0},
+                         .local_memory_bytes = {0, 1}};
+  config.user.labels = {"a", "b"};
+  return config;
+}
+
+TEST(NodeConfig, SurvivesItsFile) {
+  const std::string text = WriteNodeConfig(UserConfig());
+  const auto read = ParseNodeConfig("user.json", text, Role::kUser);
+  ASSERT_TRUE(read) << read.error().Text();
+  EXPECT_EQ(WriteNodeConfig(*read), text);
+  EXPECT_EQ(read->training.objective, train::UserObjective::kFullDepth);
+}
+
+TEST(NodeConfig, AnotherRolesFileAndABrokenOneAreRefusedByName) {
+  std::string text = WriteNodeConfig(UserConfig());
+  EXPECT_THAT(ParseNodeConfig("user.json", text, Role::kServer).error().Text(),
+              HasSubstr("this verb's role"));
+  const std::string key = "\"batch_size\": 8";
+  text.replace(text.find(key), key.size(), "\"batch_size\": 0");
+  const auto read = ParseNodeConfig("user.json", text, Role::kUser);
+  ASSERT_FALSE(read);
+  EXPECT_THAT(read.error().Text(), HasSubstr("user.json: training.batch_size"));
+}
+
+}  // namespace
+}  // namespace dashf::runtime

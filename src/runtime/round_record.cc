@@ -1,0 +1,212 @@
+#include "runtime/round_record.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+
+namespace dashf::runtime {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <class T>
+Json OrNull(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+// The members of the records in one place, for both directions.
+constexpr std::pair<const char*, std::optional<double> PhaseSeconds::*> kPhases[] = {
+    {"local", &PhaseSeconds::local},
+    {"upload", &PhaseSeconds::upload},
+    {"server", &PhaseSeconds::server},
+    {"download", &PhaseSeconds::download}};
+constexpr std::pair<const char*, std::optional<double> Quality::*> kQualities[] = {
+    {"loss", &Quality::loss},
+    {"exact_match", &Quality::exact_match},
+    {"choice_accuracy", &Quality::choice_accuracy}};
+
+Json ToJson(const PhaseSeconds& seconds) {
+  Json json;
+  for (const auto& [key, member] : kPhases) json[key] = OrNull(seconds.*member);
+  return json;
+}
+
+void Append(const Quality& quality, const std::string& suffix, Json* json) {
+  for (const auto& [key, member] : kQualities) (*json)[key + suffix] = OrNull(quality.*member);
+}
+
+Json ToJson(const UserRecord& user) {
+  Json json = {{"id", user.id},
+               {"server", user.server},
+               {"local_layers", user.local_layers},
+               {"layers", user.layers},
+               {"state", user.failure ? "failed" : "done"},
+               {"failure", OrNull(user.failure)},
+               {"predicted_s", ToJson(user.predicted_s)},
+               {"measured_s", ToJson(user.measured_s)},
+               {"local_cpu_s", OrNull(user.local_cpu_s)},
+               {"server_cpu_s", OrNull(user.server_cpu_s)},
+               {"measured_at_planned_s", ToJson(user.measured_at_planned_s)},
+               {"upload_bytes", OrNull(user.upload_bytes)},
+               {"download_bytes", OrNull(user.download_bytes)}};
+  Append(user.before, "_before", &json);
+  Append(user.after, "_after", &json);
+  return json;
+}
+
+Json ToJson(const std::vector<ReferenceRecord>& records) {
+  Json json = Json::array();
+  for (const ReferenceRecord& record : records) {
+    Json row = {{"id", record.id}};
+    Append(record.quality, "", &row);
+    json.push_back(std::move(row));
+  }
+  return json;
+}
+
+std::optional<double> OptionalNumber(JsonReader& reader, const std::string& key) {
+  return reader.HasValue(key) ? std::optional(reader.Number(key)) : std::nullopt;
+}
+
+std::optional<std::string> OptionalString(JsonReader& reader, const std::string& key) {
+  return reader.HasValue(key) ? std::optional(reader.String(key)) : std::nullopt;
+}
+
+std::optional<std::uint64_t> OptionalBytes(JsonReader& reader, const std::string& key) {
+  if (!reader.HasValue(key)) return std::nullopt;
+  return static_cast<std::uint64_t>(reader.Integer(key, 0, std::int64_t{1} << 53));
+}
+
+PhaseSeconds ReadSeconds(JsonReader& parent, const std::string& key) {
+  JsonReader reader = parent.Object(key);
+  PhaseSeconds seconds;
+  for (const auto& [name, member] : kPhases) seconds.*member = OptionalNumber(reader, name);
+  return seconds;
+}
+
+Quality ReadQuality(JsonReader& reader, const std::string& suffix) {
+  Quality quality;
+  for (const auto& [key, member] : kQualities) {
+    quality.*member = OptionalNumber(reader, key + suffix);
+  }
+  return quality;
+}
+
+UserRecord ReadUser(JsonReader reader) {
+  UserRecord user;
+  user.id = reader.String("id");
+  user.server = reader.String("server");
+  user.local_layers = static_cast<int>(reader.Integer("local_layers", 0, 100'000));
+  user.layers = static_cast<int>(reader.Integer("layers", 0, 100'000));
+  user.failure = OptionalString(reader, "failure");
+  user.predicted_s = ReadSeconds(reader, "predicted_s");
+  user.measured_s = ReadSeconds(reader, "measured_s");
+  user.local_cpu_s = OptionalNumber(reader, "local_cpu_s");
+  user.server_cpu_s = OptionalNumber(reader, "server_cpu_s");
+  user.measured_at_planned_s = ReadSeconds(reader, "measured_at_planned_s");
+  user.upload_bytes = OptionalBytes(reader, "upload_bytes");
+  user.download_bytes = OptionalBytes(reader, "download_bytes");
+  user.before = ReadQuality(reader, "_before");
+  user.after = ReadQuality(reader, "_after");
+  return user;
+}
+
+std::vector<ReferenceRecord> ReadReferences(JsonReader& parent, const std::string& key) {
+  std::vector<ReferenceRecord> records;
+  parent.ForEach(key, [&](JsonReader reader) {
+    const std::string id = reader.String("id");
+    records.push_back({id, ReadQuality(reader, "")});
+  });
+  return records;
+}
+
+}  // namespace
+
+bool RoundRecord::Done() const {
+  return std::all_of(
+      users.begin(), users.end(), [](const UserRecord& user) { return !user.failure; });
+}
+
+void AtPlannedRates(const Scenario& scenario,
+                    std::size_t user,
+                    const Decision& decision,
+                    double machine_flop_per_s,
+                    UserRecord* record) {
+  const User& device = scenario.users[user];
+  const SplitProfile& profile = scenario.ProfileOf(device);
+  const Server& server = scenario.servers[static_cast<std::size_t>(decision.server)];
+  const auto k = static_cast<std::size_t>(decision.local_layers);
+  const auto compute = [&](const std::optional<double>& cpu_s, double flop_per_s) {
+    return cpu_s && flop_per_s > 0.0 ? std::optional(*cpu_s * machine_flop_per_s / flop_per_s)
+                                     : std::nullopt;
+  };
+  const auto transfer = [](const std::optional<double>& predicted_s,
+                           const std::optional<std::uint64_t>& bytes,
+                           double planned_bit) {
+    return predicted_s && bytes && planned_bit > 0.0
+               ? std::optional(*predicted_s * 8.0 * static_cast<double>(*bytes) / planned_bit)
+               : std::nullopt;
+  };
+  record->measured_at_planned_s = {
+      .local =
+          compute(record->local_cpu_s, decision.local_clock_hz * device.compute.flop_per_cycle),
+      .upload = transfer(record->predicted_s.upload, record->upload_bytes, profile.upload_bit[k]),
+      .server =
+          compute(record->server_cpu_s, decision.server_clock_hz * server.compute.flop_per_cycle),
+      .download =
+          transfer(record->predicted_s.download, record->download_bytes, profile.download_bit[k])};
+}
+
+std::string WriteRound(const RoundRecord& record) {
+  Json json = {
+      {"schema", "dashf.round/1"},
+      {"scenario_sha256", OrNull(record.scenario_sha256)},
+      {"model", record.model},
+      {"seed", record.seed},
+      {"state", record.Done() ? "done" : "failed"},
+      {"users", Json::array()},
+      {"references", nullptr},
+      {"servers", Json::array()},
+      {"bound", {{"exhaustive_scr", OrNull(record.exhaustive_scr)}, {"gap", OrNull(record.gap)}}}};
+  for (const UserRecord& user : record.users) json["users"].push_back(ToJson(user));
+  for (const ServerRecord& server : record.servers) {
+    json["servers"].push_back({{"id", server.id},
+                               {"state", server.failure ? "failed" : "done"},
+                               {"failure", OrNull(server.failure)}});
+  }
+  if (record.references) {
+    json["references"] = {{"all_server", ToJson(record.references->all_server)},
+                          {"centralised", ToJson(record.references->centralised)}};
+  }
+  return DumpRows(json);
+}
+
+Expected<RoundRecord> ParseRound(const std::string& name, std::string_view bytes) {
+  auto document = JsonDocument::Parse(name, bytes);
+  if (!document) return tl::unexpected(document.error());
+  JsonReader root = document->Root();
+  RoundRecord record;
+  if (root.String("schema") != "dashf.round/1") root.Reject("schema", "must be dashf.round/1");
+  record.scenario_sha256 = OptionalString(root, "scenario_sha256");
+  record.model = root.String("model");
+  record.seed =
+      static_cast<std::uint64_t>(root.Integer("seed", 0, std::numeric_limits<std::int64_t>::max()));
+  root.ForEach("users", [&](JsonReader reader) { record.users.push_back(ReadUser(reader)); });
+  root.ForEach("servers", [&](JsonReader reader) {
+    const std::string id = reader.String("id");
+    record.servers.push_back({id, OptionalString(reader, "failure")});
+  });
+  if (root.HasValue("references")) {
+    JsonReader references = root.Object("references");
+    record.references = {ReadReferences(references, "all_server"),
+                         ReadReferences(references, "centralised")};
+  }
+  JsonReader bound = root.Object("bound");
+  record.exhaustive_scr = OptionalNumber(bound, "exhaustive_scr");
+  record.gap = OptionalNumber(bound, "gap");
+  if (document->error()) return tl::unexpected(*document->error());
+  return record;
+}
+
+}  // namespace dashf::runtime

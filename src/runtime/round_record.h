@@ -1,0 +1,83 @@
+// dashf.round/1: what a round brought, for every user and server (docs/protocol.md). The
+// coordinator writes it when the round has ended, whichever way; `dashf run` adds the references
+// and the bound. Any measured number may be absent.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "plan/plan.h"
+#include "scenario/scenario.h"
+
+namespace dashf::runtime {
+
+struct PhaseSeconds {
+  std::optional<double> local, upload, server, download;
+};
+
+// On held-out data. Loss in nat per answer token; the others are shares in [0, 1].
+struct Quality {
+  std::optional<double> loss, exact_match, choice_accuracy;
+};
+
+struct UserRecord {
+  std::string id;
+  std::string server;  // Empty: never planned.
+  int local_layers = 0;
+  int layers = 0;
+  std::optional<std::string> failure;               // None: done.
+  PhaseSeconds predicted_s;                         // By the plan, at its clocks and rates.
+  PhaseSeconds measured_s;                          // On this machine, unpaced.
+  std::optional<double> local_cpu_s, server_cpu_s;  // Processor seconds of the training phases.
+  // The measured work and bytes at the plan's clocks and rates: comparable with predicted_s.
+  PhaseSeconds measured_at_planned_s;
+  std::optional<std::uint64_t> upload_bytes, download_bytes;
+  Quality before, after;
+};
+
+struct ServerRecord {
+  std::string id;
+  std::optional<std::string> failure;
+};
+
+struct ReferenceRecord {  // One user's held-out data under another way of training.
+  std::string id;
+  Quality quality;
+};
+
+struct References {
+  std::vector<ReferenceRecord> all_server;   // All layers on the user's own data.
+  std::vector<ReferenceRecord> centralised;  // All layers on all users' data.
+};
+
+struct RoundRecord {
+  std::optional<std::string> scenario_sha256;  // None: the round ended before it was planned.
+  std::string model;
+  std::uint64_t seed = 1;
+  std::vector<UserRecord> users;
+  std::vector<ServerRecord> servers;
+  std::optional<References> references;
+  std::optional<double> exhaustive_scr;  // The best SCR there is, where it could be computed,
+  std::optional<double> gap;             // and how far below it the plan lies, relative.
+
+  bool Done() const;  // Every user is.
+};
+
+// Fills measured_at_planned_s of a user that was planned: compute phases last as long as the same
+// work at the plan's clock, W / (c f) with W = processor seconds x the machine's rate; transfers as
+// long as the bytes sent at the plan's rate, that is predicted seconds x bytes sent / bytes
+// planned.
+void AtPlannedRates(const Scenario& scenario,
+                    std::size_t user,
+                    const Decision& decision,
+                    double machine_flop_per_s,
+                    UserRecord* record);
+
+std::string WriteRound(const RoundRecord& record);
+Expected<RoundRecord> ParseRound(const std::string& name, std::string_view bytes);
+
+}  // namespace dashf::runtime

@@ -1,0 +1,315 @@
+#include "runtime/user_node.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "base/digest.h"
+#include "base/termination.h"
+#include "dashf.grpc.pb.h"
+#include "runtime/compute_gate.h"
+#include "runtime/coordinator_link.h"
+#include "runtime/failpoint.h"
+#include "runtime/learning.h"
+#include "runtime/messages.h"
+#include "runtime/telemetry.h"
+#include "runtime/tls.h"
+#include "runtime/watchdog.h"
+#include "train/peft_io.h"
+
+namespace dashf::runtime {
+namespace {
+
+constexpr std::chrono::seconds kSilenceMax(30);  // Of a transfer.
+constexpr int kHandshakeTimeoutS = 10;
+
+Error TransferFailed(const std::string& server, const grpc::Status& status) {
+  return {ErrorKind::kRoundFailed, "server " + server, status.error_message()};
+}
+
+v1::Evaluation ToWire(const Quality& quality) {
+  v1::Evaluation wire;
+  wire.set_loss(quality.loss.value_or(0.0));
+  if (quality.exact_match) wire.set_exact_match(*quality.exact_match);
+  if (quality.choice_accuracy) wire.set_choice_accuracy(*quality.choice_accuracy);
+  return wire;
+}
+
+class UserProcess {
+ public:
+  UserProcess(const NodeConfig& config,
+              const Credentials& credentials,
+              Telemetry telemetry,
+              BaseModel base,
+              std::vector<corpus::Record> train,
+              HeldOut held_out,
+              train::Adapter adapter)
+      : config_(config),
+        credentials_(credentials),
+        telemetry_(std::move(telemetry)),
+        base_(std::move(base)),
+        train_(std::move(train)),
+        held_out_(std::move(held_out)),
+        adapter_(std::move(adapter)),
+        data_(corpus::WriteRecords(train_)) {}
+
+  Expected<void> Run();
+
+ private:
+  v1::RegisterRequest Registration() const;
+  Expected<v1::Instruction> Await(v1::Instruction::WhatCase what);
+  Expected<void> DoPhases(const v1::Assignment& assignment);
+  // Runs a phase and reports how it went, either way.
+  template <class Work>
+  Expected<void> Phase(runtime::Phase phase, const Work& work);
+
+  Expected<void> TrainLocally(v1::PhaseReport* report);
+  Expected<void> Upload(v1::PhaseReport* report);
+  Expected<void> Download(v1::PhaseReport* report);
+  Expected<void> Verify(v1::PhaseReport* report);
+  Expected<void> WriteAdapter() const;
+
+  const NodeConfig& config_;
+  const Credentials& credentials_;
+  const Telemetry telemetry_;
+  const BaseModel base_;
+  const std::vector<corpus::Record> train_;
+  const HeldOut held_out_;
+  train::Adapter adapter_;
+  const std::string data_;  // As it is sent.
+  int k_ = 0, layers_ = 0;
+  std::string server_;
+  std::unique_ptr<v1::EdgeServer::Stub> edge_;
+  Watchdog watchdog_;
+  std::unique_ptr<CoordinatorLink> link_;
+};
+
+v1::RegisterRequest UserProcess::Registration() const {
+  v1::RegisterRequest request;
+  *request.mutable_node() = runtime::ToWire(config_.node);
+  v1::UserCapabilities& user = *request.mutable_user();
+  const UserKit& kit = config_.user;
+  *user.mutable_compute() = runtime::ToWire(kit.device.compute);
+  user.set_tx_power_w_max(kit.device.tx_power_w_max);
+  user.set_memory_bytes_max(kit.device.memory_bytes_max);
+  *user.mutable_profile() = runtime::ToWire(kit.profile);
+  user.set_samples(train_.size());
+  user.set_data_bytes(data_.size());
+  return request;
+}
+
+// The wanted instruction; kRoundFailed if the round ends for this node first.
+Expected<v1::Instruction> UserProcess::Await(v1::Instruction::WhatCase what) {
+  while (auto instruction = link_->Next()) {
+    if (instruction->what_case() == what) return std::move(*instruction);
+    if (!instruction->has_end()) continue;
+    return Fail(ErrorKind::kRoundFailed, Name(config_.node), instruction->end().reason());
+  }
+  return Fail(ErrorKind::kRoundFailed, Name(config_.node), "the coordinator is gone");
+}
+
+Expected<void> UserProcess::Run() {
+  auto link = CoordinatorLink::Open(config_, credentials_, Registration());
+  if (!link) return tl::unexpected(link.error());
+  link_ = std::move(*link);
+  telemetry_.Write("registered", {{"round", config_.round}});
+  Failpoint(config_.node, "registered");
+  const auto start = Await(v1::Instruction::kStart);
+  if (!start) return tl::unexpected(start.error());
+  if (auto done = DoPhases(start->start()); !done) return done;
+  const auto end = Await(v1::Instruction::kEnd);
+  if (!end) return tl::unexpected(end.error());
+  if (end->end().success()) return {};
+  return Fail(ErrorKind::kRoundFailed, Name(config_.node), end->end().reason());
+}
+
+Expected<void> UserProcess::DoPhases(const v1::Assignment& assignment) {
+  k_ = static_cast<int>(assignment.local_layers());
+  layers_ = static_cast<int>(assignment.layers());
+  server_ = assignment.server();
+  if (layers_ != base_.model.config().layers || k_ > layers_) {
+    return Fail(ErrorKind::kBadInput,
+                config_.model_folder,
+                fmt::format("has {} layers, the assignment says {} of {}",
+                            base_.model.config().layers,
+                            k_,
+                            layers_));
+  }
+  if (k_ > 0) {
+    if (auto done = Phase(runtime::Phase::kLocal, [this](auto* r) { return TrainLocally(r); });
+        !done) {
+      return done;
+    }
+  }
+  if (k_ < layers_) {
+    const NodeId server = ServerNode(server_);
+    edge_ = v1::EdgeServer::NewStub(ConnectTo(server, assignment.server_address(), credentials_));
+    auto done = Phase(runtime::Phase::kUpload, [&](auto* report) -> Expected<void> {
+      const auto met =
+          TryHandshake(server, assignment.server_address(), credentials_, kHandshakeTimeoutS);
+      return met ? Upload(report) : met;
+    });
+    if (!done) return done;
+    if (auto ready = Await(v1::Instruction::kCollect); !ready) {
+      return tl::unexpected(ready.error());
+    }
+    done = Phase(runtime::Phase::kDownload, [this](auto* r) { return Download(r); });
+    if (!done) return done;
+  }
+  return Phase(runtime::Phase::kVerify, [this](auto* r) { return Verify(r); });
+}
+
+template <class Work>
+Expected<void> UserProcess::Phase(runtime::Phase phase, const Work& work) {
+  Failpoint(config_.node, Key(phase));
+  telemetry_.Write("phase_started",
+                   {{"round", config_.round}, {"user", config_.node.id}, {"phase", Key(phase)}});
+  v1::PhaseReport report;
+  report.set_round(config_.round);
+  report.set_user(config_.node.id);
+  *report.mutable_reporter() = runtime::ToWire(config_.node);
+  report.set_phase(runtime::ToWire(phase));
+  const Expected<void> done = work(&report);
+  if (!done) report.set_failure(done.error().Text());
+  const Expected<void> reported = link_->Report(report);
+  return done ? reported : done;
+}
+
+Expected<void> UserProcess::TrainLocally(v1::PhaseReport* report) {
+  const TrainingSettings& training = config_.training;
+  const auto examples = corpus::Tokenize(train_, base_.tokenizer, training.tokens_max);
+  train::TrainOptions options = training.OptionsFor(training.epochs_user);
+  options.on_step = [this](const train::StepReport&) { return !link_->Over(); };
+  const auto turn = ComputeTurn::Take(config_.gate_folder, config_.gate_turns);
+  if (!turn) return tl::unexpected(turn.error());
+  const auto trained =
+      train::TrainUserPhase(base_.model, examples, k_, training.objective, options, &adapter_);
+  if (!trained) return tl::unexpected(trained.error());
+  if (trained->stopped) return Fail(ErrorKind::kRoundFailed, "", "the round ended");
+  report->set_elapsed_s(trained->elapsed_s);
+  report->set_cpu_s(trained->cpu_s);
+  return {};
+}
+
+Expected<void> UserProcess::Upload(v1::PhaseReport* report) {
+  const std::string adapters = k_ > 0 ? train::EncodeLayers(adapter_, 1, k_) : "";
+  v1::UploadPart part;
+  v1::UploadHeader& header = *part.mutable_header();
+  header.set_round(config_.round);
+  header.set_user(config_.node.id);
+  header.set_idempotency_key(Sha256Hex(data_ + adapters));
+  *header.add_artefacts() = runtime::ToWire(v1::ARTEFACT_DATA_SET, Announce(data_));
+  std::vector<std::string_view> artefacts = {data_};
+  if (k_ > 0) {
+    *header.add_artefacts() = runtime::ToWire(v1::ARTEFACT_ADAPTERS, Announce(adapters));
+    artefacts.push_back(adapters);
+  }
+  const Stopwatch watch;
+  grpc::ClientContext context;
+  const auto silence = watchdog_.Start(kSilenceMax, [&context] { context.TryCancel(); });
+  v1::UploadReply reply;
+  const auto writer = edge_->Upload(&context, &reply);
+  bool open = writer->Write(part);
+  ChunkSource source(artefacts);
+  for (ChunkView chunk; open && source.Next(&chunk);) {
+    *part.mutable_chunk() = runtime::ToWire(chunk);
+    open = writer->Write(part);
+    silence->Touch();
+    Failpoint(config_.node, "upload_begun");
+  }
+  if (open) writer->WritesDone();
+  const grpc::Status status = writer->Finish();
+  if (!status.ok()) return tl::unexpected(TransferFailed(server_, status));
+  report->set_elapsed_s(watch.ElapsedS());
+  report->set_bytes(data_.size() + adapters.size());
+  return {};
+}
+
+Expected<void> UserProcess::Download(v1::PhaseReport* report) {
+  v1::DownloadRequest request;
+  request.set_round(config_.round);
+  request.set_user(config_.node.id);
+  const Stopwatch watch;
+  grpc::ClientContext context;
+  const auto silence = watchdog_.Start(kSilenceMax, [&context] { context.TryCancel(); });
+  const auto reader = edge_->Download(&context, request);
+  v1::DownloadPart part;
+  auto assembly = reader->Read(&part) && part.has_header()
+                      ? Assembly::Begin({runtime::FromWire(part.header().artefact())}, 1)
+                      : Assembly::Begin({}, 1);
+  Expected<void> sound;
+  if (!assembly) sound = tl::unexpected(assembly.error());
+  while (sound && reader->Read(&part)) {
+    silence->Touch();
+    sound = assembly->Add(runtime::FromWire(part.chunk()));
+  }
+  if (!sound) context.TryCancel();
+  const grpc::Status status = reader->Finish();
+  if (!status.ok() && (sound || !assembly)) return tl::unexpected(TransferFailed(server_, status));
+  if (!sound) return sound;
+  report->set_bytes(assembly->bytes());
+  const auto artefacts = std::move(*assembly).Finish();
+  if (!artefacts) return tl::unexpected(artefacts.error());
+  report->set_elapsed_s(watch.ElapsedS());
+  return train::DecodeLayers(artefacts->front(), k_ + 1, layers_, base_.model.config(), &adapter_);
+}
+
+Expected<void> UserProcess::Verify(v1::PhaseReport* report) {
+  const auto turn = ComputeTurn::Take(config_.gate_folder, config_.gate_turns);
+  if (!turn) return tl::unexpected(turn.error());
+  const Stopwatch watch;
+  if (auto sound = train::CheckAdapter(adapter_, base_.model.config()); !sound) return sound;
+  const auto before = Assess(base_.model, nullptr, held_out_);
+  if (!before) return tl::unexpected(before.error());
+  const auto after = Assess(base_.model, &adapter_, held_out_);
+  if (!after) return tl::unexpected(after.error());
+  *report->mutable_before() = ToWire(*before);
+  *report->mutable_after() = ToWire(*after);
+  if (auto written = WriteAdapter(); !written) return written;
+  report->set_elapsed_s(watch.ElapsedS());
+  return {};
+}
+
+// Two files, so beside its place first and then renamed: the folder is there whole or not at all.
+Expected<void> UserProcess::WriteAdapter() const {
+  const std::filesystem::path folder = config_.user.adapter_folder;
+  std::filesystem::path part = folder;
+  part += ".part";
+  auto saved = train::SaveAdapter(adapter_, base_.model.config(), config_.model_folder, part);
+  if (!saved) return saved;
+  std::error_code failed;
+  std::filesystem::remove_all(folder, failed);
+  if (!failed) std::filesystem::rename(part, folder, failed);
+  if (failed) return Fail(ErrorKind::kIo, folder.string(), failed.message());
+  return {};
+}
+
+}  // namespace
+
+Expected<void> RunUser(const NodeConfig& config) {
+  const auto credentials = LoadCredentials(config.tls, config.node);
+  if (!credentials) return tl::unexpected(credentials.error());
+  auto telemetry = Telemetry::Open(config.telemetry_path, config.node);
+  if (!telemetry) return tl::unexpected(telemetry.error());
+  auto base = LoadBaseModel(config.model_folder);
+  if (!base) return tl::unexpected(base.error());
+  auto train = corpus::ReadRecords(config.user.train_path);
+  if (!train) return tl::unexpected(train.error());
+  const auto test = corpus::ReadRecords(config.user.test_path);
+  if (!test) return tl::unexpected(test.error());
+  auto adapter =
+      train::InitialAdapter(base->model.config(), config.training.lora, config.training.seed);
+  if (!adapter) return tl::unexpected(adapter.error());
+  HeldOut held_out =
+      PrepareHeldOut(*test, config.user.labels, base->tokenizer, config.training.tokens_max);
+  UserProcess node(config,
+                   *credentials,
+                   std::move(*telemetry),
+                   std::move(*base),
+                   std::move(*train),
+                   std::move(held_out),
+                   std::move(*adapter));
+  return node.Run();
+}
+
+}  // namespace dashf::runtime

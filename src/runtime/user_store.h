@@ -1,0 +1,62 @@
+// What an edge server holds of its users: who is expected, what they sent, what came out. In memory
+// alone, and gone as soon as the user is dropped. Thread-safe.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+
+namespace dashf::runtime {
+
+// One user's upload, ready to be trained on.
+struct TrainingJob {
+  std::string user;
+  int local_layers = 0;
+  int layers = 0;
+  std::string data;      // Records as JSON lines.
+  std::string adapters;  // Of layers 1..k; empty if k = 0.
+};
+
+enum class UploadVerdict { kWelcome, kDuplicate, kConflict, kBusy, kUnexpected };
+
+class UserStore {
+ public:
+  void Expect(const std::string& user, int local_layers, int layers);
+  void Drop(const std::string& user);
+  void Close();  // NextJob() returns none from now on.
+
+  // May this user upload? kWelcome reserves the user's place until CommitUpload or AbandonUpload.
+  // The key tells a repeated upload (kDuplicate) from another one (kConflict).
+  UploadVerdict BeginUpload(const std::string& user, const std::string& key);
+  int local_layers(const std::string& user) const;  // Of an expected user, else 0.
+  void CommitUpload(const std::string& user, std::string data, std::string adapters);
+  void AbandonUpload(const std::string& user);
+
+  // The next upload to train on, waiting for one; none once closed.
+  std::optional<TrainingJob> NextJob();
+  bool Expected(const std::string& user) const;  // Still wanted?
+  void Finish(const std::string& user, std::string adapters);
+  // Adapters of layers k+1..L; null until they are trained.
+  std::shared_ptr<const std::string> Result(const std::string& user) const;
+
+ private:
+  enum class State { kExpected, kUploading, kUploaded, kTraining, kReady };
+  struct Place {
+    State state = State::kExpected;
+    std::string key;
+    TrainingJob job;
+    std::shared_ptr<const std::string> result;
+  };
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, Place> places_;
+  bool closed_ = false;
+};
+
+}  // namespace dashf::runtime
