@@ -28,9 +28,12 @@ void AddSolve(CLI::App& app, Run& run);
 void AddCompare(CLI::App& app, Run& run);
 void AddReport(CLI::App& app, Run& run);
 void AddSections(CLI::App& app, Run& run);
-void AddGenerate(CLI::App& app, Run& run);  // DASHF_TRAIN
-void AddPretrain(CLI::App& app, Run& run);  // DASHF_TRAIN
-void AddProfile(CLI::App& app, Run& run);   // DASHF_TRAIN
-void AddRun(CLI::App& app, Run& run);       // DASHF_RUNTIME
+void AddGenerate(CLI::App& app, Run& run);     // DASHF_TRAIN
+void AddPretrain(CLI::App& app, Run& run);     // DASHF_TRAIN
+void AddProfile(CLI::App& app, Run& run);      // DASHF_TRAIN
+void AddRun(CLI::App& app, Run& run);          // DASHF_RUNTIME
+void AddCoordinator(CLI::App& app, Run& run);  // DASHF_RUNTIME
+void AddServer(CLI::App& app, Run& run);       // DASHF_RUNTIME
+void AddUser(CLI::App& app, Run& run);         // DASHF_RUNTIME
 
 }  // namespace dashf::cli

@@ -20,6 +20,10 @@ inline const std::vector<AddVerb> kVerbs = {
     AddProfile,
 #endif
 #ifdef DASHF_RUNTIME
+    AddRun,
+    AddCoordinator,
+    AddServer,
+    AddUser,
 #endif
 };
 

@@ -143,7 +143,10 @@ void AddProfile(CLI::App& app, Run& run) {
   verb->add_option("--batch", flags->options.train.batch_size, "Records per step")
       ->capture_default_str()
       ->check(CLI::Range(1, 4096));
-  verb->add_option("--rank", flags->options.lora.rank, "LoRA rank (on q_proj and v_proj)")
+  verb->add_option("--targets", flags->options.lora.targets, "Projections with an adapter")
+      ->capture_default_str()
+      ->delimiter(',');
+  verb->add_option("--rank", flags->options.lora.rank, "LoRA rank")
       ->capture_default_str()
       ->check(CLI::Range(1, 4096));
   verb->add_option(

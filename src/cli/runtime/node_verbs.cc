@@ -1,0 +1,90 @@
+// dashf coordinator, server, user: one node of a round, told what it is by its configuration file.
+// `dashf run` starts them as child processes; a real deployment starts each on its own machine.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "cli/command.h"
+#include "cli/runtime/planning.h"
+#include "runtime/coordinator.h"
+#include "runtime/server_node.h"
+#include "runtime/user_node.h"
+
+namespace dashf::cli {
+namespace {
+
+// Adds `dashf NAME --config FILE`; `go` does the rest.
+void AddNodeVerb(CLI::App& app,
+                 Run& run,
+                 const std::string& name,
+                 const std::string& summary,
+                 const std::string& footer,
+                 Expected<int> (*go)(const std::string& config_path)) {
+  const auto config = std::make_shared<std::string>();
+  CLI::App* verb = app.add_subcommand(name, summary);
+  verb->add_option("--config", *config, "dashf.node/1 file")->required();
+  verb->footer(footer);
+  verb->callback([config, go, &run] { run = [config, go] { return go(*config); }; });
+}
+
+Expected<int> GoCoordinator(const std::string& path) {
+  const auto config = runtime::ReadNodeConfig(path, runtime::Role::kCoordinator);
+  if (!config) return tl::unexpected(config.error());
+  const auto record = runtime::RunCoordinator(
+      *config, PlannerFor(config->coordinator_kit), [](const std::string& line) {
+        fmt::print(stderr, "{}\n", line);
+      });
+  if (!record) return tl::unexpected(record.error());
+  return record->Done() ? kExitOk : kExitRoundFailed;
+}
+
+Expected<int> GoServer(const std::string& path) {
+  const auto config = runtime::ReadNodeConfig(path, runtime::Role::kServer);
+  if (!config) return tl::unexpected(config.error());
+  if (auto done = runtime::RunServer(*config); !done) return tl::unexpected(done.error());
+  return kExitOk;
+}
+
+Expected<int> GoUser(const std::string& path) {
+  const auto config = runtime::ReadNodeConfig(path, runtime::Role::kUser);
+  if (!config) return tl::unexpected(config.error());
+  if (auto done = runtime::RunUser(*config); !done) return tl::unexpected(done.error());
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddCoordinator(CLI::App& app, Run& run) {
+  AddNodeVerb(app,
+              run,
+              "coordinator",
+              "Be a round's coordinator: register, plan, assign, record",
+              "Exit 8: the round did not finish for every user; 9: a certificate is refused.\n"
+              "Examples:\n"
+              "  dashf coordinator --config kit/coordinator.json",
+              GoCoordinator);
+}
+
+void AddServer(CLI::App& app, Run& run) {
+  AddNodeVerb(app,
+              run,
+              "server",
+              "Be an edge server: train layers k+1..L for its users",
+              "Examples:\n"
+              "  dashf server --config kit/server-s0.json",
+              GoServer);
+}
+
+void AddUser(CLI::App& app, Run& run) {
+  AddNodeVerb(app,
+              run,
+              "user",
+              "Be a mobile user: train layers 1..k, send, receive, evaluate",
+              "Examples:\n"
+              "  dashf user --config kit/user-u3.json",
+              GoUser);
+}
+
+}  // namespace dashf::cli

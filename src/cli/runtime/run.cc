@@ -1,0 +1,385 @@
+// dashf run: the whole mission on one machine. Data, profile, scenario, comparison, a real round of
+// coordinator, servers and users as child processes, references, report.
+#include <fmt/format.h>
+
+#include <atomic>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "base/file.h"
+#include "base/rng.h"
+#include "base/termination.h"
+#include "cli/command.h"
+#include "cli/comparison.h"
+#include "cli/runtime/run_data.h"
+#include "cli/runtime/run_tables.h"
+#include "problem/plan_io.h"
+#include "report/report.h"
+#include "runtime/launch.h"
+#include "runtime/process.h"
+#include "runtime/references.h"
+#include "runtime/run_config.h"
+#include "scenario/generator.h"
+#include "scenario/profile_io.h"
+#include "scenario/scenario_io.h"
+
+namespace dashf::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using runtime::RunConfig;
+
+constexpr double kMethodTimeLimitS = 30.0;
+
+struct Flags {
+  std::string input, out;
+  std::string model, data, method;
+  int train_records = 0, test_records = 0;  // 0: as configured.
+  bool no_references = false;
+  bool json = false;
+};
+
+fs::path OwnProgram() {
+  std::error_code failed;
+  return fs::read_symlink("/proc/self/exe", failed);
+}
+
+// The model that ships: beside an installed binary, or in the source tree that holds the build.
+std::string ShippedModel() {
+  const fs::path folder = OwnProgram().parent_path();
+  for (const char* place : {"../share/dashf/models/debian-3m", "../../../share/models/debian-3m"}) {
+    const fs::path candidate = (folder / place).lexically_normal();
+    if (fs::exists(candidate / "config.json")) return candidate.string();
+  }
+  return (folder / "../share/dashf/models/debian-3m").lexically_normal().string();
+}
+
+Expected<RunConfig> Configure(const Flags& flags) {
+  RunConfig config;
+  if (flags.input.ends_with(".toml")) {
+    auto read = runtime::ReadRunConfig(flags.input);
+    if (!read) return read;
+    config = std::move(*read);
+  } else {
+    config.scenario.file = flags.input;
+  }
+  if (!flags.model.empty()) config.model = flags.model;
+  if (config.model.empty()) config.model = ShippedModel();
+  if (!flags.data.empty()) {
+    const bool folder = fs::is_directory(flags.data);
+    config.data.folder = folder ? flags.data : "";
+    config.data.file = folder ? "" : flags.data;
+  }
+  if (!flags.method.empty()) config.plan.method = flags.method;
+  if (flags.train_records > 0) config.data.train_records = flags.train_records;
+  if (flags.test_records > 0) config.data.test_records = flags.test_records;
+  if (flags.no_references) config.references = {.all_server = false, .centralised = false};
+  return config;
+}
+
+// One run, step by step; what a step leaves behind is a member.
+class RunSteps {
+ public:
+  RunSteps(RunConfig config, const Flags& flags)
+      : config_(std::move(config)), flags_(flags), folder_(flags.out) {}
+
+  Expected<int> Go();
+
+ private:
+  Expected<void> MakeData();
+  Expected<void> MeasureProfile();
+  Expected<void> MakeScenario();
+  Expected<void> CompareAll();
+  Expected<void> CarryItOut();
+  Expected<void> AddReferences();
+  Expected<void> Finish();
+  void Say(const std::string& line) const {
+    fmt::print(stderr, "[{:7.1f} s] {}\n", watch_.ElapsedS(), line);
+  }
+
+  RunConfig config_;
+  const Flags& flags_;
+  const fs::path folder_;
+  const Stopwatch watch_;
+  std::optional<LoadedScenario> given_;  // The scenario file, if there is one.
+  std::optional<runtime::BaseModel> base_;
+  RunData data_;
+  MeasuredProfile profile_;
+  Scenario scenario_;
+  std::vector<ComparisonRow> comparison_;
+  runtime::LaunchResult round_;
+  double plan_scr_ = 0.0;
+};
+
+Expected<int> RunSteps::Go() {
+  using Step = Expected<void> (RunSteps::*)();
+  for (const Step step : {&RunSteps::MakeData,
+                          &RunSteps::MeasureProfile,
+                          &RunSteps::MakeScenario,
+                          &RunSteps::CompareAll,
+                          &RunSteps::CarryItOut,
+                          &RunSteps::AddReferences,
+                          &RunSteps::Finish}) {
+    if (auto done = (this->*step)(); !done) return tl::unexpected(done.error());
+  }
+  if (round_.signal) return 128 + *round_.signal;
+  return round_.record.Done() ? kExitOk : kExitRoundFailed;
+}
+
+Expected<void> RunSteps::MakeData() {
+  int users = config_.scenario.users;
+  if (!config_.scenario.file.empty()) {
+    auto loaded = ReadScenario(config_.scenario.file);
+    if (!loaded) return tl::unexpected(loaded.error());
+    given_ = std::move(*loaded);
+    users = static_cast<int>(given_->scenario.users.size());
+  }
+  auto base = runtime::LoadBaseModel(config_.model);
+  if (!base) return tl::unexpected(base.error());
+  base_ = std::move(*base);
+  auto data = PrepareData(config_, users, folder_ / "data");
+  if (!data) return tl::unexpected(data.error());
+  data_ = std::move(*data);
+  Say(fmt::format("model {}: {} layers, {:.1f} M parameters; data: {}, {} users",
+                  config_.model,
+                  base_->model.config().layers,
+                  static_cast<double>(base_->model.parameters()) * 1e-6,
+                  data_.source,
+                  users));
+  return {};
+}
+
+// As a program of its own, for its peak memory is part of what it measures.
+Expected<void> RunSteps::MeasureProfile() {
+  Say("measuring what each split costs on this machine");
+  const runtime::TrainingSettings& training = config_.training;
+  const std::string path = (folder_ / "profile.json").string();
+  const bool early_exit = training.objective == train::UserObjective::kEarlyExit;
+  runtime::ProcessGroup child;
+  const auto started = child.Start("profile",
+                                   {OwnProgram().string(),
+                                    "profile",
+                                    "--model",
+                                    config_.model,
+                                    "--data",
+                                    data_.files.front().train,
+                                    "--out",
+                                    path,
+                                    "--objective",
+                                    early_exit ? "early_exit" : "full_depth",
+                                    "--max-tokens",
+                                    fmt::to_string(training.tokens_max),
+                                    "--epochs",
+                                    fmt::to_string(training.epochs_server),
+                                    "--targets",
+                                    fmt::format("{}", fmt::join(training.lora.targets, ",")),
+                                    "--batch",
+                                    fmt::to_string(training.batch_size),
+                                    "--rank",
+                                    fmt::to_string(training.lora.rank)});
+  if (!started) return tl::unexpected(started.error());
+  std::optional<runtime::ProcessEnd> end;
+  while (!(end = child.Poll())) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  if (end->signal != 0 || end->exit_code != 0) {
+    return Fail(ErrorKind::kRoundFailed, "profile", runtime::Describe(*end));
+  }
+  auto profile = ReadProfile(path);
+  if (!profile) return tl::unexpected(profile.error());
+  profile_ = std::move(*profile);
+  // Measured with the server phase's epochs; the user phase's work is proportional to its own.
+  const double ratio = static_cast<double>(training.epochs_user) / training.epochs_server;
+  for (double& flop : profile_.local_flop_per_token) flop *= ratio;
+  return {};
+}
+
+Expected<void> RunSteps::MakeScenario() {
+  std::vector<DataSetSize> sizes;
+  for (const auto& records : data_.train) {
+    double tokens = 0.0;
+    for (const corpus::Example& example :
+         corpus::Tokenize(records, base_->tokenizer, config_.training.tokens_max)) {
+      tokens += static_cast<double>(example.tokens.size());
+    }
+    sizes.push_back({tokens, 8.0 * static_cast<double>(corpus::WriteRecords(records).size())});
+  }
+  if (!given_) {
+    GeneratorOptions options;
+    options.name = fmt::format("run with {}", config_.model);
+    options.delay = config_.scenario.delay == "sum" ? DelayMode::kSum : DelayMode::kMakespan;
+    options.bandwidth_hz = config_.scenario.bandwidth_hz;
+    options.profile = profile_;
+    options.machine_share = config_.scenario.machine_share;
+    options.data_sets = sizes;
+    auto made = GenerateStudy(
+        config_.scenario.users, config_.scenario.servers, options, Rng(config_.scenario.seed));
+    if (!made) return tl::unexpected(made.error());
+    scenario_ = std::move(*made);
+    return {};
+  }
+  // The scenario's devices and places, the data and the model of this run.
+  scenario_ = given_->scenario;
+  scenario_.profiles.clear();
+  for (std::size_t n = 0; n < scenario_.users.size(); ++n) {
+    scenario_.users[n].profile = static_cast<int>(n);
+    scenario_.profiles.push_back(ScaleProfile(profile_, sizes[n], fmt::format("p{}", n)));
+  }
+  Say(fmt::format("{}: split profiles replaced by this model's, measured here",
+                  config_.scenario.file));
+  return Validate(scenario_);
+}
+
+Expected<void> RunSteps::CompareAll() {
+  const auto methods = SelectMethods(config_.plan.compare);
+  if (!methods) return tl::unexpected(methods.error());
+  comparison_ = CompareMethods(
+      scenario_,
+      *methods,
+      {.seed = config_.plan.seed,
+       .time_limit_s = kMethodTimeLimitS,
+       .on_start = [this](const std::string& method) { Say("planning with " + method); }});
+  return WriteFileAtomically(folder_ / "comparison.json", ComparisonJson(scenario_, comparison_));
+}
+
+Expected<void> RunSteps::CarryItOut() {
+  const runtime::Launch launch{
+      .folder = fs::absolute(folder_),
+      .program = OwnProgram().string(),
+      .scenario = scenario_,
+      .data = data_.files,
+      .labels = data_.labels,
+      .model_folder = config_.model,
+      .training = config_.training,
+      .method = config_.plan.method,
+      .plan_seed = config_.plan.seed,
+      .machine_flop_per_s = profile_.machine.clock_hz * profile_.machine.flop_per_cycle,
+      .turns = static_cast<int>(std::max(1U, std::thread::hardware_concurrency())),
+      .environment = {}};
+  Say(fmt::format("starting coordinator, {} servers and {} users",
+                  scenario_.servers.size(),
+                  scenario_.users.size()));
+  auto round = runtime::CarryOut(launch, [this](const std::string& line) { Say(line); });
+  if (!round) return tl::unexpected(round.error());
+  round_ = std::move(*round);
+  return {};
+}
+
+// A failed round has no result to hold anything against.
+Expected<void> RunSteps::AddReferences() {
+  runtime::RoundRecord& record = round_.record;
+  if (record.Done() && (config_.references.all_server || config_.references.centralised)) {
+    Say("training the references: all layers in one place");
+    std::vector<runtime::ReferenceUser> users;
+    for (std::size_t n = 0; n < record.users.size(); ++n) {
+      users.push_back({record.users[n].id, data_.train[n], data_.test[n]});
+    }
+    std::atomic<bool> cancelled = false;
+    std::optional<Expected<runtime::References>> references;
+    runtime::StopSignals signals;
+    std::atomic<bool> finished = false;
+    std::thread work([&] {
+      references = runtime::ComputeReferences(
+          *base_,
+          users,
+          data_.labels,
+          config_.training,
+          {.all_server = config_.references.all_server,
+           .centralised = config_.references.centralised,
+           .threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency())),
+           .cancelled = [&cancelled] { return cancelled.load(); }},
+          [this](const std::string& line) { Say(line); });
+      finished = true;
+    });
+    while (!finished) {
+      if (const auto signal = signals.Wait(50)) {
+        round_.signal = signal;
+        cancelled = true;
+      }
+    }
+    work.join();
+    if (!*references) return tl::unexpected(references->error());
+    if (!cancelled) record.references = std::move(**references);
+  }
+  return {};
+}
+
+Expected<void> RunSteps::Finish() {
+  runtime::RoundRecord& record = round_.record;
+  const bool planned = fs::exists(folder_ / "plan.json");
+  if (planned) {
+    const auto loaded = ReadScenario((folder_ / "scenario.json").string());
+    if (!loaded) return tl::unexpected(loaded.error());
+    const auto plan = ReadPlan((folder_ / "plan.json").string(), *loaded);
+    if (!plan) return tl::unexpected(plan.error());
+    plan_scr_ = Evaluate(loaded->scenario, plan->plan).scr;
+  }
+  for (const ComparisonRow& row : comparison_) {
+    if (row.method != "exhaustive" || !row.evaluation) continue;
+    record.exhaustive_scr = row.evaluation->scr;
+    // Rounding apart: the same plan evaluated twice differs in its last digits.
+    const double gap = (row.evaluation->scr - plan_scr_) / row.evaluation->scr;
+    if (planned) record.gap = std::abs(gap) < 1e-12 ? 0.0 : gap;
+  }
+  const std::string text = runtime::WriteRound(record);
+  if (auto written = WriteFileAtomically(folder_ / "round.json", text); !written) return written;
+  if (planned) {
+    const auto report = report::WriteReport(folder_);
+    if (!report) return tl::unexpected(report.error());
+    Say("report: " + report->string());
+  }
+  if (flags_.json) {
+    fmt::print("{}", text);
+  } else {
+    PrintRun(record, comparison_, plan_scr_);
+  }
+  return {};
+}
+
+Expected<int> RunRun(const Flags& flags) {
+  auto config = Configure(flags);
+  if (!config) return tl::unexpected(config.error());
+  return RunSteps(std::move(*config), flags).Go();
+}
+
+constexpr const char* kFooter =
+    R"(INPUT is a scenario (dashf.scenario/1), whose devices and places are taken, or a TOML file
+(configs/README.md lists its keys). Without further word the model is the one that ships and the
+data the sections task. Processes talk over mutual TLS on 127.0.0.1.
+
+Written to OUT: scenario.json, plan.json, comparison.json, profile.json, round.json, telemetry.jsonl,
+data/, adapters/USER/ (PEFT), report.html.
+Exit 8: the round did not finish for every user; round.json says who and why.
+
+Examples:
+  dashf run configs/demo.toml --out runs/demo
+  dashf new --users 4 --servers 2 --out scenario.json && dashf run scenario.json --out runs/four
+  dashf run configs/stories260k-alpaca.toml --model stories260K --data records.json --out runs/s)";
+
+}  // namespace
+
+void AddRun(CLI::App& app, Run& run) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* verb =
+      app.add_subcommand("run", "Plan a scenario and carry the plan out for real on this machine");
+  verb->add_option("INPUT", flags->input, "Scenario file or TOML configuration")->required();
+  verb->add_option("--out", flags->out, "The run's folder")->required();
+  verb->add_option("--model", flags->model, "Model folder instead of the configured one");
+  verb->add_option(
+      "--data", flags->data, "Folder with u0/train.jsonl ..., or one file to share out");
+  verb->add_option("--method", flags->method, "Planning method instead of the configured one");
+  verb->add_option("--train-records", flags->train_records, "Training records per user")
+      ->check(CLI::PositiveNumber);
+  verb->add_option("--test-records", flags->test_records, "Held-out records per user")
+      ->check(CLI::PositiveNumber);
+  verb->add_flag("--no-references",
+                 flags->no_references,
+                 "Leave out the all-server and centralised trainings");
+  verb->add_flag("--json", flags->json, "Print round.json instead of tables");
+  verb->footer(kFooter);
+  verb->callback([flags, &run] { run = [flags] { return RunRun(*flags); }; });
+}
+
+}  // namespace dashf::cli

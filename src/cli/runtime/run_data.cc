@@ -1,0 +1,121 @@
+#include "cli/runtime/run_data.h"
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/rng.h"
+#include "corpus/sections.h"
+
+namespace dashf::cli {
+namespace {
+
+constexpr char kAptLists[] = "/var/lib/apt/lists";
+
+Expected<void> Write(const std::filesystem::path& folder, RunData* data) {
+  for (std::size_t n = 0; n < data->train.size(); ++n) {
+    const std::filesystem::path user = folder / fmt::format("u{}", n);
+    const runtime::UserFiles files{(user / "train.jsonl").string(), (user / "test.jsonl").string()};
+    auto written = WriteFileAtomically(files.train, corpus::WriteRecords(data->train[n]));
+    if (!written) return written;
+    written = WriteFileAtomically(files.test, corpus::WriteRecords(data->test[n]));
+    if (!written) return written;
+    data->files.push_back(files);
+  }
+  return {};
+}
+
+Expected<RunData> FromSections(const runtime::RunConfig& config, int users) {
+  const auto packages = corpus::ReadPackages(kAptLists);
+  if (!packages) return tl::unexpected(packages.error());
+  auto made = corpus::MakeSections(*packages,
+                                   {.users = users,
+                                    .train_records = config.data.train_records,
+                                    .test_records = config.data.test_records,
+                                    .seed = config.data.seed});
+  if (!made) return tl::unexpected(made.error());
+  RunData data;
+  data.labels = std::move(made->sections);
+  data.source = "which archive section? (apt's lists)";
+  for (corpus::SectionsUser& user : made->users) {
+    data.train.push_back(std::move(user.train));
+    data.test.push_back(std::move(user.test));
+  }
+  return data;
+}
+
+// Shuffled once, then each user takes its training and its held-out records from the deck.
+Expected<RunData> FromFile(const runtime::RunConfig& config, int users) {
+  auto records = corpus::ReadRecords(config.data.file);
+  if (!records) return tl::unexpected(records.error());
+  const auto train = static_cast<std::size_t>(config.data.train_records);
+  const auto test = static_cast<std::size_t>(config.data.test_records);
+  const std::size_t wanted = static_cast<std::size_t>(users) * (train + test);
+  if (records->size() < wanted) {
+    return Fail(ErrorKind::kBadInput,
+                config.data.file,
+                fmt::format("must have {} records for {} users with {} + {} each, has {}",
+                            wanted,
+                            users,
+                            train,
+                            test,
+                            records->size()));
+  }
+  Rng(config.data.seed).Stream("records").Shuffle(&*records);
+  RunData data;
+  data.source = config.data.file;
+  auto next = records->begin();
+  for (int n = 0; n < users; ++n) {
+    data.train.emplace_back(next, next + static_cast<std::ptrdiff_t>(train));
+    next += static_cast<std::ptrdiff_t>(train);
+    data.test.emplace_back(next, next + static_cast<std::ptrdiff_t>(test));
+    next += static_cast<std::ptrdiff_t>(test);
+  }
+  return data;
+}
+
+Expected<std::vector<std::string>> ReadLabels(const std::filesystem::path& path) {
+  std::vector<std::string> labels;
+  if (!std::filesystem::exists(path)) return labels;
+  const auto document = JsonDocument::ReadFile(path.string());
+  if (!document) return tl::unexpected(document.error());
+  JsonReader root = document->Root();
+  root.ForEach("sections",
+               [&labels](const JsonReader& label) { labels.push_back(label.AsString()); });
+  if (document->error()) return tl::unexpected(*document->error());
+  return labels;
+}
+
+Expected<RunData> FromFolder(const std::filesystem::path& folder, int users) {
+  RunData data;
+  data.source = folder.string();
+  for (int n = 0; n < users; ++n) {
+    const std::filesystem::path user = folder / fmt::format("u{}", n);
+    const runtime::UserFiles files{(user / "train.jsonl").string(), (user / "test.jsonl").string()};
+    auto train = corpus::ReadRecords(files.train);
+    if (!train) return tl::unexpected(train.error());
+    auto test = corpus::ReadRecords(files.test);
+    if (!test) return tl::unexpected(test.error());
+    data.files.push_back(files);
+    data.train.push_back(std::move(*train));
+    data.test.push_back(std::move(*test));
+  }
+  auto labels = ReadLabels(folder / "labels.json");
+  if (!labels) return tl::unexpected(labels.error());
+  data.labels = std::move(*labels);
+  return data;
+}
+
+}  // namespace
+
+Expected<RunData> PrepareData(const runtime::RunConfig& config,
+                              int users,
+                              const std::filesystem::path& folder) {
+  if (!config.data.folder.empty()) return FromFolder(config.data.folder, users);
+  auto data = config.data.file.empty() ? FromSections(config, users) : FromFile(config, users);
+  if (!data) return data;
+  if (auto written = Write(folder, &*data); !written) return tl::unexpected(written.error());
+  return data;
+}
+
+}  // namespace dashf::cli

@@ -1,0 +1,125 @@
+#include "cli/runtime/run_tables.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+
+namespace dashf::cli {
+namespace {
+
+using runtime::PhaseSeconds;
+using runtime::Quality;
+using runtime::ReferenceRecord;
+using runtime::RoundRecord;
+using runtime::UserRecord;
+
+std::string Number(const std::optional<double>& value, int digits) {
+  return value ? fmt::format("{:.{}f}", *value, digits) : "-";
+}
+
+std::string Seconds(const std::optional<double>& value) {
+  return value ? fmt::format("{:.3g}", *value) : "-";
+}
+
+std::string Percent(const std::optional<double>& share) {
+  return share ? fmt::format("{:.1f}", 100.0 * *share) : "-";
+}
+
+Quality Find(const std::vector<ReferenceRecord>& records, const std::string& id) {
+  const auto found = std::find_if(records.begin(),
+                                  records.end(),
+                                  [&](const ReferenceRecord& record) { return record.id == id; });
+  return found == records.end() ? Quality{} : found->quality;
+}
+
+void PrintQuality(const RoundRecord& record) {
+  fmt::print("Held-out data: loss (nat per answer token) and exact match (%), before and after\n");
+  fmt::print("{:<6} {:<6} {:>5}  {:>7} {:>7} {:>10} {:>11}  {:>6} {:>6} {:>10} {:>11}  {}\n",
+             "user",
+             "server",
+             "k/L",
+             "loss",
+             "after",
+             "all-server",
+             "centralised",
+             "match",
+             "after",
+             "all-server",
+             "centralised",
+             "state");
+  const runtime::References none;
+  const runtime::References& references = record.references ? *record.references : none;
+  for (const UserRecord& user : record.users) {
+    const Quality all_server = Find(references.all_server, user.id);
+    const Quality centralised = Find(references.centralised, user.id);
+    fmt::print("{:<6} {:<6} {:>5}  {:>7} {:>7} {:>10} {:>11}  {:>6} {:>6} {:>10} {:>11}  {}\n",
+               user.id,
+               user.server.empty() ? "-" : user.server,
+               fmt::format("{}/{}", user.local_layers, user.layers),
+               Number(user.before.loss, 3),
+               Number(user.after.loss, 3),
+               Number(all_server.loss, 3),
+               Number(centralised.loss, 3),
+               Percent(user.before.exact_match),
+               Percent(user.after.exact_match),
+               Percent(all_server.exact_match),
+               Percent(centralised.exact_match),
+               user.failure ? "FAILED: " + *user.failure : "done");
+  }
+}
+
+void PrintTimes(const RoundRecord& record) {
+  fmt::print(
+      "\nPhase times (s): p = predicted by the plan, m = measured work and bytes at the plan's\n"
+      "clocks and rates, w = wall clock on this machine\n");
+  fmt::print("{:<6} {:^26}  {:^26}  {:^26}  {:^26}\n",
+             "",
+             "local training",
+             "upload",
+             "server training",
+             "download");
+  fmt::print("{:<6}", "user");
+  for (int i = 0; i < 4; ++i) fmt::print(" {:>8} {:>8} {:>8} ", "p", "m", "w");
+  fmt::print("\n");
+  for (const UserRecord& user : record.users) {
+    fmt::print("{:<6}", user.id);
+    for (const auto phase : {&PhaseSeconds::local,
+                             &PhaseSeconds::upload,
+                             &PhaseSeconds::server,
+                             &PhaseSeconds::download}) {
+      fmt::print(" {:>8} {:>8} {:>8} ",
+                 Seconds(user.predicted_s.*phase),
+                 Seconds(user.measured_at_planned_s.*phase),
+                 Seconds(user.measured_s.*phase));
+    }
+    fmt::print("\n");
+  }
+}
+
+void PrintServers(const RoundRecord& record) {
+  for (const runtime::ServerRecord& server : record.servers) {
+    if (server.failure) fmt::print("server {} FAILED: {}\n", server.id, *server.failure);
+  }
+}
+
+}  // namespace
+
+void PrintRun(const RoundRecord& record,
+              const std::vector<ComparisonRow>& comparison,
+              double plan_scr) {
+  PrintQuality(record);
+  PrintServers(record);
+  PrintTimes(record);
+  fmt::print("\nPlanning methods on this scenario\n");
+  PrintComparison(comparison);
+  if (plan_scr > 0.0) fmt::print("\nSCR of the plan carried out: {:.6e}\n", plan_scr);
+  if (record.gap) {
+    fmt::print("Exhaustive optimum: {:.6e}; the plan is {:.4f} % below it\n",
+               *record.exhaustive_scr,
+               100.0 * *record.gap);
+  }
+}
+
+}  // namespace dashf::cli

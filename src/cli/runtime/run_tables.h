@@ -1,0 +1,17 @@
+// What a run prints when it is over.
+#pragma once
+
+#include <vector>
+
+#include "cli/comparison.h"
+#include "runtime/round_record.h"
+
+namespace dashf::cli {
+
+// Tables on stdout: the round per user, phase times, methods, bound. `plan_scr` is 0 if the round
+// ended before it was planned.
+void PrintRun(const runtime::RoundRecord& record,
+              const std::vector<ComparisonRow>& comparison,
+              double plan_scr);
+
+}  // namespace dashf::cli

@@ -1,0 +1,46 @@
+// One round on one machine: certificates, a configuration per node, and coordinator, servers and
+// users as child processes of this one, looked after until the round has ended.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "runtime/coordinator.h"
+#include "runtime/node_config.h"
+#include "runtime/round_record.h"
+
+namespace dashf::runtime {
+
+struct UserFiles {
+  std::string train, test;
+};
+
+struct Launch {
+  std::filesystem::path folder;  // The run's; adapters/, telemetry.jsonl and round.json go there.
+  std::string program;           // The binary that has the node verbs.
+  Scenario scenario;
+  std::vector<UserFiles> data;      // One per user, in the scenario's order.
+  std::vector<std::string> labels;  // Of a choice task; empty: none.
+  std::string model_folder;
+  TrainingSettings training;
+  std::string method = "dashf";
+  std::uint64_t plan_seed = 1;
+  double machine_flop_per_s = 0.0;
+  int turns = 1;  // Phases that may compute at the same time: cores.
+  double registration_s = 120.0;
+  std::vector<std::string> environment;  // For the children: "NAME=value".
+};
+
+struct LaunchResult {
+  RoundRecord record;
+  std::optional<int> signal;  // SIGINT or SIGTERM came, and the round was ended for it.
+};
+
+// Returns once every child is gone: the record, also of a failed round, or an error if the round
+// left none. Private keys live in a folder of the run's, 0700, that is removed at the end.
+Expected<LaunchResult> CarryOut(const Launch& launch, const ProgressLine& progress);
+
+}  // namespace dashf::runtime

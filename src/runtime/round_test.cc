@@ -1,0 +1,252 @@
+// Whole rounds with real processes: the built dashf binary as coordinator, servers and users, a
+// tiny random model, and processes that are really killed in mid-round.
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <thread>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "corpus/tokenizer.h"
+#include "runtime/identity.h"
+#include "runtime/launch.h"
+#include "runtime/process.h"
+#include "train/model.h"
+#include "train/peft_io.h"
+
+namespace dashf::runtime {
+namespace {
+
+using testing::HasSubstr;
+namespace fs = std::filesystem;
+
+constexpr int kLayers = 3;
+
+train::ModelConfig TinyConfig(int vocab_size) {
+  train::ModelConfig config;
+  config.layers = kLayers;
+  config.hidden_size = 32;
+  config.heads = 2;
+  config.kv_heads = 2;
+  config.head_dim = 16;
+  config.intermediate_size = 48;
+  config.vocab_size = vocab_size;
+  config.max_positions = 256;
+  return config;
+}
+
+// Users u0 and u1 reach server s0 alone, u2 reaches s1 alone.
+Scenario ThreeUsers() {
+  Scenario scenario;
+  scenario.name = "three users";
+  scenario.noise_density_w_per_hz = 2e-20;
+  scenario.objective.all_local_allowed = false;
+  const Compute compute{.clock_hz_max = 1e9, .flop_per_cycle = 10, .kappa_w_per_hz3 = 1e-27};
+  scenario.profiles = {{.name = "p",
+                        .local_flop = {0, 1e9, 2e9, 3e9},
+                        .server_flop = {3e9, 2e9, 1e9, 0},
+                        .upload_bit = {1e4, 5e4, 9e4, 0},
+                        .download_bit = {1.2e5, 8e4, 4e4, 0},
+                        .local_memory_bytes = {0, 1e6, 2e6, 3e6}}};
+  for (const char* id : {"u0", "u1", "u2"}) {
+    scenario.users.push_back({.id = id,
+                              .position_m = {},
+                              .tx_power_w_max = 0.2,
+                              .compute = compute,
+                              .memory_bytes_max = 1e9,
+                              .profile = 0});
+  }
+  for (const char* id : {"s0", "s1"}) {
+    scenario.servers.push_back({.id = id,
+                                .position_m = {},
+                                .bandwidth_hz = 1e6,
+                                .tx_power_w_max = 1,
+                                .slots = std::nullopt,
+                                .compute = compute});
+  }
+  scenario.links = {{{0, 1e-9}}, {{0, 1e-9}}, {{1, 1e-9}}};
+  return scenario;
+}
+
+class Round : public testing::Test {
+ protected:
+  Round() {
+    fs::remove_all(folder_);
+    fs::create_directories(folder_ / "model");
+    fs::copy(fs::path(DASHF_SOURCE_DIR) / "src/corpus/testdata/tokenizer.model", folder_ / "model");
+    const auto tokenizer = corpus::Tokenizer::Load((folder_ / "model").string());
+    const train::Model model = train::RandomModel(TinyConfig(tokenizer->vocab_size()), 1);
+    EXPECT_TRUE(train::SaveModel(model, train::Precision::kFloat32, folder_ / "model"));
+    launch_.folder = folder_ / "run";
+    fs::create_directories(launch_.folder);
+    launch_.program = DASHF_BINARY;
+    launch_.scenario = ThreeUsers();
+    launch_.model_folder = (folder_ / "model").string();
+    launch_.method = "greedy";
+    launch_.machine_flop_per_s = 1e10;
+    launch_.turns = 2;
+    launch_.training.epochs_user = 4;
+    launch_.training.epochs_server = 8;
+    launch_.training.learning_rate = 1e-2;
+    launch_.training.tokens_max = 64;
+    for (std::size_t n = 0; n < 3; ++n) launch_.data.push_back(MakeData(n));
+  }
+  ~Round() override { fs::remove_all(folder_); }
+
+  UserFiles MakeData(std::size_t n) const {
+    const fs::path user = folder_ / std::to_string(n);
+    std::vector<corpus::Record> records;
+    for (int i = 0; i < 8; ++i) {
+      records.push_back({"Say it.", std::to_string(i), n == 0 ? "yes" : "no"});
+    }
+    UserFiles files{(user / "train.jsonl").string(), (user / "test.jsonl").string()};
+    EXPECT_TRUE(WriteFileAtomically(files.train, corpus::WriteRecords(records)));
+    EXPECT_TRUE(WriteFileAtomically(files.test, corpus::WriteRecords(records)));
+    return files;
+  }
+
+  LaunchResult CarryOutWith(const std::string& failpoint) {
+    if (!failpoint.empty()) launch_.environment = {"DASHF_FAILPOINT=" + failpoint};
+    auto result = CarryOut(launch_, [this](const std::string& line) { said_ += line + "\n"; });
+    EXPECT_TRUE(result) << result.error().Text();
+    EXPECT_FALSE(fs::exists(launch_.folder / "private"));
+    return result.value_or(LaunchResult{});
+  }
+
+  std::string FailureOf(const LaunchResult& result, std::size_t user) const {
+    return result.record.users.at(user).failure.value_or("");
+  }
+
+  bool HasAdapter(const std::string& user) const {
+    const auto tokenizer = corpus::Tokenizer::Load(launch_.model_folder);
+    const auto adapter =
+        train::LoadAdapter(launch_.folder / "adapters" / user, TinyConfig(tokenizer->vocab_size()));
+    return adapter.has_value();
+  }
+
+  // Every process that wrote telemetry.
+  std::vector<pid_t> Pids() const {
+    std::vector<pid_t> pids;
+    std::ifstream file(launch_.folder / "telemetry.jsonl");
+    for (std::string line; std::getline(file, line);) {
+      pids.push_back(nlohmann::json::parse(line).at("pid").get<pid_t>());
+    }
+    return pids;
+  }
+
+  const fs::path folder_ =
+      fs::path(testing::TempDir()) / ("dashf_round_" + std::to_string(::getpid()));
+  Launch launch_;
+  std::string said_;
+};
+
+TEST_F(Round, EveryUserEndsWithACheckedAdapterAndMeasuredPhases) {
+  const LaunchResult result = CarryOutWith("");
+  ASSERT_TRUE(result.record.Done()) << said_;
+  for (const UserRecord& user : result.record.users) {
+    SCOPED_TRACE(user.id);
+    EXPECT_TRUE(HasAdapter(user.id));
+    EXPECT_EQ(user.server, user.id == "u2" ? "s1" : "s0");
+    EXPECT_TRUE(user.predicted_s.server && user.measured_s.server && user.measured_s.upload);
+    ASSERT_TRUE(user.before.loss && user.after.loss);
+    EXPECT_LT(*user.after.loss, *user.before.loss);  // Two answers are easily learnt.
+    EXPECT_GT(user.upload_bytes.value_or(0), 0U);
+    EXPECT_GT(user.download_bytes.value_or(0), 0U);
+  }
+  for (const pid_t pid : Pids()) EXPECT_NE(::kill(pid, 0), 0) << "a child outlived the run";
+}
+
+TEST_F(Round, AUserKilledInItsUploadFailsAlone) {
+  const LaunchResult result = CarryOutWith("user/u1:upload_begun");
+  EXPECT_FALSE(result.record.Done());
+  EXPECT_EQ(FailureOf(result, 1), "lost during upload");
+  EXPECT_EQ(FailureOf(result, 0), "");
+  EXPECT_EQ(FailureOf(result, 2), "");
+  EXPECT_TRUE(HasAdapter("u0") && HasAdapter("u2"));
+  EXPECT_FALSE(fs::exists(launch_.folder / "adapters" / "u1"));
+  EXPECT_THAT(said_, HasSubstr("user/u1 ended: killed by signal 9"));
+}
+
+TEST_F(Round, AServerKilledInItsTrainingTakesItsOwnUsersAlone) {
+  const LaunchResult result = CarryOutWith("server/s0:server");
+  EXPECT_THAT(FailureOf(result, 0), HasSubstr("server s0 was lost during"));
+  EXPECT_THAT(FailureOf(result, 1), HasSubstr("server s0 was lost during"));
+  EXPECT_EQ(FailureOf(result, 2), "");
+  EXPECT_EQ(result.record.servers.at(0).failure, "lost");
+  EXPECT_FALSE(fs::exists(launch_.folder / "adapters" / "u0"));
+  EXPECT_TRUE(HasAdapter("u2"));
+}
+
+TEST_F(Round, AUserKilledAtTheLastMomentLeavesNothingHalfWritten) {
+  const LaunchResult result = CarryOutWith("user/u2:verify");
+  EXPECT_EQ(FailureOf(result, 2), "lost during verification");
+  EXPECT_FALSE(fs::exists(launch_.folder / "adapters" / "u2"));
+  EXPECT_EQ(FailureOf(result, 0), "");
+}
+
+TEST_F(Round, AKilledCoordinatorEndsTheRunWithoutARecordAndWithoutOrphans) {
+  launch_.environment = {"DASHF_FAILPOINT=coordinator:planned"};
+  const auto result = CarryOut(launch_, [](const std::string&) {});
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().kind, ErrorKind::kRoundFailed);
+  for (const pid_t pid : Pids()) EXPECT_NE(::kill(pid, 0), 0) << "a child outlived the run";
+}
+
+TEST_F(Round, ATerminationSignalEndsTheRoundWithAnAccount) {
+  const StopSignals blocked;  // Before any thread: this process is to survive its own signal.
+  launch_.training.epochs_user = 100'000;
+  std::thread terminator([] {
+    std::this_thread::sleep_for(std::chrono::seconds(3));
+    ::kill(::getpid(), SIGTERM);
+  });
+  const LaunchResult result = CarryOutWith("");
+  terminator.join();
+  EXPECT_EQ(result.signal, SIGTERM);
+  EXPECT_FALSE(result.record.Done());
+}
+
+// A node started by hand with credentials that are no good.
+class NodeStart : public Round {
+ protected:
+  // Its exit code and what it said.
+  std::pair<int, std::string> StartUser(const Credentials& credentials) {
+    NodeConfig config;
+    config.node = UserNode("u0");
+    config.coordinator = "127.0.0.1:1";
+    EXPECT_TRUE(WriteCredentials(folder_ / "tls", config.node, credentials));
+    config.tls = PathsIn(folder_ / "tls", config.node);
+    config.model_folder = launch_.model_folder;
+    config.user = {.device = launch_.scenario.users[0],
+                   .profile = launch_.scenario.profiles[0],
+                   .train_path = launch_.data[0].train,
+                   .test_path = launch_.data[0].test,
+                   .labels = {},
+                   .adapter_folder = (folder_ / "adapter").string()};
+    const fs::path path = folder_ / "user.json", log = folder_ / "log";
+    EXPECT_TRUE(WriteFileAtomically(path, WriteNodeConfig(config)));
+    const std::string command =
+        std::string(DASHF_BINARY) + " user --config " + path.string() + " 2> " + log.string();
+    const int status = std::system(command.c_str());
+    return {WEXITSTATUS(status), ReadFile(log).value_or("")};
+  }
+};
+
+TEST_F(NodeStart, AnExpiredCertificateIsExitCode9WithFileAndDate) {
+  const auto authority = CertificateAuthority::Create().value();
+  const Validity past{.from = std::chrono::hours(-48), .until = std::chrono::hours(-24)};
+  const auto [code, said] = StartUser(authority.Issue(UserNode("u0"), past).value());
+  EXPECT_EQ(code, 9);
+  EXPECT_THAT(said, HasSubstr("user-u0.pem: the certificate expired on "));
+}
+
+TEST_F(NodeStart, AnotherNodesCertificateIsExitCode9) {
+  const auto authority = CertificateAuthority::Create().value();
+  const auto [code, said] = StartUser(authority.Issue(ServerNode("s0")).value());
+  EXPECT_EQ(code, 9);
+  EXPECT_THAT(said, HasSubstr("names 'server/s0', but this node is 'user/u0'"));
+}
+
+}  // namespace
+}  // namespace dashf::runtime

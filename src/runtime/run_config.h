@@ -1,0 +1,51 @@
+// What `dashf run` is to do, as one TOML file (configs/README.md lists every key). Everything has a
+// default: an empty file is the demo.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "runtime/node_config.h"
+
+namespace dashf::runtime {
+
+struct RunConfig {
+  struct {
+    std::string file;  // dashf.scenario/1; empty: generated from what follows.
+    int users = 10;
+    int servers = 2;
+    std::uint64_t seed = 1;
+    std::string delay = "sum";
+    double bandwidth_hz = 20e6;
+    double machine_share = 1.0;  // The fastest user's share of this machine's measured rate.
+  } scenario;
+  struct {
+    std::string method = "dashf";
+    std::uint64_t seed = 1;
+    std::vector<std::string> compare;  // Methods of comparison.json; empty: all.
+  } plan;
+  std::string model;  // A model folder; empty: the one that ships.
+  struct {
+    std::string folder;       // One subfolder per user with train.jsonl and test.jsonl, or
+    std::string file;         // one file of records, shared out among the users, or
+    bool sections = false;    // the sections task, made from apt's lists. Default if none is set.
+    int train_records = 120;  // Per user.
+    int test_records = 40;    // Per user.
+    std::uint64_t seed = 1;
+  } data;
+  TrainingSettings training;
+  struct {
+    bool all_server = true;
+    bool centralised = true;
+  } references;
+};
+
+// Strict: an unknown key, a wrong type or a number out of range is kBadInput that names file, key,
+// rule and value. Relative paths are taken from the file's own folder.
+Expected<RunConfig> ParseRunConfig(const std::string& name, std::string_view text);
+Expected<RunConfig> ReadRunConfig(const std::string& path);
+
+}  // namespace dashf::runtime

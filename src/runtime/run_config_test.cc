@@ -1,0 +1,91 @@
+#include "runtime/run_config.h"
+
+#include <gmock/gmock.h>
+
+namespace dashf::runtime {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::string FailureOf(const std::string& text) {
+  const auto config = ParseRunConfig("run.toml", text);
+  return config ? "" : config.error().Text();
+}
+
+TEST(RunConfig, AnEmptyFileIsTheDefaults) {
+  const auto config = ParseRunConfig("run.toml", "");
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->scenario.users, 10);
+  EXPECT_EQ(config->plan.method, "dashf");
+}
+
+TEST(RunConfig, EveryKeyIsRead) {
+  const auto config = ParseRunConfig("run.toml", R"(
+    [scenario]
+    users = 4
+    servers = 3
+    seed = 7
+    delay = "makespan"
+    bandwidth_hz = 1e6
+    machine_share = 0.5
+    [plan]
+    method = "greedy"
+    seed = 9
+    [compare]
+    methods = ["dashf", "greedy"]
+    [model]
+    path = "m"
+    [data]
+    file = "d.json"
+    train_records = 5
+    test_records = 6
+    seed = 8
+    [adapter]
+    rank = 4
+    alpha = 8
+    targets = ["q_proj"]
+    [training]
+    objective = "full_depth"
+    epochs_user = 2
+    epochs_server = 5
+    learning_rate = 1e-3
+    batch_size = 16
+    tokens_max = 64
+    seed = 3
+    [references]
+    all_server = false
+    centralised = false)");
+  ASSERT_TRUE(config) << config.error().Text();
+  EXPECT_EQ(config->scenario.delay, "makespan");
+  EXPECT_EQ(config->scenario.bandwidth_hz, 1e6);
+  EXPECT_EQ(config->plan.seed, 9U);
+  EXPECT_THAT(config->plan.compare, ElementsAre("dashf", "greedy"));
+  EXPECT_EQ(config->data.file, "d.json");
+  EXPECT_EQ(config->training.lora.alpha, 8.0);  // An integer where a number is wanted.
+  EXPECT_THAT(config->training.lora.targets, ElementsAre("q_proj"));
+  EXPECT_EQ(config->training.objective, train::UserObjective::kFullDepth);
+  EXPECT_EQ(config->training.epochs_server, 5);
+  EXPECT_FALSE(config->references.centralised);
+}
+
+TEST(RunConfig, ErrorsNameFileSectionKeyRuleValueAndLine) {
+  EXPECT_THAT(FailureOf("[training]\nepochs = 3"),
+              AllOf(HasSubstr("run.toml: [training] epochs"),
+                    HasSubstr("not a known key"),
+                    HasSubstr("line 2")));
+  EXPECT_THAT(FailureOf("[trainning]"), HasSubstr("[trainning] is not a known section"));
+  EXPECT_THAT(FailureOf("[scenario]\nusers = 0"), HasSubstr("[1, 1000000], got 0 (line 2)"));
+  EXPECT_THAT(FailureOf("[scenario]\nusers = 2.5"), HasSubstr("must be an integer"));
+  EXPECT_THAT(FailureOf("[scenario]\nbandwidth_hz = nan"), HasSubstr("must be a number > 0"));
+  EXPECT_THAT(FailureOf("[scenario]\ndelay = \"max\""), HasSubstr("one of: sum, makespan"));
+  EXPECT_THAT(FailureOf("[adapter]\ntargets = [1]"), HasSubstr("list of strings"));
+  EXPECT_THAT(FailureOf("[model]\npath = true"), HasSubstr("must be a string"));
+  EXPECT_THAT(FailureOf("[data]\nfile = \"a\"\nfolder = \"b\""), HasSubstr("at most one of"));
+  EXPECT_THAT(FailureOf("scenario = 3"), HasSubstr("must be a table"));
+  EXPECT_THAT(FailureOf("[scenario\n"), HasSubstr("run.toml:1"));
+}
+
+}  // namespace
+}  // namespace dashf::runtime
