@@ -97,13 +97,12 @@ Expected<void> CheckStream(const char* name, std::span<const int> stream, int le
   return Fail(ErrorKind::kBadInput, name, fmt::format("token {} is not in [0, {})", *wrong, vocab));
 }
 
-Expected<Model> PretrainChecked(const ModelConfig& config,
+Expected<Model> PretrainChecked(const Model& initial,
                                 std::span<const int> train,
                                 std::span<const int> validation,
                                 const PretrainOptions& options) {
   const Stopwatch watch;
-  auto weights = std::make_shared<LlamaWeights>(
-      Convert(RandomModel(config, options.seed).weights(), at::kFloat));
+  auto weights = std::make_shared<LlamaWeights>(initial.weights());
   FlatParameters parameters = MakeTrainable(weights.get());
   AdamW optimizer(parameters);
   Rng rng = Rng(options.seed).Stream("windows");
@@ -144,17 +143,18 @@ Expected<Model> PretrainChecked(const ModelConfig& config,
     }
   }
   ForEachTensor(*weights, [](const std::string&, at::Tensor& tensor) { tensor = tensor.detach(); });
-  if (config.tied_embeddings) weights->head = weights->embedding;
+  if (weights->config.tied_embeddings) weights->head = weights->embedding;
   return Model(std::move(weights));
 }
 
 }  // namespace
 
-Expected<Model> Pretrain(const ModelConfig& config,
+Expected<Model> Pretrain(const Model& initial,
                          std::span<const int> train,
                          std::span<const int> validation,
                          const PretrainOptions& options) {
   return Guarded("pre-training", [&]() -> Expected<Model> {
+    const ModelConfig& config = initial.config();
     const int length = options.sequence_length;
     if (length < 1 || length > config.max_positions) {
       return Fail(ErrorKind::kBadInput,
@@ -168,7 +168,7 @@ Expected<Model> Pretrain(const ModelConfig& config,
         !sound) {
       return tl::unexpected(sound.error());
     }
-    return PretrainChecked(config, train, validation, options);
+    return PretrainChecked(initial, train, validation, options);
   });
 }
 

@@ -1,5 +1,5 @@
-// Pre-trains a small Llama from nothing on a stream of tokens: AdamW, linear warm-up, then a cosine
-// to a tenth of the learning rate.
+// Pre-trains a small Llama on a stream of tokens: AdamW, linear warm-up, then a cosine to a tenth
+// of the learning rate.
 #pragma once
 
 #include <cstdint>
@@ -29,15 +29,16 @@ struct PretrainOptions {
   double learning_rate = 3e-3;
   double weight_decay = 0.1;  // Of matrices; norms and biases keep theirs.
   int warmup_steps = 100;
-  std::uint64_t seed = 1;
+  std::uint64_t seed = 1;  // Of the sequences' order.
   // About every so often, and at the end, with the model as it is; false ends the training.
   double report_interval_s = 60.0;
   std::function<bool(const PretrainReport&, const Model&)> on_report;
 };
 
-// kBadInput if a token is not in the vocabulary or a stream is shorter than one sequence;
-// kNumerical if the loss is not finite.
-Expected<Model> Pretrain(const ModelConfig& config,
+// Starts from `initial`: RandomModel, or one that an earlier pre-training left (whose optimiser
+// state is not kept: the warm-up makes up for it). kBadInput if a token is not in the vocabulary or
+// a stream is shorter than one sequence; kNumerical if the loss is not finite.
+Expected<Model> Pretrain(const Model& initial,
                          std::span<const int> train,
                          std::span<const int> validation,
                          const PretrainOptions& options);

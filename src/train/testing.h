@@ -10,11 +10,15 @@
 
 #include "base/rng.h"
 #include "corpus/dataset.h"
+#include "train/compute.h"
 #include "train/llama.h"
 #include "train/lora.h"
 #include "train/model.h"
 
 namespace dashf::train::testing {
+
+// Tiny models gain nothing from a second thread, and lose much on a busy machine.
+inline const bool kOneThread = (SetThreads(1), true);
 
 inline const std::vector<std::string> kAllTargets(kProjectionNames.begin(), kProjectionNames.end());
 

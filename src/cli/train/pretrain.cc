@@ -18,6 +18,7 @@ namespace {
 struct Flags {
   std::string text_path;
   std::string tokenizer_path;
+  std::string from_dir;
   std::string out_dir;
   train::ModelConfig config;
   train::PretrainOptions options;
@@ -37,8 +38,10 @@ Examples:
   dashf pretrain --text corpus.txt --tokenizer tokenizer.model --layers 6 --dim 192 --heads 6 --ffn 512
     --minutes 50 --out base)";
 
-// The model's shape follows from the flags and the tokenizer.
-Expected<train::ModelConfig> ConfigOf(const Flags& flags, const corpus::Tokenizer& tokenizer) {
+// A model left by an earlier pre-training, or a random one whose shape follows from the flags and
+// the tokenizer.
+Expected<train::Model> InitialModel(const Flags& flags, const corpus::Tokenizer& tokenizer) {
+  if (!flags.from_dir.empty()) return train::LoadModel(flags.from_dir);
   train::ModelConfig config = flags.config;
   if (config.hidden_size % config.heads != 0 || (config.hidden_size / config.heads) % 2 != 0) {
     return Fail(ErrorKind::kUsage, "--heads", "--dim must be an even multiple of it");
@@ -50,7 +53,7 @@ Expected<train::ModelConfig> ConfigOf(const Flags& flags, const corpus::Tokenize
   config.max_positions = 2 * flags.options.sequence_length;
   config.bos_token = tokenizer.bos_id();
   config.eos_tokens = {tokenizer.eos_id()};
-  return config;
+  return train::RandomModel(config, flags.options.seed);
 }
 
 Expected<int> RunPretrain(const Flags& flags) {
@@ -61,8 +64,8 @@ Expected<int> RunPretrain(const Flags& flags) {
   if (!tokenizer_bytes) return tl::unexpected(tokenizer_bytes.error());
   const auto tokenizer = corpus::Tokenizer::Parse(flags.tokenizer_path, *tokenizer_bytes);
   if (!tokenizer) return tl::unexpected(tokenizer.error());
-  const auto config = ConfigOf(flags, *tokenizer);
-  if (!config) return tl::unexpected(config.error());
+  const auto initial = InitialModel(flags, *tokenizer);
+  if (!initial) return tl::unexpected(initial.error());
   const auto text = ReadFile(flags.text_path);
   if (!text) return tl::unexpected(text.error());
   const std::vector<int> tokens = corpus::TokenizeText(*text, *tokenizer);
@@ -93,7 +96,7 @@ Expected<int> RunPretrain(const Flags& flags) {
     return saved.has_value();
   };
   const auto model = train::Pretrain(
-      *config, stream.first(stream.size() - held_out), stream.last(held_out), options);
+      *initial, stream.first(stream.size() - held_out), stream.last(held_out), options);
   if (!model) return tl::unexpected(model.error());
   if (!saved) return tl::unexpected(saved.error());
   return kExitOk;
@@ -111,6 +114,7 @@ void AddPretrain(CLI::App& app, Run& run) {
   verb->add_option("--text", flags->text_path, "Documents, parted by two empty lines")->required();
   verb->add_option("--tokenizer", flags->tokenizer_path, "SentencePiece tokenizer.model")
       ->required();
+  verb->add_option("--from", flags->from_dir, "Model folder to continue from (its shape counts)");
   verb->add_option("--out", flags->out_dir, "Model folder to write")->required();
   const auto size = [&](const char* name, int* value, const char* text) {
     verb->add_option(name, *value, text)->capture_default_str()->check(CLI::Range(1, 65536));
