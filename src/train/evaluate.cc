@@ -103,6 +103,7 @@ Expected<void> CheckChoices(const ModelConfig& model,
                             const std::vector<std::vector<int>>& prompts,
                             const std::vector<int>& truth,
                             const std::vector<std::vector<int>>& labels) {
+  if (prompts.empty()) return Fail(ErrorKind::kBadInput, "prompts", "must not be empty");
   if (truth.size() != prompts.size()) {
     return Fail(ErrorKind::kBadInput, "truth", "must have one entry per prompt");
   }
@@ -116,7 +117,7 @@ Expected<void> CheckChoices(const ModelConfig& model,
   for (const std::vector<int>& prompt : prompts) {
     checked.push_back({prompt, 1});
     checked.back().tokens.resize(prompt.size() + longest, 0);
-    if (prompt.empty()) return Fail(ErrorKind::kBadInput, "prompts", "must not be empty");
+    if (prompt.empty()) return Fail(ErrorKind::kBadInput, "prompts", "must not hold an empty one");
   }
   for (const std::vector<int>& label : labels) {
     if (label.empty()) return Fail(ErrorKind::kBadInput, "labels", "must not be empty");

@@ -30,6 +30,7 @@ Expected<Evaluation> Evaluate(const Model& model,
 // Share of prompts whose true label is the most probable of `labels` (token sequences, end token
 // included where the task has one), scored by their whole log-likelihood after the prompt: what
 // classification the model knows apart from the answer's format. `truth[i]` indexes `labels`.
+// kBadInput without a prompt: no share is defined.
 Expected<double> ChoiceAccuracy(const Model& model,
                                 const Adapter* adapter,
                                 const std::vector<std::vector<int>>& prompts,

@@ -77,5 +77,13 @@ TEST(Evaluate, RefusesALabelThatDoesNotExist) {
   EXPECT_FALSE(ChoiceAccuracy(model, nullptr, {{1, 2}}, {3}, {{4}, {5}}));
 }
 
+TEST(Evaluate, NoExamplesHaveNoQuality) {
+  const Model model = TinyModel(TinyConfig(), 5, at::kFloat);
+  EXPECT_FALSE(Evaluate(model, nullptr, {}));
+  const auto accuracy = ChoiceAccuracy(model, nullptr, {}, {}, {{4}, {5}});
+  ASSERT_FALSE(accuracy);
+  EXPECT_EQ(accuracy.error().Text(), "prompts: must not be empty");
+}
+
 }  // namespace
 }  // namespace dashf::train
