@@ -1,17 +1,17 @@
 #include <ATen/Functions.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include <cstring>
 #include <set>
 #include <utility>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "tensorfile/safetensors.h"
+#include "train/guarded.h"
 #include "train/llama.h"
 #include "train/model.h"
 #include "train/model_config.h"
+#include "train/read_tensor.h"
 
 namespace dashf::train {
 namespace {
@@ -47,7 +47,8 @@ Expected<std::set<std::string>> ShardNames(const fs::path& index_file) {
 Expected<WeightFiles> OpenWeights(const fs::path& folder) {
   std::set<std::string> names = {"model.safetensors"};
   const fs::path index = folder / "model.safetensors.index.json";
-  if (!fs::exists(folder / "model.safetensors") && fs::exists(index)) {
+  std::error_code ignored;  // What cannot be looked at is for Open to report.
+  if (!fs::exists(folder / "model.safetensors", ignored) && fs::exists(index, ignored)) {
     Expected<std::set<std::string>> shards = ShardNames(index);
     if (!shards) return tl::unexpected(shards.error());
     names = std::move(*shards);
@@ -99,35 +100,6 @@ at::Tensor RotateHalfLayout(const at::Tensor& interleaved, std::int64_t head_dim
   return interleaved.view(split).transpose(1, 2).reshape(interleaved.sizes());
 }
 
-Expected<at::Tensor> ReadTensor(const std::string& where,
-                                const TensorView& view,
-                                const std::vector<std::int64_t>& shape) {
-  if (view.shape != shape) {
-    return Fail(
-        ErrorKind::kBadInput,
-        where,
-        fmt::format(
-            "must have shape [{}], got [{}]", fmt::join(shape, ", "), fmt::join(view.shape, ", ")));
-  }
-  at::ScalarType type = at::kFloat;
-  if (view.dtype == DType::kF16) {
-    type = at::kHalf;
-  } else if (view.dtype == DType::kBF16) {
-    type = at::kBFloat16;
-  } else if (view.dtype != DType::kF32) {
-    return Fail(ErrorKind::kBadInput,
-                where,
-                fmt::format("must be F32, F16 or BF16, got {}", tensorfile::Name(view.dtype)));
-  }
-  at::Tensor tensor = at::empty(shape, type);
-  std::memcpy(tensor.data_ptr(), view.bytes.data(), view.bytes.size());
-  tensor = tensor.to(at::kFloat);
-  if (!at::isfinite(tensor).all().item<bool>()) {
-    return Fail(ErrorKind::kBadInput, where, "has a value that is not finite");
-  }
-  return tensor;
-}
-
 Expected<void> FillWeights(const fs::path& folder, WeightFiles* files, LlamaWeights* weights) {
   const bool original = files->tensors.contains("tok_embeddings.weight");
   const ModelConfig& config = weights->config;
@@ -164,13 +136,7 @@ Expected<void> FillWeights(const fs::path& folder, WeightFiles* files, LlamaWeig
               fmt::format("{} is no tensor of the Llama model that config.json describes", name));
 }
 
-}  // namespace
-
-Expected<Model> LoadModel(const fs::path& folder) {
-  std::error_code ignored;
-  if (!fs::is_directory(folder, ignored)) {
-    return Fail(ErrorKind::kIo, folder.string(), "there is no such model folder");
-  }
+Expected<Model> ReadModel(const fs::path& folder) {
   Expected<ModelConfig> config = ReadModelConfig(folder / "config.json");
   if (!config) return tl::unexpected(config.error());
   Expected<WeightFiles> files = OpenWeights(folder);
@@ -190,6 +156,16 @@ Expected<Model> LoadModel(const fs::path& folder) {
   }
   if (weights->config.tied_embeddings) weights->head = weights->embedding;
   return Model(std::move(weights));
+}
+
+}  // namespace
+
+Expected<Model> LoadModel(const fs::path& folder) {
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored)) {
+    return Fail(ErrorKind::kIo, folder.string(), "there is no such model folder");
+  }
+  return Guarded(folder.c_str(), [&] { return ReadModel(folder); });
 }
 
 Expected<void> SaveModel(const Model& model, Precision precision, const fs::path& folder) {

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "tensorfile/safetensors.h"
 #include "train/generate.h"
+#include "train/memory_limit.h"
 #include "train/model_config.h"
 #include "train/testing.h"
 
@@ -156,6 +157,36 @@ TEST(ModelIo, MissingFolderIsAnIoErrorThatNamesIt) {
   ASSERT_FALSE(model);
   EXPECT_EQ(model.error().kind, ErrorKind::kIo);
   EXPECT_THAT(model.error().Text(), HasSubstr("/nowhere/model"));
+}
+
+// Looking at a link to itself fails otherwise than by absence.
+TEST(ModelIo, WeightsThatCannotBeLookedAtAreAnIoError) {
+  const fs::path folder = EditedModel("loop", [](TensorMap*) {});
+  fs::remove(folder / "model.safetensors");
+  fs::create_symlink("model.safetensors", folder / "model.safetensors");
+  const auto model = LoadModel(folder);
+  ASSERT_FALSE(model);
+  EXPECT_EQ(model.error().kind, ErrorKind::kIo);
+  EXPECT_THAT(model.error().Text(), HasSubstr("model.safetensors"));
+}
+
+// The file, 64 MiB of embedding, can be mapped within the limit, but not copied.
+TEST(ModelIo, ModelsLargerThanMemoryAreAnError) {
+  ModelConfig config = TinyConfig();
+  config.vocab_size = 1 << 20;
+  config.hidden_size = 16;
+  const fs::path folder = EditedModel("large", [&](TensorMap* tensors) {
+    static const std::string zeros(64 << 20, '\0');
+    (*tensors)["model.embed_tokens.weight"] = {
+        tensorfile::DType::kF32, {config.vocab_size, config.hidden_size}, zeros};
+  });
+  ASSERT_TRUE(
+      WriteFileAtomically(folder / "config.json", WriteModelConfig(config, Precision::kFloat32)));
+  const testing::MemoryLimit limit(96 << 20);
+  const auto model = LoadModel(folder);
+  ASSERT_FALSE(model);
+  EXPECT_EQ(model.error().kind, ErrorKind::kNumerical);
+  EXPECT_THAT(model.error().Text(), HasSubstr("tried to allocate 67108864 bytes"));
 }
 
 TEST(ModelIo, UnsoundTensorsAreRefusedByName) {
