@@ -23,24 +23,6 @@ Expected<Projection> ProjectionOf(const std::string& target) {
   return static_cast<Projection>(found - kProjectionNames.begin());
 }
 
-Expected<void> CheckLora(const LoraConfig& lora) {
-  if (lora.rank < 1 || lora.rank > 4096) {
-    return Fail(
-        ErrorKind::kBadInput, "lora.rank", fmt::format("must be in [1, 4096], got {}", lora.rank));
-  }
-  if (!(lora.alpha > 0.0 && std::isfinite(lora.alpha))) {
-    return Fail(ErrorKind::kBadInput, "lora.alpha", fmt::format("must be > 0, got {}", lora.alpha));
-  }
-  if (lora.targets.empty()) return Fail(ErrorKind::kBadInput, "lora.targets", "must not be empty");
-  for (auto it = lora.targets.begin(); it != lora.targets.end(); ++it) {
-    if (auto known = ProjectionOf(*it); !known) return tl::unexpected(known.error());
-    if (std::count(lora.targets.begin(), it, *it) > 0) {
-      return Fail(ErrorKind::kBadInput, "lora.targets", fmt::format("names {} twice", *it));
-    }
-  }
-  return {};
-}
-
 Expected<void> CheckFactor(const std::string& where,
                            const std::vector<float>& values,
                            std::int64_t rows,
@@ -60,6 +42,24 @@ Expected<void> CheckFactor(const std::string& where,
 
 double LoraConfig::Scale() const {
   return alpha / (rank_stabilized ? std::sqrt(static_cast<double>(rank)) : rank);
+}
+
+Expected<void> CheckLora(const LoraConfig& lora) {
+  if (lora.rank < 1 || lora.rank > 4096) {
+    return Fail(
+        ErrorKind::kBadInput, "lora.rank", fmt::format("must be in [1, 4096], got {}", lora.rank));
+  }
+  if (!(lora.alpha > 0.0 && std::isfinite(lora.alpha))) {
+    return Fail(ErrorKind::kBadInput, "lora.alpha", fmt::format("must be > 0, got {}", lora.alpha));
+  }
+  if (lora.targets.empty()) return Fail(ErrorKind::kBadInput, "lora.targets", "must not be empty");
+  for (auto it = lora.targets.begin(); it != lora.targets.end(); ++it) {
+    if (auto known = ProjectionOf(*it); !known) return tl::unexpected(known.error());
+    if (std::count(lora.targets.begin(), it, *it) > 0) {
+      return Fail(ErrorKind::kBadInput, "lora.targets", fmt::format("names {} twice", *it));
+    }
+  }
+  return {};
 }
 
 Expected<ProjectionShape> ShapeOf(const ModelConfig& model, const std::string& target) {

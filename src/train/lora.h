@@ -37,6 +37,9 @@ struct Adapter {
   bool operator==(const Adapter&) const = default;
 };
 
+// A rank in [1, 4096], a positive finite alpha, known targets without repetition; else kBadInput.
+Expected<void> CheckLora(const LoraConfig& lora);
+
 // The (in, out) widths of a projection of the model, by its Hugging Face name.
 struct ProjectionShape {
   int in = 0;

@@ -1,11 +1,9 @@
 #include "train/peft_io.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <map>
 #include <numeric>
 
@@ -13,6 +11,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "tensorfile/safetensors.h"
+#include "train/guarded.h"
+#include "train/read_tensor.h"
 
 namespace dashf::train {
 namespace {
@@ -65,25 +65,11 @@ Expected<std::vector<float>> TakeFactor(const std::string& where,
                                         std::map<std::string, const TensorView*>* tensors) {
   const auto found = tensors->find(key);
   if (found == tensors->end()) return Fail(ErrorKind::kBadInput, where, "has no " + key);
-  const TensorView& view = *found->second;
-  if (view.dtype != DType::kF32 || view.shape != shape) {
-    return Fail(ErrorKind::kBadInput,
-                where,
-                fmt::format("{} must be F32 [{}], got {} [{}]",
-                            key,
-                            fmt::join(shape, ", "),
-                            tensorfile::Name(view.dtype),
-                            fmt::join(view.shape, ", ")));
-  }
-  std::vector<float> values(view.bytes.size() / sizeof(float));
-  std::memcpy(values.data(), view.bytes.data(), view.bytes.size());
-  for (const float value : values) {
-    if (!std::isfinite(value)) {
-      return Fail(ErrorKind::kBadInput, where, key + " has a value that is not finite");
-    }
-  }
+  const Expected<at::Tensor> tensor = ReadTensor(where + ": " + key, *found->second, shape);
+  if (!tensor) return tl::unexpected(tensor.error());
   tensors->erase(found);
-  return values;
+  const float* values = tensor->data_ptr<float>();
+  return std::vector<float>(values, values + tensor->numel());
 }
 
 Expected<LoraPair> TakePair(const std::string& where,
@@ -170,18 +156,71 @@ Expected<PeftConfig> ReadPeftConfig(const fs::path& file, const ModelConfig& mod
   config.lora.targets.clear();
   root.ForEach("target_modules",
                [&](const JsonReader& target) { config.lora.targets.push_back(target.AsString()); });
-  if (Present(root, "layers_to_transform") && root.raw()["layers_to_transform"].is_array()) {
+  const bool some_layers = Present(root, "layers_to_transform") &&
+                           root.raw()["layers_to_transform"] != nlohmann::json::array();
+  if (some_layers && root.raw()["layers_to_transform"].is_array()) {
     root.ForEach("layers_to_transform", [&](const JsonReader& layer) {
       config.layers.push_back(static_cast<int>(layer.AsInteger(0, model.layers - 1)));
     });
-  } else if (Present(root, "layers_to_transform")) {
+  } else if (some_layers) {
     config.layers = {static_cast<int>(root.Integer("layers_to_transform", 0, model.layers - 1))};
-  } else {
+  } else {  // PEFT takes an empty list for all layers, too.
     config.layers.resize(static_cast<std::size_t>(model.layers));
     std::iota(config.layers.begin(), config.layers.end(), 0);
   }
   if (document->error()) return tl::unexpected(*document->error());
+  if (auto sound = CheckLora(config.lora); !sound) {
+    return Fail(ErrorKind::kBadInput, file.string(), sound.error().Text());
+  }
   return config;
+}
+
+std::vector<LoraPair> InactivePairs(const ModelConfig& model, const LoraConfig& lora) {
+  std::vector<LoraPair> pairs;
+  const auto rank = static_cast<std::size_t>(lora.rank);
+  for (const std::string& target : lora.targets) {
+    const ProjectionShape shape = *ShapeOf(model, target);
+    pairs.push_back({std::vector<float>(rank * static_cast<std::size_t>(shape.in)),
+                     std::vector<float>(rank * static_cast<std::size_t>(shape.out))});
+  }
+  return pairs;
+}
+
+Expected<Adapter> ReadAdapter(const fs::path& folder, const ModelConfig& model) {
+  const Expected<PeftConfig> config = ReadPeftConfig(folder / "adapter_config.json", model);
+  if (!config) return tl::unexpected(config.error());
+  const std::string path = (folder / "adapter_model.safetensors").string();
+  const Expected<SafetensorsFile> file = SafetensorsFile::Open(path);
+  if (!file) return tl::unexpected(file.error());
+  // Before any room is made at the claimed rank: the tensors must have it.
+  auto taken = TakeLayers(path, *file, model, config->lora, config->layers);
+  if (!taken) return tl::unexpected(taken.error());
+  Adapter adapter{config->lora, {}};
+  adapter.layers.resize(static_cast<std::size_t>(model.layers));
+  for (std::size_t i = 0; i < config->layers.size(); ++i) {
+    adapter.layers[static_cast<std::size_t>(config->layers[i])] = std::move((*taken)[i]);
+  }
+  for (std::vector<LoraPair>& pairs : adapter.layers) {
+    if (pairs.empty()) pairs = InactivePairs(model, config->lora);
+  }
+  return adapter;
+}
+
+// The layers (0-based) out of a peer's bytes, whose factors are float32.
+Expected<std::vector<std::vector<LoraPair>>> ReadLayers(const std::string& where,
+                                                        std::string_view bytes,
+                                                        const ModelConfig& model,
+                                                        const LoraConfig& lora,
+                                                        const std::vector<int>& layers) {
+  const Expected<SafetensorsFile> file = SafetensorsFile::Parse(where, std::string(bytes));
+  if (!file) return tl::unexpected(file.error());
+  for (const auto& [name, view] : file->tensors()) {
+    if (view.dtype == DType::kF32) continue;
+    return Fail(ErrorKind::kBadInput,
+                where,
+                fmt::format("{} must be F32, got {}", name, tensorfile::Name(view.dtype)));
+  }
+  return TakeLayers(where, *file, model, lora, layers);
 }
 
 }  // namespace
@@ -211,23 +250,7 @@ Expected<void> SaveAdapter(const Adapter& adapter,
 }
 
 Expected<Adapter> LoadAdapter(const fs::path& folder, const ModelConfig& model) {
-  Expected<PeftConfig> config = ReadPeftConfig(folder / "adapter_config.json", model);
-  if (!config) return tl::unexpected(config.error());
-  // Checks rank and targets, and gives every layer its shape.
-  Expected<Adapter> adapter = InitialAdapter(model, config->lora, 0);
-  if (!adapter) return tl::unexpected(adapter.error());
-  const std::string path = (folder / "adapter_model.safetensors").string();
-  Expected<SafetensorsFile> file = SafetensorsFile::Open(path);
-  if (!file) return tl::unexpected(file.error());
-  auto taken = TakeLayers(path, *file, model, config->lora, config->layers);
-  if (!taken) return tl::unexpected(taken.error());
-  for (std::vector<LoraPair>& pairs : adapter->layers) {
-    for (LoraPair& pair : pairs) std::fill(pair.a.begin(), pair.a.end(), 0.0F);
-  }
-  for (std::size_t i = 0; i < config->layers.size(); ++i) {
-    adapter->layers[static_cast<std::size_t>(config->layers[i])] = std::move((*taken)[i]);
-  }
-  return adapter;
+  return Guarded(folder.c_str(), [&] { return ReadAdapter(folder, model); });
 }
 
 std::string EncodeLayers(const Adapter& adapter, int first, int last) {
@@ -239,11 +262,10 @@ Expected<void> DecodeLayers(
     std::string_view bytes, int first, int last, const ModelConfig& model, Adapter* adapter) {
   DASHF_CHECK(first >= 1 && last <= std::ssize(adapter->layers));
   const std::string where = fmt::format("adapter layers {} to {}", first, last);
-  Expected<SafetensorsFile> file = SafetensorsFile::Parse(where, std::string(bytes));
-  if (!file) return tl::unexpected(file.error());
   std::vector<int> layers(static_cast<std::size_t>(std::max(0, last - first + 1)));
   std::iota(layers.begin(), layers.end(), first - 1);
-  auto taken = TakeLayers(where, *file, model, adapter->config, layers);
+  auto taken = Guarded(where.c_str(),
+                       [&] { return ReadLayers(where, bytes, model, adapter->config, layers); });
   if (!taken) return tl::unexpected(taken.error());
   for (std::size_t i = 0; i < layers.size(); ++i) {
     adapter->layers[static_cast<std::size_t>(layers[i])] = std::move((*taken)[i]);

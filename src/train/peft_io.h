@@ -20,7 +20,8 @@ Expected<void> SaveAdapter(const Adapter& adapter,
                            const std::filesystem::path& folder);
 
 // The keys in the file are the truth: each must be known and have its counterpart. Layers that
-// layers_to_transform leaves out get the initial, inactive pair (A and B zero).
+// layers_to_transform leaves out get an inactive pair (A and B zero). Factors may be stored as F32,
+// F16 or BF16. The config's rank is believed only once the tensors have it.
 Expected<Adapter> LoadAdapter(const std::filesystem::path& folder, const ModelConfig& model);
 
 // Layers first..last (1-based, inclusive) as one safetensors image with PEFT's keys.

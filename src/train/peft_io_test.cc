@@ -2,11 +2,13 @@
 
 #include <gmock/gmock.h>
 
+#include <cstring>
 #include <filesystem>
 #include <limits>
 
 #include "base/file.h"
 #include "tensorfile/safetensors.h"
+#include "train/memory_limit.h"
 #include "train/testing.h"
 
 namespace dashf::train {
@@ -32,6 +34,76 @@ TEST(PeftIo, AdapterSurvivesTheFolderBitForBit) {
   const auto loaded = LoadAdapter(folder, TinyConfig());
   ASSERT_TRUE(loaded) << loaded.error().Text();
   EXPECT_EQ(*loaded, adapter);
+}
+
+// The image of `adapter` with its numbers stored as half precision.
+std::string HalfImage(const Adapter& adapter, tensorfile::DType dtype, at::ScalarType type) {
+  const std::string image = EncodeLayers(adapter, 1, static_cast<int>(adapter.layers.size()));
+  const auto file = *tensorfile::SafetensorsFile::Parse("image", image);
+  std::vector<at::Tensor> kept;  // The views' memory.
+  tensorfile::TensorMap tensors = file.tensors();
+  for (auto& [name, view] : tensors) {
+    at::Tensor full = at::empty(view.shape, at::kFloat);
+    std::memcpy(full.data_ptr(), view.bytes.data(), view.bytes.size());
+    kept.push_back(full.to(type));
+    view = {dtype,
+            view.shape,
+            {static_cast<const char*>(kept.back().data_ptr()), kept.back().nbytes()}};
+  }
+  return tensorfile::WriteSafetensors(tensors);
+}
+
+// Eighths up to 15/8 have at most 4 significant bits, so both half precisions hold them exactly.
+TEST(PeftIo, HalfPrecisionFactorsLoadAsTheirValues) {
+  Adapter adapter = RandomAdapter(TinyConfig(), kLora, 1);
+  Rng rng(2);
+  for (auto& pairs : adapter.layers) {
+    for (LoraPair& pair : pairs) {
+      for (auto* factor : {&pair.a, &pair.b}) {
+        for (float& x : *factor) x = (static_cast<float>(rng.Below(31)) - 15.0F) / 8.0F;
+      }
+    }
+  }
+  const auto folder = FreshFolder("half");
+  ASSERT_TRUE(SaveAdapter(adapter, TinyConfig(), "base", folder));
+  const std::pair<tensorfile::DType, at::ScalarType> types[] = {
+      {tensorfile::DType::kF16, at::kHalf}, {tensorfile::DType::kBF16, at::kBFloat16}};
+  for (const auto& [dtype, type] : types) {
+    const std::string image = HalfImage(adapter, dtype, type);
+    ASSERT_TRUE(WriteFileAtomically(folder / "adapter_model.safetensors", image));
+    const auto loaded = LoadAdapter(folder, TinyConfig());
+    ASSERT_TRUE(loaded) << loaded.error().Text();
+    EXPECT_EQ(*loaded, adapter);
+    Adapter received = adapter;
+    const auto sent = DecodeLayers(image, 1, 3, TinyConfig(), &received);
+    ASSERT_FALSE(sent);
+    EXPECT_THAT(sent.error().Text(), HasSubstr("must be F32, got"));
+  }
+}
+
+// At the claimed rank one factor of this model is 64 MiB and the adapter 4 GiB.
+TEST(PeftIo, AClaimedRankTakesNoMemoryThatTheTensorsDoNotHave) {
+  const auto folder = FreshFolder("claimed_rank");
+  const std::string config =
+      R"({"peft_type": "LORA", "r": 4096, "lora_alpha": 16, "target_modules": ["q_proj"],
+          "layers_to_transform": )";
+  ModelConfig model = TinyConfig();
+  model.layers = 32;
+  model.hidden_size = 4096;
+  model.heads = 32;
+  model.head_dim = 128;
+  const auto refusal = [&](const std::string& layers, const std::string& image) {
+    EXPECT_TRUE(WriteFileAtomically(folder / "adapter_config.json", config + layers + "}"));
+    EXPECT_TRUE(WriteFileAtomically(folder / "adapter_model.safetensors", image));
+    const testing::MemoryLimit limit(32 << 20);
+    const auto loaded = LoadAdapter(folder, model);
+    return loaded ? std::string("accepted") : loaded.error().Text();
+  };
+  const Adapter small = RandomAdapter(TinyConfig(), {.rank = 2, .targets = {"q_proj"}}, 1);
+  EXPECT_THAT(refusal("null", EncodeLayers(small, 1, 3)),
+              HasSubstr("must have shape [4096, 4096], got [2, 12]"));
+  // PEFT takes an empty list for all layers.
+  EXPECT_THAT(refusal("[]", tensorfile::WriteSafetensors({})), HasSubstr("has no"));
 }
 
 // The names and shapes that PEFT's own loader looks for.
@@ -81,7 +153,8 @@ TEST(PeftIo, UnsoundLayersAreRefusedWhole) {
   for (float& value : exploded.layers[1][0].a) value *= 1e6F;
   EXPECT_THAT(refusal(EncodeLayers(exploded, 2, 3)), HasSubstr("layer 2 q_proj: ||A|| ||B||"));
   const Adapter other_rank = RandomAdapter(TinyConfig(), {.rank = 2, .targets = kAllTargets}, 1);
-  EXPECT_THAT(refusal(EncodeLayers(other_rank, 2, 3)), HasSubstr("must be F32 [3, 12]"));
+  EXPECT_THAT(refusal(EncodeLayers(other_rank, 2, 3)),
+              HasSubstr("must have shape [3, 12], got [2, 12]"));
   EXPECT_NE(refusal("{}"), "accepted");
 }
 
