@@ -10,5 +10,5 @@ fetch_package_lists
 jobs=$(nproc)
 build asan
 ctest --preset asan -j "$jobs"
-build release
+build release -DDASHF_TESTS=ON
 ctest --preset release -j "$jobs"

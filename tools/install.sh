@@ -50,8 +50,8 @@ fetch_package_lists() {
     fi
 }
 
-# build PRESET: configures once, then builds what changed, with every core.
+# build PRESET [CMAKE_OPTION...]: builds what changed, with every core.
 build() {
-    [ -f "build/$1/build.ninja" ] || cmake --preset "$1" >&2
+    cmake --preset "$@" >&2
     cmake --build --preset "$1" >&2
 }

@@ -208,7 +208,8 @@ Expected<void> RunSteps::MakeScenario() {
   }
   if (!given_) {
     GeneratorOptions options;
-    options.name = fmt::format("run with {}", config_.model);
+    options.name =
+        fmt::format("run with {}", std::filesystem::path(config_.model).filename().string());
     options.delay = config_.scenario.delay == "sum" ? DelayMode::kSum : DelayMode::kMakespan;
     options.bandwidth_hz = config_.scenario.bandwidth_hz;
     options.profile = profile_;
