@@ -24,7 +24,7 @@ struct Flags {
 constexpr const char* kExamples = R"(Examples:
   dashf generate --model share/models/debian-3m --max-tokens 60 --prompt "Package: "
   dashf generate --model stories260K --max-tokens 200
-  dashf generate --model BASE --adapter RUN/users/u0/adapter --prompt "Hello" --max-tokens 40)";
+  dashf generate --model BASE --adapter RUN/adapters/u0 --prompt "Hello" --max-tokens 40)";
 
 Expected<int> RunGenerate(const Flags& flags) {
   train::SetThreads(flags.threads);
