@@ -2,6 +2,7 @@
 half-written. Usage: cli_test.py DASHF_BINARY [unittest options]"""
 import copy
 import json
+import math
 import pathlib
 import struct
 import subprocess
@@ -207,12 +208,22 @@ class ModelFolders(Case):
     def test_overlapping_offsets(self):
         entry = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
         self.refused(self.safetensors({"a": entry, "b": entry}, bytes(8)), "model.safetensors",
-                     "overlap")
+                     "b.data_offsets", "at 8, got 0")
 
     def test_wrong_shape(self):
-        entry = {"dtype": "F32", "shape": [16, 7], "data_offsets": [0, 448]}
-        self.refused(self.safetensors({"model.embed_tokens.weight": entry}, bytes(448)),
-                     "model.embed_tokens.weight", "16", "7")
+        layer = "model.layers.0."
+        shapes = {"model.embed_tokens.weight": [16, 7], "model.norm.weight": [8],
+                  layer + "input_layernorm.weight": [8],
+                  layer + "post_attention_layernorm.weight": [8],
+                  **{f"{layer}self_attn.{name}_proj.weight": [8, 8] for name in "qkvo"},
+                  layer + "mlp.gate_proj.weight": [16, 8], layer + "mlp.up_proj.weight": [16, 8],
+                  layer + "mlp.down_proj.weight": [8, 16]}
+        header, end = {}, 0
+        for name, shape in shapes.items():
+            begin, end = end, end + 4 * math.prod(shape)
+            header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
+        self.refused(self.safetensors(header, bytes(end)), "model.embed_tokens.weight", "[16, 8]",
+                     "[16, 7]")
 
 
 if __name__ == "__main__":

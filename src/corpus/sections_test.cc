@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -47,7 +48,7 @@ TEST(AptLists, JoinNamesSectionsAndDescriptionsByDigest) {
 class ListsFolder : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = std::filesystem::path(testing::TempDir()) / "dashf_lists_test";
+    folder_ = std::filesystem::path(testing::TempDir()) / fmt::format("dashf_lists_{}", ::getpid());
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
   }

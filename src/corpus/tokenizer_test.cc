@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -321,8 +322,8 @@ void ExpectSpmEncodesAlike(const std::string& model_dir) {
   const auto tokenizer = Tokenizer::Load(model_dir);
   ASSERT_TRUE(tokenizer) << tokenizer.error().Text();
   const auto folder = std::filesystem::path(testing::TempDir());
-  const std::string input = (folder / "dashf_spm_input.txt").string();
-  const std::string output = (folder / "dashf_spm_ids.txt").string();
+  const std::string input = (folder / fmt::format("dashf_spm_{}.txt", ::getpid())).string();
+  const std::string output = (folder / fmt::format("dashf_spm_{}.ids", ::getpid())).string();
   std::string lines, expected;
   for (std::uint64_t seed = 0; seed < 5000; ++seed) {
     const std::string line = HostileLine(Rng(seed));

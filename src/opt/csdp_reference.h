@@ -5,6 +5,7 @@
 #pragma once
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -110,7 +111,7 @@ class SdpaWriter {
 // The optimal value; empty if CSDP does not claim success.
 inline std::optional<double> CsdpValue(const BlockSdp& problem) {
   const std::filesystem::path folder =
-      std::filesystem::temp_directory_path() / fmt::format("dashf_csdp_{}", std::rand());
+      std::filesystem::temp_directory_path() / fmt::format("dashf_csdp_{}", ::getpid());
   std::filesystem::create_directories(folder);
   std::ofstream(folder / "problem.dat-s") << SdpaWriter(problem).Text(problem);
   const std::string command = fmt::format(

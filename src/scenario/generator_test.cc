@@ -1,7 +1,9 @@
 #include "scenario/generator.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -130,7 +132,7 @@ TEST(AnalyticProfile, UserWorkIsAffineWithTheHeadAsFixedCostAndTheServersShrinks
 class Folder : public ::testing::Test {
  protected:
   std::string Write(const std::string& name, const std::string& text) {
-    const std::string path = ::testing::TempDir() + "/" + name;
+    const std::string path = fmt::format("{}/dashf_{}_{}", ::testing::TempDir(), ::getpid(), name);
     EXPECT_TRUE(WriteFileAtomically(path, text));
     return path;
   }
