@@ -241,12 +241,11 @@ bool ArrowSystem::Eliminate(const Block& block,
   here.border.resize(own, parts + scalars);
   here.border << schur.topRightCorner(own, parts), block.scalars;
   if (own > 0) {
-    here.pivot.compute(schur.topLeftCorner(own, own));
-    if (here.pivot.info() != Eigen::Success) return false;
-    here.pivot_border = here.pivot.solve(here.border);
-  } else {
-    here.pivot_border = here.border;
+    here.pivot.emplace(schur.topLeftCorner(own, own));
+    if (here.pivot->info() != Eigen::Success) return false;
   }
+  here.pivot_border = here.border;
+  if (here.border.size() > 0) here.pivot->solveInPlace(here.pivot_border);
   const Eigen::MatrixXd drop = here.border.transpose() * here.pivot_border;
   for (Eigen::Index i = 0; i < parts; ++i) {
     const int row = block.coupling[i];
@@ -278,10 +277,10 @@ std::optional<ArrowSystem> ArrowSystem::Factor(const Program& program,
   system.coupling_border_ = reduced.topRightCorner(coupling, scalars);
   system.coupling_to_scalars_ = system.coupling_border_;
   if (coupling > 0) {
-    system.coupling_.compute(reduced.topLeftCorner(coupling, coupling));
-    if (system.coupling_.info() != Eigen::Success) return std::nullopt;
+    system.coupling_.emplace(reduced.topLeftCorner(coupling, coupling));
+    if (system.coupling_->info() != Eigen::Success) return std::nullopt;
     if (scalars > 0) {
-      system.coupling_to_scalars_ = system.coupling_.solve(system.coupling_border_);
+      system.coupling_to_scalars_ = system.coupling_->solve(system.coupling_border_);
     }
   }
   if (scalars > 0) {
@@ -298,7 +297,7 @@ ArrowSystem::Solution ArrowSystem::Solve(const Rhs& rhs) const {
   Eigen::VectorXd coupling = rhs.coupling, scalars = rhs.scalars;
   for (std::size_t n = 0; n < blocks_.size(); ++n) {
     const Block& block = program_->blocks[n];
-    solution.own.push_back(block.own > 0 ? Eigen::VectorXd(blocks_[n].pivot.solve(rhs.own[n]))
+    solution.own.push_back(block.own > 0 ? Eigen::VectorXd(blocks_[n].pivot->solve(rhs.own[n]))
                                          : rhs.own[n]);
     const Eigen::VectorXd drop = blocks_[n].border.transpose() * solution.own[n];
     const auto parts = static_cast<Eigen::Index>(block.coupling.size());
@@ -308,7 +307,7 @@ ArrowSystem::Solution ArrowSystem::Solve(const Rhs& rhs) const {
   scalars -= coupling_to_scalars_.transpose() * coupling;
   solution.scalars = scalar_pivot_inverse_ * scalars;
   solution.coupling = coupling - coupling_border_ * solution.scalars;
-  if (coupling.size() > 0) solution.coupling = coupling_.solve(solution.coupling);
+  if (coupling.size() > 0) solution.coupling = coupling_->solve(solution.coupling);
   for (std::size_t n = 0; n < blocks_.size(); ++n) {
     const Block& block = program_->blocks[n];
     const auto parts = static_cast<Eigen::Index>(block.coupling.size());

@@ -83,18 +83,18 @@ class ArrowSystem {
 
  private:
   struct Eliminated {
-    Eigen::LLT<Eigen::MatrixXd> pivot;  // M of the own rows.
-    Eigen::MatrixXd border;             // M of own x coupling parts, then H of the own rows.
-    Eigen::MatrixXd pivot_border;       // pivot^-1 border.
+    std::optional<Eigen::LLT<Eigen::MatrixXd>> pivot;  // M of the own rows, if there are any.
+    Eigen::MatrixXd border;        // M of own x coupling parts, then H of the own rows.
+    Eigen::MatrixXd pivot_border;  // pivot^-1 border.
   };
   explicit ArrowSystem(const Program& program) : program_(&program) {}
   bool Eliminate(const Block& block, const Eigen::MatrixXd& schur, Eigen::MatrixXd* reduced);
 
   const Program* program_;
   std::vector<Eliminated> blocks_;
-  Eigen::LLT<Eigen::MatrixXd> coupling_;  // What is left of the coupling rows.
-  Eigen::MatrixXd coupling_to_scalars_;   // coupling^-1 H.
-  Eigen::MatrixXd coupling_border_;       // H.
+  std::optional<Eigen::LLT<Eigen::MatrixXd>> coupling_;  // What is left of the coupling rows.
+  Eigen::MatrixXd coupling_to_scalars_;                  // coupling^-1 H.
+  Eigen::MatrixXd coupling_border_;                      // H.
   Eigen::MatrixXd scalar_pivot_inverse_;
 };
 
