@@ -21,7 +21,8 @@ if [ -z "${KEEP:-}" ] || [ ! -d "$room" ]; then
     mkdir -p "$room/etc/ssl" && cp -aL /etc/ssl/certs "$room/etc/ssl/"
 fi
 mountpoint -q "$room/proc" || mount -t proc proc "$room/proc"
-mountpoint -q "$room/dev" || mount --rbind /dev "$room/dev"
+# A slave mount: taking it away must not take this machine's own /dev along.
+mountpoint -q "$room/dev" || { mount --rbind /dev "$room/dev"; mount --make-rslave "$room/dev"; }
 trap 'umount -R -l "$room/dev" "$room/proc"' EXIT
 
 mkdir -p "$room/home/dashf"
