@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "problem/certificate_io.h"
 
 namespace dashf {
 namespace {
@@ -175,7 +176,9 @@ PlanDocument ParseRoot(JsonReader root, const LoadedScenario& loaded) {
   for (const std::string_view result : {"scr", "score", "cost", "delay_s", "energy_j"}) {
     SkipNumber(root, result);
   }
-  if (root.HasValue("bound")) root.Reject("bound", "must be null in dashf.plan/1 of this version");
+  if (root.HasValue("bound")) {
+    document.certificate = ParseBound(root.Object("bound"), loaded.scenario);
+  }
   document.plan.resize(loaded.scenario.users.size());
   std::vector<bool> seen(document.plan.size(), false);
   const Names names(loaded.scenario);
@@ -210,7 +213,9 @@ std::string WritePlan(const Scenario& scenario, const PlanDocument& document) {
        {"cost", Value(evaluation.cost)},
        {"delay_s", Value(evaluation.delay_s)},
        {"energy_j", Value(evaluation.energy_j)},
-       {"bound", nullptr},
+       {"bound",
+        document.certificate ? BoundToJson(*document.certificate, evaluation.scr)
+                             : ordered_json(nullptr)},
        {"assignments", AssignmentsToJson(scenario, document.plan, evaluation)},
        {"history", HistoryToJson(document.history)}});
 }

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
 #include "base/termination.h"
+#include "plan/certificate.h"
 #include "plan/plan.h"
 #include "problem/evaluation.h"
 #include "scenario/scenario.h"
@@ -23,14 +25,17 @@ struct PlanDocument {
   std::uint64_t seed = 1;       // At most 2^63 - 1.
   Termination termination = Termination::kNumericalError;
   Plan plan;
+  std::optional<Certificate> certificate = {};  // None: the file states no bound.
   std::vector<IterationRecord> history;
 };
 
-// The file's text. `document.plan` has one decision per user and its servers exist.
+// The file's text. `document.plan` has one decision per user and its servers exist; the bound's gap
+// is (scr_upper - scr) / scr_upper.
 std::string WritePlan(const Scenario& scenario, const PlanDocument& document);
 
 // Strict: every user exactly once, known servers, the scenario's own SHA-256. Decisions may break
-// limits (Evaluate() says which); stated results are checked for their type only.
+// limits (Evaluate() says which); stated results are checked for their type only, and a
+// certificate's claim is not proven here.
 Expected<PlanDocument> ReadPlan(const std::string& path, const LoadedScenario& loaded);
 Expected<PlanDocument> ParsePlan(const std::string& name,
                                  std::string_view bytes,

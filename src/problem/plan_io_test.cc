@@ -110,13 +110,88 @@ TEST(PlanFile, RefusesWhateverBreaksARule) {
       {[](json& p) { p["assignments"][0]["tx_power_w"] = nullptr; }, "assignments[0].tx_power_w"},
       {[](json& p) { p["assignments"][0]["score"] = "high"; }, "assignments[0].score"},
       {[](json& p) { p["assignments"][0]["energy_j"]["idle"] = 1; }, "energy_j.idle: unknown key"},
-      {[](json& p) { p["bound"] = 3; }, "bound: must be null"},
+      {[](json& p) { p["bound"] = 3; }, "bound: must be an object"},
       {[](json& p) { p["history"][0].erase("step"); }, "missing key \"step\""},
       {[](json& p) { p["colour"] = 1; }, "colour: unknown key"}};
   const LoadedScenario loaded = ThreeByTwo();
   for (const auto& bad : cases) {
     json text = json::parse(WritePlan(loaded.scenario, SomePlan(loaded)));
     bad.change(text);
+    const auto plan = ParsePlan("p.json", text.dump(), loaded);
+    ASSERT_FALSE(plan) << bad.text;
+    EXPECT_EQ(plan.error().kind, ErrorKind::kBadInput);
+    EXPECT_THAT(plan.error().Text(), HasSubstr(bad.text));
+  }
+}
+
+Certificate SomeCertificate(const Scenario& scenario) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const std::vector<ServerPrices> prices(scenario.servers.size(), {1e-8 / 3, 0.1, 2e-10, 0.5});
+  const std::vector<double> weights(scenario.users.size(), 1.0 / 7);
+  return {.scr_upper = 0.8,
+          .boxes = {{0.0, 12.5, 0.0, kInfinity, prices, weights, weights},
+                    {12.5, kInfinity, 0.0, kInfinity, prices, weights, weights}}};
+}
+
+LoadedScenario ThreeByTwoWithBarriers() {
+  Scenario scenario = *GenerateStudy(3, 2, {}, Rng(4));
+  scenario.objective.delay = DelayMode::kMakespan;
+  const std::string sha256 = Sha256Hex(WriteScenario(scenario));
+  return {std::move(scenario), sha256};
+}
+
+TEST(PlanFile, ACertificateRoundTripsExactlyAndItsGapIsThatOfThePlan) {
+  const LoadedScenario loaded = ThreeByTwoWithBarriers();
+  PlanDocument document = SomePlan(loaded);
+  document.certificate = SomeCertificate(loaded.scenario);
+  const std::string text = WritePlan(loaded.scenario, document);
+  const auto again = ParsePlan("p.json", text, loaded);
+  ASSERT_TRUE(again) << again.error().Text();
+  EXPECT_EQ(WritePlan(loaded.scenario, *again), text);
+  ASSERT_TRUE(again->certificate);
+  EXPECT_EQ(again->certificate->boxes[0].servers[1].bandwidth_per_hz, 1e-8 / 3);
+  EXPECT_EQ(again->certificate->boxes[0].user_phase_s_max, 12.5);
+  EXPECT_EQ(again->certificate->boxes[1].user_phase_s_max, std::numeric_limits<double>::infinity());
+  const double scr = Evaluate(loaded.scenario, document.plan).scr;
+  EXPECT_DOUBLE_EQ(json::parse(text)["bound"]["gap"], (0.8 - scr) / 0.8);
+}
+
+TEST(PlanFile, RefusesACertificateThatBreaksARule) {
+  const struct {
+    std::function<void(json&)> change;
+    const char* text;
+  } cases[] = {
+      {[](json& b) { b["scr_upper"] = 0; }, "bound.scr_upper: must be a number > 0, got 0"},
+      {[](json& b) { b["scr_upper"] = nullptr; }, "bound.scr_upper"},
+      {[](json& b) { b.erase("certificate"); }, "missing key \"certificate\""},
+      {[](json& b) { b["certificate"]["boxes"] = json::array(); }, "boxes: must not be empty"},
+      {[](json& b) { b["certificate"]["boxes"][1]["prices"]["slot"][0] = -1; },
+       "bound.certificate.boxes[1].prices.slot[0]: must be a number >= 0, got -1"},
+      {[](json& b) { b["certificate"]["boxes"][0]["prices"]["power_per_w"][0] = nullptr; },
+       "boxes[0].prices.power_per_w[0]"},
+      {[](json& b) { b["certificate"]["boxes"][0]["prices"]["clock_per_hz"].push_back(1); },
+       "boxes[0].prices.clock_per_hz: must have 2 entries, not 3"},
+      {[](json& b) { b["certificate"]["boxes"][0]["user_phase_weight_per_s"].erase(0); },
+       "boxes[0].user_phase_weight_per_s: must have 3 entries, not 2"},
+      {[](json& b) {
+         b["certificate"]["boxes"][0]["user_phase_s"] = {5, 5};
+       },
+       "boxes[0].user_phase_s: must be [min, max]"},
+      {[](json& b) {
+         b["certificate"]["boxes"][0]["server_phase_s"] = {nullptr, 5};
+       },
+       "boxes[0].server_phase_s[0]"},
+      {[](json& b) {
+         b["certificate"]["boxes"][0]["server_phase_s"] = {1, 2, 3};
+       },
+       "boxes[0].server_phase_s: must be [min, max]"},
+      {[](json& b) { b["certificate"]["proof"] = "trust me"; }, "certificate.proof: unknown key"}};
+  const LoadedScenario loaded = ThreeByTwoWithBarriers();
+  PlanDocument document = SomePlan(loaded);
+  document.certificate = SomeCertificate(loaded.scenario);
+  for (const auto& bad : cases) {
+    json text = json::parse(WritePlan(loaded.scenario, document));
+    bad.change(text["bound"]);
     const auto plan = ParsePlan("p.json", text.dump(), loaded);
     ASSERT_FALSE(plan) << bad.text;
     EXPECT_EQ(plan.error().kind, ErrorKind::kBadInput);

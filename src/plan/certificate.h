@@ -1,0 +1,41 @@
+// A certificate: data that proves no plan of a scenario has an SCR above scr_upper (formulation
+// (9)). Whoever finds it is not trusted: the proof is re-checked from this data alone.
+#pragma once
+
+#include <limits>
+#include <vector>
+
+namespace dashf {
+
+// What one server's shared resources cost the users, in score units; every price >= 0 and finite.
+struct ServerPrices {
+  double bandwidth_per_hz = 0.0;
+  double power_per_w = 0.0;
+  double clock_per_hz = 0.0;
+  double slot = 0.0;  // Per admitted user; 0 where the server has no slot limit.
+};
+
+// The plans whose longest user phase and longest server phase lie in a box, and the multipliers
+// that bound them. 0 <= min < max; max may be infinite.
+struct DeadlineBox {
+  double user_phase_s_min = 0.0;
+  double user_phase_s_max = std::numeric_limits<double>::infinity();
+  double server_phase_s_min = 0.0;
+  double server_phase_s_max = std::numeric_limits<double>::infinity();
+  std::vector<ServerPrices> servers;  // One per server, in the scenario's order.
+  // alpha_n and beta_n >= 0, how much of the delay weight w_t user n's phases carry: one per user
+  // with the makespan, none with the sum of delays. If their sum may exceed w_t the box's max
+  // bounds the barrier, so an infinite max asks for a sum below w_t (by 1e-12 relative, to leave
+  // room for rounding).
+  std::vector<double> user_phase_weight_per_s;
+  std::vector<double> server_phase_weight_per_s;
+};
+
+// With the sum of delays there is exactly one box, [0, inf) x [0, inf); with the makespan the boxes
+// together cover that quadrant.
+struct Certificate {
+  double scr_upper = 0.0;  // y > 0.
+  std::vector<DeadlineBox> boxes;
+};
+
+}  // namespace dashf

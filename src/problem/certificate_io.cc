@@ -1,0 +1,111 @@
+#include "problem/certificate_io.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+namespace dashf {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+constexpr std::pair<std::string_view, double ServerPrices::*> kPriceColumns[] = {
+    {"bandwidth_per_hz", &ServerPrices::bandwidth_per_hz},
+    {"power_per_w", &ServerPrices::power_per_w},
+    {"clock_per_hz", &ServerPrices::clock_per_hz},
+    {"slot", &ServerPrices::slot}};
+
+ordered_json RangeToJson(double min, double max) {
+  return {min, std::isfinite(max) ? ordered_json(max) : ordered_json(nullptr)};
+}
+
+ordered_json PricesToJson(const std::vector<ServerPrices>& servers) {
+  ordered_json prices = ordered_json::object();
+  for (const auto& [key, member] : kPriceColumns) {
+    ordered_json column = ordered_json::array();
+    for (const ServerPrices& server : servers) column.push_back(server.*member);
+    prices[std::string(key)] = std::move(column);
+  }
+  return prices;
+}
+
+std::pair<double, double> ParseRange(JsonReader& box, std::string_view key) {
+  double ends[2] = {0.0, kInfinity};
+  std::size_t count = 0;
+  box.ForEach(key, [&](const JsonReader& end) {
+    const bool open = count == 1 && end.raw().is_null();
+    if (count < 2 && !open) ends[count] = end.AsNumber(kNonNegative);
+    ++count;
+  });
+  if (!box.failed() && (count != 2 || !(ends[0] < ends[1]))) {
+    box.Reject(key, "must be [min, max] with min < max, or null for no max");
+  }
+  return {ends[0], ends[1]};
+}
+
+std::vector<double> ParseColumn(JsonReader& reader, std::string_view key, std::size_t length) {
+  std::vector<double> column = reader.Numbers(key, kNonNegative);
+  if (!reader.failed() && column.size() != length) {
+    reader.Reject(key, fmt::format("must have {} entries, not {}", length, column.size()));
+  }
+  column.resize(length);
+  return column;
+}
+
+DeadlineBox ParseBox(JsonReader reader, const Scenario& scenario) {
+  DeadlineBox box;
+  std::tie(box.user_phase_s_min, box.user_phase_s_max) = ParseRange(reader, "user_phase_s");
+  std::tie(box.server_phase_s_min, box.server_phase_s_max) = ParseRange(reader, "server_phase_s");
+  JsonReader prices = reader.Object("prices");
+  box.servers.resize(scenario.servers.size());
+  for (const auto& [key, member] : kPriceColumns) {
+    const std::vector<double> column = ParseColumn(prices, key, box.servers.size());
+    for (std::size_t m = 0; m < column.size(); ++m) box.servers[m].*member = column[m];
+  }
+  prices.RejectUnknownKeys();
+  const bool sum = scenario.objective.delay == DelayMode::kSum;
+  const std::size_t weights = sum ? 0 : scenario.users.size();
+  box.user_phase_weight_per_s = ParseColumn(reader, "user_phase_weight_per_s", weights);
+  box.server_phase_weight_per_s = ParseColumn(reader, "server_phase_weight_per_s", weights);
+  reader.RejectUnknownKeys();
+  return box;
+}
+
+}  // namespace
+
+ordered_json BoundToJson(const Certificate& certificate, double scr) {
+  ordered_json boxes = ordered_json::array();
+  for (const DeadlineBox& box : certificate.boxes) {
+    boxes.push_back(
+        {{"user_phase_s", RangeToJson(box.user_phase_s_min, box.user_phase_s_max)},
+         {"server_phase_s", RangeToJson(box.server_phase_s_min, box.server_phase_s_max)},
+         {"prices", PricesToJson(box.servers)},
+         {"user_phase_weight_per_s", box.user_phase_weight_per_s},
+         {"server_phase_weight_per_s", box.server_phase_weight_per_s}});
+  }
+  return {{"scr_upper", certificate.scr_upper},
+          {"gap", (certificate.scr_upper - scr) / certificate.scr_upper},
+          {"certificate", {{"boxes", std::move(boxes)}}}};
+}
+
+Certificate ParseBound(JsonReader bound, const Scenario& scenario) {
+  Certificate certificate;
+  certificate.scr_upper = bound.Number("scr_upper", kPositive);
+  if (bound.HasValue("gap")) bound.Number("gap");
+  JsonReader data = bound.Object("certificate");
+  data.ForEach("boxes", [&](const JsonReader& box) {
+    certificate.boxes.push_back(ParseBox(box, scenario));
+  });
+  if (!data.failed() && certificate.boxes.empty()) data.Reject("boxes", "must not be empty");
+  data.RejectUnknownKeys();
+  bound.RejectUnknownKeys();
+  return certificate;
+}
+
+}  // namespace dashf
