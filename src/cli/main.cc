@@ -1,29 +1,44 @@
 // The one binary. Results on stdout, everything else on stderr, exit codes as in
 // docs/exit-codes.md.
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 
-#include "cli/command.h"
-#include "cli/verbs.h"
+#include "cli/command_line.h"
+
+namespace dashf::cli {
+namespace {
+
+constexpr AddVerb kPlannerVerbs[] = {
+    AddNew, AddEvaluate, AddSolve, AddCompare, AddReport, AddSections};
+
+// Becomes the engine, with the same arguments and process number; returns only if there is none.
+int BecomeEngine(char** argv) {
+  std::error_code failed;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", failed);
+  const std::filesystem::path engine =
+      (self.parent_path() / "../libexec/dashf-engine").lexically_normal();
+  ::execv(engine.c_str(), argv);
+  fmt::print(stderr,
+             "dashf: {}: the training engine cannot be started: {}\n",
+             engine.string(),
+             std::strerror(errno));
+  return static_cast<int>(ErrorKind::kIo);
+}
+
+}  // namespace
+}  // namespace dashf::cli
 
 int main(int argc, char** argv) {
-  CLI::App app{
-      "dashf: plan and carry out split fine-tuning of LLM adapters between users and edge servers"};
-  app.set_version_flag("--version", std::string("dashf ") + DASHF_VERSION);
-  app.require_subcommand(1);
-  app.failure_message(CLI::FailureMessage::help);
-  dashf::cli::Run run;
-  for (const dashf::cli::AddVerb add : dashf::cli::kVerbs) add(app, run);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    const bool asked_for_text = error.get_exit_code() == 0;  // --help and --version.
-    const int code = app.exit(error, std::cout, std::cerr);
-    return asked_for_text ? code : dashf::cli::kExitUsage;
-  }
-  const dashf::Expected<int> outcome = run();
-  if (outcome) return *outcome;
-  fmt::print(stderr, "dashf: {}\n", outcome.error().Text());
-  return static_cast<int>(outcome.error().kind);
+  using namespace dashf::cli;
+  const auto called = [&](const Verb& verb) {
+    return argc > 1 && std::strcmp(argv[1], verb.name) == 0;
+  };
+  if (std::any_of(kEngineVerbs.begin(), kEngineVerbs.end(), called)) return BecomeEngine(argv);
+  return RunCommandLine(argc, argv, kPlannerVerbs, kEngineVerbs);
 }

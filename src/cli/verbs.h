@@ -1,30 +1,40 @@
-// Which verbs this build has. A planner-only build leaves out what needs the engine or the runtime.
+// The verbs of the one command line, in the order --help lists them. The planner's are in the
+// program `dashf` itself. The others need libtorch, whose loading alone takes about a second: they
+// are in libexec/dashf-engine, which `dashf` becomes when one of them is called.
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "cli/command.h"
 
 namespace dashf::cli {
 
-inline const std::vector<AddVerb> kVerbs = {
-    AddNew,
-    AddEvaluate,
-    AddSolve,
-    AddCompare,
-    AddReport,
-    AddSections,
+struct Verb {
+  const char* name;
+  const char* summary;
+};
+
+inline const std::vector<Verb> kEngineVerbs = {
 #ifdef DASHF_TRAIN
-    AddGenerate,
-    AddPretrain,
-    AddProfile,
+    {"generate", "Print a model's greedy text (prompt and continuation) on stdout"},
+    {"pretrain", "Pre-train a small Llama from a text file"},
+    {"profile", "Measure what each split costs on this machine and write a split profile"},
 #endif
 #ifdef DASHF_RUNTIME
-    AddRun,
-    AddCoordinator,
-    AddServer,
-    AddUser,
+    {"run", "Plan a scenario and carry the plan out for real on this machine"},
+    {"coordinator", "Be a round's coordinator: register, plan, assign, record"},
+    {"server", "Be an edge server: train layers k+1..L for its users"},
+    {"user", "Be a mobile user: train layers 1..k, send, receive, evaluate"},
 #endif
 };
+
+// Adds the subcommand of an engine verb under its name and summary in the table above.
+inline CLI::App* AddEngineVerb(CLI::App& app, std::string_view name) {
+  for (const Verb& verb : kEngineVerbs) {
+    if (verb.name == name) return app.add_subcommand(verb.name, verb.summary);
+  }
+  return nullptr;
+}
 
 }  // namespace dashf::cli

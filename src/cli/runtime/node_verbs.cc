@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/runtime/planning.h"
+#include "cli/verbs.h"
 #include "runtime/coordinator.h"
 #include "runtime/server_node.h"
 #include "runtime/user_node.h"
@@ -19,11 +20,10 @@ namespace {
 void AddNodeVerb(CLI::App& app,
                  Run& run,
                  const std::string& name,
-                 const std::string& summary,
                  const std::string& footer,
                  Expected<int> (*go)(const std::string& config_path)) {
   const auto config = std::make_shared<std::string>();
-  CLI::App* verb = app.add_subcommand(name, summary);
+  CLI::App* verb = AddEngineVerb(app, name);
   verb->add_option("--config", *config, "dashf.node/1 file")->required();
   verb->footer(footer);
   verb->callback([config, go, &run] { run = [config, go] { return go(*config); }; });
@@ -60,7 +60,6 @@ void AddCoordinator(CLI::App& app, Run& run) {
   AddNodeVerb(app,
               run,
               "coordinator",
-              "Be a round's coordinator: register, plan, assign, record",
               "Exit 8: the round did not finish for every user; 9: a certificate is refused.\n"
               "Examples:\n"
               "  dashf coordinator --config kit/coordinator.json",
@@ -71,7 +70,6 @@ void AddServer(CLI::App& app, Run& run) {
   AddNodeVerb(app,
               run,
               "server",
-              "Be an edge server: train layers k+1..L for its users",
               "Examples:\n"
               "  dashf server --config kit/server-s0.json",
               GoServer);
@@ -81,7 +79,6 @@ void AddUser(CLI::App& app, Run& run) {
   AddNodeVerb(app,
               run,
               "user",
-              "Be a mobile user: train layers 1..k, send, receive, evaluate",
               "Examples:\n"
               "  dashf user --config kit/user-u3.json",
               GoUser);

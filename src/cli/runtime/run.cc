@@ -17,6 +17,7 @@
 #include "cli/comparison.h"
 #include "cli/runtime/run_data.h"
 #include "cli/runtime/run_tables.h"
+#include "cli/verbs.h"
 #include "problem/plan_io.h"
 #include "report/report.h"
 #include "runtime/launch.h"
@@ -363,8 +364,7 @@ Examples:
 
 void AddRun(CLI::App& app, Run& run) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* verb =
-      app.add_subcommand("run", "Plan a scenario and carry the plan out for real on this machine");
+  CLI::App* verb = AddEngineVerb(app, "run");
   verb->add_option("INPUT", flags->input, "Scenario file or TOML configuration")->required();
   verb->add_option("--out", flags->out, "The run's folder")->required();
   verb->add_option("--model", flags->model, "Model folder instead of the configured one");

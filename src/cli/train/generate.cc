@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/verbs.h"
 #include "corpus/tokenizer.h"
 #include "train/compute.h"
 #include "train/peft_io.h"
@@ -51,8 +52,7 @@ Expected<int> RunGenerate(const Flags& flags) {
 
 void AddGenerate(CLI::App& app, Run& run) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* verb = app.add_subcommand(
-      "generate", "Print a model's greedy text (prompt and continuation) on stdout");
+  CLI::App* verb = AddEngineVerb(app, "generate");
   verb->add_option("--model", flags->model_dir, "Hugging Face Llama folder with tokenizer.model")
       ->required();
   verb->add_option("--max-tokens", flags->tokens_max, "Most tokens to generate")

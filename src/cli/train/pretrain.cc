@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "cli/command.h"
+#include "cli/verbs.h"
 #include "corpus/dataset.h"
 #include "corpus/tokenizer.h"
 #include "train/compute.h"
@@ -110,7 +111,7 @@ void AddPretrain(CLI::App& app, Run& run) {
   flags->config.hidden_size = 192;
   flags->config.heads = 6;
   flags->config.intermediate_size = 512;
-  CLI::App* verb = app.add_subcommand("pretrain", "Pre-train a small Llama from a text file");
+  CLI::App* verb = AddEngineVerb(app, "pretrain");
   verb->add_option("--text", flags->text_path, "Documents, parted by two empty lines")->required();
   verb->add_option("--tokenizer", flags->tokenizer_path, "SentencePiece tokenizer.model")
       ->required();

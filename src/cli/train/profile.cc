@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/termination.h"
 #include "cli/command.h"
+#include "cli/verbs.h"
 #include "corpus/dataset.h"
 #include "corpus/tokenizer.h"
 #include "scenario/profile_io.h"
@@ -121,8 +122,7 @@ Expected<int> RunProfile(const Flags& flags) {
 
 void AddProfile(CLI::App& app, Run& run) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* verb = app.add_subcommand(
-      "profile", "Measure what each split costs on this machine and write a split profile");
+  CLI::App* verb = AddEngineVerb(app, "profile");
   verb->add_option("--model", flags->model_dir, "Hugging Face Llama folder with tokenizer.model")
       ->required();
   verb->add_option("--data", flags->data_path, "Alpaca records, of which a sample is trained on")

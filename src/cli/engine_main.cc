@@ -1,0 +1,18 @@
+// The verbs that train or carry a plan out; `dashf` becomes this program when one is called.
+#include "cli/command_line.h"
+
+int main(int argc, char** argv) {
+  namespace cli = dashf::cli;
+  constexpr cli::AddVerb kVerbs[] = {
+      cli::AddGenerate,
+      cli::AddPretrain,
+      cli::AddProfile,
+#ifdef DASHF_RUNTIME
+      cli::AddRun,
+      cli::AddCoordinator,
+      cli::AddServer,
+      cli::AddUser,
+#endif
+  };
+  return cli::RunCommandLine(argc, argv, kVerbs, {});
+}
