@@ -23,8 +23,9 @@ LAYERS = {
     "tensorfile": {"base"},
     "corpus": {"base"},
     "train": {"base", "corpus", "tensorfile"},
-    "runtime": {"base", "scenario", "plan", "corpus", "train", "proto"},
-    "report": {"base", "scenario", "plan", "problem"},
+    "runtime": {"base", "scenario", "plan", "round", "corpus", "train", "proto"},
+    "round": {"base", "scenario", "plan"},
+    "report": {"base", "scenario", "plan", "problem", "round"},
 }
 # Third-party headers that only the named modules may see.
 HEADERS = {

@@ -35,10 +35,12 @@ int BecomeEngine(char** argv) {
 }  // namespace dashf::cli
 
 int main(int argc, char** argv) {
-  using namespace dashf::cli;
-  const auto called = [&](const Verb& verb) {
+  namespace cli = dashf::cli;
+  const auto called = [&](const cli::Verb& verb) {
     return argc > 1 && std::strcmp(argv[1], verb.name) == 0;
   };
-  if (std::any_of(kEngineVerbs.begin(), kEngineVerbs.end(), called)) return BecomeEngine(argv);
-  return RunCommandLine(argc, argv, kPlannerVerbs, kEngineVerbs);
+  if (std::any_of(cli::kEngineVerbs.begin(), cli::kEngineVerbs.end(), called)) {
+    return cli::BecomeEngine(argv);
+  }
+  return cli::RunCommandLine(argc, argv, cli::kPlannerVerbs, cli::kEngineVerbs);
 }

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "problem/certificate_io.h"
+#include "problem/evaluation_json.h"
 
 namespace dashf {
 namespace {
@@ -23,18 +24,6 @@ constexpr Termination kTerminations[] = {Termination::kConverged,
                                          Termination::kIterationLimit,
                                          Termination::kTimeLimit,
                                          Termination::kNumericalError};
-
-// JSON has no infinity and no NaN: a phase that never ends has no value.
-ordered_json Value(double x) {
-  return std::isfinite(x) ? ordered_json(x) : ordered_json(nullptr);
-}
-
-ordered_json ToJson(const PhaseValues& phases) {
-  return {{"local", Value(phases.local)},
-          {"upload", Value(phases.upload)},
-          {"server", Value(phases.server)},
-          {"download", Value(phases.download)}};
-}
 
 ordered_json AssignmentsToJson(const Scenario& scenario,
                                const Plan& plan,
@@ -54,7 +43,7 @@ ordered_json AssignmentsToJson(const Scenario& scenario,
          {"server_clock_hz", decision.server_clock_hz},
          {"delay_s", ToJson(user.delay_s)},
          {"energy_j", ToJson(user.energy_j)},
-         {"score", Value(user.score)}});
+         {"score", FiniteOrNull(user.score)}});
   }
   return assignments;
 }
@@ -63,9 +52,9 @@ ordered_json HistoryToJson(const std::vector<IterationRecord>& history) {
   ordered_json rows = ordered_json::array();
   for (const IterationRecord& record : history) {
     rows.push_back({{"iteration", record.iteration},
-                    {"scr", Value(record.scr)},
-                    {"residual", Value(record.residual)},
-                    {"elapsed_s", Value(record.elapsed_s)},
+                    {"scr", FiniteOrNull(record.scr)},
+                    {"residual", FiniteOrNull(record.residual)},
+                    {"elapsed_s", FiniteOrNull(record.elapsed_s)},
                     {"step", record.step}});
   }
   return rows;
@@ -208,11 +197,11 @@ std::string WritePlan(const Scenario& scenario, const PlanDocument& document) {
        {"version", document.version},
        {"seed", document.seed},
        {"status", {{"termination", Name(document.termination)}, {"feasible", evaluation.feasible}}},
-       {"scr", Value(evaluation.scr)},
-       {"score", Value(evaluation.score)},
-       {"cost", Value(evaluation.cost)},
-       {"delay_s", Value(evaluation.delay_s)},
-       {"energy_j", Value(evaluation.energy_j)},
+       {"scr", FiniteOrNull(evaluation.scr)},
+       {"score", FiniteOrNull(evaluation.score)},
+       {"cost", FiniteOrNull(evaluation.cost)},
+       {"delay_s", FiniteOrNull(evaluation.delay_s)},
+       {"energy_j", FiniteOrNull(evaluation.energy_j)},
        {"bound",
         document.certificate ? BoundToJson(*document.certificate, evaluation.scr)
                              : ordered_json(nullptr)},

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <limits>
 #include <system_error>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 
+#include "base/file.h"
 #include "base/json.h"
 
 namespace dashf::report {
@@ -23,103 +25,50 @@ std::optional<std::string> TextIfAny(JsonReader& reader, std::string_view key) {
   return reader.HasValue(key) ? std::optional(reader.String(key)) : std::nullopt;
 }
 
-PhaseSeconds ReadPhases(JsonReader& parent, std::string_view key) {
-  PhaseSeconds seconds;
-  if (!parent.HasValue(key)) return seconds;
-  JsonReader reader = parent.Object(key);
-  seconds.local = NumberIfAny(reader, "local");
-  seconds.upload = NumberIfAny(reader, "upload");
-  seconds.server = NumberIfAny(reader, "server");
-  seconds.download = NumberIfAny(reader, "download");
-  return seconds;
-}
-
-Quality ReadQuality(JsonReader& reader, const std::string& suffix) {
-  return {.loss = NumberIfAny(reader, "loss" + suffix),
-          .exact_match = NumberIfAny(reader, "exact_match" + suffix),
-          .choice_accuracy = NumberIfAny(reader, "choice_accuracy" + suffix)};
-}
-
-// A file of our own schema that carries the scenario's fingerprint.
-void CheckHeader(JsonReader& root, std::string_view schema, const std::string& scenario_sha256) {
-  if (root.String("schema") != schema) {
-    root.Reject("schema", fmt::format("must be \"{}\"", schema));
-  }
-  if (root.HasValue("scenario_sha256") && root.String("scenario_sha256") != scenario_sha256) {
-    root.Reject("scenario_sha256", "must be the SHA-256 of scenario.json beside it");
-  }
-}
-
-class RoundReader {
- public:
-  RoundReader(const LoadedScenario& loaded, Round* round) : loaded_(loaded), round_(round) {
-    for (const User& user : loaded.scenario.users) {
-      index_.emplace(user.id, index_.size());
-      round->users.emplace_back().id = user.id;
-    }
-  }
-
-  void Read(JsonReader root) {
-    CheckHeader(root, "dashf.round/1", loaded_.sha256);
-    round_->model = root.String("model");
-    round_->seed = root.Integer("seed", 0, std::numeric_limits<std::int64_t>::max());
-    root.ForEach("users", [&](JsonReader reader) {
-      if (RoundUser* user = Find(reader)) ReadUser(reader, user);
-    });
-    root.ForEach("servers", [&](JsonReader reader) {
-      std::string id = reader.String("id");
-      round_->servers.push_back({std::move(id), TextIfAny(reader, "failure")});
-    });
-    if (root.HasValue("references")) {
-      JsonReader references = root.Object("references");
-      ReadReference(references, "all_server", &RoundUser::all_server);
-      ReadReference(references, "centralised", &RoundUser::centralised);
-    }
-    if (root.HasValue("bound")) {
-      JsonReader bound = root.Object("bound");
-      round_->exhaustive_scr = NumberIfAny(bound, "exhaustive_scr");
-      round_->gap = NumberIfAny(bound, "gap");
-    }
-  }
-
- private:
-  RoundUser* Find(JsonReader& reader) {
-    const auto it = index_.find(reader.String("id"));
-    if (it != index_.end()) return &round_->users[it->second];
-    reader.Reject("id", "must be the id of a user in the scenario");
-    return nullptr;
-  }
-
-  void ReadUser(JsonReader& reader, RoundUser* user) {
-    user->failure = TextIfAny(reader, "failure");
-    if (reader.String("state") != "done" && !user->failure) user->failure = "not finished";
-    user->predicted_s = ReadPhases(reader, "predicted_s");
-    user->measured_s = ReadPhases(reader, "measured_s");
-    user->measured_at_planned_s = ReadPhases(reader, "measured_at_planned_s");
-    user->upload_bytes = NumberIfAny(reader, "upload_bytes");
-    user->download_bytes = NumberIfAny(reader, "download_bytes");
-    user->before = ReadQuality(reader, "_before");
-    user->after = ReadQuality(reader, "_after");
-  }
-
-  void ReadReference(JsonReader& references, std::string_view key, Quality RoundUser::*member) {
-    if (!references.HasValue(key)) return;
-    references.ForEach(key, [&](JsonReader reader) {
-      if (RoundUser* user = Find(reader)) user->*member = ReadQuality(reader, "");
-    });
-  }
-
-  const LoadedScenario& loaded_;
-  Round* round_;
-  std::unordered_map<std::string_view, std::size_t> index_;
-};
-
+// The record's users in the scenario's order, each beside its references.
 Expected<Round> ReadRound(const std::filesystem::path& path, const LoadedScenario& loaded) {
-  const auto document = JsonDocument::ReadFile(path.string());
-  if (!document) return tl::unexpected(document.error());
-  Round round;
-  RoundReader(loaded, &round).Read(document->Root());
-  if (document->error()) return tl::unexpected(*document->error());
+  const auto bytes = ReadFile(path);
+  if (!bytes) return tl::unexpected(bytes.error());
+  auto record = ParseRound(path.string(), *bytes);
+  if (!record) return tl::unexpected(record.error());
+  const auto reject = [&](std::string_view where, std::string_view rule) {
+    return Fail(
+        ErrorKind::kBadInput, fmt::format("{}: {}", path.string(), where), std::string(rule));
+  };
+  if (record->scenario_sha256 && *record->scenario_sha256 != loaded.sha256) {
+    return reject("scenario_sha256", "must be the SHA-256 of scenario.json beside it");
+  }
+  Round round{.model = std::move(record->model),
+              .seed = record->seed,
+              .users = {},
+              .servers = std::move(record->servers),
+              .exhaustive_scr = record->exhaustive_scr,
+              .gap = record->gap};
+  std::unordered_map<std::string, std::size_t> index;
+  for (const User& user : loaded.scenario.users) {
+    index.emplace(user.id, index.size());
+    round.users.emplace_back().id = user.id;
+  }
+  for (std::size_t i = 0; i < record->users.size(); ++i) {
+    const auto at = index.find(record->users[i].id);
+    if (at == index.end()) {
+      return reject(fmt::format("users[{}].id", i), "must be the id of a user in the scenario");
+    }
+    static_cast<UserRecord&>(round.users[at->second]) = std::move(record->users[i]);
+  }
+  if (!record->references) return round;
+  for (const auto& [name, records, member] :
+       {std::tuple("all_server", &record->references->all_server, &RoundUser::all_server),
+        std::tuple("centralised", &record->references->centralised, &RoundUser::centralised)}) {
+    for (std::size_t i = 0; i < records->size(); ++i) {
+      const auto at = index.find((*records)[i].id);
+      if (at == index.end()) {
+        return reject(fmt::format("references.{}[{}].id", name, i),
+                      "must be the id of a user in the scenario");
+      }
+      round.users[at->second].*member = (*records)[i].quality;
+    }
+  }
   return round;
 }
 

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "problem/evaluation.h"
 #include "problem/plan_io.h"
+#include "round/round_record.h"
 #include "scenario/scenario_io.h"
 
 namespace dashf::report {
@@ -21,36 +22,15 @@ struct MethodResult {
   std::string note;
 };
 
-struct PhaseSeconds {
-  std::optional<double> local, upload, server, download;
-};
-
-// On held-out data: loss in nat per answer token, the others shares in [0, 1].
-struct Quality {
-  std::optional<double> loss, exact_match, choice_accuracy;
-};
-
-struct RoundUser {
-  std::string id;
-  std::optional<std::string> failure;  // None: done.
-  PhaseSeconds predicted_s;
-  PhaseSeconds measured_s;             // On the machine that ran it.
-  PhaseSeconds measured_at_planned_s;  // The same work and bytes at the plan's clocks and rates.
-  std::optional<double> upload_bytes, download_bytes;
-  Quality before, after;
+struct RoundUser : UserRecord {
   Quality all_server, centralised;  // The same held-out data under other ways of training.
-};
-
-struct RoundServer {
-  std::string id;
-  std::optional<std::string> failure;
 };
 
 struct Round {
   std::string model;
-  std::int64_t seed = 0;
+  std::uint64_t seed = 0;
   std::vector<RoundUser> users;  // In the scenario's order; unknown users are an error.
-  std::vector<RoundServer> servers;
+  std::vector<ServerRecord> servers;
   std::optional<double> exhaustive_scr;
   std::optional<double> gap;  // (exhaustive - plan) / exhaustive.
 };

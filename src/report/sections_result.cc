@@ -67,8 +67,10 @@ std::optional<double> Mean(const std::vector<RoundUser>& users,
 RoundUser MeanUser(const Round& round) {
   RoundUser mean;
   for (const Measure& measure : kMeasures) {
-    for (const auto when :
-         {&RoundUser::before, &RoundUser::after, &RoundUser::all_server, &RoundUser::centralised}) {
+    for (const auto when : std::initializer_list<Quality RoundUser::*>{&RoundUser::before,
+                                                                       &RoundUser::after,
+                                                                       &RoundUser::all_server,
+                                                                       &RoundUser::centralised}) {
       mean.*when.*measure.member = Mean(round.users, when, measure.member);
     }
   }
@@ -82,7 +84,7 @@ std::string Failures(const Round& round) {
       items += fmt::format("<li>user {}: {}</li>\n", Escape(user.id), Escape(*user.failure));
     }
   }
-  for (const RoundServer& server : round.servers) {
+  for (const ServerRecord& server : round.servers) {
     if (server.failure) {
       items += fmt::format("<li>server {}: {}</li>\n", Escape(server.id), Escape(*server.failure));
     }

@@ -9,8 +9,8 @@
 
 #include "base/error.h"
 #include "plan/plan.h"
+#include "round/round_record.h"
 #include "runtime/node_config.h"
-#include "runtime/round_record.h"
 #include "scenario/scenario.h"
 
 namespace dashf::runtime {

@@ -2,11 +2,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
-#include <openssl/x509v3.h>
 #include <unistd.h>
 
 #include <array>
@@ -14,28 +11,20 @@
 #include <cstring>
 
 #include "base/file.h"
+#include "runtime/openssl.h"
 
 namespace dashf::runtime {
 namespace {
 
-template <auto Free>
-struct Deleter {
-  template <class T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
-using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
-using Extension = std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>>;
-using Store = std::unique_ptr<X509_STORE, Deleter<X509_STORE_free>>;
-using StoreContext = std::unique_ptr<X509_STORE_CTX, Deleter<X509_STORE_CTX_free>>;
+using openssl::Bio;
+using openssl::Certificate;
+using openssl::Extension;
+using openssl::Key;
+using openssl::Store;
+using openssl::StoreContext;
 
 tl::unexpected<Error> OpenSslFailed(const std::string& where) {
-  std::array<char, 256> text{};
-  ERR_error_string_n(ERR_get_error(), text.data(), text.size());
-  return Fail(ErrorKind::kIdentity, where, text.data());
+  return Fail(ErrorKind::kIdentity, where, openssl::Reason("OpenSSL gives no reason"));
 }
 
 std::string TextOf(BIO* bio) {

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "base/error.h"
+#include "round/round_record.h"
 #include "runtime/coordinator.h"
 #include "runtime/node_config.h"
-#include "runtime/round_record.h"
 
 namespace dashf::runtime {
 

@@ -9,8 +9,8 @@
 #include "base/error.h"
 #include "corpus/dataset.h"
 #include "corpus/tokenizer.h"
+#include "round/round_record.h"
 #include "runtime/node_config.h"
-#include "runtime/round_record.h"
 #include "train/lora.h"
 #include "train/model.h"
 

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "base/error.h"
+#include "round/round_record.h"
 #include "runtime/coordinator.h"
 #include "runtime/learning.h"
 #include "runtime/node_config.h"
-#include "runtime/round_record.h"
 
 namespace dashf::runtime {
 

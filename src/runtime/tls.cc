@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 #include <netdb.h>
-#include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "runtime/openssl.h"
 #include "runtime/transfer.h"
 
 namespace dashf::runtime {
@@ -21,18 +20,12 @@ constexpr int kMessageBytesMax = static_cast<int>(kChunkBytesMax) + (64 << 10);
 constexpr int kKeepaliveMs = 15'000;         // Together: a silent peer is given up
 constexpr int kKeepaliveTimeoutMs = 10'000;  // within 25 s.
 
-template <auto Free>
-struct Deleter {
-  template <class T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using Context = std::unique_ptr<SSL_CTX, Deleter<SSL_CTX_free>>;
-using Connection = std::unique_ptr<SSL, Deleter<SSL_free>>;
-using Bio = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
-using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
+using openssl::Bio;
+using openssl::Certificate;
+using openssl::Connection;
+using openssl::Context;
+using openssl::Key;
+using openssl::Reason;
 
 class Socket {
  public:
@@ -65,7 +58,7 @@ Expected<Socket> Connect(const std::string& address, int timeout_s) {
   const int failed = ::getaddrinfo(
       address.substr(0, colon).c_str(), address.substr(colon + 1).c_str(), &hints, &found);
   if (failed != 0) return Fail(ErrorKind::kIo, address, ::gai_strerror(failed));
-  const std::unique_ptr<addrinfo, Deleter<::freeaddrinfo>> results(found);
+  const std::unique_ptr<addrinfo, openssl::Deleter<::freeaddrinfo>> results(found);
   Socket socket(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const timeval timeout{.tv_sec = timeout_s, .tv_usec = 0};
   ::setsockopt(socket.file(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
@@ -94,10 +87,13 @@ bool Use(SSL_CTX* context, const Credentials& credentials) {
          SSL_CTX_set_alpn_protos(context, kHttp2.data(), kHttp2.size()) == 0;
 }
 
-std::string SslReason() {
+constexpr char kNoReason[] = "no reason given";
+
+// Whether the peer hung up instead of answering: it is gone, or never was a peer of ours.
+bool HungUp() {
   const unsigned long code = ERR_peek_last_error();
-  const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
-  return reason == nullptr ? "the connection was closed" : reason;
+  return code == 0 || (ERR_GET_LIB(code) == ERR_LIB_SSL &&
+                       ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING);
 }
 
 void SetLimits(grpc::ChannelArguments& arguments) {
@@ -162,7 +158,7 @@ Expected<void> TryHandshake(const NodeId& peer,
   const Context context(SSL_CTX_new(TLS_client_method()));
   const std::string where = fmt::format("{} at {}", Name(peer), address);
   if (!context || !Use(context.get(), credentials)) {
-    return Fail(ErrorKind::kIdentity, where, "own credentials are unusable: " + SslReason());
+    return Fail(ErrorKind::kIdentity, where, "own credentials are unusable: " + Reason(kNoReason));
   }
   const Connection connection(SSL_new(context.get()));
   std::string host = HostName(peer);
@@ -171,23 +167,30 @@ Expected<void> TryHandshake(const NodeId& peer,
       SSL_ctrl(
           connection.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, host.data()) !=
           1) {
-    return Fail(ErrorKind::kIdentity, where, SslReason());
+    return Fail(ErrorKind::kIdentity, where, Reason(kNoReason));
   }
   if (SSL_connect(connection.get()) != 1) {
     const long verified = SSL_get_verify_result(connection.get());
+    if (verified != X509_V_OK) {
+      return Fail(
+          ErrorKind::kIdentity,
+          where,
+          fmt::format("its certificate is refused: {}", X509_verify_cert_error_string(verified)));
+    }
+    if (HungUp()) return Fail(ErrorKind::kIo, where, "hung up in the TLS handshake");
     return Fail(ErrorKind::kIdentity,
                 where,
-                verified != X509_V_OK ? fmt::format("its certificate is refused: {}",
-                                                    X509_verify_cert_error_string(verified))
-                                      : fmt::format("the TLS handshake failed: {}", SslReason()));
+                fmt::format("the TLS handshake failed: {}", Reason(kNoReason)));
   }
   // In TLS 1.3 the server judges our certificate after our side of the handshake is over: only its
   // first bytes (HTTP/2 SETTINGS) show that it has accepted it.
   char byte = 0;
   if (SSL_read(connection.get(), &byte, 1) == 1) return {};
+  // gRPC refuses by hanging up, without an alert: a peer that died just now looks the same.
   return Fail(ErrorKind::kIdentity,
               where,
-              fmt::format("this node's certificate was refused: {}", SslReason()));
+              HungUp() ? "this node's certificate was refused, or the peer died: it hung up"
+                       : fmt::format("this node's certificate was refused: {}", Reason(kNoReason)));
 }
 
 }  // namespace dashf::runtime

@@ -147,7 +147,8 @@ Expected<void> UserProcess::DoPhases(const v1::Assignment& assignment) {
     auto done = Phase(runtime::Phase::kUpload, [&](auto* report) -> Expected<void> {
       const auto met =
           TryHandshake(server, assignment.server_address(), credentials_, kHandshakeTimeoutS);
-      return met ? Upload(report) : met;
+      if (!met) return Fail(met.error().kind, "server " + server_, met.error().message);
+      return Upload(report);
     });
     if (!done) return done;
     if (auto ready = Await(v1::Instruction::kCollect); !ready) {

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "problem/evaluation.h"
+#include "problem/evaluation_json.h"
 #include "problem/plan_io.h"
 #include "scenario/scenario_io.h"
 
@@ -23,24 +24,13 @@ struct Arguments {
   bool json = false;
 };
 
-ordered_json Value(double x) {
-  return std::isfinite(x) ? ordered_json(x) : ordered_json(nullptr);
-}
-
-ordered_json ToJson(const PhaseValues& phases) {
-  return {{"local", Value(phases.local)},
-          {"upload", Value(phases.upload)},
-          {"server", Value(phases.server)},
-          {"download", Value(phases.download)}};
-}
-
 std::string JsonText(const Scenario& scenario, const Evaluation& evaluation) {
   ordered_json violations = ordered_json::array();
   for (const Violation& violation : evaluation.violations) {
     violations.push_back({{"where", violation.where},
                           {"rule", violation.rule},
-                          {"value", Value(violation.value)},
-                          {"limit", Value(violation.limit)}});
+                          {"value", FiniteOrNull(violation.value)},
+                          {"limit", FiniteOrNull(violation.limit)}});
   }
   ordered_json users = ordered_json::array();
   for (std::size_t n = 0; n < evaluation.users.size(); ++n) {
@@ -48,15 +38,15 @@ std::string JsonText(const Scenario& scenario, const Evaluation& evaluation) {
     users.push_back({{"user", scenario.users[n].id},
                      {"delay_s", ToJson(user.delay_s)},
                      {"energy_j", ToJson(user.energy_j)},
-                     {"score", Value(user.score)}});
+                     {"score", FiniteOrNull(user.score)}});
   }
   return DumpRows({{"feasible", evaluation.feasible},
                    {"violations", violations},
-                   {"scr", Value(evaluation.scr)},
-                   {"score", Value(evaluation.score)},
-                   {"cost", Value(evaluation.cost)},
-                   {"delay_s", Value(evaluation.delay_s)},
-                   {"energy_j", Value(evaluation.energy_j)},
+                   {"scr", FiniteOrNull(evaluation.scr)},
+                   {"score", FiniteOrNull(evaluation.score)},
+                   {"cost", FiniteOrNull(evaluation.cost)},
+                   {"delay_s", FiniteOrNull(evaluation.delay_s)},
+                   {"energy_j", FiniteOrNull(evaluation.energy_j)},
                    {"users", users}});
 }
 

@@ -271,7 +271,7 @@ Expected<void> RunSteps::CarryItOut() {
 
 // A failed round has no result to hold anything against.
 Expected<void> RunSteps::AddReferences() {
-  runtime::RoundRecord& record = round_.record;
+  RoundRecord& record = round_.record;
   if (record.Done() && (config_.references.all_server || config_.references.centralised)) {
     Say("training the references: all layers in one place");
     std::vector<runtime::ReferenceUser> users;
@@ -279,7 +279,7 @@ Expected<void> RunSteps::AddReferences() {
       users.push_back({record.users[n].id, data_.train[n], data_.test[n]});
     }
     std::atomic<bool> cancelled = false;
-    std::optional<Expected<runtime::References>> references;
+    std::optional<Expected<References>> references;
     runtime::StopSignals signals;
     std::atomic<bool> finished = false;
     std::thread work([&] {
@@ -309,7 +309,7 @@ Expected<void> RunSteps::AddReferences() {
 }
 
 Expected<void> RunSteps::Finish() {
-  runtime::RoundRecord& record = round_.record;
+  RoundRecord& record = round_.record;
   const bool planned = fs::exists(folder_ / "plan.json");
   if (planned) {
     const auto loaded = ReadScenario((folder_ / "scenario.json").string());
@@ -325,7 +325,7 @@ Expected<void> RunSteps::Finish() {
     const double gap = (row.evaluation->scr - plan_scr_) / row.evaluation->scr;
     if (planned) record.gap = std::abs(gap) < 1e-12 ? 0.0 : gap;
   }
-  const std::string text = runtime::WriteRound(record);
+  const std::string text = WriteRound(record);
   if (auto written = WriteFileAtomically(folder_ / "round.json", text); !written) return written;
   if (planned) {
     const auto report = report::WriteReport(folder_);

@@ -9,12 +9,6 @@
 namespace dashf::cli {
 namespace {
 
-using runtime::PhaseSeconds;
-using runtime::Quality;
-using runtime::ReferenceRecord;
-using runtime::RoundRecord;
-using runtime::UserRecord;
-
 std::string Number(const std::optional<double>& value, int digits) {
   return value ? fmt::format("{:.{}f}", *value, digits) : "-";
 }
@@ -49,8 +43,8 @@ void PrintQuality(const RoundRecord& record) {
              "all-server",
              "centralised",
              "state");
-  const runtime::References none;
-  const runtime::References& references = record.references ? *record.references : none;
+  const References none;
+  const References& references = record.references ? *record.references : none;
   for (const UserRecord& user : record.users) {
     const Quality all_server = Find(references.all_server, user.id);
     const Quality centralised = Find(references.centralised, user.id);
@@ -99,7 +93,7 @@ void PrintTimes(const RoundRecord& record) {
 }
 
 void PrintServers(const RoundRecord& record) {
-  for (const runtime::ServerRecord& server : record.servers) {
+  for (const ServerRecord& server : record.servers) {
     if (server.failure) fmt::print("server {} FAILED: {}\n", server.id, *server.failure);
   }
 }

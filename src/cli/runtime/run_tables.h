@@ -4,13 +4,13 @@
 #include <vector>
 
 #include "cli/comparison.h"
-#include "runtime/round_record.h"
+#include "round/round_record.h"
 
 namespace dashf::cli {
 
 // Tables on stdout: the round per user, phase times, methods, bound. `plan_scr` is 0 if the round
 // ended before it was planned.
-void PrintRun(const runtime::RoundRecord& record,
+void PrintRun(const RoundRecord& record,
               const std::vector<ComparisonRow>& comparison,
               double plan_scr);
 

@@ -13,7 +13,7 @@
 #include "plan/plan.h"
 #include "scenario/scenario.h"
 
-namespace dashf::runtime {
+namespace dashf {
 
 struct PhaseSeconds {
   std::optional<double> local, upload, server, download;
@@ -80,4 +80,4 @@ void AtPlannedRates(const Scenario& scenario,
 std::string WriteRound(const RoundRecord& record);
 Expected<RoundRecord> ParseRound(const std::string& name, std::string_view bytes);
 
-}  // namespace dashf::runtime
+}  // namespace dashf

@@ -1,8 +1,8 @@
-#include "runtime/round_record.h"
+#include "round/round_record.h"
 
 #include <gmock/gmock.h>
 
-namespace dashf::runtime {
+namespace dashf {
 namespace {
 
 TEST(RoundRecord, SurvivesItsFileWithAbsentNumbersStillAbsent) {
@@ -67,4 +67,4 @@ TEST(RoundRecord, MeasuredWorkAndBytesArePutAtThePlansClocksAndRates) {
 }
 
 }  // namespace
-}  // namespace dashf::runtime
+}  // namespace dashf

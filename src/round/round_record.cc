@@ -1,11 +1,11 @@
-#include "runtime/round_record.h"
+#include "round/round_record.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
 
-namespace dashf::runtime {
+namespace dashf {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -109,6 +109,8 @@ UserRecord ReadUser(JsonReader reader) {
   user.download_bytes = OptionalBytes(reader, "download_bytes");
   user.before = ReadQuality(reader, "_before");
   user.after = ReadQuality(reader, "_after");
+  if (reader.String("state") != "done" && !user.failure) user.failure = "not finished";
+  reader.RejectUnknownKeys();
   return user;
 }
 
@@ -117,6 +119,7 @@ std::vector<ReferenceRecord> ReadReferences(JsonReader& parent, const std::strin
   parent.ForEach(key, [&](JsonReader reader) {
     const std::string id = reader.String("id");
     records.push_back({id, ReadQuality(reader, "")});
+    reader.RejectUnknownKeys();
   });
   return records;
 }
@@ -196,17 +199,23 @@ Expected<RoundRecord> ParseRound(const std::string& name, std::string_view bytes
   root.ForEach("servers", [&](JsonReader reader) {
     const std::string id = reader.String("id");
     record.servers.push_back({id, OptionalString(reader, "failure")});
+    reader.String("state");  // Follows from "failure".
+    reader.RejectUnknownKeys();
   });
   if (root.HasValue("references")) {
     JsonReader references = root.Object("references");
     record.references = {ReadReferences(references, "all_server"),
                          ReadReferences(references, "centralised")};
+    references.RejectUnknownKeys();
   }
   JsonReader bound = root.Object("bound");
   record.exhaustive_scr = OptionalNumber(bound, "exhaustive_scr");
   record.gap = OptionalNumber(bound, "gap");
+  bound.RejectUnknownKeys();
+  root.String("state");  // Follows from the users.
+  root.RejectUnknownKeys();
   if (document->error()) return tl::unexpected(*document->error());
   return record;
 }
 
-}  // namespace dashf::runtime
+}  // namespace dashf
