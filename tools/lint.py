@@ -18,6 +18,7 @@ LAYERS = {
     "scenario": {"base"},
     "plan": {"base", "scenario"},
     "problem": {"base", "scenario", "plan"},
+    "certificate": {"base", "scenario", "plan"},
     "opt": {"base"},
     "solvers": {"base", "scenario", "plan", "problem", "opt"},
     "tensorfile": {"base"},

@@ -1,0 +1,315 @@
+#include "certificate/row_bound.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "certificate/rounding.h"
+
+namespace dashf::certificate {
+namespace {
+
+constexpr int kBoxesMax = 3000;
+constexpr int kStackMax = 160;
+constexpr int kEndSteps = 40;
+
+// NaN proves nothing.
+double OrInfinity(double x) {
+  return x == x ? x : kInfinity;
+}
+double PositivePart(double x) {
+  return x <= 0.0 ? 0.0 : OrInfinity(x);
+}
+
+// z exp(z) - expm1(z), for z > 0.
+Interval Chi(Interval z, Interval exp_z, Interval expm1_z) {
+  const Interval chi = z * exp_z - expm1_z;
+  return {std::max(chi.lo, 0.0), chi.hi};
+}
+
+// C_up(b) >= constant + slope b for all b > 0.
+struct Minorant {
+  double constant = 0.0;
+  double slope = 0.0;
+};
+
+// The energy of sending is jointly convex in (b, T) and depends on bT alone, so its tangent at
+// (b0, T0) with b0 T0 = U / z is (e / eta) (U / z (expm1 z + 2 chi) - chi (T0 b + b0 T)). The power
+// limit U / T <= r(b, p_max) enters with a multiplier sigma >= 0 and r's tangent plane, and
+// omega T + sigma U / T >= 2 sqrt(omega sigma U) removes T, omega = wu - e b0 chi / eta >= 0.
+Minorant UploadMinorant(const RowProblem& row, double b, double z) {
+  if (row.upload_nat == 0.0) return {};
+  const Interval eta = row.snr_hz_per_w;
+  const Interval energy = Interval(row.energy_weight_per_j) * row.upload_nat / eta;
+  const double wu = row.user_weight_per_s;
+  if (wu == 0.0 || !(b > 0.0) || !(z > 0.0)) return {energy.lo, 0.0};
+  const Interval exp_z = Exp(z);
+  const Interval expm1_z = Expm1(z);
+  const Interval chi = Chi(z, exp_z, expm1_z);
+  const Interval energy_price = Interval(row.energy_weight_per_j) * chi / eta;  // e chi / eta.
+  const double omega = (Interval(wu) - energy_price * b).lo;
+  const bool power_binds = omega > 0.0;
+  if (!power_binds) {
+    b = Down(wu / energy_price.hi);
+    if (!(b > 0.0)) return {energy.lo, 0.0};
+  }
+  const Interval t0 = Interval(row.upload_nat) / (Interval(z) * b);
+  Interval constant = energy / z * (expm1_z + Interval(2.0) * chi);
+  Interval slope = -(energy_price * t0);
+  if (power_binds) {
+    const double sigma = omega * t0.lo * t0.lo / row.upload_nat;
+    const Interval snr = eta * row.user_power_max / b;
+    const Interval per_power = snr / (Interval(1.0) + snr);  // r_p p_max / b.
+    const Interval per_hz = Log1p(snr) - per_power;
+    const double gained = SqrtDown(Down(Down(omega * sigma) * row.upload_nat));
+    constant = constant + Interval(Down(2.0 * gained)) - Interval(sigma) * per_power * b;
+    slope = slope - Interval(sigma) * per_hz;
+  }
+  return {constant.lo, slope.lo};
+}
+
+// An upper bound of max over [low, high] of kappa b - tau / b, tau >= 0, low >= 0.
+double PeakOverBandwidth(double kappa, double tau, double low, double high) {
+  if (!(kappa == kappa && tau == tau)) return kInfinity;
+  const auto at = [&](double b) { return Up(Up(kappa * b) - (tau > 0.0 ? Down(tau / b) : 0.0)); };
+  if (kappa >= 0.0 || tau >= Up(-kappa * Up(high * high))) return at(high);
+  if (low > 0.0 && tau <= Down(-kappa * Down(low * low))) return at(low);
+  return Up(-2.0 * SqrtDown(std::max(0.0, Down(tau * -kappa))));
+}
+
+struct Box {
+  double z_low = 0.0;
+  double z_high = 0.0;
+  double b_low = 0.0;
+  double b_high = 0.0;
+};
+
+struct BoxBound {
+  double proven = kInfinity;
+  double at_centre = kInfinity;  // The same without freedom in b, unrounded: what z alone costs.
+};
+
+// b <= power_max / rho(z) too.
+double BandwidthReach(const RowProblem& row, double z_low, double b_high) {
+  if (!(z_low > 0.0)) return b_high;
+  return std::min(b_high, ((Interval(row.power_max) * row.snr_hz_per_w) / Expm1(z_low)).hi);
+}
+
+// For z <= z_low or z >= z_high, or any interval that has no finite ends: each term by itself.
+double FirstOrderBound(const RowProblem& row, const Linearisation& lin, const Box& box) {
+  const double reach = BandwidthReach(row, box.z_low, box.b_high);
+  const Interval eta = row.snr_hz_per_w;
+  double power = row.power_max;
+  if (std::isfinite(box.z_high)) {
+    power = std::min(power, (Expm1(box.z_high) / eta * reach).hi);
+  }
+  const double power_gain = Up(PositivePart(lin.power_value) * power);
+  const double nat_delay_cost = Down(row.server_weight_per_s * row.download_nat);
+  double bandwidth_gain = 0.0;
+  if (std::isfinite(box.z_high)) {
+    bandwidth_gain =
+        PeakOverBandwidth(lin.bandwidth_value, Down(nat_delay_cost / box.z_high), box.b_low, reach);
+  } else {
+    const Interval rate = Interval(reach) * Log1p(eta * row.power_max / reach);
+    bandwidth_gain = Up(PeakOverBandwidth(lin.bandwidth_value, 0.0, box.b_low, reach) -
+                        Down(nat_delay_cost / rate.hi));
+  }
+  const Interval growth = box.z_low > 0.0 ? Expm1(box.z_low) / box.z_low : Interval(1.0);
+  const Interval energy = Interval(row.energy_weight_per_j) * row.download_nat * growth / eta;
+  return OrInfinity(Up(Up(lin.constant + Up(power_gain + bandwidth_gain)) - energy.lo));
+}
+
+// With x = 1 / z: the download's delay cost is linear in x, its energy convex, rho convex. Between
+// the ends of an interval the objective at any b is below the chord of its values there with the
+// energy (and, where more power costs, rho) replaced by a tangent.
+BoxBound SecondOrderBound(const RowProblem& row,
+                          const Linearisation& lin,
+                          const Box& box,
+                          double centre_hz) {
+  const double reach = BandwidthReach(row, box.z_low, box.b_high);
+  if (reach < box.b_low) return {-kInfinity, -kInfinity};
+  const Interval eta = row.snr_hz_per_w;
+  const double z_mid = 2.0 * box.z_low * box.z_high / (box.z_low + box.z_high);
+  const Interval exp_mid = Exp(z_mid);
+  const Interval expm1_mid = Expm1(z_mid);
+  const Interval chi = Chi(z_mid, exp_mid, expm1_mid);
+  const Interval energy = Interval(row.energy_weight_per_j) * row.download_nat / eta;
+  const double nat_delay_cost = Down(row.server_weight_per_s * row.download_nat);
+  const double b = std::clamp(centre_hz, box.b_low, reach);
+  BoxBound bound{-kInfinity, -kInfinity};
+  for (const double z : {box.z_low, box.z_high}) {
+    const Interval x = Interval(1.0) / z;
+    const double energy_here = (energy * (exp_mid - chi * x)).lo;
+    const Interval rho =
+        lin.power_value >= 0.0
+            ? Expm1(z) / eta
+            : (expm1_mid + Interval(z_mid) * exp_mid * (Interval(1.0) - Interval(z_mid) * x)) / eta;
+    const double kappa = (Interval(lin.bandwidth_value) + Interval(lin.power_value) * rho).hi;
+    const double tau = Down(nat_delay_cost * x.lo);
+    const double peak = PeakOverBandwidth(kappa, std::max(0.0, tau), box.b_low, reach);
+    bound.proven = std::max(bound.proven, OrInfinity(Up(Up(lin.constant + peak) - energy_here)));
+    bound.at_centre = std::max(bound.at_centre, lin.constant + kappa * b - tau / b - energy_here);
+  }
+  return bound;
+}
+
+class Search {
+ public:
+  Search(const RowProblem& row, double tolerance, double* incumbent)
+      : row_(row), tolerance_(tolerance), incumbent_(incumbent) {}
+
+  double Run(const Point& start) {
+    Note(start);
+    if (!row_.downloads()) {
+      Push({0.0, 0.0, 0.0, row_.bandwidth_max});
+      Work(start);
+      return proven_;
+    }
+    // Everything at once, then the two open ends.
+    const double whole = Open(start, 0.0, kInfinity);
+    if (whole <= Target()) return whole;
+    const double z_low = LeftEnd(start);
+    const double z_high = RightEnd(start);
+    Push({z_low, start.z, 0.0, row_.bandwidth_max});
+    Push({start.z, z_high, 0.0, row_.bandwidth_max});
+    Work(start);
+    return proven_;
+  }
+
+ private:
+  double Target() const { return *incumbent_ + tolerance_; }
+  void Note(const Point& point) {
+    if (point.value > *incumbent_) *incumbent_ = point.value;
+  }
+  void Push(const Box& box) { stack_[static_cast<std::size_t>(size_++)] = box; }
+
+  // A multiplier of the power limit only helps where the limit is near.
+  double Open(Point near, double z_low, double z_high) const {
+    near.power_multiplier = 0.0;
+    return FirstOrderBound(row_, LineariseAt(row_, near), {z_low, z_high, 0.0, row_.bandwidth_max});
+  }
+  double LeftEnd(const Point& start) {
+    double z = 0.5 * start.z;
+    double bound = kInfinity;
+    Point near = start;
+    for (int i = 0; i < kEndSteps; ++i, z *= 0.25) {
+      near = SolveAt(row_, z, 0.0, row_.bandwidth_max, near);
+      Note(near);
+      bound = Open(near, 0.0, z);
+      if (bound <= Target()) break;
+    }
+    proven_ = std::max(proven_, bound);
+    return std::min(z, 0.5 * start.z);
+  }
+  double RightEnd(const Point& start) {
+    double z = std::max(1.2 * start.z, 0.05);
+    double bound = kInfinity;
+    Point near = start;
+    for (int i = 0; i < kEndSteps; ++i, z *= 1.4) {
+      near = SolveAt(row_, z, 0.0, row_.bandwidth_max, near);
+      Note(near);
+      bound = Open(near, z, kInfinity);
+      if (bound <= Target()) break;
+    }
+    proven_ = std::max(proven_, bound);
+    return z;
+  }
+
+  void Work(const Point& start) {
+    Point near = start;
+    int boxes = 0;
+    while (size_ > 0) {
+      const Box box = stack_[static_cast<std::size_t>(--size_)];
+      const double z = row_.downloads() ? std::sqrt(box.z_low * box.z_high) : 0.0;
+      near = SolveAt(row_, z, box.b_low, box.b_high, near);
+      Note(near);
+      const Linearisation lin = LineariseAt(row_, near);
+      const BoxBound bound = Bound(lin, box, near);
+
+      const bool may_split = ++boxes < kBoxesMax && size_ + 2 <= kStackMax;
+      if (bound.proven <= Target() || !may_split || !Split(box, near, bound)) {
+        proven_ = std::max(proven_, bound.proven);
+      }
+    }
+  }
+
+  BoxBound Bound(const Linearisation& lin, const Box& box, const Point& centre) const {
+    if (row_.downloads()) return SecondOrderBound(row_, lin, box, centre.bandwidth_hz);
+    const double peak = PeakOverBandwidth(lin.bandwidth_value, 0.0, box.b_low, box.b_high);
+    return {OrInfinity(Up(lin.constant + peak)), centre.value};
+  }
+
+  // Along whichever of z and b costs the bound more; false where the box is a point.
+  bool Split(const Box& box, const Point& centre, const BoxBound& bound) {
+    Box first = box;
+    Box second = box;
+    const bool b_costs_more = !(bound.proven - bound.at_centre <= bound.at_centre - centre.value);
+    if (!row_.downloads() || b_costs_more) {
+      const double high = BandwidthReach(row_, box.z_low, box.b_high);
+      const double inner = 0.1 * (high - box.b_low);
+      double b = centre.bandwidth_hz;
+      if (!(b > box.b_low + inner && b < high - inner)) b = 0.5 * (box.b_low + high);
+      first.b_high = b;
+      second.b_low = b;
+      second.b_high = high;
+      if (!(b > box.b_low && b < high)) return false;
+    } else {
+      if (!(centre.z > box.z_low * (1.0 + 1e-12) && centre.z < box.z_high)) return false;
+      first.z_high = centre.z;
+      second.z_low = centre.z;
+    }
+    Push(first);
+    Push(second);
+    return true;
+  }
+
+  const RowProblem& row_;
+  double tolerance_;
+  double* incumbent_;
+  double proven_ = -kInfinity;
+  std::array<Box, kStackMax + 4> stack_;
+  int size_ = 0;
+};
+
+}  // namespace
+
+double ServerGain(const RowProblem& row, double theta, double clock_hz) {
+  if (row.server_delay_cost == 0.0 && row.server_energy_cost == 0.0 && row.share_per_clock == 0.0) {
+    return 0.0;
+  }
+  const Interval h1 = row.server_delay_cost;
+  const Interval h2 = row.server_energy_cost;
+  const Interval s = clock_hz;
+  const Interval value = Interval(theta) * row.share_per_clock - Interval(row.clock_price);
+  if (!(clock_hz > 0.0)) return PositivePart(Up(value.hi * row.clock_max));  // Costs are >= 0.
+  const Interval slope = h1 / (s * s) - Interval(2.0) * h2 * s + value;
+  const double over_range = PositivePart(Up(slope.hi * row.clock_max));
+  const Interval at_zero = h2 * s * s - Interval(2.0) * h1 / s;
+  return Up(over_range + at_zero.hi);
+}
+
+Linearisation LineariseAt(const RowProblem& row, const Point& point) {
+  const Interval gain = row.score_gain;
+  const Interval share = point.share;
+  const Interval theta = Interval(row.score_scale) * gain / (Interval(1.0) + gain * share);
+  const Interval score = Interval(row.score_scale) * Log1p(gain * share);
+  const Minorant upload = UploadMinorant(row, point.bandwidth_hz, point.upload_z);
+  const double multiplier = point.power_multiplier;
+  Linearisation lin;
+  lin.bandwidth_value = (Interval(theta.hi) * row.share_per_hz - Interval(row.bandwidth_price) -
+                         Interval(upload.slope))
+                            .hi;
+  lin.power_value =
+      (Interval(theta.hi) * row.share_per_w - Interval(row.power_price) - Interval(multiplier)).hi;
+  const double server = ServerGain(row, theta.hi, point.clock_hz);
+  const Interval constant = score - theta * share + Interval(server) - Interval(upload.constant) -
+                            Interval(row.fixed_cost) + Interval(multiplier) * row.power_max;
+  lin.constant = constant.hi;
+  return lin;
+}
+
+double BoundRow(const RowProblem& row, const Point& start, double tolerance, double* incumbent) {
+  return Search(row, tolerance, incumbent).Run(start);
+}
+
+}  // namespace dashf::certificate

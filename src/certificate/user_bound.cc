@@ -1,0 +1,250 @@
+#include "certificate/user_bound.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "certificate/row_bound.h"
+
+namespace dashf::certificate {
+namespace {
+
+double Widened(double limit) {
+  return Up(limit * Up(1.0 + kLimitSlack));
+}
+
+// min over 0 < f <= F of weight W / (c f) + e kappa f^2 W / c, rounded down. Splitting the first
+// term in two equal parts, the mean inequality gives 3 (weight^2 e kappa / 4)^(1/3) W / c for any
+// f; where even F is below the minimiser the value at F is the minimum.
+double LocalCost(const Compute& compute, double flop, double weight, double energy_weight) {
+  if (flop == 0.0) return 0.0;
+  const double per_cycle = Down(flop / compute.flop_per_cycle);
+  const double e = Down(energy_weight * compute.kappa_w_per_hz3);
+  const double f = Widened(compute.clock_hz_max);
+  if (weight >= Up(2.0 * Up(Up(Up(e * f) * f) * f))) {
+    return Down(per_cycle * Down(Down(weight / f) + Down(Down(e * Down(f * f)))));
+  }
+  const double cube = Down(Down(Down(weight * weight) * e) / 4.0);
+  return Down(per_cycle * Down(3.0 * std::max(0.0, CbrtDown(std::max(0.0, cube)))));
+}
+
+// One alternative that is still in the race.
+struct Candidate {
+  int k = 0;
+  double upper = kInfinity;
+  RowProblem row;
+  Point near;
+};
+
+class Bounder {
+ public:
+  Bounder(const Scenario& scenario,
+          const DeadlineBox& box,
+          double scr_upper,
+          std::size_t user,
+          double tolerance)
+      : scenario_(scenario),
+        box_(box),
+        user_(scenario.users[user]),
+        links_(scenario.links[user]),
+        table_(scenario.ProfileOf(user_)),
+        tolerance_(tolerance) {
+    const bool sum = scenario.objective.delay == DelayMode::kSum;
+    const double w_t = scenario.objective.delay_weight_per_s;
+    user_weight_ = Down(scr_upper * (sum ? w_t : box.user_phase_weight_per_s[user]));
+    server_weight_ = Down(scr_upper * (sum ? w_t : box.server_phase_weight_per_s[user]));
+    energy_weight_ = Down(scr_upper * scenario.objective.energy_weight_per_j);
+    user_weight_ = std::max(0.0, user_weight_);
+    server_weight_ = std::max(0.0, server_weight_);
+    energy_weight_ = std::max(0.0, energy_weight_);
+    scr_ = scr_upper;
+    pivot_k_ = table_.layers() / 2;
+  }
+
+  UserBound Run() {
+    PrepareSplits();
+    for (const Link& link : links_) Screen(link);
+    std::stable_sort(candidates_.begin(), candidates_.end(), [](const auto& a, const auto& b) {
+      return a.upper > b.upper;
+    });
+    UserBound bound;
+    for (Candidate& candidate : candidates_) {
+      double upper = candidate.upper;
+      if (!(upper <= incumbent_ + tolerance_)) {
+        const Point peak = Climb(candidate.row, candidate.near);
+        Note(candidate.row, peak);
+        upper = std::min(upper, BoundRow(candidate.row, peak, tolerance_, &incumbent_));
+      }
+      bound.psi_upper = std::max(bound.psi_upper, upper);
+    }
+    bound.cost = cost_;
+    return bound;
+  }
+
+ private:
+  struct Split {
+    int k = 0;
+    double local_cost = 0.0;
+    double local_s_min = 0.0;
+  };
+
+  void PrepareSplits() {
+    const double clock = Widened(user_.compute.clock_hz_max);
+    for (int k = 0; k <= table_.layers(); ++k) {
+      if (!scenario_.SplitAllowed(user_, k)) continue;
+      const double flop = table_.local_flop[static_cast<std::size_t>(k)];
+      splits_.push_back({k,
+                         LocalCost(user_.compute, flop, user_weight_, energy_weight_),
+                         Down(Down(flop / user_.compute.flop_per_cycle) / clock)});
+    }
+  }
+
+  RowProblem MakeRow(const Link& link, const Split& split) const {
+    const auto k = static_cast<std::size_t>(split.k);
+    const Server& server = scenario_.servers[static_cast<std::size_t>(link.server)];
+    const ServerPrices& prices = box_.servers[static_cast<std::size_t>(link.server)];
+    RowProblem row;
+    row.score_scale = scenario_.objective.score_scale;
+    row.score_gain = scenario_.objective.score_gain;
+    const double upload = table_.upload_bit[k];
+    const double download = table_.download_bit[k];
+    const double flop = table_.server_flop[k];
+    if (upload > 0.0 || download > 0.0) row.share_per_hz = Up(1.0 / server.bandwidth_hz);
+    if (download > 0.0) row.share_per_w = Up(1.0 / server.tx_power_w_max);
+    if (flop > 0.0) row.share_per_clock = Up(1.0 / server.compute.clock_hz_max);
+    row.bandwidth_price = prices.bandwidth_per_hz;
+    row.power_price = prices.power_per_w;
+    row.clock_price = prices.clock_per_hz;
+    row.bandwidth_max = Widened(server.bandwidth_hz);
+    row.power_max = Widened(server.tx_power_w_max);
+    row.clock_max = Widened(server.compute.clock_hz_max);
+    row.user_power_max = Widened(user_.tx_power_w_max);
+    row.snr_hz_per_w = Up(link.gain / scenario_.noise_density_w_per_hz);
+    row.upload_nat = std::max(0.0, Down(upload * kLn2.lo));
+    row.download_nat = std::max(0.0, Down(download * kLn2.lo));
+    row.user_weight_per_s = user_weight_;
+    row.server_weight_per_s = server_weight_;
+    row.energy_weight_per_j = energy_weight_;
+    const double per_cycle = Down(flop / server.compute.flop_per_cycle);
+    row.server_delay_cost = std::max(0.0, Down(server_weight_ * per_cycle));
+    row.server_energy_cost =
+        std::max(0.0, Down(Down(energy_weight_ * server.compute.kappa_w_per_hz3) * per_cycle));
+    row.fixed_cost = Down(split.local_cost + prices.slot);
+    return row;
+  }
+
+  // With every resource at its limit the phases still last longer than the box allows.
+  bool MissesDeadlines(const RowProblem& row, const Link& link, const Split& split) const {
+    const auto send = [&](double nat, double power) {
+      if (nat == 0.0) return 0.0;
+      const Interval rate = Interval(row.bandwidth_max) *
+                            Log1p(Interval(row.snr_hz_per_w) * power / row.bandwidth_max);
+      return Down(nat / rate.hi);
+    };
+    const Server& server = scenario_.servers[static_cast<std::size_t>(link.server)];
+    const double cycles =
+        Down(table_.server_flop[static_cast<std::size_t>(split.k)] / server.compute.flop_per_cycle);
+    return Down(split.local_s_min + send(row.upload_nat, row.user_power_max)) >
+               box_.user_phase_s_max ||
+           Down(Down(cycles / row.clock_max) + send(row.download_nat, row.power_max)) >
+               box_.server_phase_s_max;
+  }
+
+  void Note(const RowProblem& row, const Point& point) {
+    if (!(point.value > incumbent_)) return;
+    incumbent_ = point.value;
+    const double rho = row.downloads() ? std::expm1(point.z) / row.snr_hz_per_w : 0.0;
+    const double paid = point.bandwidth_hz * (row.bandwidth_price + row.power_price * rho) +
+                        point.clock_hz * row.clock_price;
+    cost_ =
+        (row.score_scale * std::log1p(row.score_gain * point.share) - paid - point.value) / scr_;
+  }
+
+  // Rows of one server that use every resource share one linearised score and one radio bound, that
+  // of the fewest bits both ways; the rest have their turn alone.
+  void Screen(const Link& link) {
+    const std::size_t first = candidates_.size();
+    constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
+    std::size_t pivot = kNone;  // Split as well as was best at the last server, if it is there.
+    double upload_min = kInfinity;
+    double download_min = kInfinity;
+    for (const Split& split : splits_) {
+      const RowProblem row = MakeRow(link, split);
+      if (MissesDeadlines(row, link, split)) continue;
+      if (UsesEverything(row)) {
+        upload_min = std::min(upload_min, row.upload_nat);
+        download_min = std::min(download_min, row.download_nat);
+        if (pivot == kNone || split.k <= pivot_k_) pivot = candidates_.size();
+      }
+      candidates_.push_back({split.k, kInfinity, row, {}});
+    }
+    if (pivot == kNone) return;
+    const RowProblem& row = candidates_[pivot].row;
+    const Point peak = Climb(row, {});
+    Note(row, peak);
+    const Interval gain = row.score_gain;
+    const Interval theta = Interval(row.score_scale) * gain / (Interval(1.0) + gain * peak.share);
+    const Interval score =
+        Interval(row.score_scale) * Log1p(gain * peak.share) - theta * peak.share;
+    RowProblem radio = row;
+    radio.upload_nat = upload_min;
+    radio.download_nat = download_min;
+    radio.bandwidth_price =
+        (Interval(row.bandwidth_price) - Interval(theta.hi) * row.share_per_hz).lo;
+    radio.power_price = (Interval(row.power_price) - Interval(theta.hi) * row.share_per_w).lo;
+    radio.share_per_hz = radio.share_per_w = radio.share_per_clock = 0.0;
+    radio.server_delay_cost = radio.server_energy_cost = radio.clock_price = 0.0;
+    radio.fixed_cost = 0.0;
+    double radio_incumbent = -kInfinity;
+    const double radio_upper =
+        BoundRow(radio, Climb(radio, peak), kScreenTolerance * row.score_scale, &radio_incumbent);
+    double best = -kInfinity;
+    for (std::size_t i = first; i < candidates_.size(); ++i) {
+      Candidate& candidate = candidates_[i];
+      candidate.near = peak;
+      if (!UsesEverything(candidate.row)) continue;
+      const double server =
+          ServerGain(candidate.row, theta.hi, BestClock(candidate.row, theta.hi, peak.clock_hz));
+      candidate.upper = Up(Up(Up(score.hi + radio_upper) + server) - candidate.row.fixed_cost);
+      if (candidate.upper != candidate.upper) candidate.upper = kInfinity;
+      if (candidate.upper > best) {
+        best = candidate.upper;
+        pivot_k_ = candidate.k;
+      }
+    }
+  }
+
+  static bool UsesEverything(const RowProblem& row) {
+    return row.upload_nat > 0.0 && row.download_nat > 0.0 && row.share_per_clock > 0.0;
+  }
+
+  static constexpr double kScreenTolerance = 3e-4;
+
+  const Scenario& scenario_;
+  const DeadlineBox& box_;
+  const User& user_;
+  const std::vector<Link>& links_;
+  const SplitProfile& table_;
+  double tolerance_;
+  double scr_ = 0.0;
+  double user_weight_ = 0.0;
+  double server_weight_ = 0.0;
+  double energy_weight_ = 0.0;
+  std::vector<Split> splits_;
+  std::vector<Candidate> candidates_;
+  int pivot_k_ = 0;
+  double incumbent_ = -kInfinity;
+  double cost_ = 0.0;
+};
+
+}  // namespace
+
+UserBound BoundUser(const Scenario& scenario,
+                    const DeadlineBox& box,
+                    double scr_upper,
+                    std::size_t user,
+                    double tolerance) {
+  return Bounder(scenario, box, scr_upper, user, tolerance).Run();
+}
+
+}  // namespace dashf::certificate

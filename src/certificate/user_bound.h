@@ -1,0 +1,27 @@
+// A proven upper bound on the best that one user can bring: max over its allowed (m, k) of psi_nmk
+// (formulation (9)).
+#pragma once
+
+#include "certificate/rounding.h"
+#include "plan/certificate.h"
+#include "scenario/scenario.h"
+
+namespace dashf::certificate {
+
+// Plans may exceed each limit by 1e-9 of it (formulation section 1); what is proven holds for them
+// too, with room for the rounding of a long sum.
+inline constexpr double kLimitSlack = 1.1e-9;
+
+struct UserBound {
+  double psi_upper = -kInfinity;  // Score units; -infinity: no split of this user fits the box.
+  double cost = 0.0;              // About -d psi / d y, for whoever looks for a better y.
+};
+
+// `tolerance` (score units): how far above the best point found the bound may end.
+UserBound BoundUser(const Scenario& scenario,
+                    const DeadlineBox& box,
+                    double scr_upper,
+                    std::size_t user,
+                    double tolerance);
+
+}  // namespace dashf::certificate
