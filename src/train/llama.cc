@@ -64,10 +64,10 @@ at::Tensor Rotate(const at::Tensor& x, const Rotary& rotary) {
 }
 
 // y = x W' + bias + s (x A') B', for rows x [N, in].
-at::Tensor Apply(const Linear& linear, const LoraFactors* lora, double scale, const at::Tensor& x) {
+at::Tensor Apply(const Linear& linear, const LoraFactors* lora, const at::Tensor& x) {
   const at::Tensor y = at::linear(x, linear.weight, linear.bias);
   if (lora == nullptr || !lora->a.defined()) return y;
-  return at::addmm(y, at::mm(x, lora->a.t()), lora->b.t(), 1.0, scale);
+  return at::addmm(y, at::mm(x, lora->a.t()), lora->b.t(), 1.0, lora->scale);
 }
 
 // What every layer of one pass shares.
@@ -97,11 +97,10 @@ Pass MakePass(const ModelConfig& config,
 at::Tensor Attend(const Pass& pass,
                   const LlamaLayer& layer,
                   const std::array<LoraFactors, kProjections>* lora,
-                  double scale,
                   const at::Tensor& x,
                   KeyValueCache::Layer* cache) {
   const auto project = [&](Projection p, const at::Tensor& input) {
-    return Apply(layer.projections[p], lora ? &(*lora)[p] : nullptr, scale, input);
+    return Apply(layer.projections[p], lora ? &(*lora)[p] : nullptr, input);
   };
   const auto [rows, length] = pass.shape;
   const std::int64_t head_dim = pass.config.head_dim, kv_heads = pass.config.kv_heads;
@@ -137,10 +136,9 @@ at::Tensor Attend(const Pass& pass,
 // SwiGLU (Shazeer 2020, arXiv:2002.05202).
 at::Tensor FeedForward(const LlamaLayer& layer,
                        const std::array<LoraFactors, kProjections>* lora,
-                       double scale,
                        const at::Tensor& x) {
   const auto project = [&](Projection p, const at::Tensor& input) {
-    return Apply(layer.projections[p], lora ? &(*lora)[p] : nullptr, scale, input);
+    return Apply(layer.projections[p], lora ? &(*lora)[p] : nullptr, input);
   };
   return project(kDown, at::silu(project(kGate, x)) * project(kUp, x));
 }
@@ -171,7 +169,9 @@ std::array<std::int64_t, 2> WeightShape(const ModelConfig& config, Projection pr
 }
 
 bool HasBias(const ModelConfig& config, Projection projection) {
-  return projection < kGate ? config.attention_bias : config.mlp_bias;
+  if (projection >= kGate) return config.mlp_bias;
+  return config.attention_bias == AttentionBias::kAll ||
+         (config.attention_bias == AttentionBias::kQkv && projection != kO);
 }
 
 std::vector<std::int64_t> TensorShape(const ModelConfig& config, std::string_view name) {
@@ -209,7 +209,6 @@ at::Tensor ForwardLayers(const LlamaWeights& weights,
                          KeyValueCache* cache) {
   const ModelConfig& config = weights.config;
   const Pass pass = MakePass(config, shape, cache ? cache->positions : 0, hidden.scalar_type());
-  const double scale = lora ? lora->scale : 0.0;
   if (cache != nullptr) cache->layers.resize(weights.layers.size());
   for (int i = first; i < last; ++i) {
     const auto index = static_cast<std::size_t>(i);
@@ -219,11 +218,9 @@ at::Tensor ForwardLayers(const LlamaWeights& weights,
     hidden = hidden + Attend(pass,
                              layer,
                              factors,
-                             scale,
                              RmsNorm(hidden, layer.input_norm, eps),
                              cache ? &cache->layers[index] : nullptr);
-    hidden = hidden +
-             FeedForward(layer, factors, scale, RmsNorm(hidden, layer.post_attention_norm, eps));
+    hidden = hidden + FeedForward(layer, factors, RmsNorm(hidden, layer.post_attention_norm, eps));
   }
   if (cache != nullptr) cache->positions += shape.length;
   return hidden;

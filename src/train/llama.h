@@ -77,9 +77,9 @@ LlamaWeights Convert(const LlamaWeights& weights, at::ScalarType dtype);
 struct LoraFactors {
   at::Tensor a;  // [rank, in]
   at::Tensor b;  // [out, rank]
+  double scale = 1.0;
 };
 struct LoraTensors {
-  double scale = 1.0;
   std::vector<std::array<LoraFactors, kProjections>> layers;
 };
 

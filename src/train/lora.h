@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,7 +21,16 @@ struct LoraConfig {
   // A subset of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, each at most once.
   std::vector<std::string> targets = {"q_proj", "v_proj"};
 
-  double Scale() const;
+  // Exceptions, as PEFT's rank_pattern and alpha_pattern state them. A key names a module, as
+  // ModuleName gives it, or its last parts ("q_proj", "layers.1.self_attn.q_proj"); with a leading
+  // '^' the whole of it. The first key in alphabetical order that fits a module counts (PEFT's
+  // files are in this order).
+  std::map<std::string, int> rank_pattern = {};
+  std::map<std::string, double> alpha_pattern = {};
+
+  // Of a module: layer counted from 0, target a projection's name.
+  int Rank(int layer, const std::string& target) const;
+  double Scale(int layer, const std::string& target) const;
   bool operator==(const LoraConfig&) const = default;
 };
 
@@ -37,7 +48,13 @@ struct Adapter {
   bool operator==(const Adapter&) const = default;
 };
 
-// A rank in [1, 4096], a positive finite alpha, known targets without repetition; else kBadInput.
+// Hugging Face's name of a projection: "model.layers.0.self_attn.q_proj" (layer counted from 0).
+std::string ModuleName(int layer, const std::string& target);
+// Is `part` the module's name or its last parts?
+bool NamesModule(std::string_view part, std::string_view module);
+
+// Ranks in [1, 4096], positive finite alphas, known targets without repetition, patterns that are
+// plain names (PEFT takes regular expressions); else kBadInput.
 Expected<void> CheckLora(const LoraConfig& lora);
 
 // The (in, out) widths of a projection of the model, by its Hugging Face name.
@@ -56,8 +73,5 @@ Expected<Adapter> InitialAdapter(const ModelConfig& model,
 
 // Every shape fits the model and every value is finite; kBadInput names layer, target and rule.
 Expected<void> CheckAdapter(const Adapter& adapter, const ModelConfig& model);
-
-// Bytes of one layer's tensors as they travel (float32): what a split profile counts.
-std::int64_t BytesPerLayer(const ModelConfig& model, const LoraConfig& lora);
 
 }  // namespace dashf::train

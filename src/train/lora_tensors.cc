@@ -31,15 +31,17 @@ void FromTensor(const at::Tensor& tensor, std::vector<float>* values) {
 
 LoraTensors ToTensors(const Adapter& adapter, const ModelConfig& model, at::ScalarType dtype) {
   LoraTensors tensors;
-  tensors.scale = adapter.config.Scale();
   tensors.layers.resize(adapter.layers.size());
   for (std::size_t i = 0; i < adapter.layers.size(); ++i) {
     for (std::size_t j = 0; j < adapter.config.targets.size(); ++j) {
       const std::size_t projection = IndexOf(adapter.config.targets[j]);
       const LoraPair& pair = adapter.layers[i][j];
       const std::int64_t out = WeightShape(model, static_cast<Projection>(projection))[0];
-      tensors.layers[i][projection] = {ToTensor(pair.a, adapter.config.rank, dtype),
-                                       ToTensor(pair.b, out, dtype)};
+      const auto layer = static_cast<int>(i);
+      const std::string& target = adapter.config.targets[j];
+      tensors.layers[i][projection] = {ToTensor(pair.a, adapter.config.Rank(layer, target), dtype),
+                                       ToTensor(pair.b, out, dtype),
+                                       adapter.config.Scale(layer, target)};
     }
   }
   return tensors;

@@ -1,7 +1,8 @@
-// A frozen Llama-architecture causal language model (Touvron et al. 2023, arXiv:2302.13971), read
-// from and written to Hugging Face model folders. The weights are float32 in memory, whatever the
-// file holds. A Model is a shared pointer to immutable weights: copies are cheap, and every
-// function of this module that takes one is safe from any thread.
+// A frozen Llama-architecture causal language model (Touvron et al. 2023, arXiv:2302.13971; Qwen2,
+// arXiv:2407.10671, is the same with biases), read from and written to Hugging Face model folders.
+// The weights are float32 in memory, whatever the file holds. A Model is a shared pointer to
+// immutable weights: copies are cheap, and every function of this module that takes one is safe
+// from any thread.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,10 @@ struct Llama3Rope {
   bool operator==(const Llama3Rope&) const = default;
 };
 
+// Which attention projections add a bias: all four as Llama's "attention_bias" has it, or queries,
+// keys and values as Qwen2 does.
+enum class AttentionBias { kNone, kQkv, kAll };
+
 struct ModelConfig {
   int layers = 0;             // L >= 1.
   int hidden_size = 0;        // d.
@@ -38,7 +43,7 @@ struct ModelConfig {
   double rope_theta = 10000.0;
   std::optional<Llama3Rope> rope_llama3;
   bool tied_embeddings = false;  // The output head is the embedding matrix.
-  bool attention_bias = false;
+  AttentionBias attention_bias = AttentionBias::kNone;
   bool mlp_bias = false;
   int bos_token = 1;
   std::vector<int> eos_tokens = {2};

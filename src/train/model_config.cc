@@ -87,7 +87,10 @@ Expected<ModelConfig> ReadModelConfig(const std::filesystem::path& file) {
   if (!document) return tl::unexpected(document.error());
   JsonReader root = document->Root();
   ModelConfig config;
-  RefuseUnlessAbsentOr(&root, "model_type", "llama");
+  const std::string type = Present(root, "model_type") ? root.String("model_type") : "llama";
+  if (type != "llama" && type != "qwen2") {
+    root.Reject("model_type", "only \"llama\" and \"qwen2\" are supported");
+  }
   RefuseUnlessAbsentOr(&root, "hidden_act", "silu");
   if (Present(root, "quantization_config")) {
     root.Reject("quantization_config",
@@ -113,11 +116,17 @@ Expected<ModelConfig> ReadModelConfig(const std::filesystem::path& file) {
     config.max_positions =
         static_cast<int>(root.Integer("max_position_embeddings", 1, std::int64_t{1} << 30));
   }
-  if (Present(root, "rms_norm_eps"))
-    config.rms_norm_eps = root.Number("rms_norm_eps", kNonNegative);
+  config.rms_norm_eps =
+      Present(root, "rms_norm_eps") ? root.Number("rms_norm_eps", kNonNegative) : 1e-6;
   config.tied_embeddings = Flag(&root, "tie_word_embeddings");
-  config.attention_bias = Flag(&root, "attention_bias");
-  config.mlp_bias = Flag(&root, "mlp_bias");
+  if (type == "qwen2") {
+    config.attention_bias = AttentionBias::kQkv;
+    if (Flag(&root, "use_sliding_window")) root.Reject("use_sliding_window", "is not supported");
+  } else {
+    config.attention_bias =
+        Flag(&root, "attention_bias") ? AttentionBias::kAll : AttentionBias::kNone;
+    config.mlp_bias = Flag(&root, "mlp_bias");
+  }
   ReadRope(&root, &config);
   ReadTokens(&root, &config);
   if (document->error()) return tl::unexpected(*document->error());
@@ -125,9 +134,10 @@ Expected<ModelConfig> ReadModelConfig(const std::filesystem::path& file) {
 }
 
 std::string WriteModelConfig(const ModelConfig& config, Precision precision) {
+  const bool qwen2 = config.attention_bias == AttentionBias::kQkv;
   nlohmann::ordered_json json = {
-      {"architectures", {"LlamaForCausalLM"}},
-      {"model_type", "llama"},
+      {"architectures", {qwen2 ? "Qwen2ForCausalLM" : "LlamaForCausalLM"}},
+      {"model_type", qwen2 ? "qwen2" : "llama"},
       {"hidden_act", "silu"},
       {"hidden_size", config.hidden_size},
       {"intermediate_size", config.intermediate_size},
@@ -141,11 +151,13 @@ std::string WriteModelConfig(const ModelConfig& config, Precision precision) {
       {"rope_theta", config.rope_theta},
       {"rope_scaling", nullptr},
       {"tie_word_embeddings", config.tied_embeddings},
-      {"attention_bias", config.attention_bias},
-      {"mlp_bias", config.mlp_bias},
       {"bos_token_id", config.bos_token},
       {"eos_token_id", config.eos_tokens},
       {"torch_dtype", precision == Precision::kFloat32 ? "float32" : "bfloat16"}};
+  if (!qwen2) {
+    json["attention_bias"] = config.attention_bias == AttentionBias::kAll;
+    json["mlp_bias"] = config.mlp_bias;
+  }
   if (config.eos_tokens.size() == 1) json["eos_token_id"] = config.eos_tokens.front();
   if (config.rope_llama3) {
     const Llama3Rope& rope = *config.rope_llama3;

@@ -10,7 +10,7 @@
 namespace dashf::train {
 
 // Rope parameters at the top level or inside "rope_parameters" (transformers 5). Features that are
-// not supported are refused by name.
+// not supported are refused by name. What is absent has the default of transformers.
 Expected<ModelConfig> ReadModelConfig(const std::filesystem::path& file);
 
 std::string WriteModelConfig(const ModelConfig& config, Precision precision);

@@ -50,7 +50,8 @@ TEST(ModelIo, Float32ModelsSurviveTheFolderBitForBit) {
   for (const bool tied : {false, true}) {
     ModelConfig config = TinyConfig();
     config.tied_embeddings = tied;
-    config.attention_bias = config.mlp_bias = !tied;
+    config.attention_bias = tied ? AttentionBias::kQkv : AttentionBias::kAll;
+    config.mlp_bias = !tied;
     config.rope_llama3 = Llama3Rope{.factor = 4.0};
     config.eos_tokens = {2, 5};
     const Model model = TinyModel(config, 3, at::kFloat);

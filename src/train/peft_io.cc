@@ -4,14 +4,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <numeric>
 
 #include "base/check.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "tensorfile/safetensors.h"
 #include "train/guarded.h"
+#include "train/llama.h"
+#include "train/peft_config.h"
 #include "train/read_tensor.h"
 
 namespace dashf::train {
@@ -24,13 +26,7 @@ using tensorfile::TensorMap;
 using tensorfile::TensorView;
 
 std::string KeyOf(int layer, const std::string& target, char factor) {
-  const bool attention =
-      target == "q_proj" || target == "k_proj" || target == "v_proj" || target == "o_proj";
-  return fmt::format("base_model.model.model.layers.{}.{}.{}.lora_{}.weight",
-                     layer,
-                     attention ? "self_attn" : "mlp",
-                     target,
-                     factor);
+  return fmt::format("base_model.model.{}.lora_{}.weight", ModuleName(layer, target), factor);
 }
 
 TensorView ViewOf(const std::vector<float>& values, std::int64_t rows) {
@@ -45,9 +41,9 @@ TensorMap ViewsOf(const Adapter& adapter, int first, int last) {
   for (int layer = first - 1; layer < last; ++layer) {
     for (std::size_t j = 0; j < targets.size(); ++j) {
       const LoraPair& pair = adapter.layers[static_cast<std::size_t>(layer)][j];
-      views[KeyOf(layer, targets[j], 'A')] = ViewOf(pair.a, adapter.config.rank);
-      views[KeyOf(layer, targets[j], 'B')] =
-          ViewOf(pair.b, std::ssize(pair.b) / adapter.config.rank);
+      const int rank = adapter.config.Rank(layer, targets[j]);
+      views[KeyOf(layer, targets[j], 'A')] = ViewOf(pair.a, rank);
+      views[KeyOf(layer, targets[j], 'B')] = ViewOf(pair.b, std::ssize(pair.b) / rank);
     }
   }
   return views;
@@ -79,9 +75,10 @@ Expected<LoraPair> TakePair(const std::string& where,
                             const std::string& target,
                             std::map<std::string, const TensorView*>* tensors) {
   const ProjectionShape shape = *ShapeOf(model, target);
-  auto a = TakeFactor(where, KeyOf(layer, target, 'A'), {lora.rank, shape.in}, tensors);
+  const int rank = lora.Rank(layer, target);
+  auto a = TakeFactor(where, KeyOf(layer, target, 'A'), {rank, shape.in}, tensors);
   if (!a) return tl::unexpected(a.error());
-  auto b = TakeFactor(where, KeyOf(layer, target, 'B'), {shape.out, lora.rank}, tensors);
+  auto b = TakeFactor(where, KeyOf(layer, target, 'B'), {shape.out, rank}, tensors);
   if (!b) return tl::unexpected(b.error());
   const double norm = Norm(*a) * Norm(*b);
   if (!(norm <= kAdapterNormMax)) {
@@ -96,18 +93,27 @@ Expected<LoraPair> TakePair(const std::string& where,
   return LoraPair{std::move(*a), std::move(*b)};
 }
 
-// Layers first..last (1-based) out of the file, which must hold nothing else.
+// Does the adapter cover this module?
+using Covers = std::function<bool(int layer, const std::string& target)>;
+
+// The layers (0-based) out of the file, which must hold nothing else; an empty pair for a target
+// that is not covered.
 Expected<std::vector<std::vector<LoraPair>>> TakeLayers(const std::string& where,
                                                         const SafetensorsFile& file,
                                                         const ModelConfig& model,
                                                         const LoraConfig& lora,
-                                                        const std::vector<int>& layers) {
+                                                        const std::vector<int>& layers,
+                                                        const Covers& covers) {
   std::map<std::string, const TensorView*> tensors;
   for (const auto& [name, view] : file.tensors()) tensors.emplace(name, &view);
   std::vector<std::vector<LoraPair>> taken;
   for (const int layer : layers) {
     std::vector<LoraPair>& pairs = taken.emplace_back();
     for (const std::string& target : lora.targets) {
+      if (!covers(layer, target)) {
+        pairs.emplace_back();
+        continue;
+      }
       Expected<LoraPair> pair = TakePair(where, model, lora, layer, target, &tensors);
       if (!pair) return tl::unexpected(pair.error());
       pairs.push_back(std::move(*pair));
@@ -119,90 +125,63 @@ Expected<std::vector<std::vector<LoraPair>>> TakeLayers(const std::string& where
               fmt::format("{} is not one of the adapter's tensors", tensors.begin()->first));
 }
 
-// What adapter_config.json says: the adapter's shape and the layers (0-based) it covers.
-struct PeftConfig {
-  LoraConfig lora;
-  std::vector<int> layers;
-};
-
-bool Present(const JsonReader& reader, const char* key) {
-  const auto found = reader.raw().find(key);
-  return found != reader.raw().end() && !found->is_null();
+// The projections that the adapter covers in any layer, as the config orders them.
+std::vector<std::string> Targets(const Coverage& coverage, const Covers& covers, int layers) {
+  std::vector<std::string> targets(kProjectionNames.begin(), kProjectionNames.end());
+  std::erase_if(targets, [&](const std::string& target) {
+    for (int layer = 0; layer < layers; ++layer) {
+      if (covers(layer, target)) return false;
+    }
+    return true;
+  });
+  const auto place = [&](const std::string& target) {
+    return std::find_if(coverage.targets.begin(),
+                        coverage.targets.end(),
+                        [&](const std::string& named) { return named.ends_with(target); });
+  };
+  std::stable_sort(targets.begin(), targets.end(), [&](const auto& a, const auto& b) {
+    return place(a) < place(b);
+  });
+  return targets;
 }
 
-// Options that would change the result and are not supported.
-void RefuseVariants(JsonReader* root) {
-  if (root->String("peft_type") != "LORA") root->Reject("peft_type", "only \"LORA\" is supported");
-  if (Present(*root, "bias") && root->String("bias") != "none") {
-    root->Reject("bias", "only \"none\" is supported");
+void FillInactivePairs(const ModelConfig& model, Adapter* adapter) {
+  for (std::size_t i = 0; i < adapter->layers.size(); ++i) {
+    for (std::size_t j = 0; j < adapter->config.targets.size(); ++j) {
+      LoraPair& pair = adapter->layers[i][j];
+      if (!pair.a.empty()) continue;
+      const std::string& target = adapter->config.targets[j];
+      const ProjectionShape shape = *ShapeOf(model, target);
+      const auto rank = static_cast<std::size_t>(adapter->config.Rank(static_cast<int>(i), target));
+      pair = {std::vector<float>(rank * static_cast<std::size_t>(shape.in)),
+              std::vector<float>(rank * static_cast<std::size_t>(shape.out))};
+    }
   }
-  for (const char* flag : {"use_dora", "fan_in_fan_out", "lora_bias"}) {
-    if (Present(*root, flag) && root->Boolean(flag)) root->Reject(flag, "is not supported");
-  }
-  for (const char* table : {"rank_pattern", "alpha_pattern", "modules_to_save"}) {
-    if (Present(*root, table) && !root->raw()[table].empty()) root->Reject(table, "must be empty");
-  }
-}
-
-Expected<PeftConfig> ReadPeftConfig(const fs::path& file, const ModelConfig& model) {
-  Expected<JsonDocument> document = JsonDocument::ReadFile(file.string());
-  if (!document) return tl::unexpected(document.error());
-  JsonReader root = document->Root();
-  PeftConfig config;
-  RefuseVariants(&root);
-  config.lora.rank = static_cast<int>(root.Integer("r", 1, 4096));
-  config.lora.alpha = root.Number("lora_alpha", kPositive);
-  config.lora.rank_stabilized = Present(root, "use_rslora") && root.Boolean("use_rslora");
-  config.lora.targets.clear();
-  root.ForEach("target_modules",
-               [&](const JsonReader& target) { config.lora.targets.push_back(target.AsString()); });
-  const bool some_layers = Present(root, "layers_to_transform") &&
-                           root.raw()["layers_to_transform"] != nlohmann::json::array();
-  if (some_layers && root.raw()["layers_to_transform"].is_array()) {
-    root.ForEach("layers_to_transform", [&](const JsonReader& layer) {
-      config.layers.push_back(static_cast<int>(layer.AsInteger(0, model.layers - 1)));
-    });
-  } else if (some_layers) {
-    config.layers = {static_cast<int>(root.Integer("layers_to_transform", 0, model.layers - 1))};
-  } else {  // PEFT takes an empty list for all layers, too.
-    config.layers.resize(static_cast<std::size_t>(model.layers));
-    std::iota(config.layers.begin(), config.layers.end(), 0);
-  }
-  if (document->error()) return tl::unexpected(*document->error());
-  if (auto sound = CheckLora(config.lora); !sound) {
-    return Fail(ErrorKind::kBadInput, file.string(), sound.error().Text());
-  }
-  return config;
-}
-
-std::vector<LoraPair> InactivePairs(const ModelConfig& model, const LoraConfig& lora) {
-  std::vector<LoraPair> pairs;
-  const auto rank = static_cast<std::size_t>(lora.rank);
-  for (const std::string& target : lora.targets) {
-    const ProjectionShape shape = *ShapeOf(model, target);
-    pairs.push_back({std::vector<float>(rank * static_cast<std::size_t>(shape.in)),
-                     std::vector<float>(rank * static_cast<std::size_t>(shape.out))});
-  }
-  return pairs;
 }
 
 Expected<Adapter> ReadAdapter(const fs::path& folder, const ModelConfig& model) {
-  const Expected<PeftConfig> config = ReadPeftConfig(folder / "adapter_config.json", model);
+  const std::string config_path = (folder / "adapter_config.json").string();
+  Expected<PeftConfig> config = ReadPeftConfig(config_path, model);
   if (!config) return tl::unexpected(config.error());
   const std::string path = (folder / "adapter_model.safetensors").string();
   const Expected<SafetensorsFile> file = SafetensorsFile::Open(path);
   if (!file) return tl::unexpected(file.error());
-  // Before any room is made at the claimed rank: the tensors must have it.
-  auto taken = TakeLayers(path, *file, model, config->lora, config->layers);
+  const Covers covers = [&](int layer, const std::string& target) {
+    if (!config->coverage.told_by_file) return config->coverage.Covers(layer, target);
+    return file->tensors().contains(KeyOf(layer, target, 'A')) ||
+           file->tensors().contains(KeyOf(layer, target, 'B'));
+  };
+  config->lora.targets = Targets(config->coverage, covers, model.layers);
+  if (auto sound = CheckLora(config->lora); !sound) {
+    return Fail(ErrorKind::kBadInput, config_path, sound.error().Text());
+  }
+  std::vector<int> layers(static_cast<std::size_t>(model.layers));
+  std::iota(layers.begin(), layers.end(), 0);
+  // Before any room is made at the claimed ranks: the tensors must have them.
+  auto taken = TakeLayers(path, *file, model, config->lora, layers, covers);
   if (!taken) return tl::unexpected(taken.error());
-  Adapter adapter{config->lora, {}};
-  adapter.layers.resize(static_cast<std::size_t>(model.layers));
-  for (std::size_t i = 0; i < config->layers.size(); ++i) {
-    adapter.layers[static_cast<std::size_t>(config->layers[i])] = std::move((*taken)[i]);
-  }
-  for (std::vector<LoraPair>& pairs : adapter.layers) {
-    if (pairs.empty()) pairs = InactivePairs(model, config->lora);
-  }
+  Adapter adapter{config->lora, std::move(*taken)};
+  FillInactivePairs(model, &adapter);
   return adapter;
 }
 
@@ -220,7 +199,8 @@ Expected<std::vector<std::vector<LoraPair>>> ReadLayers(const std::string& where
                 where,
                 fmt::format("{} must be F32, got {}", name, tensorfile::Name(view.dtype)));
   }
-  return TakeLayers(where, *file, model, lora, layers);
+  return TakeLayers(
+      where, *file, model, lora, layers, [](int, const std::string&) { return true; });
 }
 
 }  // namespace
@@ -230,23 +210,12 @@ Expected<void> SaveAdapter(const Adapter& adapter,
                            const std::string& base_model,
                            const fs::path& folder) {
   if (auto sound = CheckAdapter(adapter, model); !sound) return sound;
-  const nlohmann::ordered_json config = {{"peft_type", "LORA"},
-                                         {"task_type", "CAUSAL_LM"},
-                                         {"base_model_name_or_path", base_model},
-                                         {"r", adapter.config.rank},
-                                         {"lora_alpha", adapter.config.alpha},
-                                         {"use_rslora", adapter.config.rank_stabilized},
-                                         {"lora_dropout", 0.0},
-                                         {"bias", "none"},
-                                         {"fan_in_fan_out", false},
-                                         {"inference_mode", true},
-                                         {"target_modules", adapter.config.targets},
-                                         {"layers_to_transform", nullptr}};
   const std::string tensors = EncodeLayers(adapter, 1, model.layers);
   if (auto done = WriteFileAtomically(folder / "adapter_model.safetensors", tensors); !done) {
     return done;
   }
-  return WriteFileAtomically(folder / "adapter_config.json", config.dump(2) + "\n");
+  return WriteFileAtomically(folder / "adapter_config.json",
+                             WritePeftConfig(adapter.config, base_model));
 }
 
 Expected<Adapter> LoadAdapter(const fs::path& folder, const ModelConfig& model) {

@@ -174,17 +174,67 @@ TEST(PeftIo, PartialAdaptersLeaveTheOtherLayersInactive) {
   EXPECT_THAT(loaded->layers[2][1].b, ::testing::Each(0.0F));
 }
 
+// PEFT matches names from their end, the first key that fits a module counting.
+TEST(PeftIo, PatternsGiveModulesRanksAndScalesOfTheirOwn) {
+  LoraConfig lora{.rank = 4, .alpha = 8.0, .targets = kAllTargets};
+  lora.rank_pattern = {{"model.layers.1.self_attn.q_proj", 2}, {"q_proj", 3}};
+  lora.alpha_pattern = {{"^layers.0.mlp.up_proj", 7.0}, {"1.mlp.up_proj", 12.0}, {"roj", 5.0}};
+  EXPECT_EQ(lora.Rank(0, "q_proj"), 3);
+  EXPECT_EQ(lora.Rank(1, "q_proj"), 2);
+  EXPECT_EQ(lora.Rank(1, "k_proj"), 4);
+  EXPECT_EQ(lora.Scale(0, "up_proj"), 2.0);  // Neither whole names nor parts of one fit.
+  EXPECT_EQ(lora.Scale(1, "up_proj"), 3.0);
+  EXPECT_EQ(lora.Scale(11, "up_proj"), 2.0);  // "1" is not the whole of "11".
+  lora.rank_stabilized = true;
+  EXPECT_EQ(lora.Scale(0, "k_proj"), 4.0);
+  const Adapter adapter = RandomAdapter(TinyConfig(), lora, 1);
+  const auto folder = FreshFolder("patterns");
+  ASSERT_TRUE(SaveAdapter(adapter, TinyConfig(), "base", folder));
+  const auto loaded = LoadAdapter(folder, TinyConfig());
+  ASSERT_TRUE(loaded) << loaded.error().Text();
+  EXPECT_EQ(*loaded, adapter);
+  lora.rank_pattern = {{R"(.*\.q_proj)", 3}};
+  const auto refused = InitialAdapter(TinyConfig(), lora, 1);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().Text(), HasSubstr("without regular expressions"));
+}
+
+TEST(PeftIo, WhereAnExpressionNamesTheModulesTheFileTellsThem) {
+  const auto folder = FreshFolder("expression");
+  Adapter adapter = RandomAdapter(TinyConfig(), {.rank = 2}, 1);
+  ASSERT_TRUE(
+      WriteFileAtomically(folder / "adapter_model.safetensors", EncodeLayers(adapter, 2, 2)));
+  ASSERT_TRUE(WriteFileAtomically(
+      folder / "adapter_config.json",
+      R"({"peft_type": "LORA", "r": 2, "lora_alpha": 16, "target_modules": ".*[qv]_proj"})"));
+  const auto loaded = LoadAdapter(folder, TinyConfig());
+  ASSERT_TRUE(loaded) << loaded.error().Text();
+  EXPECT_THAT(loaded->config.targets, ::testing::ElementsAre("q_proj", "v_proj"));
+  EXPECT_EQ(loaded->layers[1], adapter.layers[1]);
+  EXPECT_THAT(loaded->layers[0][0].a, ::testing::Each(0.0F));
+}
+
 TEST(PeftIo, VariantsThatWouldChangeTheResultAreRefusedByName) {
   const auto folder = FreshFolder("variants");
   const Adapter adapter = RandomAdapter(TinyConfig(), {.rank = 2}, 1);
   ASSERT_TRUE(SaveAdapter(adapter, TinyConfig(), "base", folder));
-  ASSERT_TRUE(WriteFileAtomically(
-      folder / "adapter_config.json",
-      R"({"peft_type": "LORA", "r": 2, "lora_alpha": 16, "target_modules": ["q_proj", "v_proj"],
-          "use_dora": true})"));
-  const auto loaded = LoadAdapter(folder, TinyConfig());
-  ASSERT_FALSE(loaded);
-  EXPECT_THAT(loaded.error().Text(), HasSubstr("use_dora"));
+  const std::pair<const char*, const char*> variants[] = {
+      {"use_dora", "true"},
+      {"bias", R"("all")"},
+      {"modules_to_save", R"(["lm_head"])"},
+      {"init_lora_weights", R"("pissa")"},
+      {"trainable_token_indices", "[3]"},
+      {"layer_replication", "[[0, 2]]"},
+  };
+  for (const auto& [key, value] : variants) {
+    ASSERT_TRUE(WriteFileAtomically(folder / "adapter_config.json",
+                                    std::string(R"({"peft_type": "LORA", "r": 2, "lora_alpha": 16,
+          "target_modules": ["q_proj", "v_proj"], ")") +
+                                        key + "\": " + value + "}"));
+    const auto loaded = LoadAdapter(folder, TinyConfig());
+    ASSERT_FALSE(loaded) << key;
+    EXPECT_THAT(loaded.error().Text(), HasSubstr(key));
+  }
 }
 
 }  // namespace

@@ -81,7 +81,7 @@ TEST(PhaseLoss, ServerPhaseGradientsMatchCentralDifferences) {
 TEST(PhaseLoss, GradientsMatchWithTiedEmbeddingsBiasesAndStretchedRotary) {
   ModelConfig config = TinyConfig();
   config.tied_embeddings = true;
-  config.attention_bias = true;
+  config.attention_bias = AttentionBias::kAll;
   config.mlp_bias = true;
   config.rope_llama3 = Llama3Rope{.original_max_position_embeddings = 16.0};
   ExpectGradientsMatchCentralDifferences(config, {0, 3, 3, 0});

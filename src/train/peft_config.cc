@@ -1,0 +1,138 @@
+#include "train/peft_config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/json.h"
+#include "train/llama.h"
+
+namespace dashf::train {
+namespace {
+
+bool Present(const JsonReader& reader, const char* key) {
+  const auto found = reader.raw().find(key);
+  return found != reader.raw().end() && !found->is_null();
+}
+
+// Options that would change the result and are not supported.
+void RefuseVariants(JsonReader* root) {
+  if (root->String("peft_type") != "LORA") root->Reject("peft_type", "only \"LORA\" is supported");
+  if (Present(*root, "bias") && root->String("bias") != "none") {
+    root->Reject("bias", "only \"none\" is supported");
+  }
+  for (const char* flag : {"use_dora", "fan_in_fan_out", "lora_bias", "use_qalora"}) {
+    if (Present(*root, flag) && root->Boolean(flag)) root->Reject(flag, "is not supported");
+  }
+  for (const char* option : {"modules_to_save",
+                             "target_parameters",
+                             "trainable_token_indices",
+                             "alora_invocation_tokens",
+                             "layer_replication",
+                             "use_bdlora",
+                             "arrow_config",
+                             "kasa_config",
+                             "monteclora_config"}) {
+    if (Present(*root, option) && !root->raw()[option].empty()) {
+      root->Reject(option, "is not supported");
+    }
+  }
+  // The other ways to begin change the base model as well.
+  if (Present(*root, "init_lora_weights") && root->raw()["init_lora_weights"].is_string()) {
+    const std::string start = root->String("init_lora_weights");
+    if (start != "gaussian" && start != "orthogonal" && start != "eva") {
+      root->Reject("init_lora_weights", "is not supported, as it changes the base model's weights");
+    }
+  }
+}
+
+// Nothing names a module twice for a reason; lists without a limit would cost time without one.
+void RefuseMoreThan(std::size_t entries_max, const char* key, JsonReader* root) {
+  if (!Present(*root, key) || root->raw()[key].size() <= entries_max) return;
+  root->Reject(key, fmt::format("must have at most {} entries", entries_max));
+}
+
+Coverage ReadCoverage(JsonReader* root, const ModelConfig& model) {
+  Coverage coverage;
+  coverage.told_by_file =
+      (Present(*root, "target_modules") && root->raw()["target_modules"].is_string()) ||
+      (Present(*root, "exclude_modules") && !root->raw()["exclude_modules"].empty());
+  if (coverage.told_by_file) return coverage;
+  const std::size_t modules_max = kProjections * (static_cast<std::size_t>(model.layers) + 1);
+  RefuseMoreThan(modules_max, "target_modules", root);
+  RefuseMoreThan(modules_max, "layers_to_transform", root);
+  root->ForEach("target_modules", [&](const JsonReader& target) {
+    coverage.targets.push_back(target.AsString());
+    const bool known = std::any_of(
+        kProjectionNames.begin(), kProjectionNames.end(), [&](std::string_view projection) {
+          return coverage.targets.back().ends_with(projection);
+        });
+    if (!known) target.Reject("must name a projection of the attention or the feed-forward block");
+  });
+  if (!Present(*root, "layers_to_transform")) return coverage;
+  if (root->raw()["layers_to_transform"].is_array()) {  // PEFT takes an empty list for all layers.
+    root->ForEach("layers_to_transform", [&](const JsonReader& layer) {
+      coverage.layers.push_back(static_cast<int>(layer.AsInteger(0, model.layers - 1)));
+    });
+  } else {
+    coverage.layers = {static_cast<int>(root->Integer("layers_to_transform", 0, model.layers - 1))};
+  }
+  return coverage;
+}
+
+}  // namespace
+
+bool Coverage::Covers(int layer, const std::string& target) const {
+  const std::string module = ModuleName(layer, target);
+  const bool here = layers.empty() || std::count(layers.begin(), layers.end(), layer) > 0;
+  return std::any_of(targets.begin(), targets.end(), [&](const std::string& named) {
+    return named == module || (here && NamesModule(named, module));
+  });
+}
+
+Expected<PeftConfig> ReadPeftConfig(const std::filesystem::path& file, const ModelConfig& model) {
+  Expected<JsonDocument> document = JsonDocument::ReadFile(file.string());
+  if (!document) return tl::unexpected(document.error());
+  JsonReader root = document->Root();
+  PeftConfig config;
+  RefuseVariants(&root);
+  config.lora.rank = static_cast<int>(root.Integer("r", 1, 4096));
+  config.lora.alpha = root.Number("lora_alpha", kPositive);
+  config.lora.rank_stabilized = Present(root, "use_rslora") && root.Boolean("use_rslora");
+  const std::size_t modules_max = 2 * kProjections * (static_cast<std::size_t>(model.layers) + 1);
+  RefuseMoreThan(modules_max, "rank_pattern", &root);
+  RefuseMoreThan(modules_max, "alpha_pattern", &root);
+  if (Present(root, "rank_pattern")) {
+    root.ForEachMember("rank_pattern", [&](const std::string& key, const JsonReader& rank) {
+      config.lora.rank_pattern[key] = static_cast<int>(rank.AsInteger(1, 4096));
+    });
+  }
+  if (Present(root, "alpha_pattern")) {
+    root.ForEachMember("alpha_pattern", [&](const std::string& key, const JsonReader& alpha) {
+      config.lora.alpha_pattern[key] = alpha.AsNumber(kPositive);
+    });
+  }
+  config.coverage = ReadCoverage(&root, model);
+  if (document->error()) return tl::unexpected(*document->error());
+  return config;
+}
+
+std::string WritePeftConfig(const LoraConfig& lora, const std::string& base_model) {
+  const nlohmann::ordered_json config = {{"peft_type", "LORA"},
+                                         {"task_type", "CAUSAL_LM"},
+                                         {"base_model_name_or_path", base_model},
+                                         {"r", lora.rank},
+                                         {"lora_alpha", lora.alpha},
+                                         {"use_rslora", lora.rank_stabilized},
+                                         {"lora_dropout", 0.0},
+                                         {"bias", "none"},
+                                         {"fan_in_fan_out", false},
+                                         {"inference_mode", true},
+                                         {"target_modules", lora.targets},
+                                         {"rank_pattern", lora.rank_pattern},
+                                         {"alpha_pattern", lora.alpha_pattern},
+                                         {"layers_to_transform", nullptr}};
+  return config.dump(2) + "\n";
+}
+
+}  // namespace dashf::train

@@ -1,0 +1,33 @@
+// adapter_config.json of a PEFT folder. Internal to this module.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "train/lora.h"
+
+namespace dashf::train {
+
+// Which modules an adapter covers, as its config states it.
+struct Coverage {
+  std::vector<std::string> targets;  // Modules' names, or their last parts.
+  std::vector<int> layers;           // Counted from 0; empty: all.
+  bool told_by_file = false;         // By a regular expression: the tensors in the file tell.
+
+  bool Covers(int layer, const std::string& target) const;
+};
+
+struct PeftConfig {
+  LoraConfig lora;  // Its targets are not filled in.
+  Coverage coverage;
+};
+
+// Options that would change the result and are not supported are refused by name.
+Expected<PeftConfig> ReadPeftConfig(const std::filesystem::path& file, const ModelConfig& model);
+
+// `base_model` is stored as base_model_name_or_path.
+std::string WritePeftConfig(const LoraConfig& lora, const std::string& base_model);
+
+}  // namespace dashf::train
