@@ -143,6 +143,49 @@ class Plans(Case):
         dashf("new", "--users", 5, "--servers", 2, "--seed", 2, "--out", other)
         self.assert_fails(dashf("evaluate", other, self.plan), 3, "scenario_sha256")
 
+    def with_bound(self, change=lambda plan: None):
+        """A plan with a coarse but true bound: nothing is priced, so it is some way above."""
+        dashf("solve", self.scenario, "--method", "greedy", "--out", self.plan)
+        plan = json.loads(self.plan.read_text())
+        box = {"user_phase_s": [0, None], "server_phase_s": [0, None],
+               "prices": {key: [0.0, 0.0] for key in
+                          ("bandwidth_per_hz", "power_per_w", "clock_per_hz", "slot")},
+               "user_phase_weight_per_s": [], "server_phase_weight_per_s": []}
+        plan["bound"] = {"scr_upper": 100 * plan["scr"], "gap": 0.0,
+                         "certificate": {"boxes": [box]}}
+        change(plan)
+        self.plan.write_text(json.dumps(plan))
+        return dashf("verify", self.scenario, self.plan, "--json")
+
+    def test_verify_proves_a_true_bound_and_computes_its_gap_anew(self):
+        done = self.with_bound()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        verdict = json.loads(done.stdout)
+        self.assertTrue(verdict["proven"])
+        self.assertAlmostEqual(verdict["gap"], 0.99)
+        self.assertEqual(len(verdict["boxes"]), 1)
+
+    def test_verify_refuses_what_is_false_or_malformed(self):
+        def bound(plan):
+            return plan["bound"]
+
+        def box(plan):
+            return plan["bound"]["certificate"]["boxes"][0]
+        for change, words in (
+                (lambda p: bound(p).update(scr_upper=p["scr"] / 2), ("boxes[0]", "scr_upper")),
+                (lambda p: bound(p).update(scr_upper=0), ("bound.scr_upper", "> 0")),
+                (lambda p: bound(p)["certificate"].update(boxes=[]), ("boxes", "empty")),
+                (lambda p: box(p)["prices"]["power_per_w"].__setitem__(1, -1.0), ("power_per_w[1]",)),
+                (lambda p: box(p)["prices"]["clock_per_hz"].pop(), ("clock_per_hz", "2 entries")),
+                (lambda p: box(p).update(user_phase_s=[1, None]), ("cover",)),
+                (lambda p: p.update(bound=None), ("states no bound",)),
+                (lambda p: p.update(scenario_sha256="0" * 64), ("scenario_sha256",))):
+            self.assert_fails(self.with_bound(change), 3, "p.json", *words)
+
+    def test_verify_of_a_plan_that_breaks_a_limit_is_infeasible(self):
+        done = self.with_bound(lambda p: p["assignments"][0].update(tx_power_w=1e3))
+        self.assert_fails(done, 4, "tx_power_w exceeds")
+
     def test_compare_prints_every_method_once(self):
         done = dashf("compare", self.scenario, "--json")
         self.assertEqual(done.returncode, 0, done.stderr)

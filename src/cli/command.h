@@ -25,6 +25,7 @@ using AddVerb = void (*)(CLI::App& app, Run& run);
 void AddNew(CLI::App& app, Run& run);
 void AddEvaluate(CLI::App& app, Run& run);
 void AddSolve(CLI::App& app, Run& run);
+void AddVerify(CLI::App& app, Run& run);
 void AddCompare(CLI::App& app, Run& run);
 void AddReport(CLI::App& app, Run& run);
 void AddSections(CLI::App& app, Run& run);

@@ -1,5 +1,6 @@
 // A certificate: data that proves no plan of a scenario has an SCR above scr_upper (formulation
-// (9)). Whoever finds it is not trusted: the proof is re-checked from this data alone.
+// (9), docs/certificates.md). Whoever finds it is not trusted: the proof is re-checked from this
+// data alone.
 #pragma once
 
 #include <limits>
