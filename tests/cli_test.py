@@ -195,6 +195,17 @@ class Plans(Case):
             self.assertIn(method, rows)
         self.assertLessEqual(rows["dashf"]["scr"], rows["exhaustive"]["scr"] * (1 + 1e-6))
 
+    def test_explain_names_limits_and_every_users_next_best_choice(self):
+        self.assertEqual(dashf("solve", self.scenario, "--out", self.plan).returncode, 0)
+        done = dashf("explain", self.scenario, self.plan, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        said = json.loads(done.stdout)
+        self.assertLess(abs(said["unused_scr"]), 1e-6)  # Step B has run.
+        self.assertEqual(len(said["users"]), len(json.loads(self.scenario.read_text())["users"]))
+        for user in said["users"]:
+            self.assertNotEqual(user["other_server"]["server"], user["server"])
+        self.assert_fails(dashf("explain", self.scenario, self.plan, "--user", "nobody"), 2, "nobody")
+
     def test_full_disk_leaves_nothing(self):
         done = dashf("solve", self.scenario, "--method", "greedy", "--out", "/dev/full/plan.json")
         self.assert_fails(done, 10, "/dev/full")
