@@ -1,9 +1,9 @@
 // Outward rounding without touching the processor's rounding mode. IEEE 754 binary64, round to
 // nearest: r = fl(x op y) is within half a unit in the last place of the exact value (or within
 // 2^-1075 of it below the normal range), and |r| 2^-52 is at least one whole unit, so r +- that
-// encloses the exact value. The C library's exp, expm1, log1p and cbrt are claimed to err by less
-// than 1 to 4 units (glibc manual, "Known Maximum Errors"); they are given 8.
-// NaN and infinities propagate; whoever compares must take NaN for "no bound".
+// encloses the exact value. The C library's exp, expm1, log, log1p and cbrt are claimed to err by
+// less than 1 to 4 units (glibc manual, "Known Maximum Errors"); they are given 8. NaN and
+// infinities propagate; whoever compares must take NaN for "no bound".
 #pragma once
 
 #include <algorithm>
@@ -63,13 +63,21 @@ inline double LibraryDown(double r) {
   return r - (std::abs(r) * 0x1p-49 + 0x1p-1070);
 }
 inline Interval Exp(Interval x) {
-  return {LibraryDown(std::exp(x.lo)), LibraryUp(std::exp(x.hi))};
+  const double low = std::exp(x.lo);
+  return {LibraryDown(low), LibraryUp(x.lo == x.hi ? low : std::exp(x.hi))};
 }
+// Where nothing cancels, by way of exp and log, which are several times as fast.
 inline Interval Expm1(Interval x) {
-  return {LibraryDown(std::expm1(x.lo)), LibraryUp(std::expm1(x.hi))};
+  if (x.lo > 1.0) return Exp(x) - Interval(1.0);
+  const double low = std::expm1(x.lo);
+  return {LibraryDown(low), LibraryUp(x.lo == x.hi ? low : std::expm1(x.hi))};
 }
 inline Interval Log1p(Interval x) {
-  return {LibraryDown(std::log1p(x.lo)), LibraryUp(std::log1p(x.hi))};
+  if (x.lo > 1.0) {
+    return {LibraryDown(std::log(Down(1.0 + x.lo))), LibraryUp(std::log(Up(1.0 + x.hi)))};
+  }
+  const double low = std::log1p(x.lo);
+  return {LibraryDown(low), LibraryUp(x.lo == x.hi ? low : std::log1p(x.hi))};
 }
 inline double CbrtDown(double x) {
   return LibraryDown(std::cbrt(x));

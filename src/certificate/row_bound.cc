@@ -11,6 +11,8 @@ namespace {
 
 constexpr int kBoxesMax = 3000;
 constexpr int kStackMax = 160;
+constexpr double kFirstStep = 0.01;  // Relative, of z.
+constexpr double kStepMin = 1e-6;
 constexpr int kEndSteps = 40;
 
 // NaN proves nothing.
@@ -87,6 +89,10 @@ struct Box {
 struct BoxBound {
   double proven = kInfinity;
   double at_centre = kInfinity;  // The same without freedom in b, unrounded: what z alone costs.
+
+  bool WantsSplitInB(const Point& centre) const {
+    return !(proven - at_centre <= at_centre - centre.value);
+  }
 };
 
 // b <= power_max / rho(z) too.
@@ -170,9 +176,8 @@ class Search {
     if (whole <= Target()) return whole;
     const double z_low = LeftEnd(start);
     const double z_high = RightEnd(start);
-    Push({z_low, start.z, 0.0, row_.bandwidth_max});
-    Push({start.z, z_high, 0.0, row_.bandwidth_max});
-    Work(start);
+    March(start, z_high);
+    March(start, z_low);
     return proven_;
   }
 
@@ -193,7 +198,7 @@ class Search {
     double bound = kInfinity;
     Point near = start;
     for (int i = 0; i < kEndSteps; ++i, z *= 0.25) {
-      near = SolveAt(row_, z, 0.0, row_.bandwidth_max, near);
+      near = SolveAt(row_, z, 0.0, row_.bandwidth_max, near, kExact);
       Note(near);
       bound = Open(near, 0.0, z);
       if (bound <= Target()) break;
@@ -206,7 +211,7 @@ class Search {
     double bound = kInfinity;
     Point near = start;
     for (int i = 0; i < kEndSteps; ++i, z *= 1.4) {
-      near = SolveAt(row_, z, 0.0, row_.bandwidth_max, near);
+      near = SolveAt(row_, z, 0.0, row_.bandwidth_max, near, kExact);
       Note(near);
       bound = Open(near, z, kInfinity);
       if (bound <= Target()) break;
@@ -215,36 +220,61 @@ class Search {
     return z;
   }
 
+  // From the peak to an end, in steps as long as the errors' second order lets them be: what a box
+  // of this length lost tells how long it may be.
+  void March(const Point& start, double end) {
+    Point near = start;
+    double step = kFirstStep;
+    for (double z = start.z; z != end;) {
+      const double next =
+          end > z ? std::min(end, z * (1.0 + step)) : std::max(end, z / (1.0 + step));
+      const Box box{std::min(z, next), std::max(z, next), 0.0, row_.bandwidth_max};
+      const BoxBound bound = Bound(box, &near);
+      const double scale = 0.8 * std::sqrt((Target() - near.value) / (bound.proven - near.value));
+      if (bound.proven <= Target()) {
+        proven_ = std::max(proven_, bound.proven);
+        z = next;
+        step *= std::clamp(scale, 1.0, 3.0);
+      } else if (bound.WantsSplitInB(near) || step < kStepMin || boxes_ >= kBoxesMax) {
+        // The rest is no matter of steps along z.
+        Push({std::min(z, end), std::max(z, end), 0.0, row_.bandwidth_max});
+        return Work(near);
+      } else {
+        step *= std::clamp(scale, 0.05, 0.6);
+      }
+    }
+  }
+
   void Work(const Point& start) {
     Point near = start;
-    int boxes = 0;
     while (size_ > 0) {
       const Box box = stack_[static_cast<std::size_t>(--size_)];
-      const double z = row_.downloads() ? std::sqrt(box.z_low * box.z_high) : 0.0;
-      near = SolveAt(row_, z, box.b_low, box.b_high, near);
-      Note(near);
-      const Linearisation lin = LineariseAt(row_, near);
-      const BoxBound bound = Bound(lin, box, near);
-
-      const bool may_split = ++boxes < kBoxesMax && size_ + 2 <= kStackMax;
+      const BoxBound bound = Bound(box, &near);
+      const bool may_split = boxes_ < kBoxesMax && size_ + 2 <= kStackMax;
       if (bound.proven <= Target() || !may_split || !Split(box, near, bound)) {
         proven_ = std::max(proven_, bound.proven);
       }
     }
   }
 
-  BoxBound Bound(const Linearisation& lin, const Box& box, const Point& centre) const {
-    if (row_.downloads()) return SecondOrderBound(row_, lin, box, centre.bandwidth_hz);
+  // Moves `near` to the best point at the box's middle and bounds the box from there.
+  BoxBound Bound(const Box& box, Point* near) {
+    ++boxes_;
+    const double z = row_.downloads() ? std::sqrt(box.z_low * box.z_high) : 0.0;
+    const double accuracy = row_.downloads() ? kRough : kExact;
+    *near = SolveAt(row_, z, box.b_low, box.b_high, *near, accuracy);
+    Note(*near);
+    const Linearisation lin = LineariseAt(row_, *near);
+    if (row_.downloads()) return SecondOrderBound(row_, lin, box, near->bandwidth_hz);
     const double peak = PeakOverBandwidth(lin.bandwidth_value, 0.0, box.b_low, box.b_high);
-    return {OrInfinity(Up(lin.constant + peak)), centre.value};
+    return {OrInfinity(Up(lin.constant + peak)), near->value};
   }
 
   // Along whichever of z and b costs the bound more; false where the box is a point.
   bool Split(const Box& box, const Point& centre, const BoxBound& bound) {
     Box first = box;
     Box second = box;
-    const bool b_costs_more = !(bound.proven - bound.at_centre <= bound.at_centre - centre.value);
-    if (!row_.downloads() || b_costs_more) {
+    if (!row_.downloads() || bound.WantsSplitInB(centre)) {
       const double high = BandwidthReach(row_, box.z_low, box.b_high);
       const double inner = 0.1 * (high - box.b_low);
       double b = centre.bandwidth_hz;
@@ -269,6 +299,7 @@ class Search {
   double proven_ = -kInfinity;
   std::array<Box, kStackMax + 4> stack_;
   int size_ = 0;
+  int boxes_ = 0;
 };
 
 }  // namespace
@@ -301,7 +332,7 @@ Linearisation LineariseAt(const RowProblem& row, const Point& point) {
                             .hi;
   lin.power_value =
       (Interval(theta.hi) * row.share_per_w - Interval(row.power_price) - Interval(multiplier)).hi;
-  const double server = ServerGain(row, theta.hi, point.clock_hz);
+  const double server = ServerGain(row, theta.hi, BestClock(row, theta.hi, point.clock_hz));
   const Interval constant = score - theta * share + Interval(server) - Interval(upload.constant) -
                             Interval(row.fixed_cost) + Interval(multiplier) * row.power_max;
   lin.constant = constant.hi;

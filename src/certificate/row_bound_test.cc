@@ -151,8 +151,12 @@ TEST(RowBound, HoldsWithAnyStartAndAnyIncumbent) {
     EXPECT_LE(value, proper);
     Point start = Climb(row, {});
     if (row.downloads()) {
-      start = SolveAt(
-          row, start.z * std::exp(6.0 * rng.Uniform() - 3.0), 0.0, row.bandwidth_max, start);
+      start = SolveAt(row,
+                      start.z * std::exp(6.0 * rng.Uniform() - 3.0),
+                      0.0,
+                      row.bandwidth_max,
+                      start,
+                      kRough);
     }
     start.upload_z *= std::exp(2.0 * rng.Uniform() - 1.0);
     start.clock_hz *= rng.Uniform();

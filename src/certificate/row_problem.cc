@@ -9,9 +9,17 @@ namespace {
 constexpr double kZMin = 1e-7;
 constexpr double kZMax = 80.0;
 
+// Of numbers >= 0; exp and log are several times as fast as expm1 and log1p.
+double Expm1(double x) {
+  return x > 1.0 ? std::exp(x) - 1.0 : std::expm1(x);
+}
+double Log1p(double x) {
+  return x > 1.0 ? std::log(1.0 + x) : std::log1p(x);
+}
+
 // (z - 1) exp(z) + 1, increasing from 0.
-double Chi(double z) {
-  return z * std::exp(z) - std::expm1(z);
+double Chi(double z, double exp_z) {
+  return z > 1.0 ? (z - 1.0) * exp_z + 1.0 : z * exp_z - std::expm1(z);
 }
 
 // -C_up'(b) b^2, which varies slowly with b, and its derivative along ln b.
@@ -21,14 +29,14 @@ struct UploadCurve {
   double cost = 0.0;
 };
 
-UploadCurve UploadAt(const RowProblem& row, double b, double* z) {
+UploadCurve UploadAt(const RowProblem& row, double b, double accuracy, double* z) {
   if (row.upload_nat == 0.0) return {};
   if (row.user_weight_per_s == 0.0) {  // As slowly as it likes: the energy's limit for T = inf.
     *z = kZMin;
     return {0.0, 0.0, row.energy_weight_per_j * row.upload_nat / row.snr_hz_per_w};
   }
   const double snr = row.snr_hz_per_w * row.user_power_max / b;
-  const double z_max = std::log1p(snr);
+  const double z_max = Log1p(snr);
   const double chi_max = z_max * (1.0 + snr) - snr;
   const double wu = row.user_weight_per_s;
   const double e = row.energy_weight_per_j;
@@ -43,14 +51,16 @@ UploadCurve UploadAt(const RowProblem& row, double b, double* z) {
   double u = std::min(z_max, *z > 0.0 ? *z : z_max);
   for (int i = 0; i < 60 && chi > 0.0; ++i) {
     const double exp_u = std::exp(u);
-    const double step = (u * exp_u - std::expm1(u) - chi) / (u * exp_u);
+    const double step = (Chi(u, exp_u) - chi) / (u * exp_u);
     u = std::clamp(u - step, 0.3 * u, z_max);
-    if (std::abs(step) <= 1e-13 * u) break;
+    if (std::abs(step) <= accuracy * u) break;
   }
   *z = std::max(u, kZMin);
   const double k = wu * row.upload_nat / *z;
-  const double energy = e * row.upload_nat * std::expm1(*z) / (row.snr_hz_per_w * *z);
-  return {k, k * chi / (*z * *z * std::exp(*z)), wu * row.upload_nat / (b * *z) + energy};
+  const double exp_z = std::exp(*z);
+  const double energy =
+      e * row.upload_nat * (*z > 1.0 ? exp_z - 1.0 : std::expm1(*z)) / (row.snr_hz_per_w * *z);
+  return {k, k * chi / (*z * *z * exp_z), wu * row.upload_nat / (b * *z) + energy};
 }
 
 struct Choice {
@@ -65,10 +75,12 @@ Choice BestBandwidth(const RowProblem& row,
                      double low,
                      double high,
                      double start,
+                     double accuracy,
                      double* z) {
   double ignored = *z;
-  if (!(value < 0.0) || value + (tau + UploadAt(row, high, &ignored).k) / (high * high) >= 0.0) {
-    UploadAt(row, high, z);
+  if (!(value < 0.0) ||
+      value + (tau + UploadAt(row, high, accuracy, &ignored).k) / (high * high) >= 0.0) {
+    UploadAt(row, high, accuracy, z);
     return {high, 0.0};
   }
   if (tau == 0.0 && row.upload_nat == 0.0) return {low, 0.0};
@@ -77,18 +89,18 @@ Choice BestBandwidth(const RowProblem& row,
   double right = high;
   UploadCurve curve;
   for (int i = 0; i < 60; ++i) {
-    curve = UploadAt(row, b, z);
+    curve = UploadAt(row, b, accuracy, z);
     const double numerator = tau + curve.k;
     if (!(numerator > 0.0)) return {low, 0.0};
     const double ratio = numerator / (-value * b * b);
     (ratio > 1.0 ? left : right) = b;
-    if (std::abs(ratio - 1.0) <= 1e-14) break;
+    if (std::abs(ratio - 1.0) <= accuracy) break;
     double next = std::abs(ratio - 1.0) > 0.3
                       ? b * std::sqrt(ratio)
                       : b * (1.0 + (ratio - 1.0) / (2.0 - curve.k_slope / numerator));
     next = std::clamp(next, left, right);
     if (next == b || !(next > 0.0)) break;
-    const bool settled = std::abs(next - b) <= 1e-15 * b;
+    const bool settled = std::abs(next - b) <= 0.1 * accuracy * b;
     b = next;
     if (settled) break;
   }
@@ -98,7 +110,7 @@ Choice BestBandwidth(const RowProblem& row,
 }
 
 // Maximises value s - h1 / s - h2 s^2 over [0, high].
-Choice ChooseClock(const RowProblem& row, double value, double start) {
+Choice ChooseClock(const RowProblem& row, double value, double start, double accuracy) {
   const double high = row.clock_max;
   const double h1 = row.server_delay_cost;
   const double h2 = row.server_energy_cost;
@@ -112,7 +124,7 @@ Choice ChooseClock(const RowProblem& row, double value, double start) {
     const double derivative = value + h1 / (s * s) - 2.0 * h2 * s;
     const double second = -2.0 * h1 / (s * s * s) - 2.0 * h2;
     const double next = std::clamp(s - derivative / second, 0.3 * s, high);
-    const bool settled = std::abs(next - s) <= 1e-15 * s;
+    const bool settled = std::abs(next - s) <= accuracy * s;
     s = next;
     if (settled) break;
   }
@@ -122,15 +134,17 @@ Choice ChooseClock(const RowProblem& row, double value, double start) {
 }  // namespace
 
 double BestClock(const RowProblem& row, double theta, double start) {
-  return ChooseClock(row, theta * row.share_per_clock - row.clock_price, start).amount;
+  return ChooseClock(row, theta * row.share_per_clock - row.clock_price, start, 1e-15).amount;
 }
 
 Point SolveAt(const RowProblem& row,
               double z,
               double bandwidth_low,
               double bandwidth_high,
-              const Point& near) {
-  const double rho = row.downloads() ? std::expm1(z) / row.snr_hz_per_w : 0.0;
+              const Point& near,
+              double accuracy) {
+  const double exp_z = row.downloads() ? std::exp(z) : 1.0;
+  const double rho = row.downloads() ? Expm1(z) / row.snr_hz_per_w : 0.0;
   const double tau = row.downloads() ? row.server_weight_per_s * row.download_nat / z : 0.0;
   const double share = row.share_per_hz + row.share_per_w * rho;
   const double price = row.bandwidth_price + row.power_price * rho;
@@ -148,8 +162,9 @@ Point SolveAt(const RowProblem& row,
   const auto choose = [&](double theta) {
     Trial trial;
     trial.b = BestBandwidth(
-        row, theta * share - price, tau, low, high, point.bandwidth_hz, &point.upload_z);
-    trial.s = ChooseClock(row, theta * row.share_per_clock - row.clock_price, point.clock_hz);
+        row, theta * share - price, tau, low, high, point.bandwidth_hz, accuracy, &point.upload_z);
+    trial.s =
+        ChooseClock(row, theta * row.share_per_clock - row.clock_price, point.clock_hz, accuracy);
     trial.share = share * trial.b.amount + row.share_per_clock * trial.s.amount;
     point.bandwidth_hz = trial.b.amount;
     point.clock_hz = trial.s.amount;
@@ -169,7 +184,7 @@ Point SolveAt(const RowProblem& row,
     trial = choose(theta);
     const double slope = slope_max / (1.0 + row.score_gain * trial.share);
     const double residual = theta - slope;
-    if (std::abs(residual) <= 1e-14 * theta) break;
+    if (std::abs(residual) <= accuracy * theta) break;
     if (residual < 0.0) {
       left = theta;
       at_left = trial;
@@ -206,8 +221,8 @@ Point SolveAt(const RowProblem& row,
   point.share = share * b + row.share_per_clock * s;
   // b = 0 is chosen only where no delay weighs: the energy's limit remains.
   UploadCurve upload{0.0, 0.0, row.energy_weight_per_j * row.upload_nat / row.snr_hz_per_w};
-  if (b > 0.0) upload = UploadAt(row, b, &point.upload_z);
-  point.value = row.score_scale * std::log1p(row.score_gain * point.share) - price * b -
+  if (b > 0.0) upload = UploadAt(row, b, accuracy, &point.upload_z);
+  point.value = row.score_scale * Log1p(row.score_gain * point.share) - price * b -
                 row.clock_price * s - upload.cost - row.fixed_cost;
   if (s > 0.0) point.value -= row.server_delay_cost / s + row.server_energy_cost * s * s;
   point.power_multiplier = 0.0;
@@ -222,16 +237,16 @@ Point SolveAt(const RowProblem& row,
   const double e = row.energy_weight_per_j;
   point.value -= delay_cost + e * row.download_nat * rho / z;
   const double power_value = theta * row.share_per_w - row.power_price - point.power_multiplier;
-  point.slope = (power_value * std::exp(z) * b - e * row.download_nat * Chi(z) / (z * z)) * z /
+  point.slope = (power_value * exp_z * b - e * row.download_nat * Chi(z, exp_z) / (z * z)) * z /
                     row.snr_hz_per_w +
                 delay_cost;
   return point;
 }
 
 Point Climb(const RowProblem& row, const Point& near) {
-  if (!row.downloads()) return SolveAt(row, 0.0, 0.0, row.bandwidth_max, near);
+  if (!row.downloads()) return SolveAt(row, 0.0, 0.0, row.bandwidth_max, near, kExact);
   const auto at = [&row](double t, const Point& from) {
-    return SolveAt(row, std::exp(t), 0.0, row.bandwidth_max, from);
+    return SolveAt(row, std::exp(t), 0.0, row.bandwidth_max, from, kRough);
   };
   const double t_min = std::log(kZMin);
   const double t_max = std::log(kZMax);

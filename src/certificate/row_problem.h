@@ -55,13 +55,19 @@ struct Point {
 // The clock that is worth most where the score's slope is `theta`.
 double BestClock(const RowProblem& row, double theta, double start);
 
+// Relative, of what SolveAt returns. Most bounds have errors of second order in it; those without
+// an interval of z to work on have errors of first order.
+inline constexpr double kRough = 1e-6;
+inline constexpr double kExact = 1e-14;
+
 // The best (b, s) for a given z with b in [bandwidth_low, bandwidth_high]; the objective is concave
 // in both. `near` gives the start.
 Point SolveAt(const RowProblem& row,
               double z,
               double bandwidth_low,
               double bandwidth_high,
-              const Point& near);
+              const Point& near,
+              double accuracy);
 
 // A local maximiser over everything, climbed to from near.z (or a start of its own if that is 0).
 Point Climb(const RowProblem& row, const Point& near);
