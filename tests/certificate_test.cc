@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 #include <optional>
 #include <vector>
@@ -213,7 +212,7 @@ TEST(Bound, LiesNeverBelowAPlanOfAnyMethod) {
   int proven = 0;
   int tight = 0;
   int tried = 0;
-  for (int seed = 0; seed < 150; ++seed) {
+  for (int seed = 0; seed < 130; ++seed) {
     const auto made = RandomCase(seed);
     if (!made) continue;
     Rng rng = Rng(static_cast<std::uint64_t>(seed)).Stream("prices");
@@ -233,7 +232,7 @@ TEST(Bound, LiesNeverBelowAPlanOfAnyMethod) {
 TEST(Bound, ThatWasTamperedWithIsRefusedWhereItsClaimIsFalse) {
   int accepted = 0;
   int refused = 0;
-  for (int seed = 0; seed < 70; ++seed) {
+  for (int seed = 0; seed < 50; ++seed) {
     const auto made = RandomCase(seed);
     if (!made) continue;
     Rng rng = Rng(static_cast<std::uint64_t>(seed)).Stream("tampering");
@@ -256,9 +255,8 @@ TEST(Bound, ThatWasTamperedWithIsRefusedWhereItsClaimIsFalse) {
       }
     }
   }
-  std::printf("%d accepted, %d refused\n", accepted, refused);
   EXPECT_GT(accepted, 300);
-  EXPECT_GT(refused, 1500);
+  EXPECT_GT(refused, 1000);
 }
 
 }  // namespace
