@@ -212,7 +212,7 @@ TEST(Bound, LiesNeverBelowAPlanOfAnyMethod) {
   int proven = 0;
   int tight = 0;
   int tried = 0;
-  for (int seed = 0; seed < 130; ++seed) {
+  for (int seed = 0; seed < 100; ++seed) {
     const auto made = RandomCase(seed);
     if (!made) continue;
     Rng rng = Rng(static_cast<std::uint64_t>(seed)).Stream("prices");
@@ -232,7 +232,7 @@ TEST(Bound, LiesNeverBelowAPlanOfAnyMethod) {
 TEST(Bound, ThatWasTamperedWithIsRefusedWhereItsClaimIsFalse) {
   int accepted = 0;
   int refused = 0;
-  for (int seed = 0; seed < 50; ++seed) {
+  for (int seed = 0; seed < 40; ++seed) {
     const auto made = RandomCase(seed);
     if (!made) continue;
     Rng rng = Rng(static_cast<std::uint64_t>(seed)).Stream("tampering");
