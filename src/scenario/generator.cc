@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <iterator>
+#include <limits>
 #include <utility>
 
 #include "scenario/analytic_profile.h"
@@ -19,6 +20,7 @@ constexpr double kThermalNoiseDbmPerHz = -174.0;
 constexpr double kNoiseFigureDb = 7.0;
 constexpr double kDistanceMinM = 10.0;
 constexpr double kFadeMin = 1e-6;  // A draw of 0 would cut the link for good.
+constexpr double kFadeMax = 37.0;  // Above 53 ln 2, the largest draw.
 
 // Devices: sustained rates and powers of phones, and of edge servers shared by five users each.
 constexpr double kUserFlopPerSMin = 0.6e12;
@@ -54,6 +56,11 @@ constexpr double kScoreGain = 10.0;
 double PathGain(double distance_m) {
   const double d_km = std::max(distance_m, kDistanceMinM) / 1000.0;
   return std::pow(10.0, -(128.1 + 37.6 * std::log10(d_km)) / 10.0);
+}
+
+// Where the path gain, not clamped, falls to `gain`.
+double ReachM(double gain) {
+  return 1000.0 * std::pow(10.0, (-10.0 * std::log10(gain) - 128.1) / 37.6);
 }
 
 Expected<void> CheckOptions(const GeneratorOptions& options, std::size_t users) {
@@ -181,29 +188,37 @@ Objective MakeObjective(const GeneratorOptions& options, std::size_t users) {
   return objective;
 }
 
-// Path loss and Rayleigh fading to every server; the strongest `candidates` remain.
+// Path loss and Rayleigh fading to every server; the strongest `candidates` remain. Where these are
+// few, servers too far for even the luckiest fade are passed over unseen.
 std::vector<Link> DrawLinks(const Geography& places,
                             std::size_t n,
                             std::size_t candidates,
                             const Rng& rng) {
   const Rng fading = rng.Stream("fading").Stream(n);
-  std::vector<Link> links;
+  const auto weaker = [](const Link& a, const Link& b) { return a.gain > b.gain; };
+  std::vector<Link> links;  // A heap with the weakest on top, once it is full.
+  double distance2_max = std::numeric_limits<double>::infinity();
   for (std::size_t m = 0; m < places.servers.size(); ++m) {
-    const double distance_m = std::hypot(places.users[n].x_m - places.servers[m].x_m,
-                                         places.users[n].y_m - places.servers[m].y_m);
+    const double x_m = places.users[n].x_m - places.servers[m].x_m;
+    const double y_m = places.users[n].y_m - places.servers[m].y_m;
+    if (x_m * x_m + y_m * y_m > distance2_max) continue;
     const double fade = std::max(fading.Stream(m).Exponential(), kFadeMin);
-    links.push_back({static_cast<int>(m), PathGain(distance_m) * fade});
+    const Link link{static_cast<int>(m), PathGain(std::hypot(x_m, y_m)) * fade};
+    if (links.size() == candidates) {
+      if (link.gain <= links.front().gain) continue;
+      std::pop_heap(links.begin(), links.end(), weaker);
+      links.back() = link;
+    } else {
+      links.push_back(link);
+    }
+    std::push_heap(links.begin(), links.end(), weaker);
+    if (links.size() == candidates && candidates < places.servers.size()) {
+      const double reach_m = std::max(kDistanceMinM, ReachM(links.front().gain / kFadeMax));
+      distance2_max = 1.001 * reach_m * reach_m;
+    }
   }
-  if (candidates < links.size()) {
-    const auto end = links.begin() + static_cast<std::ptrdiff_t>(candidates);
-    std::nth_element(links.begin(), end, links.end(), [](const Link& a, const Link& b) {
-      return a.gain > b.gain;
-    });
-    links.erase(end, links.end());
-    std::sort(links.begin(), links.end(), [](const Link& a, const Link& b) {
-      return a.server < b.server;
-    });
-  }
+  std::sort(
+      links.begin(), links.end(), [](const Link& a, const Link& b) { return a.server < b.server; });
   return links;
 }
 
@@ -233,11 +248,12 @@ std::vector<Position> PlaceInSquare(int count, double side_m, const Rng& rng) {
 Expected<Scenario> GenerateStudy(int users,
                                  int servers,
                                  const GeneratorOptions& options,
-                                 const Rng& rng) {
+                                 const Rng& rng,
+                                 std::optional<int> candidates) {
   const Geography places{
       .users = PlaceInSquare(users, options.area_side_m, rng.Stream("user placement")),
       .servers = PlaceInSquare(servers, options.area_side_m, rng.Stream("server placement"))};
-  return GenerateAt(places, servers, options, rng);
+  return GenerateAt(places, candidates.value_or(servers), options, rng);
 }
 
 Expected<Scenario> GenerateAt(const Geography& places,

@@ -29,11 +29,13 @@ struct GeneratorOptions {
   std::vector<DataSetSize> data_sets;
 };
 
-// Users and servers placed at random in a square. kUsage names an option out of range.
+// Users and servers placed at random in a square; each user may reach all servers, or its
+// `candidates` strongest. kUsage names an option out of range.
 Expected<Scenario> GenerateStudy(int users,
                                  int servers,
                                  const GeneratorOptions& options,
-                                 const Rng& rng);
+                                 const Rng& rng,
+                                 std::optional<int> candidates = {});
 
 struct Geography {
   std::vector<Position> users;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,11 +20,12 @@ namespace dashf::cli {
 namespace {
 
 constexpr int kNodesMax = 1'000'000;
+constexpr int kEuaCandidates = 8;
 
 struct Arguments {
   int users = 10;
   int servers = 2;
-  int candidates = 8;
+  std::optional<int> candidates;
   std::string delay = "sum";
   std::uint64_t seed = 1;
   std::string profile;
@@ -42,11 +44,11 @@ Expected<Scenario> Generate(Arguments arguments) {
   }
   const Rng rng(arguments.seed);
   if (arguments.eua.empty()) {
-    return GenerateStudy(arguments.users, arguments.servers, options, rng);
+    return GenerateStudy(arguments.users, arguments.servers, options, rng, arguments.candidates);
   }
   const auto places = ReadEua(arguments.eua[0], arguments.eua[1]);
   if (!places) return tl::unexpected(places.error());
-  return GenerateAt(*places, arguments.candidates, options, rng);
+  return GenerateAt(*places, arguments.candidates.value_or(kEuaCandidates), options, rng);
 }
 
 Expected<int> RunNew(const Arguments& arguments) {
@@ -82,10 +84,10 @@ void AddOptions(CLI::App* verb, Arguments* arguments) {
                                "and longitude columns")
                   ->type_name("SITES USERS")
                   ->expected(2);
-  verb->add_option("--candidates", arguments->candidates, "Strongest servers each user may reach")
-      ->check(CLI::Range(1, kNodesMax))
-      ->capture_default_str()
-      ->needs(eua);
+  verb->add_option("--candidates",
+                   arguments->candidates,
+                   "Strongest servers each user may reach [all; 8 with --eua]")
+      ->check(CLI::Range(1, kNodesMax));
   for (CLI::Option* square : {users, servers, area}) eua->excludes(square);
   verb->add_option("--delay", arguments->delay, "Delay mode")
       ->check(CLI::IsMember({"sum", "makespan"}))
@@ -123,6 +125,7 @@ void AddNew(CLI::App& app, Run& run) {
       "Examples:\n"
       "  dashf new --seed 7 --out scenario.json\n"
       "  dashf new --users 50 --servers 5 --delay makespan --bandwidth-hz 1e6 --out scenario.json\n"
+      "  dashf new --users 10000 --servers 200 --candidates 8 --out large.json\n"
       "  dashf new --profile profile.json --out scenario.json\n"
       "  dashf new --eua sites.csv users.csv --candidates 8 --out melbourne.json");
   verb->callback([arguments, &run] { run = [arguments] { return RunNew(*arguments); }; });
