@@ -15,7 +15,7 @@ namespace dashf::solvers {
 namespace {
 
 using internal::DualValue;
-using internal::Reply;
+using internal::RowReply;
 
 constexpr double kTolerance = 1e-7;          // Of the score: what F(y) may be left.
 constexpr double kCoarse = 1e-4;             // Step B's first look at a leaf.
@@ -77,7 +77,7 @@ bool Search::ImproveByOneUser(const DualValue& dual) {
   Association association = AssociationOf(plan_);
   for (std::size_t n = 0; n < association.size(); ++n) {
     const Choice kept = association[n];
-    for (const Reply& reply : dual.replies[n]) {
+    for (const RowReply& reply : dual.replies[n]) {
       if (dual.bound - dual.replies[n].front().psi + reply.psi <= kTolerance * score_) break;
       if (log_.TimeLeftS() <= 0.0) return false;
       association[n] = reply.choice;
@@ -96,7 +96,7 @@ Search::Outcome Search::Descend(std::size_t user, double bound, bool count_only)
     if (log_.TimeLeftS() <= 0.0) return Outcome::kTimeLimit;
     return Improves(partial_) && Try(partial_) ? Outcome::kImproved : Outcome::kNothingLeft;
   }
-  for (const Reply& reply : dual_->replies[user]) {
+  for (const RowReply& reply : dual_->replies[user]) {
     const double with = bound + reply.psi;
     if (with + best_rest_[user + 1] <= kTolerance * score_) break;  // And so for all that follow.
     const auto m = static_cast<std::size_t>(reply.choice.server);

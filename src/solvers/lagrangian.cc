@@ -1,88 +1,17 @@
 #include "solvers/lagrangian.h"
 
-#include <Eigen/Cholesky>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
-#include "opt/block_arrow.h"
+#include "solvers/reply.h"
 #include "solvers/resource_terms.h"
 
 namespace dashf::solvers::internal {
 namespace {
 
 constexpr double kWeightFloor = 1e-6;  // Of w_t: a free phase would never end.
-
-// -psi's argument: the user's own barrier terms, the price of its shares, and shares <= 1.
-double PricedValue(const UserTerms& terms,
-                   const Eigen::Vector3d& price,
-                   const Point& x,
-                   double mu) {
-  double value = Value(terms, x, Barriers::Zero(), mu) + price.dot(x.head<3>());
-  for (int i = 0; i < 3; ++i) {
-    if (!(x[i] < 1.0)) return std::numeric_limits<double>::infinity();
-    value -= mu * std::log1p(-x[i]);
-  }
-  return value;
-}
-
-// Newton's method at one mu; x moves.
-void CentreReply(const UserTerms& terms, const Eigen::Vector3d& price, double mu, Point* x) {
-  constexpr int kStepsMax = 40;
-  const bool used[3] = {terms.uses_bandwidth, terms.uses_power, terms.uses_clock};
-  opt::ArrowSystem border;  // Sum mode's terms leave the border alone.
-  opt::ArrowBlock block{};
-  double value = PricedValue(terms, price, *x, mu);
-  for (int step = 0; step < kStepsMax; ++step) {
-    AddDerivatives(terms, *x, Barriers::Zero(), mu, &block, &border);
-    for (int i = 0; i < 3; ++i) {
-      if (!used[i]) continue;
-      const double slack = 1.0 - (*x)[i];
-      block.gradient[i] += price[i] + mu / slack;
-      block.hessian(i, i) += mu / (slack * slack);
-    }
-    const Eigen::Vector4d change = -block.hessian.llt().solve(block.gradient);
-    const double decrement = -block.gradient.dot(change);
-    if (!(decrement > 0.1 * mu)) return;
-    double length = 1.0;
-    for (int i = 0; i < 3; ++i) {
-      if (change[i] < 0.0) length = std::min(length, -0.99 * (*x)[i] / change[i]);
-      if (change[i] > 0.0) length = std::min(length, 0.99 * (1.0 - (*x)[i]) / change[i]);
-    }
-    double moved = PricedValue(terms, price, *x + length * change, mu);
-    for (int halvings = 0; !(moved <= value - 1e-4 * length * decrement); ++halvings) {
-      if (halvings == 40) return;
-      length *= 0.5;
-      moved = PricedValue(terms, price, *x + length * change, mu);
-    }
-    *x += length * change;
-    value = moved;
-  }
-}
-
-// The largest value found from three starts along q, the one direction that is not concave.
-double BestReply(const UserTerms& terms, const Eigen::Vector3d& price, bool thorough, Point* x) {
-  constexpr double kLast = 1e-8;
-  const Eigen::Vector3d used(terms.uses_bandwidth, terms.uses_power, terms.uses_clock);
-  const double scale = terms.score_scale * std::log1p(3.0 * terms.score_gain);
-  double best = std::numeric_limits<double>::infinity();
-  for (const double power : {0.3, 0.01, 0.95}) {
-    Point at = Point::Zero();
-    at.head<3>() = Eigen::Vector3d(0.3, power, 0.3).cwiseProduct(used);
-    double mu = 0.1 * scale;
-    for (; mu > kLast * scale; mu *= 0.1) CentreReply(terms, price, mu, &at);
-    // Off by the duality gap of six logarithms at most, where the reply is concave.
-    const double value = PricedValue(terms, price, at, 0.0) - 60.0 * mu;
-    if (value < best) {
-      best = value;
-      *x = at;
-    }
-    if (!thorough || !terms.uses_power) break;
-  }
-  return -best;
-}
 
 DualValue EvaluateDual(const ScrProblem& problem, double y, const Prices& prices, bool thorough) {
   DualValue dual;
@@ -93,14 +22,18 @@ DualValue EvaluateDual(const ScrProblem& problem, double y, const Prices& prices
     const TimePrices weight{prices.user_phase_per_s[n], prices.server_phase_per_s[n]};
     for (int link = problem.link_begin[n]; link < problem.link_begin[n + 1]; ++link) {
       for (int split = problem.split_begin[n]; split < problem.split_begin[n + 1]; ++split) {
-        Reply reply;
+        RowReply reply;
         reply.choice = {problem.link_server[static_cast<std::size_t>(link)],
                         problem.split_layers[static_cast<std::size_t>(split)]};
         const UserTerms terms = MakeUserTerms(problem, user, reply.choice, y, weight, false);
-        Point x = Point::Zero();
         const auto m = static_cast<std::size_t>(reply.choice.server);
-        reply.psi = BestReply(terms, prices.share[m], thorough, &x);
-        reply.share = x.head<3>();
+        const Eigen::Vector3d start = Eigen::Vector3d::Constant(0.3);
+        const Reply best = thorough ? SolveReplyFromSeveralStarts(terms, prices.share[m], start)
+                                    : SolveReply(terms, prices.share[m], start);
+        reply.psi = best.psi;
+        reply.share = best.share;
+        Point x = Point::Zero();
+        x.head<3>() = best.share;
         const UserTotals totals = TotalsOf(
             problem, user, DecideAtPrices(problem, user, reply.choice, x, weight.user_phase_per_s));
         reply.user_phase_s = totals.user_phase_s;
@@ -108,9 +41,9 @@ DualValue EvaluateDual(const ScrProblem& problem, double y, const Prices& prices
         dual.replies[n].push_back(reply);
       }
     }
-    std::sort(dual.replies[n].begin(), dual.replies[n].end(), [](const Reply& a, const Reply& b) {
-      return a.psi > b.psi;
-    });
+    std::sort(dual.replies[n].begin(),
+              dual.replies[n].end(),
+              [](const RowReply& a, const RowReply& b) { return a.psi > b.psi; });
     dual.bound += dual.replies[n].front().psi;
   }
   return dual;
@@ -202,7 +135,7 @@ void Step(
   }
   if (!makespan) return;
   for (std::size_t n = 0; n < dual.replies.size(); ++n) {
-    const Reply& reply = dual.replies[n].front();
+    const RowReply& reply = dual.replies[n].front();
     prices->user_phase_per_s[n] += length * y * unit * unit * (reply.user_phase_s - mean_u);
     prices->server_phase_per_s[n] += length * y * unit * unit * (reply.server_phase_s - mean_s);
   }

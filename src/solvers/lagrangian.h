@@ -19,7 +19,7 @@ struct Prices {
 };
 
 // One (server, split) of one user: psi of (9) and where it is attained.
-struct Reply {
+struct RowReply {
   Choice choice;
   double psi = 0.0;
   Eigen::Vector3d share;
@@ -27,8 +27,8 @@ struct Reply {
 };
 
 struct DualValue {
-  double bound = 0.0;                       // D(y; prices) >= F(y).
-  std::vector<std::vector<Reply>> replies;  // Per user, best psi first.
+  double bound = 0.0;                          // D(y; prices) >= F(y).
+  std::vector<std::vector<RowReply>> replies;  // Per user, best psi first.
 };
 
 // Prices as good as a fixed number of projected subgradient steps (Polyak's length towards F = 0)

@@ -6,11 +6,15 @@
 #include "solvers/baselines.h"
 #include "solvers/dashf.h"
 #include "solvers/exhaustive.h"
+#include "solvers/prices.h"
 
 namespace dashf::solvers {
 namespace {
 
 constexpr std::array kMethods = {
+    Method{"prices",
+           "prices on the servers' resources, moves and exchanges of users; bounds its own gap",
+           SolvePrices},
     Method{"dashf",
            "Dinkelbach, alternating optimisation, semidefinite relaxation, Hungarian rounding",
            SolveDashf},

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
 #include "base/termination.h"
+#include "plan/certificate.h"
 #include "plan/plan.h"
 #include "scenario/scenario.h"
 
@@ -18,13 +20,19 @@ struct SolveOptions {
   std::uint64_t seed = 1;  // Same seed, same plan.
   double time_limit_s =
       std::numeric_limits<double>::infinity();  // > 0; ends with the best plan so far.
-  IterationCallback on_iteration;               // May be empty.
+  // >= 0, relative. Methods with a bound of their own stop where it is this near.
+  double gap_target = 1e-4;
+  int threads = 1;                 // >= 1; the plan does not depend on it.
+  IterationCallback on_iteration;  // May be empty.
 };
 
 struct SolveResult {
   Plan plan;  // Feasible by Evaluate() unless the method returned an error.
   Termination termination = Termination::kNumericalError;
   std::vector<IterationRecord> history;
+  // What may prove how near the plan is to the best: a candidate, not verified. Methods without a
+  // bound leave it empty.
+  std::optional<Certificate> certificate = std::nullopt;
 };
 
 // kInfeasible if no plan was found to exist, kUsage if the method does not apply (an instance too

@@ -21,7 +21,7 @@ class Log {
   }
   double TimeLeftS() const { return options_.time_limit_s - watch_.ElapsedS(); }
   SolveResult Finish(Plan plan, Termination termination) {
-    return {std::move(plan), termination, std::move(history_)};
+    return {.plan = std::move(plan), .termination = termination, .history = std::move(history_)};
   }
 
  private:

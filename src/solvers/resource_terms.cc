@@ -15,12 +15,6 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 enum { kBeta, kTheta, kSigma, kTime };  // Rows of a Point.
 
-// ln(1 + x) - x / (1 + x), without cancellation.
-double LogExcess(double x) {
-  if (x < 1e-3) return x * x * (0.5 - x * (2.0 / 3.0 - x * (0.75 - x * 0.8)));
-  return std::log1p(x) - x / (1.0 + x);
-}
-
 // beta ln(1 + snr theta / beta), the rate in nats per share, in (beta, theta): jointly concave.
 opt::Jet2 Rate(double snr, double beta, double theta) {
   const double x = snr * theta / beta, u = 1.0 + x;
@@ -60,24 +54,6 @@ double LogOfBestSnr(double branch, double snr_at_max) {
   const double v_max = std::log1p(snr_at_max);
   if (!(branch < opt::BranchDistance(v_max))) return -1.0;
   return opt::InverseBranchDistance(branch);
-}
-
-// Sum mode's upload cost as a function of the bandwidth share.
-struct Jet1 {
-  double value = 0.0, d = 0.0, dd = 0.0;
-};
-Jet1 UploadCost(const UserTerms& terms, double beta) {
-  const double v = LogOfBestSnr(terms.upload_branch / beta, terms.upload_snr / beta);
-  if (v < 0.0) {  // p = P_n.
-    const opt::Jet2 cost =
-        Reciprocal(terms.upload_cost_max * terms.upload_s, Rate(terms.upload_snr, beta, 1.0));
-    return {cost.value, cost.dx, cost.dxx};
-  }
-  const double slope = terms.upload_time * terms.upload_s / (beta * beta * v);
-  const double u = std::exp(v);
-  return {terms.upload_energy * u,
-          -slope,
-          slope / beta * (2.0 - terms.upload_branch / (beta * u * v * v))};
 }
 
 // Makespan's upload energy over its coefficient, (e^c - 1) / c with c = upload_s / (beta t).
@@ -180,6 +156,29 @@ void AddServerPhase(const UserTerms& terms,
 
 }  // namespace
 
+double LogExcess(double x) {
+  if (x < 1e-3) return x * x * (0.5 - x * (2.0 / 3.0 - x * (0.75 - x * 0.8)));
+  return std::log1p(x) - x / (1.0 + x);
+}
+
+Jet1 UploadCost(const UserTerms& terms, double beta) {
+  const double x = terms.upload_snr / beta, u_max = 1.0 + x, v_max = std::log1p(x);
+  const double branch = terms.upload_branch / beta;
+  // BranchDistance(v_max), whose exponential is known here.
+  const double distance = v_max < 0.5 ? opt::BranchDistance(v_max) : u_max * (v_max - 1.0) + 1.0;
+  if (!(branch < distance)) {  // p = P_n.
+    const opt::Jet2 rate{
+        .value = beta * v_max, .dx = LogExcess(x), .dxx = -x * x / (beta * u_max * u_max)};
+    const opt::Jet2 cost = Reciprocal(terms.upload_cost_max * terms.upload_s, rate);
+    return {cost.value, cost.dx, cost.dxx};
+  }
+  const double v = opt::InverseBranchDistance(branch), u = std::exp(v);
+  const double slope = terms.upload_time * terms.upload_s / (beta * beta * v);
+  return {terms.upload_energy * u,
+          -slope,
+          slope / beta * (2.0 - terms.upload_branch / (beta * u * v * v))};
+}
+
 double BestClockHz(double clock_hz_max, double kappa_w_per_hz3, double w_t, double w_e) {
   const double energy_weight = 2.0 * w_e * kappa_w_per_hz3;
   if (!(energy_weight > 0.0)) return clock_hz_max;
@@ -210,9 +209,25 @@ UserTerms MakeUserTerms(const ScrProblem& problem,
   const int link = problem.FindLink(user, choice.server);
   const int split = problem.FindSplit(user, choice.local_layers);
   DASHF_CHECK(link >= 0 && split >= 0);
-  const auto n = static_cast<std::size_t>(user), m = static_cast<std::size_t>(choice.server);
-  const auto k = static_cast<std::size_t>(split);
-  const double snr = problem.link_snr_hz_per_w[static_cast<std::size_t>(link)];
+  return MakeUserTerms(problem,
+                       static_cast<std::size_t>(user),
+                       static_cast<std::size_t>(link),
+                       static_cast<std::size_t>(split),
+                       y,
+                       prices,
+                       barriers);
+}
+
+UserTerms MakeUserTerms(const ScrProblem& problem,
+                        std::size_t n,
+                        std::size_t link,
+                        std::size_t k,
+                        double y,
+                        const TimePrices& prices,
+                        bool barriers) {
+  const int server = problem.link_server[link];
+  const auto m = static_cast<std::size_t>(server);
+  const double snr = problem.link_snr_hz_per_w[link];
   const double bandwidth_hz = problem.server_bandwidth_hz[m];
   const double cycle = problem.split_local_cycle[k];
   const double server_cycle = problem.split_server_flop[k] / problem.server_flop_per_cycle[m];
@@ -220,7 +235,7 @@ UserTerms MakeUserTerms(const ScrProblem& problem,
   const double w_user = prices.user_phase_per_s, w_server = prices.server_phase_per_s;
 
   UserTerms terms;
-  terms.server = choice.server;
+  terms.server = server;
   terms.uploads = problem.split_upload_bit[k] > 0.0;
   terms.uses_power = problem.split_download_bit[k] > 0.0;
   terms.uses_bandwidth = terms.uploads || terms.uses_power;

@@ -61,6 +61,24 @@ UserTerms MakeUserTerms(const ScrProblem& problem,
                         double y,
                         const TimePrices& prices,
                         bool barriers);
+// The same for indices into the problem's link_ and split_ arrays.
+UserTerms MakeUserTerms(const ScrProblem& problem,
+                        std::size_t user,
+                        std::size_t link,
+                        std::size_t split,
+                        double y,
+                        const TimePrices& prices,
+                        bool barriers);
+
+// ln(1 + x) - x / (1 + x), without cancellation.
+double LogExcess(double x);
+
+// A function of one variable at a point: value, slope, curvature.
+struct Jet1 {
+  double value = 0.0, d = 0.0, dd = 0.0;
+};
+// Sum mode's upload cost as a function of the bandwidth share beta > 0: convex.
+Jet1 UploadCost(const UserTerms& terms, double beta);
 
 // Closed forms of sum mode (formulation section 2). The clock that minimises w_t W / (c f) +
 // w_e kappa f^2 W / c, and the power that minimises (w_t + w_e p) / r(b, p) at bandwidth b.

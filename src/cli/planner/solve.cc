@@ -1,14 +1,17 @@
 // dashf solve: a scenario in, a plan out, one log row per iteration on stderr.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
-#include <limits>
 #include <memory>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include "base/file.h"
 #include "base/json.h"
+#include "certificate/verification.h"
 #include "cli/command.h"
 #include "problem/plan_io.h"
 #include "solvers/method.h"
@@ -18,9 +21,9 @@ namespace {
 
 struct Arguments {
   std::string scenario;
-  std::string method = "dashf";
-  std::uint64_t seed = 1;
-  double time_limit_s = std::numeric_limits<double>::infinity();
+  std::string method = "prices";
+  solvers::SolveOptions options;
+  bool certify = false;
   std::string out;
   bool json = false;
 };
@@ -48,18 +51,32 @@ void PrintRow(const IterationRecord& record) {
 }
 
 void PrintResult(const PlanDocument& document, const Evaluation& evaluation, double elapsed_s) {
+  nlohmann::ordered_json upper;
+  if (document.certificate) upper = document.certificate->scr_upper;
   fmt::print("{}",
              DumpRows({{"method", document.method},
                        {"seed", document.seed},
                        {"termination", Name(document.termination)},
                        {"feasible", evaluation.feasible},
                        {"scr", evaluation.scr},
+                       {"scr_upper", upper},
                        {"score", evaluation.score},
                        {"cost", evaluation.cost},
                        {"delay_s", evaluation.delay_s},
                        {"energy_j", evaluation.energy_j},
                        {"iterations", document.history.size()},
                        {"elapsed_s", elapsed_s}}));
+}
+
+Expected<Certificate> Certify(const Arguments& arguments,
+                              const Scenario& scenario,
+                              const solvers::SolveResult& solved) {
+  if (!solved.certificate) {
+    return Fail(ErrorKind::kUsage,
+                "--certify",
+                fmt::format("method {} found no prices to prove a bound from", arguments.method));
+  }
+  return certificate::RaiseToProof(scenario, *solved.certificate, arguments.options.threads);
 }
 
 Expected<int> RunSolve(const Arguments& arguments) {
@@ -74,9 +91,7 @@ Expected<int> RunSolve(const Arguments& arguments) {
   if (!loaded) return tl::unexpected(loaded.error());
   PrintHeader();
   const Stopwatch watch;
-  const auto solved = method->solve(
-      loaded->scenario,
-      {.seed = arguments.seed, .time_limit_s = arguments.time_limit_s, .on_iteration = PrintRow});
+  const auto solved = method->solve(loaded->scenario, arguments.options);
   const double elapsed_s = watch.ElapsedS();
   if (!solved) return tl::unexpected(solved.error());
   const Evaluation evaluation = Evaluate(loaded->scenario, solved->plan);
@@ -84,13 +99,22 @@ Expected<int> RunSolve(const Arguments& arguments) {
     const Violation& first = evaluation.violations.front();
     return Fail(ErrorKind::kNumerical, first.where, "the plan breaks a limit: " + first.rule);
   }
-  const PlanDocument document{.scenario_sha256 = loaded->sha256,
-                              .method = arguments.method,
-                              .version = DASHF_VERSION,
-                              .seed = arguments.seed,
-                              .termination = solved->termination,
-                              .plan = solved->plan,
-                              .history = solved->history};
+  PlanDocument document{.scenario_sha256 = loaded->sha256,
+                        .method = arguments.method,
+                        .version = DASHF_VERSION,
+                        .seed = arguments.options.seed,
+                        .termination = solved->termination,
+                        .plan = solved->plan,
+                        .history = solved->history};
+  if (arguments.certify) {
+    auto proven = Certify(arguments, loaded->scenario, *solved);
+    if (!proven) return tl::unexpected(proven.error());
+    document.certificate = std::move(*proven);
+    fmt::print(stderr,
+               "proven: scr <= {:.9g}, the plan is within {:.3g} of it\n",
+               document.certificate->scr_upper,
+               1.0 - evaluation.scr / document.certificate->scr_upper);
+  }
   const auto written = WriteFileAtomically(arguments.out, WritePlan(loaded->scenario, document));
   if (!written) return tl::unexpected(written.error());
   fmt::print(stderr,
@@ -115,11 +139,25 @@ void AddSolve(CLI::App& app, Run& run) {
   verb->add_option("SCENARIO", arguments->scenario, "dashf.scenario/1 file")->required();
   verb->add_option("--method", arguments->method, "One of the methods below")
       ->capture_default_str();
-  verb->add_option("--seed", arguments->seed, "Same seed, same plan")
+  solvers::SolveOptions& options = arguments->options;
+  options.on_iteration = PrintRow;
+  options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  verb->add_option("--seed", options.seed, "Same seed, same plan")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 62))
       ->capture_default_str();
-  verb->add_option("--time-limit-s", arguments->time_limit_s, "End with the best plan so far")
+  verb->add_option("--gap-target",
+                   options.gap_target,
+                   "End within this share of the method's own upper bound (prices)")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  verb->add_option("--time-limit-s", options.time_limit_s, "End with the best plan so far")
       ->check(CLI::PositiveNumber);
+  verb->add_option("--threads", options.threads, "Same plan with any number [the machine's]")
+      ->check(CLI::Range(1, 1024));
+  verb->add_flag(
+      "--certify",
+      arguments->certify,
+      "Prove an upper bound on every plan's SCR and write it into the plan (prices, sum)");
   verb->add_option("--out", arguments->out, "Where the dashf.plan/1 file goes")->required();
   verb->add_flag("--json", arguments->json, "Write the outcome as one JSON object to stdout");
   verb->footer(
@@ -127,6 +165,9 @@ void AddSolve(CLI::App& app, Run& run) {
       "Examples:\n"
       "  dashf solve scenario.json --out plan.json\n"
       "  dashf solve scenario.json --method greedy --out greedy.json --json | jq .scr\n"
+      "  dashf solve scenario.json --certify --out plan.json && dashf verify scenario.json "
+      "plan.json\n"
+      "  dashf solve scenario.json --gap-target 0.01 --time-limit-s 60 --out plan.json\n"
       "  dashf solve scenario.json --time-limit-s 2 --out plan.json  # exit 5 at the limit");
   verb->callback([arguments, &run] { run = [arguments] { return RunSolve(*arguments); }; });
 }

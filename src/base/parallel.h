@@ -1,0 +1,26 @@
+// One loop over independent pieces on several threads. Results cannot depend on the number of
+// threads where every piece writes to places of its own and sums are taken afterwards, in order.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <thread>
+#include <vector>
+
+namespace dashf {
+
+// Calls body(i) for i in 0..count - 1, on up to `threads` threads (the caller's is one of them).
+template <class Body>
+void ParallelFor(std::size_t count, int threads, const Body& body) {
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    for (std::size_t i = next++; i < count; i = next++) body(i);
+  };
+  std::vector<std::jthread> others;
+  const std::size_t wanted = std::min(count, static_cast<std::size_t>(std::max(threads, 1)));
+  for (std::size_t t = 1; t < wanted; ++t) others.emplace_back(work);
+  work();
+}
+
+}  // namespace dashf

@@ -1,0 +1,229 @@
+#include "solvers/price_search.h"
+
+#include <Eigen/Cholesky>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/termination.h"
+
+namespace dashf::solvers::internal {
+namespace {
+
+constexpr double kEverything = std::numeric_limits<double>::infinity();
+constexpr std::size_t kAllColumns = std::numeric_limits<std::size_t>::max();
+
+double Dot(const ServerVector& a, const ServerVector& b) {
+  double sum = 0.0;
+  for (std::size_t m = 0; m < a.size(); ++m) sum += a[m].dot(b[m]);
+  return sum;
+}
+
+// One smoothed problem's Newton steps.
+class NewtonDescent {
+ public:
+  // `scale`: the size of a price that matters. `first_length` is kept from step to step.
+  NewtonDescent(PricedUsers* users, double eta, double scale, double* first_length)
+      : users_(*users), eta_(eta), scale_(scale), first_length_(first_length) {}
+
+  // One step from `at`, whose sums are `sums`; both move. Returns the decrease that Newton's model
+  // predicted; 0 if there was none to be found.
+  double Step(DualPoint* at, DualSums* sums);
+
+ private:
+  void FreeEntries(const DualPoint& at, const DualSums& sums);
+  void Mask(ServerVector* vector) const;
+  void Precondition(const ServerVector& residual, ServerVector* out) const;
+  void SolveNewtonSystem(const DualPoint& at, const DualSums& sums);
+
+  PricedUsers& users_;
+  const double eta_, scale_;
+  ServerVector free_;  // 1 for prices that may move, else 0.
+  double* first_length_;
+  ServerVector step_;
+  std::vector<Eigen::LDLT<Eigen::Matrix4d>> factors_;
+};
+
+void NewtonDescent::FreeEntries(const DualPoint& at, const DualSums& sums) {
+  free_.resize(at.price.size());
+  for (std::size_t m = 0; m < free_.size(); ++m) {
+    for (int i = 0; i < 4; ++i) {
+      free_[m][i] = at.price[m][i] > 0.0 || sums.excess[m][i] < 0.0 ? 1.0 : 0.0;
+    }
+  }
+}
+
+void NewtonDescent::Mask(ServerVector* vector) const {
+  for (std::size_t m = 0; m < free_.size(); ++m) {
+    (*vector)[m] = (*vector)[m].cwiseProduct(free_[m]);
+  }
+}
+
+void NewtonDescent::Precondition(const ServerVector& residual, ServerVector* out) const {
+  out->resize(residual.size());
+  for (std::size_t m = 0; m < residual.size(); ++m) {
+    (*out)[m] = factors_[m].solve(residual[m]).cwiseProduct(free_[m]);
+  }
+}
+
+void NewtonDescent::SolveNewtonSystem(const DualPoint& at, const DualSums& sums) {
+  constexpr int kStepsMax = 60;
+  constexpr double kReduction = 1e-2;
+  const std::size_t servers = free_.size();
+  std::vector<Eigen::Vector4d> shift(servers);
+  factors_.resize(servers);
+  for (std::size_t m = 0; m < servers; ++m) {
+    Eigen::Matrix4d block = free_[m].asDiagonal() * sums.diagonal[m] * free_[m].asDiagonal();
+    // Holds every price to a change of its own size where the model knows no curvature; vanishes
+    // with the excess.
+    const Eigen::Vector4d size = at.price[m].array() + scale_;
+    shift[m] = sums.excess[m].cwiseAbs().cwiseQuotient(size).array() + 1e-9 * block.trace();
+    for (int i = 0; i < 4; ++i) block(i, i) += free_[m][i] > 0.0 ? shift[m][i] : 1.0;
+    factors_[m].compute(block);
+  }
+  step_.assign(servers, Eigen::Vector4d::Zero());
+  ServerVector residual = sums.excess, z, direction, product;
+  for (Eigen::Vector4d& r : residual) r = -r;
+  Mask(&residual);
+  Precondition(residual, &z);
+  direction = z;
+  double rz = Dot(residual, z);
+  const double enough = kReduction * kReduction * rz;
+  for (int i = 0; i < kStepsMax && rz > enough; ++i) {
+    users_.Times(direction, eta_, &product);
+    for (std::size_t m = 0; m < servers; ++m) product[m] += shift[m].cwiseProduct(direction[m]);
+    Mask(&product);
+    const double curvature = Dot(direction, product);
+    if (!(curvature > 0.0)) break;
+    const double length = rz / curvature;
+    for (std::size_t m = 0; m < servers; ++m) {
+      step_[m] += length * direction[m];
+      residual[m] -= length * product[m];
+    }
+    Precondition(residual, &z);
+    const double next = Dot(residual, z);
+    for (std::size_t m = 0; m < servers; ++m) {
+      direction[m] = z[m] + (next / rz) * direction[m];
+    }
+    rz = next;
+  }
+}
+
+double NewtonDescent::Step(DualPoint* at, DualSums* sums) {
+  constexpr int kHalvingsMax = 12;
+  constexpr double kNegligible = 1e-9;
+  FreeEntries(*at, *sums);
+  SolveNewtonSystem(*at, *sums);
+  DualPoint trial{at->y, at->price};
+  double length = std::min(1.0, 4.0 * *first_length_);
+  for (int halvings = 0; halvings <= kHalvingsMax; ++halvings, length *= 0.5) {
+    double predicted = 0.0;
+    for (std::size_t m = 0; m < free_.size(); ++m) {
+      for (int i = 0; i < 4; ++i) {
+        const double price = at->price[m][i];
+        double moved = price + length * step_[m][i];
+        // A resource's price falls to 0 by and by, a slot's at once.
+        if (i < 3) moved = std::max(moved, price > kNegligible * scale_ ? 0.1 * price : 0.0);
+        trial.price[m][i] = std::max(moved, 0.0);
+        predicted -= sums->excess[m][i] * (trial.price[m][i] - price);
+      }
+    }
+    if (!(predicted > 0.0)) return 0.0;
+    DualSums there = users_.Sweep(trial, eta_);
+    if (there.value <= sums->value - 1e-3 * predicted) {
+      at->price = trial.price;
+      *first_length_ = length;
+      *sums = std::move(there);
+      return predicted;
+    }
+  }
+  *sums = users_.Sweep(*at, eta_);
+  return 0.0;
+}
+
+}  // namespace
+
+DualPoint FirstPrices(const ScrProblem& problem, const Columns& columns, double y) {
+  const std::size_t servers = problem.server_slots.size();
+  const double share = std::min(
+      1.0, static_cast<double>(servers) / static_cast<double>(problem.tx_power_w_max.size()));
+  const double w_t = EffectiveDelayWeight(problem);
+  DualPoint at{y, ServerVector(servers, Eigen::Vector4d::Zero())};
+  std::vector<double> reached(servers, 0.0);
+  for (std::size_t c = 0; c < columns.size(); ++c) {
+    const UserTerms terms = MakeUserTerms(problem,
+                                          static_cast<std::size_t>(columns.user[c]),
+                                          static_cast<std::size_t>(columns.link[c]),
+                                          static_cast<std::size_t>(columns.split[c]),
+                                          y,
+                                          {w_t, w_t},
+                                          false);
+    const auto m = static_cast<std::size_t>(terms.server);
+    const Eigen::Vector3d shares =
+        share * Eigen::Vector3d(terms.uses_bandwidth, terms.uses_power, terms.uses_clock);
+    at.price[m].head<3>() += MarginalValue(terms, shares).cwiseMax(0.0);
+    reached[m] += 1.0;
+  }
+  for (std::size_t m = 0; m < servers; ++m) at.price[m] /= std::max(1.0, reached[m]);
+  return at;
+}
+
+DualPoint SearchPrices(const ScrProblem& problem,
+                       const DualPoint& start,
+                       const PriceSearchOptions& options,
+                       PricedUsers* users) {
+  constexpr double kFirst = 0.3, kReduction = 0.5, kWindow = 12.0, kCentred = 3e-3;
+  constexpr int kStepsMax = 8, kStagesMax = 60;
+  // Fewer are all kept.
+  constexpr std::size_t kColumnsAlways = 20000;
+  const Stopwatch watch;
+  DualPoint at = start;
+  double first_length = 1.0;
+  const double count = static_cast<double>(problem.tx_power_w_max.size());
+  DualSums sums = users->Refresh(at, kEverything, kAllColumns, false);
+  // At the right y the cost of the best replies is worth their score.
+  const double mean_score = std::max(sums.cost + sums.value, 1e-3 * sums.cost) / count;
+  const double last = options.smoothing_last * mean_score;
+  const double scale = 0.1 * mean_score * count / static_cast<double>(at.price.size());
+  double eta = kFirst * mean_score, window = kEverything;
+  bool centred = true, refreshed = true;
+  for (int stage = 0; stage < kStagesMax; ++stage) {
+    if (stage > 0) {
+      // Every second stage looks at all columns again, and every one after prices moved far.
+      refreshed = !refreshed || !centred || eta == last;
+      if (refreshed) sums = users->Refresh(at, window, kAllColumns, false);
+      at.y *= std::clamp(1.0 + sums.best / sums.cost, 0.5, 2.0);
+    }
+    sums = users->Sweep(at, eta);
+    NewtonDescent descent(users, eta, scale, &first_length);
+    centred = false;
+    for (int step = 0; step < kStepsMax; ++step) {
+      if (watch.ElapsedS() > options.time_limit_s) return at;
+      centred = descent.Step(&at, &sums) <= kCentred * eta * count;
+      if (centred) break;
+    }
+    if (centred && eta <= last) return at;
+    if (centred) {
+      eta = std::max(last, eta * kReduction);
+      if (users->columns() > kColumnsAlways) window = kWindow * eta;
+    } else {
+      window *= 2.0;
+    }
+  }
+  return at;
+}
+
+void RaiseToBound(PricedUsers* users, DualPoint* at) {
+  constexpr int kStepsMax = 30;
+  constexpr std::size_t kThorough = 16;  // Columns of each user that are searched thoroughly.
+  constexpr double kExact = 1e-10;
+  for (int i = 0; i < kStepsMax; ++i) {
+    const DualSums sums = users->Refresh(*at, kEverything, kThorough, i > 1);
+    // Newton's steps on a convex decreasing function come from the left; one step past the rest of
+    // them ends at a dual below 0.
+    if (i > 1 && sums.value <= 0.0 && sums.value >= -kExact * 10 * sums.cost) return;
+    at->y *= std::clamp(1.0 + sums.value / sums.cost, 0.5, 2.0) * (1.0 + kExact);
+  }
+}
+
+}  // namespace dashf::solvers::internal

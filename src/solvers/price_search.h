@@ -1,0 +1,34 @@
+// The prices of least upper bound: minimises the Lagrangian dual (formulation (9)) over prices >= 0
+// in sum mode, and moves y to where the dual is 0, so that y bounds every plan's SCR.
+//
+// The dual is a sum of maxima. Each user's maximum is smoothed (priced_users.h), the smooth convex
+// function is minimised by a projected Newton method whose steps conjugate gradients find (the
+// Hessian is applied, never formed; its per-server blocks precondition), and the smoothing is
+// lowered geometrically. Internal to the module; numerical, not outward-rounded.
+#pragma once
+
+#include "solvers/priced_users.h"
+
+namespace dashf::solvers::internal {
+
+struct PriceSearchOptions {
+  double smoothing_last = 2e-5;  // Of the mean score of a user.
+  double time_limit_s = std::numeric_limits<double>::infinity();
+};
+
+// A start: at y, what a share of M / N of each server is worth to the mean user in reach. Slots are
+// free.
+DualPoint FirstPrices(const ScrProblem& problem, const Columns& columns, double y);
+
+// From `start` (a plan's own ratio and clearing prices) to prices near the best; `users` keeps the
+// replies there.
+DualPoint SearchPrices(const ScrProblem& problem,
+                       const DualPoint& start,
+                       const PriceSearchOptions& options,
+                       PricedUsers* users);
+
+// The least y at these prices at which the dual, all columns searched thoroughly, is <= 0: an upper
+// bound of every plan's SCR. at->y is set to it.
+void RaiseToBound(PricedUsers* users, DualPoint* at);
+
+}  // namespace dashf::solvers::internal

@@ -1,0 +1,216 @@
+#include "solvers/prices.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "solvers/dashf.h"
+#include "solvers/planning_log.h"
+#include "solvers/price_search.h"
+#include "solvers/resource_step.h"
+#include "solvers/slot_repair.h"
+#include "solvers/user_moves.h"
+
+namespace dashf::solvers {
+namespace {
+
+using internal::Columns;
+using internal::DualPoint;
+using internal::FirstPrices;
+using internal::MakeColumns;
+using internal::MarketPlan;
+using internal::MoveOptions;
+using internal::PricedUsers;
+using internal::RepairSlots;
+using internal::ReplyChunk;
+using internal::UserMoves;
+
+Certificate CandidateOf(const ScrProblem& problem, const DualPoint& bound) {
+  Certificate certificate{.scr_upper = bound.y, .boxes = {DeadlineBox{}}};
+  for (std::size_t m = 0; m < bound.price.size(); ++m) {
+    const Eigen::Vector4d& price = bound.price[m];
+    certificate.boxes.front().servers.push_back(
+        {.bandwidth_per_hz = price[0] / problem.server_bandwidth_hz[m],
+         .power_per_w = price[1] / problem.server_tx_power_w_max[m],
+         .clock_per_hz = price[2] / problem.server_clock_hz_max[m],
+         .slot = price[3] > 0.0 ? price[3] / problem.server_slots[m] : 0.0});
+  }
+  return certificate;
+}
+
+class SumPlanner {
+ public:
+  // All must outlive it.
+  SumPlanner(const ScrProblem& problem, const SolveOptions& options, Log* log)
+      : problem_(problem),
+        options_(options),
+        log_(*log),
+        columns_(MakeColumns(problem, true)),
+        users_(problem, columns_, options.threads),
+        plan_(problem, columns_, options.threads) {}
+
+  Expected<SolveResult> Run();
+
+ private:
+  bool Start();
+  // Takes over each user's best column at the prices.
+  bool Round(const DualPoint& at);
+  // Clears all servers at the best y so far and keeps the plan if it is better, as long as y rises:
+  // each time squares the error.
+  void Rise();
+  void Improve();
+  void Keep(Plan plan);
+  double Gap() const { return (bound_ - scr_) / bound_; }
+  bool Stop() const { return Gap() <= options_.gap_target || log_.TimeLeftS() <= 0.0; }
+  void Report(const char* step) {
+    log_.Add(scr_, std::isfinite(bound_) ? score_ * (bound_ - scr_) / scr_ : 0.0, step);
+  }
+
+  const ScrProblem& problem_;
+  const SolveOptions& options_;
+  Log& log_;
+  const Columns columns_;
+  PricedUsers users_;
+  MarketPlan plan_;
+  MoveOptions moves_;
+  Plan best_;
+  double scr_ = 0.0, score_ = 0.0, cost_ = 0.0;
+  double bound_ = std::numeric_limits<double>::infinity();
+};
+
+void SumPlanner::Keep(Plan plan) {
+  const PlanTotals totals = TotalsOf(problem_, plan);
+  if (!(totals.Scr() > scr_) && !best_.empty()) return;
+  best_ = std::move(plan);
+  scr_ = totals.Scr();
+  score_ = totals.score;
+  cost_ = totals.cost;
+}
+
+// Everyone with the strongest server that has room, in equal shares.
+bool SumPlanner::Start() {
+  std::vector<float> gain(columns_.size());
+  std::vector<int> column(problem_.tx_power_w_max.size());
+  for (std::size_t c = 0; c < gain.size(); ++c) {
+    const auto link = static_cast<std::size_t>(columns_.link[c]);
+    gain[c] = static_cast<float>(std::log(problem_.link_snr_hz_per_w[link]));
+  }
+  for (std::size_t n = 0; n < column.size(); ++n) {
+    const auto first = gain.begin() + columns_.begin[n],
+               last = gain.begin() + columns_.begin[n + 1];
+    column[n] = static_cast<int>(std::max_element(first, last) - gain.begin());
+  }
+  if (!RepairSlots(problem_, columns_, gain, &column)) return false;
+  Association association;
+  for (const int c : column) {
+    association.push_back(columns_.ChoiceOf(problem_, static_cast<std::size_t>(c)));
+  }
+  Keep(EqualShares(problem_, association));
+  return true;
+}
+
+bool SumPlanner::Round(const DualPoint& at) {
+  // A user on the wrong server costs what it moves the prices there: about a part in the number
+  // of a server's users. Columns farther below the best are no candidates for moves.
+  constexpr double kWindow = 0.1;  // Of a user's mean score.
+  constexpr std::size_t kMoveColumnsMax = 12;
+  const double users = static_cast<double>(problem_.tx_power_w_max.size());
+  users_.Refresh(at, kWindow * score_ / users, kMoveColumnsMax, false);
+  const std::vector<float>& psi = users_.psi();
+  std::vector<int> column;
+  moves_.begin.assign(1, 0);
+  moves_.column.clear();
+  for (const ReplyChunk& chunk : users_.chunks()) {
+    for (std::size_t u = 0; u + 1 < chunk.begin.size(); ++u) {
+      const auto first = chunk.column.begin() + chunk.begin[u];
+      const auto last = chunk.column.begin() + chunk.begin[u + 1];
+      moves_.column.insert(moves_.column.end(), first, last);
+      moves_.begin.push_back(static_cast<int>(moves_.column.size()));
+      column.push_back(*std::max_element(first, last, [&psi](int a, int b) {
+        return psi[static_cast<std::size_t>(a)] < psi[static_cast<std::size_t>(b)];
+      }));
+    }
+  }
+  if (!RepairSlots(problem_, columns_, psi, &column)) return false;
+  plan_.Assign(column);
+  Rise();
+  return true;
+}
+
+void SumPlanner::Rise() {
+  constexpr int kTimesMax = 5;
+  constexpr double kSettled = 1e-10, kUncleared = 1e-7;
+  for (int i = 0; i < kTimesMax; ++i) {
+    const double before = scr_;
+    plan_.ClearAll(before);
+    Keep(plan_.Settled());
+    if (scr_ <= before * (1.0 + kSettled)) break;
+  }
+  // Where a reply jumps (the download's energy is not convex) no price clears the market, and the
+  // markets promise more than their shares bring. The joint program needs no prices.
+  if (plan_.Value() <= kUncleared * score_) return;
+  const Association association = AssociationOf(plan_.Settled());
+  const Limits limits{.elapsed_s = std::max(0.0, log_.TimeLeftS())};
+  Keep(MaximizeScrForAssociation(problem_, association, nullptr, limits).plan);
+}
+
+void SumPlanner::Improve() {
+  constexpr int kRoundsMax = 20;
+  constexpr double kEnough = 1e-8;            // Relative: less is no rise.
+  constexpr std::size_t kShakeUsersMax = 60;  // Pushes cost as users times neighbours.
+  const auto stop = [this](double gained) {
+    const double scr = scr_ + gained / cost_;
+    return (bound_ - scr) / bound_ <= options_.gap_target || log_.TimeLeftS() <= 0.0;
+  };
+  UserMoves search(problem_, columns_, moves_, stop);
+  for (int round = 0; round < kRoundsMax && !Stop(); ++round) {
+    const double before = scr_;
+    search.Improve(&plan_);
+    Rise();
+    Report("moves");
+    if (scr_ > before * (1.0 + kEnough)) continue;
+    if (Stop() || best_.size() > kShakeUsersMax) return;
+    search.Shake(&plan_);
+    Rise();
+    Report("pushes");
+    if (!(scr_ > before * (1.0 + kEnough))) return;
+  }
+}
+
+Expected<SolveResult> SumPlanner::Run() {
+  if (!Start()) return Fail(ErrorKind::kInfeasible, "servers", "have too few slots for the users");
+  Report("start");
+  if (log_.TimeLeftS() <= 0.0) return log_.Finish(best_, Termination::kTimeLimit);
+  // A plan that earns nothing has y = 0, where every price is as good as the other.
+  const double y = scr_ > 0.0 ? scr_ : problem_.score_scale / cost_;
+  DualPoint at = internal::SearchPrices(
+      problem_, FirstPrices(problem_, columns_, y), {.time_limit_s = log_.TimeLeftS()}, &users_);
+  DualPoint bound = at;
+  if (log_.TimeLeftS() > 0.0) {
+    internal::RaiseToBound(&users_, &bound);
+    bound_ = bound.y;
+  }
+  if (!Round(at)) return log_.Finish(best_, Termination::kNumericalError);
+  Report("prices");
+  Improve();
+  SolveResult result = log_.Finish(best_, Termination::kStalled);
+  if (std::isfinite(bound_)) result.certificate = CandidateOf(problem_, bound);
+  if (Gap() <= options_.gap_target) {
+    result.termination = Termination::kConverged;
+  } else if (log_.TimeLeftS() <= 0.0) {
+    result.termination = Termination::kTimeLimit;
+  }
+  return result;
+}
+
+}  // namespace
+
+Expected<SolveResult> SolvePrices(const Scenario& scenario, const SolveOptions& options) {
+  Log log(options);
+  const auto problem = MakeScrProblem(scenario);
+  if (!problem) return tl::unexpected(problem.error());
+  if (problem->delay == DelayMode::kMakespan) return SolveDashf(scenario, options);
+  return SumPlanner(*problem, options, &log).Run();
+}
+
+}  // namespace dashf::solvers

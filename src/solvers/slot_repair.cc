@@ -1,0 +1,108 @@
+#include "solvers/slot_repair.h"
+
+#include <algorithm>
+#include <limits>
+#include <queue>
+
+namespace dashf::solvers::internal {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+class Repair {
+ public:
+  Repair(const ScrProblem& problem,
+         const Columns& columns,
+         const std::vector<float>& psi,
+         std::vector<int>* column_of_user)
+      : problem_(problem), columns_(columns), psi_(psi), column_of_user_(*column_of_user) {
+    users_.resize(problem.server_slots.size());
+    for (std::size_t n = 0; n < column_of_user_.size(); ++n) {
+      users_[ServerOf(column_of_user_[n])].push_back(static_cast<int>(n));
+    }
+  }
+
+  bool Run() {
+    for (std::size_t m = 0; m < users_.size(); ++m) {
+      while (static_cast<int>(users_[m].size()) > problem_.server_slots[m]) {
+        if (!MoveOneFrom(m)) return false;
+      }
+    }
+    return true;
+  }
+
+ private:
+  // How a server was reached: by the move of the user who left `from` for this column.
+  struct Arrival {
+    double loss = kInfinity;
+    std::size_t from = 0;
+    int column = -1;
+    bool settled = false;
+  };
+
+  std::size_t ServerOf(int column) const {
+    return static_cast<std::size_t>(problem_.link_server[static_cast<std::size_t>(
+        columns_.link[static_cast<std::size_t>(column)])]);
+  }
+
+  // Dijkstra's algorithm; a move that gains counts as free.
+  bool MoveOneFrom(std::size_t start) {
+    std::vector<Arrival> arrival(users_.size());
+    using Entry = std::pair<double, std::size_t>;
+    std::priority_queue<Entry, std::vector<Entry>, std::greater<>> queue;
+    arrival[start].loss = 0.0;
+    queue.push({0.0, start});
+    while (!queue.empty()) {
+      const auto [loss, m] = queue.top();
+      queue.pop();
+      if (arrival[m].settled) continue;
+      arrival[m].settled = true;
+      if (static_cast<int>(users_[m].size()) < problem_.server_slots[m]) {
+        Follow(arrival, start, m);
+        return true;
+      }
+      for (const int user : users_[m]) {
+        const auto n = static_cast<std::size_t>(user);
+        const auto present = static_cast<std::size_t>(column_of_user_[n]);
+        for (int c = columns_.begin[n]; c < columns_.begin[n + 1]; ++c) {
+          const std::size_t to = ServerOf(c);
+          const double with =
+              loss +
+              std::max(0.0, static_cast<double>(psi_[present]) - psi_[static_cast<std::size_t>(c)]);
+          if (arrival[to].settled || !(with < arrival[to].loss)) continue;
+          arrival[to] = {with, m, c, false};
+          queue.push({with, to});
+        }
+      }
+    }
+    return false;
+  }
+
+  void Follow(const std::vector<Arrival>& arrival, std::size_t start, std::size_t end) {
+    for (std::size_t m = end; m != start; m = arrival[m].from) {
+      const int column = arrival[m].column;
+      const int user = columns_.user[static_cast<std::size_t>(column)];
+      auto& left = users_[arrival[m].from];
+      left.erase(std::find(left.begin(), left.end(), user));
+      users_[m].push_back(user);
+      column_of_user_[static_cast<std::size_t>(user)] = column;
+    }
+  }
+
+  const ScrProblem& problem_;
+  const Columns& columns_;
+  const std::vector<float>& psi_;
+  std::vector<int>& column_of_user_;
+  std::vector<std::vector<int>> users_;  // Per server.
+};
+
+}  // namespace
+
+bool RepairSlots(const ScrProblem& problem,
+                 const Columns& columns,
+                 const std::vector<float>& psi,
+                 std::vector<int>* column_of_user) {
+  return Repair(problem, columns, psi, column_of_user).Run();
+}
+
+}  // namespace dashf::solvers::internal

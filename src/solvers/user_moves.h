@@ -1,0 +1,71 @@
+// Local search over associations at fixed y (sum mode): moves of one user to another server or
+// split, then exchanges in which a user follows another in (a swap, or a chain over three servers).
+// Every change is judged by clearing the markets it touches. Internal to the module.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <vector>
+
+#include "solvers/market_plan.h"
+
+namespace dashf::solvers::internal {
+
+// The columns worth trying, per user: begin[n] .. begin[n + 1] - 1.
+struct MoveOptions {
+  std::vector<int> begin;
+  std::vector<int> column;
+};
+
+class UserMoves {
+ public:
+  // Asked after every user, with what plan->Value() has gained so far: is that enough?
+  using Stop = std::function<bool(double gained)>;
+
+  // All but `stop` must outlive it.
+  UserMoves(const ScrProblem& problem,
+            const Columns& columns,
+            const MoveOptions& options,
+            Stop stop);
+
+  // Improves plan->Value() at plan->y() until no change gains or `stop` says so; returns the gain.
+  double Improve(MarketPlan* plan);
+  // From where no change gains: every user in turn is made to change to one of its other columns,
+  // the others adapt by moves while it stays, then it may move too; what does not gain is undone.
+  // In order of what the change alone gives up. Returns the gain.
+  double Shake(MarketPlan* plan);
+
+ private:
+  // A column as it stands at its server's present prices.
+  struct Quote {
+    int stamp = -1;
+    double psi = 0.0;
+    Eigen::Vector3d share = Eigen::Vector3d::Zero();
+    Eigen::Matrix3d yields = Eigen::Matrix3d::Zero();
+  };
+  struct Candidate {
+    double estimate = 0.0;
+    std::array<Change, 2> changes;
+    std::size_t count = 1;
+  };
+
+  const Quote& QuoteOf(const MarketPlan& plan, std::size_t option);
+  double Adapt(MarketPlan* plan, std::size_t kept);
+  bool NothingNew(const MarketPlan& plan, std::size_t user, int since) const;
+  void CollectMoves(const MarketPlan& plan, std::size_t user);
+  void CollectExchanges(const MarketPlan& plan, std::size_t user);
+  bool MakeBest(MarketPlan* plan, int trials_max);
+  bool Pass(MarketPlan* plan, bool exchanges, std::size_t kept);  // Was any change made?
+
+  const ScrProblem& problem_;
+  const Columns& columns_;
+  const MoveOptions& options_;
+  const Stop stop_;
+  MarketClearing clearing_;
+  double gain_min_ = 0.0, gained_ = 0.0;
+  std::vector<Quote> quotes_;
+  std::vector<int> moves_seen_, exchanges_seen_;  // Per user: the plan's stamp when last in vain.
+  std::vector<Candidate> candidates_;
+};
+
+}  // namespace dashf::solvers::internal
