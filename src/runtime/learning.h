@@ -11,7 +11,7 @@
 #include "corpus/tokenizer.h"
 #include "round/round_record.h"
 #include "runtime/node_config.h"
-#include "train/lora.h"
+#include "train/adapter.h"
 #include "train/model.h"
 
 namespace dashf::runtime {

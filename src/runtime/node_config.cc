@@ -27,10 +27,14 @@ Json ToJson(const Compute& compute) {
 }
 
 Json ToJson(const TrainingSettings& training) {
-  return {{"rank", training.lora.rank},
-          {"alpha", training.lora.alpha},
-          {"rank_stabilized", training.lora.rank_stabilized},
-          {"targets", training.lora.targets},
+  const train::LoraConfig& lora = training.adapter.lora;
+  const bool prompt = training.adapter.kind == train::AdapterKind::kAdaptionPrompt;
+  return {{"adapter", prompt ? "adaption_prompt" : "lora"},
+          {"rank", lora.rank},
+          {"alpha", lora.alpha},
+          {"rank_stabilized", lora.rank_stabilized},
+          {"targets", lora.targets},
+          {"prompt_length", training.adapter.prompt.length},
           {"objective",
            training.objective == train::UserObjective::kEarlyExit ? "early_exit" : "full_depth"},
           {"epochs_user", training.epochs_user},
@@ -93,10 +97,18 @@ TrainingSettings ReadTraining(JsonReader& parent) {
   const auto small = [&](std::string_view key) {
     return static_cast<int>(reader.Integer(key, 1, 1'000'000));
   };
-  training.lora.rank = small("rank");
-  training.lora.alpha = reader.Number("alpha", kPositive);
-  training.lora.rank_stabilized = reader.Boolean("rank_stabilized");
-  training.lora.targets = Strings(reader, "targets");
+  const std::string adapter = reader.String("adapter");
+  if (adapter == "adaption_prompt") {
+    training.adapter.kind = train::AdapterKind::kAdaptionPrompt;
+  } else if (adapter != "lora") {
+    reader.Reject("adapter", "must be lora or adaption_prompt");
+  }
+  train::LoraConfig& lora = training.adapter.lora;
+  lora.rank = small("rank");
+  lora.alpha = reader.Number("alpha", kPositive);
+  lora.rank_stabilized = reader.Boolean("rank_stabilized");
+  lora.targets = Strings(reader, "targets");
+  training.adapter.prompt.length = small("prompt_length");
   const std::string objective = reader.String("objective");
   training.objective = objective == "full_depth" ? train::UserObjective::kFullDepth
                                                  : train::UserObjective::kEarlyExit;

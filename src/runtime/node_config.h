@@ -12,14 +12,14 @@
 #include "runtime/identity.h"
 #include "runtime/node.h"
 #include "scenario/scenario.h"
-#include "train/lora.h"
+#include "train/adapter.h"
 #include "train/phases.h"
 
 namespace dashf::runtime {
 
 // The same for every node of a round.
 struct TrainingSettings {
-  train::LoraConfig lora;
+  train::AdapterConfig adapter;
   train::UserObjective objective = train::UserObjective::kEarlyExit;
   int epochs_user = 3;    // Passes of the user phase over the training set, >= 1.
   int epochs_server = 3;  // Of the server phase, >= 1.

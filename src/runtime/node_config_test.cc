@@ -14,7 +14,9 @@ NodeConfig UserConfig() {
   config.coordinator = "127.0.0.1:4000";
   config.tls = {"ca", "certificate", "key"};
   config.training.objective = train::UserObjective::kFullDepth;
-  config.training.lora.targets = {"o_proj"};
+  config.training.adapter.kind = train::AdapterKind::kAdaptionPrompt;
+  config.training.adapter.prompt.length = 7;
+  config.training.adapter.lora.targets = {"o_proj"};
   config.user.device.compute = {.clock_hz_max = 1, .flop_per_cycle = 2, .kappa_w_per_hz3 = 0};
   config.user.device.tx_power_w_max = 0.1;
   config.user.device.memory_bytes_max = 1e9;
@@ -34,6 +36,7 @@ TEST(NodeConfig, SurvivesItsFile) {
   ASSERT_TRUE(read) << read.error().Text();
   EXPECT_EQ(WriteNodeConfig(*read), text);
   EXPECT_EQ(read->training.objective, train::UserObjective::kFullDepth);
+  EXPECT_EQ(read->training.adapter, UserConfig().training.adapter);
 }
 
 TEST(NodeConfig, AnotherRolesFileAndABrokenOneAreRefusedByName) {

@@ -31,7 +31,7 @@ class Trainer {
     train::TrainOptions settings =
         training_.OptionsFor(training_.epochs_user + training_.epochs_server);
     settings.on_step = [this](const train::StepReport&) { return !options_.cancelled(); };
-    auto adapter = train::InitialAdapter(base_.model.config(), training_.lora, training_.seed);
+    auto adapter = train::InitialAdapter(base_.model.config(), training_.adapter, training_.seed);
     if (!adapter) return tl::unexpected(adapter.error());
     const auto trained = train::TrainAllLayers(base_.model, job.examples, settings, &*adapter);
     if (!trained) return tl::unexpected(trained.error());

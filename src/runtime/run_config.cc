@@ -123,9 +123,14 @@ constexpr std::int64_t kSeedMax = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kCountMax = 1'000'000;
 
 void ReadTraining(Section& adapter, Section& section, TrainingSettings* training) {
-  adapter.Read("rank", &training->lora.rank, 1, 4096);
-  adapter.ReadPositive("alpha", &training->lora.alpha);
-  adapter.Read("targets", &training->lora.targets);
+  std::string kind = "lora";
+  adapter.ReadChoice("type", {"lora", "adaption_prompt"}, &kind);
+  training->adapter.kind =
+      kind == "lora" ? train::AdapterKind::kLora : train::AdapterKind::kAdaptionPrompt;
+  adapter.Read("rank", &training->adapter.lora.rank, 1, 4096);
+  adapter.ReadPositive("alpha", &training->adapter.lora.alpha);
+  adapter.Read("targets", &training->adapter.lora.targets);
+  adapter.Read("length", &training->adapter.prompt.length, 1, 4096);
   std::string objective = "early_exit";
   section.ReadChoice("objective", {"early_exit", "full_depth"}, &objective);
   training->objective = objective == "early_exit" ? train::UserObjective::kEarlyExit

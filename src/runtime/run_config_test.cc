@@ -46,6 +46,8 @@ TEST(RunConfig, EveryKeyIsRead) {
     rank = 4
     alpha = 8
     targets = ["q_proj"]
+    type = "adaption_prompt"
+    length = 5
     [training]
     objective = "full_depth"
     epochs_user = 2
@@ -63,8 +65,10 @@ TEST(RunConfig, EveryKeyIsRead) {
   EXPECT_EQ(config->plan.seed, 9U);
   EXPECT_THAT(config->plan.compare, ElementsAre("dashf", "greedy"));
   EXPECT_EQ(config->data.file, "d.json");
-  EXPECT_EQ(config->training.lora.alpha, 8.0);  // An integer where a number is wanted.
-  EXPECT_THAT(config->training.lora.targets, ElementsAre("q_proj"));
+  EXPECT_EQ(config->training.adapter.lora.alpha, 8.0);  // An integer where a number is wanted.
+  EXPECT_THAT(config->training.adapter.lora.targets, ElementsAre("q_proj"));
+  EXPECT_EQ(config->training.adapter.kind, train::AdapterKind::kAdaptionPrompt);
+  EXPECT_EQ(config->training.adapter.prompt.length, 5);
   EXPECT_EQ(config->training.objective, train::UserObjective::kFullDepth);
   EXPECT_EQ(config->training.epochs_server, 5);
   EXPECT_FALSE(config->references.centralised);
@@ -81,6 +85,7 @@ TEST(RunConfig, ErrorsNameFileSectionKeyRuleValueAndLine) {
   EXPECT_THAT(FailureOf("[scenario]\nbandwidth_hz = nan"), HasSubstr("must be a number > 0"));
   EXPECT_THAT(FailureOf("[scenario]\ndelay = \"max\""), HasSubstr("one of: sum, makespan"));
   EXPECT_THAT(FailureOf("[adapter]\ntargets = [1]"), HasSubstr("list of strings"));
+  EXPECT_THAT(FailureOf("[adapter]\ntype = \"ia3\""), HasSubstr("one of: lora, adaption_prompt"));
   EXPECT_THAT(FailureOf("[model]\npath = true"), HasSubstr("must be a string"));
   EXPECT_THAT(FailureOf("[data]\nfile = \"a\"\nfolder = \"b\""), HasSubstr("at most one of"));
   EXPECT_THAT(FailureOf("scenario = 3"), HasSubstr("must be a table"));

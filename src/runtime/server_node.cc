@@ -137,7 +137,7 @@ Expected<train::PhaseReport> ServerProcess::TrainOne(const TrainingJob& job) {
   }
   const auto records = corpus::ParseRecords(who + "'s data set", job.data);
   if (!records) return tl::unexpected(records.error());
-  auto adapter = train::InitialAdapter(model, training.lora, training.seed);
+  auto adapter = train::InitialAdapter(model, training.adapter, training.seed);
   if (!adapter) return tl::unexpected(adapter.error());
   if (job.local_layers > 0) {
     const auto decoded = train::DecodeLayers(job.adapters, 1, job.local_layers, model, &*adapter);

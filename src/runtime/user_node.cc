@@ -299,7 +299,7 @@ Expected<void> RunUser(const NodeConfig& config) {
   const auto test = corpus::ReadRecords(config.user.test_path);
   if (!test) return tl::unexpected(test.error());
   auto adapter =
-      train::InitialAdapter(base->model.config(), config.training.lora, config.training.seed);
+      train::InitialAdapter(base->model.config(), config.training.adapter, config.training.seed);
   if (!adapter) return tl::unexpected(adapter.error());
   HeldOut held_out =
       PrepareHeldOut(*test, config.user.labels, base->tokenizer, config.training.tokens_max);

@@ -8,9 +8,9 @@
 #include <cmath>
 #include <optional>
 
+#include "train/adapter_tensors.h"
 #include "train/batch.h"
 #include "train/guarded.h"
-#include "train/lora_tensors.h"
 #include "train/loss.h"
 
 namespace dashf::train {
@@ -18,7 +18,8 @@ namespace {
 
 constexpr int kBatchSize = 16;
 
-Expected<std::optional<LoraTensors>> OptionalTensors(const Model& model, const Adapter* adapter) {
+Expected<std::optional<AdapterTensors>> OptionalTensors(const Model& model,
+                                                        const Adapter* adapter) {
   if (adapter == nullptr) return std::nullopt;
   if (auto sound = CheckAdapter(*adapter, model.config()); !sound) {
     return tl::unexpected(sound.error());
@@ -31,7 +32,7 @@ at::Tensor FinalStates(const LlamaWeights& weights, const at::Tensor& hidden) {
 }
 
 Evaluation EvaluateAll(const LlamaWeights& weights,
-                       const LoraTensors* lora,
+                       const AdapterTensors* tensors,
                        const std::vector<corpus::Example>& examples) {
   const at::NoGradGuard no_grad;
   Evaluation evaluation;
@@ -40,7 +41,7 @@ Evaluation EvaluateAll(const LlamaWeights& weights,
   for (const auto& chosen : BatchOrder(examples, kBatchSize, nullptr)) {
     const Batch batch = MakeBatch(examples, chosen);
     const at::Tensor hidden = ForwardLayers(
-        weights, lora, Embed(weights, batch.tokens), batch.shape, 0, weights.config.layers);
+        weights, tensors, Embed(weights, batch.tokens), batch.shape, 0, weights.config.layers);
     const RowScores scores = ScoreRows(
         FinalStates(weights, hidden.index_select(0, batch.loss_rows)), weights.head, batch.targets);
     loss += scores.losses.sum(at::kDouble).item<double>();
@@ -62,7 +63,7 @@ Evaluation EvaluateAll(const LlamaWeights& weights,
 // Log-likelihood of each label after the prompt. The prompt passes once; its keys and values are
 // then shared by all labels.
 std::vector<double> LabelScores(const LlamaWeights& weights,
-                                const LoraTensors* lora,
+                                const AdapterTensors* tensors,
                                 const std::vector<int>& prompt,
                                 const std::vector<corpus::Example>& labels) {
   const int layers = weights.config.layers;
@@ -70,7 +71,7 @@ std::vector<double> LabelScores(const LlamaWeights& weights,
   const std::vector<std::int64_t> prompt_tokens(prompt.begin(), prompt.end());
   const at::Tensor tokens = at::tensor(prompt_tokens, at::kLong);
   const at::Tensor states = ForwardLayers(
-      weights, lora, Embed(weights, tokens), {1, std::ssize(prompt)}, 0, layers, &cache);
+      weights, tensors, Embed(weights, tokens), {1, std::ssize(prompt)}, 0, layers, &cache);
   const at::Tensor first = FinalStates(weights, states.narrow(0, std::ssize(prompt) - 1, 1));
   const at::Tensor first_log_p = at::mm(first, weights.head.t()).log_softmax(1).squeeze(0);
   std::vector<double> scores;
@@ -88,7 +89,7 @@ std::vector<double> LabelScores(const LlamaWeights& weights,
     values = values.repeat({batch.shape.rows, 1, 1});
   }
   const at::Tensor hidden =
-      ForwardLayers(weights, lora, Embed(weights, batch.tokens), batch.shape, 0, layers, &cache);
+      ForwardLayers(weights, tensors, Embed(weights, batch.tokens), batch.shape, 0, layers, &cache);
   const RowScores rows = ScoreRows(
       FinalStates(weights, hidden.index_select(0, batch.loss_rows)), weights.head, batch.targets);
   const at::Tensor losses = rows.losses.to(at::kDouble);
@@ -136,9 +137,9 @@ Expected<Evaluation> Evaluate(const Model& model,
     if (auto sound = CheckExamples(examples, model.config()); !sound) {
       return tl::unexpected(sound.error());
     }
-    const auto lora = OptionalTensors(model, adapter);
-    if (!lora) return tl::unexpected(lora.error());
-    return EvaluateAll(model.weights(), *lora ? &**lora : nullptr, examples);
+    const auto tensors = OptionalTensors(model, adapter);
+    if (!tensors) return tl::unexpected(tensors.error());
+    return EvaluateAll(model.weights(), *tensors ? &**tensors : nullptr, examples);
   });
 }
 
@@ -151,15 +152,15 @@ Expected<double> ChoiceAccuracy(const Model& model,
     if (auto sound = CheckChoices(model.config(), prompts, truth, labels); !sound) {
       return tl::unexpected(sound.error());
     }
-    const auto lora = OptionalTensors(model, adapter);
-    if (!lora) return tl::unexpected(lora.error());
+    const auto tensors = OptionalTensors(model, adapter);
+    if (!tensors) return tl::unexpected(tensors.error());
     const at::NoGradGuard no_grad;
     std::vector<corpus::Example> label_examples;
     for (const std::vector<int>& label : labels) label_examples.push_back({label, 1});
     int right = 0;
     for (std::size_t i = 0; i < prompts.size(); ++i) {
       const std::vector<double> scores =
-          LabelScores(model.weights(), *lora ? &**lora : nullptr, prompts[i], label_examples);
+          LabelScores(model.weights(), *tensors ? &**tensors : nullptr, prompts[i], label_examples);
       const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();
       right += best == truth[i] ? 1 : 0;
     }

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "corpus/dataset.h"
-#include "train/lora.h"
+#include "train/adapter.h"
 #include "train/model.h"
 
 namespace dashf::train {

@@ -7,14 +7,14 @@
 #include <algorithm>
 #include <optional>
 
+#include "train/adapter_tensors.h"
 #include "train/guarded.h"
-#include "train/lora_tensors.h"
 
 namespace dashf::train {
 namespace {
 
 std::vector<int> Continue(const LlamaWeights& weights,
-                          const LoraTensors* lora,
+                          const AdapterTensors* tensors,
                           const std::vector<int>& prompt,
                           int tokens_max) {
   const at::NoGradGuard no_grad;
@@ -24,7 +24,7 @@ std::vector<int> Continue(const LlamaWeights& weights,
   KeyValueCache cache;
   while (std::ssize(generated) < tokens_max) {
     const at::Tensor hidden = ForwardLayers(weights,
-                                            lora,
+                                            tensors,
                                             Embed(weights, at::tensor(input, at::kLong)),
                                             {1, std::ssize(input)},
                                             0,
@@ -64,12 +64,12 @@ Expected<std::vector<int>> GenerateGreedy(const Model& model,
                               tokens_max,
                               config.max_positions));
     }
-    std::optional<LoraTensors> lora;
+    std::optional<AdapterTensors> tensors;
     if (adapter != nullptr) {
       if (auto sound = CheckAdapter(*adapter, config); !sound) return tl::unexpected(sound.error());
-      lora = ToTensors(*adapter, config, model.weights().embedding.scalar_type());
+      tensors = ToTensors(*adapter, config, model.weights().embedding.scalar_type());
     }
-    return Continue(model.weights(), lora ? &*lora : nullptr, prompt, tokens_max);
+    return Continue(model.weights(), tensors ? &*tensors : nullptr, prompt, tokens_max);
   });
 }
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "train/lora.h"
+#include "train/adapter.h"
 #include "train/model.h"
 
 namespace dashf::train {

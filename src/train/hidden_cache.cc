@@ -6,7 +6,7 @@
 namespace dashf::train {
 
 HiddenCache::HiddenCache(const LlamaWeights& weights,
-                         const LoraTensors* lora,
+                         const AdapterTensors* tensors,
                          const std::vector<corpus::Example>& examples,
                          int layers,
                          int batch_size) {
@@ -21,7 +21,7 @@ HiddenCache::HiddenCache(const LlamaWeights& weights,
   for (const auto& chosen : BatchOrder(examples, batch_size, nullptr)) {
     const Batch batch = MakeBatch(examples, chosen);
     const at::Tensor hidden =
-        ForwardLayers(weights, lora, Embed(weights, batch.tokens), batch.shape, 0, layers);
+        ForwardLayers(weights, tensors, Embed(weights, batch.tokens), batch.shape, 0, layers);
     for (std::size_t row = 0; row < chosen.size(); ++row) {
       const std::size_t i = chosen[row];
       const auto first = static_cast<std::int64_t>(row) * batch.shape.length;

@@ -16,7 +16,7 @@ class HiddenCache {
  public:
   // Passes every example through layers 0..layers - 1 with the adapter as it is now.
   HiddenCache(const LlamaWeights& weights,
-              const LoraTensors* lora,
+              const AdapterTensors* tensors,
               const std::vector<corpus::Example>& examples,
               int layers,
               int batch_size);

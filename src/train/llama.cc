@@ -92,15 +92,34 @@ Pass MakePass(const ModelConfig& config,
           mask.repeat({config.heads / config.kv_heads, 1})};
 }
 
+// What the queries q [R * kv_heads, groups * T, head_dim] find in a layer's prompt, gated.
+at::Tensor AttendPrompt(const LlamaLayer& layer,
+                        const PromptTensors& prompt,
+                        const at::Tensor& q,
+                        std::int64_t rows,
+                        std::int64_t kv_heads) {
+  const std::int64_t head_dim = q.size(2);
+  const auto heads = [&](Projection p) {
+    const Linear& linear = layer.projections[p];
+    return at::linear(prompt.prompt, linear.weight, linear.bias)
+        .view({-1, kv_heads, head_dim})
+        .transpose(0, 1)
+        .repeat({rows, 1, 1});
+  };
+  const double scale = 1.0 / std::sqrt(static_cast<double>(head_dim));
+  const at::Tensor weights = (at::bmm(q, heads(kK).transpose(1, 2)) * scale).softmax(2);
+  return prompt.gate * at::bmm(weights, heads(kV));
+}
+
 // Grouped-query attention (Ainslie et al. 2023, arXiv:2305.13245) of x [R * T, d]. Query head h
 // belongs to key head h / groups; a group's queries are stacked, so that keys are never copied.
 at::Tensor Attend(const Pass& pass,
                   const LlamaLayer& layer,
-                  const std::array<LoraFactors, kProjections>* lora,
+                  const LayerTensors* adapter,
                   const at::Tensor& x,
                   KeyValueCache::Layer* cache) {
   const auto project = [&](Projection p, const at::Tensor& input) {
-    return Apply(layer.projections[p], lora ? &(*lora)[p] : nullptr, input);
+    return Apply(layer.projections[p], adapter ? &adapter->lora[p] : nullptr, input);
   };
   const auto [rows, length] = pass.shape;
   const std::int64_t head_dim = pass.config.head_dim, kv_heads = pass.config.kv_heads;
@@ -126,19 +145,20 @@ at::Tensor Attend(const Pass& pass,
   const double softmax_scale = 1.0 / std::sqrt(static_cast<double>(head_dim));
   const at::Tensor weights =
       at::baddbmm(pass.mask, q, k.transpose(1, 2), 1.0, softmax_scale).softmax(2);
-  const at::Tensor mixed = at::bmm(weights, v)
-                               .view({rows, kv_heads, groups, length, head_dim})
+  at::Tensor attended = at::bmm(weights, v);
+  if (adapter != nullptr && adapter->prompt.prompt.defined()) {
+    attended = attended + AttendPrompt(layer, adapter->prompt, q, rows, kv_heads);
+  }
+  const at::Tensor mixed = attended.view({rows, kv_heads, groups, length, head_dim})
                                .permute({0, 3, 1, 2, 4})
                                .reshape({rows * length, kv_heads * groups * head_dim});
   return project(kO, mixed);
 }
 
 // SwiGLU (Shazeer 2020, arXiv:2002.05202).
-at::Tensor FeedForward(const LlamaLayer& layer,
-                       const std::array<LoraFactors, kProjections>* lora,
-                       const at::Tensor& x) {
+at::Tensor FeedForward(const LlamaLayer& layer, const LayerTensors* adapter, const at::Tensor& x) {
   const auto project = [&](Projection p, const at::Tensor& input) {
-    return Apply(layer.projections[p], lora ? &(*lora)[p] : nullptr, input);
+    return Apply(layer.projections[p], adapter ? &adapter->lora[p] : nullptr, input);
   };
   return project(kDown, at::silu(project(kGate, x)) * project(kUp, x));
 }
@@ -201,7 +221,7 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
 }
 
 at::Tensor ForwardLayers(const LlamaWeights& weights,
-                         const LoraTensors* lora,
+                         const AdapterTensors* adapter,
                          at::Tensor hidden,
                          BatchShape shape,
                          int first,
@@ -213,14 +233,14 @@ at::Tensor ForwardLayers(const LlamaWeights& weights,
   for (int i = first; i < last; ++i) {
     const auto index = static_cast<std::size_t>(i);
     const LlamaLayer& layer = weights.layers[index];
-    const auto* factors = lora ? &lora->layers[index] : nullptr;
+    const LayerTensors* tensors = adapter ? &(*adapter)[index] : nullptr;
     const double eps = config.rms_norm_eps;
     hidden = hidden + Attend(pass,
                              layer,
-                             factors,
+                             tensors,
                              RmsNorm(hidden, layer.input_norm, eps),
                              cache ? &cache->layers[index] : nullptr);
-    hidden = hidden + FeedForward(layer, factors, RmsNorm(hidden, layer.post_attention_norm, eps));
+    hidden = hidden + FeedForward(layer, tensors, RmsNorm(hidden, layer.post_attention_norm, eps));
   }
   if (cache != nullptr) cache->positions += shape.length;
   return hidden;

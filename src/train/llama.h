@@ -1,6 +1,6 @@
-// The Llama forward pass on libtorch tensors, with LoRA on any projection; gradients come from
-// autograd. Internal to this module. All tensors share one floating dtype: float32 in use, float64
-// where tests compare with central differences.
+// The Llama forward pass on libtorch tensors, with LoRA on any projection or prompts in attention;
+// gradients come from autograd. Internal to this module. All tensors share one floating dtype:
+// float32 in use, float64 where tests compare with central differences.
 //
 // A batch of R right-padded sequences of T positions is kept flat, [R * T, d]: position t of
 // sequence r is row r * T + t. Attention is causal, so what follows a sequence's last token can
@@ -79,9 +79,16 @@ struct LoraFactors {
   at::Tensor b;  // [out, rank]
   double scale = 1.0;
 };
-struct LoraTensors {
-  std::vector<std::array<LoraFactors, kProjections>> layers;
+// Of one layer (adapter.h); undefined with LoRA.
+struct PromptTensors {
+  at::Tensor prompt;  // [length, d]
+  at::Tensor gate;    // [1]
 };
+struct LayerTensors {
+  std::array<LoraFactors, kProjections> lora;
+  PromptTensors prompt;
+};
+using AdapterTensors = std::vector<LayerTensors>;
 
 struct BatchShape {
   std::int64_t rows = 0;    // R.
@@ -103,7 +110,7 @@ at::Tensor Embed(const LlamaWeights& weights, const at::Tensor& tokens);
 // Hidden states [R * T, d] through layers first..last - 1 (0-based, half open). With a cache the
 // positions follow those in it, and the cache is extended; all layers must then be passed at once.
 at::Tensor ForwardLayers(const LlamaWeights& weights,
-                         const LoraTensors* lora,
+                         const AdapterTensors* adapter,
                          at::Tensor hidden,
                          BatchShape shape,
                          int first,

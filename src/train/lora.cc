@@ -6,7 +6,6 @@
 #include <cctype>
 #include <cmath>
 
-#include "base/rng.h"
 #include "train/llama.h"
 
 namespace dashf::train {
@@ -58,21 +57,6 @@ Expected<void> CheckPatternKey(const std::string& where, std::string_view key) {
               fmt::format("must name modules without regular expressions, got \"{}\"", key));
 }
 
-Expected<void> CheckFactor(const std::string& where,
-                           const std::vector<float>& values,
-                           std::int64_t rows,
-                           std::int64_t columns) {
-  if (std::ssize(values) != rows * columns) {
-    return Fail(ErrorKind::kBadInput,
-                where,
-                fmt::format("must hold {} x {} values, got {}", rows, columns, values.size()));
-  }
-  if (!std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); })) {
-    return Fail(ErrorKind::kBadInput, where, "has a value that is not finite");
-  }
-  return {};
-}
-
 }  // namespace
 
 std::string ModuleName(int layer, const std::string& target) {
@@ -122,53 +106,6 @@ Expected<ProjectionShape> ShapeOf(const ModelConfig& model, const std::string& t
   if (!projection) return tl::unexpected(projection.error());
   const auto [out, in] = WeightShape(model, *projection);
   return ProjectionShape{static_cast<int>(in), static_cast<int>(out)};
-}
-
-Expected<Adapter> InitialAdapter(const ModelConfig& model,
-                                 const LoraConfig& lora,
-                                 std::uint64_t seed) {
-  if (auto sound = CheckLora(lora); !sound) return tl::unexpected(sound.error());
-  Adapter adapter{lora, {}};
-  for (int layer = 0; layer < model.layers; ++layer) {
-    const Rng rng = Rng(seed).Stream("lora").Stream(static_cast<std::uint64_t>(layer));
-    std::vector<LoraPair>& pairs = adapter.layers.emplace_back();
-    for (const std::string& target : lora.targets) {
-      const ProjectionShape shape = *ShapeOf(model, target);
-      const auto rank = static_cast<std::size_t>(lora.Rank(layer, target));
-      const double bound = 1.0 / std::sqrt(static_cast<double>(shape.in));
-      Rng draw = rng.Stream(target);
-      LoraPair& pair = pairs.emplace_back();
-      pair.a.resize(rank * static_cast<std::size_t>(shape.in));
-      for (float& value : pair.a) value = static_cast<float>(draw.Uniform(-bound, bound));
-      pair.b.assign(rank * static_cast<std::size_t>(shape.out), 0.0F);
-    }
-  }
-  return adapter;
-}
-
-Expected<void> CheckAdapter(const Adapter& adapter, const ModelConfig& model) {
-  const LoraConfig& lora = adapter.config;
-  if (auto sound = CheckLora(lora); !sound) return sound;
-  if (std::ssize(adapter.layers) != model.layers) {
-    return Fail(ErrorKind::kBadInput,
-                "adapter",
-                fmt::format("must have {} layers, got {}", model.layers, adapter.layers.size()));
-  }
-  for (std::size_t i = 0; i < adapter.layers.size(); ++i) {
-    const std::string layer = fmt::format("adapter.layers[{}]", i);
-    if (adapter.layers[i].size() != lora.targets.size()) {
-      return Fail(ErrorKind::kBadInput, layer, "must have one pair per target");
-    }
-    for (std::size_t j = 0; j < lora.targets.size(); ++j) {
-      const ProjectionShape shape = *ShapeOf(model, lora.targets[j]);
-      const LoraPair& pair = adapter.layers[i][j];
-      const std::string where = layer + "." + lora.targets[j];
-      const int rank = lora.Rank(static_cast<int>(i), lora.targets[j]);
-      if (auto a = CheckFactor(where + ".a", pair.a, rank, shape.in); !a) return a;
-      if (auto b = CheckFactor(where + ".b", pair.b, shape.out, rank); !b) return b;
-    }
-  }
-  return {};
 }
 
 }  // namespace dashf::train

@@ -41,13 +41,6 @@ struct LoraPair {
   bool operator==(const LoraPair&) const = default;
 };
 
-// One pair per layer and target: layers[i][j] belongs to config.targets[j] in layer i.
-struct Adapter {
-  LoraConfig config;
-  std::vector<std::vector<LoraPair>> layers;
-  bool operator==(const Adapter&) const = default;
-};
-
 // Hugging Face's name of a projection: "model.layers.0.self_attn.q_proj" (layer counted from 0).
 std::string ModuleName(int layer, const std::string& target);
 // Is `part` the module's name or its last parts?
@@ -63,15 +56,5 @@ struct ProjectionShape {
   int out = 0;
 };
 Expected<ProjectionShape> ShapeOf(const ModelConfig& model, const std::string& target);
-
-// A uniform in +-1/sqrt(in) (PEFT's kaiming_uniform with a = sqrt(5)), B zero: the model is
-// unchanged at first. Same seed, same bytes; layer i's numbers do not depend on the other layers.
-// kBadInput for an unknown or repeated target or a rank < 1.
-Expected<Adapter> InitialAdapter(const ModelConfig& model,
-                                 const LoraConfig& lora,
-                                 std::uint64_t seed);
-
-// Every shape fits the model and every value is finite; kBadInput names layer, target and rule.
-Expected<void> CheckAdapter(const Adapter& adapter, const ModelConfig& model);
 
 }  // namespace dashf::train

@@ -15,7 +15,7 @@
 
 #include "base/file.h"
 #include "tensorfile/safetensors.h"
-#include "train/lora_tensors.h"
+#include "train/adapter_tensors.h"
 #include "train/optimizer.h"
 #include "train/peft_io.h"
 #include "train/phase_loss.h"
@@ -77,11 +77,11 @@ class Parity : public ::testing::TestWithParam<std::string> {
   Batch WholeBatch() const { return MakeBatch(examples_, std::vector<std::size_t>{0, 1, 2, 3}); }
 
   // The largest difference of logits at positions that are not padding.
-  double LogitDifference(const LoraTensors* lora, const std::string& recorded) const {
+  double LogitDifference(const AdapterTensors* tensors, const std::string& recorded) const {
     const LlamaWeights& weights = model_->weights();
     const Batch batch = WholeBatch();
     const at::Tensor hidden = ForwardLayers(
-        weights, lora, Embed(weights, batch.tokens), batch.shape, 0, weights.config.layers);
+        weights, tensors, Embed(weights, batch.tokens), batch.shape, 0, weights.config.layers);
     const at::Tensor logits =
         at::mm(RmsNorm(hidden, weights.final_norm, weights.config.rms_norm_eps), weights.head.t())
             .view(Recorded(recorded).sizes());
@@ -125,27 +125,27 @@ TEST_P(Parity, LogitsOfTheModelAreTransformers) {
 }
 
 TEST_P(Parity, LogitsWithTheAdapterArePefts) {
-  const LoraTensors lora = ToTensors(adapter_, model_->config(), at::kFloat);
-  const double difference = LogitDifference(&lora, "logits");
+  const AdapterTensors tensors = ToTensors(adapter_, model_->config(), at::kFloat);
+  const double difference = LogitDifference(&tensors, "logits");
   EXPECT_LE(difference, 1e-5);
   RecordProperty("logits_with_adapter", fmt::format("{:.1e}", difference));
-  EXPECT_GT(LogitDifference(&lora, "base_logits"), 1e-2);  // The adapter does something.
+  EXPECT_GT(LogitDifference(&tensors, "base_logits"), 1e-2);  // The adapter does something.
 }
 
 TEST_P(Parity, EveryGradientIsPefts) {
   const int layers = model_->config().layers;
-  LoraTensors lora = ToTensors(adapter_, model_->config(), at::kFloat);
+  AdapterTensors tensors = ToTensors(adapter_, model_->config(), at::kFloat);
   const Phase phase{0, layers, layers, 0};
-  const std::vector<at::Tensor*> trained = TrainedFactors(phase, &lora);
+  const std::vector<at::Tensor*> trained = TrainedTensors(phase, &tensors);
   const FlatParameters parameters(trained, trained.size());
-  const at::Tensor loss = PhaseLoss(model_->weights(), lora, phase, nullptr, WholeBatch());
+  const at::Tensor loss = PhaseLoss(model_->weights(), tensors, phase, nullptr, WholeBatch());
   loss.backward();
   EXPECT_LE(Difference(loss.detach().view({1}), Recorded("loss")), 1e-5);
   std::size_t compared = 0;
   double largest = 0.0;
   for (int layer = 0; layer < layers; ++layer) {
     for (std::size_t p = 0; p < kProjections; ++p) {
-      const LoraFactors& factors = lora.layers[static_cast<std::size_t>(layer)][p];
+      const LoraFactors& factors = tensors[static_cast<std::size_t>(layer)].lora[p];
       const std::string key = "gradient.base_model.model." +
                               ModuleName(layer, std::string(kProjectionNames[p])) + ".lora_";
       if (!numbers_->tensors().contains(key + "A.weight")) continue;
@@ -155,6 +155,15 @@ TEST_P(Parity, EveryGradientIsPefts) {
       largest = std::max({largest, a, b});
       compared += 2;
     }
+    const std::string key =
+        fmt::format("gradient.base_model.model.model.layers.{}.self_attn.adaption_", layer);
+    if (!numbers_->tensors().contains(key + "gate")) continue;
+    const auto& [prompt, gate] = tensors[static_cast<std::size_t>(layer)].prompt;
+    const double p = Difference(prompt.grad().unsqueeze(0), Recorded(key + "prompt"));
+    const double g = Difference(gate.grad(), Recorded(key + "gate"));
+    EXPECT_LE(std::max(p, g), 1e-4) << key;
+    largest = std::max({largest, p, g});
+    compared += 2;
   }
   const auto recorded =
       std::count_if(numbers_->tensors().begin(), numbers_->tensors().end(), [](const auto& item) {
@@ -208,7 +217,9 @@ INSTANTIATE_TEST_SUITE_P(Recorded,
                                            "llama_grouped_queries_shards",
                                            "llama3_rope_rslora",
                                            "llama_bias_patterns",
-                                           "qwen2_some_layers"),
+                                           "qwen2_some_layers",
+                                           "llama_prompts",
+                                           "llama_prompts_last_layers"),
                          [](const auto& test) { return test.param; });
 
 }  // namespace

@@ -15,9 +15,8 @@ bool Present(const JsonReader& reader, const char* key) {
   return found != reader.raw().end() && !found->is_null();
 }
 
-// Options that would change the result and are not supported.
+// Options of LoRA that would change the result and are not supported.
 void RefuseVariants(JsonReader* root) {
-  if (root->String("peft_type") != "LORA") root->Reject("peft_type", "only \"LORA\" is supported");
   if (Present(*root, "bias") && root->String("bias") != "none") {
     root->Reject("bias", "only \"none\" is supported");
   }
@@ -80,6 +79,45 @@ Coverage ReadCoverage(JsonReader* root, const ModelConfig& model) {
   return coverage;
 }
 
+PeftConfig ReadLora(JsonReader& root, const ModelConfig& model) {
+  PeftConfig config;
+  LoraConfig& lora = config.adapter.lora;
+  RefuseVariants(&root);
+  lora.rank = static_cast<int>(root.Integer("r", 1, 4096));
+  lora.alpha = root.Number("lora_alpha", kPositive);
+  lora.rank_stabilized = Present(root, "use_rslora") && root.Boolean("use_rslora");
+  const std::size_t modules_max = 2 * kProjections * (static_cast<std::size_t>(model.layers) + 1);
+  RefuseMoreThan(modules_max, "rank_pattern", &root);
+  RefuseMoreThan(modules_max, "alpha_pattern", &root);
+  if (Present(root, "rank_pattern")) {
+    root.ForEachMember("rank_pattern", [&](const std::string& key, const JsonReader& rank) {
+      lora.rank_pattern[key] = static_cast<int>(rank.AsInteger(1, 4096));
+    });
+  }
+  if (Present(root, "alpha_pattern")) {
+    root.ForEachMember("alpha_pattern", [&](const std::string& key, const JsonReader& alpha) {
+      lora.alpha_pattern[key] = alpha.AsNumber(kPositive);
+    });
+  }
+  config.coverage = ReadCoverage(&root, model);
+  return config;
+}
+
+// PEFT adapts the last `adapter_layers` layers.
+PeftConfig ReadPrompts(JsonReader& root, const ModelConfig& model) {
+  PeftConfig config;
+  config.adapter.kind = AdapterKind::kAdaptionPrompt;
+  config.adapter.prompt.length = static_cast<int>(root.Integer("adapter_len", 1, 4096));
+  const auto layers = static_cast<int>(root.Integer("adapter_layers", 1, model.layers));
+  for (int layer = model.layers - layers; layer < model.layers; ++layer) {
+    config.coverage.layers.push_back(layer);
+  }
+  if (Present(root, "target_modules") && root.String("target_modules") != "self_attn") {
+    root.Reject("target_modules", "only \"self_attn\" is supported");
+  }
+  return config;
+}
+
 }  // namespace
 
 bool Coverage::Covers(int layer, const std::string& target) const {
@@ -94,44 +132,40 @@ Expected<PeftConfig> ReadPeftConfig(const std::filesystem::path& file, const Mod
   Expected<JsonDocument> document = JsonDocument::ReadFile(file.string());
   if (!document) return tl::unexpected(document.error());
   JsonReader root = document->Root();
-  PeftConfig config;
-  RefuseVariants(&root);
-  config.lora.rank = static_cast<int>(root.Integer("r", 1, 4096));
-  config.lora.alpha = root.Number("lora_alpha", kPositive);
-  config.lora.rank_stabilized = Present(root, "use_rslora") && root.Boolean("use_rslora");
-  const std::size_t modules_max = 2 * kProjections * (static_cast<std::size_t>(model.layers) + 1);
-  RefuseMoreThan(modules_max, "rank_pattern", &root);
-  RefuseMoreThan(modules_max, "alpha_pattern", &root);
-  if (Present(root, "rank_pattern")) {
-    root.ForEachMember("rank_pattern", [&](const std::string& key, const JsonReader& rank) {
-      config.lora.rank_pattern[key] = static_cast<int>(rank.AsInteger(1, 4096));
-    });
+  const std::string type = root.String("peft_type");
+  if (type != "LORA" && type != "ADAPTION_PROMPT") {
+    root.Reject("peft_type", "only \"LORA\" and \"ADAPTION_PROMPT\" are supported");
   }
-  if (Present(root, "alpha_pattern")) {
-    root.ForEachMember("alpha_pattern", [&](const std::string& key, const JsonReader& alpha) {
-      config.lora.alpha_pattern[key] = alpha.AsNumber(kPositive);
-    });
-  }
-  config.coverage = ReadCoverage(&root, model);
+  PeftConfig config = type == "LORA" ? ReadLora(root, model) : ReadPrompts(root, model);
   if (document->error()) return tl::unexpected(*document->error());
   return config;
 }
 
-std::string WritePeftConfig(const LoraConfig& lora, const std::string& base_model) {
-  const nlohmann::ordered_json config = {{"peft_type", "LORA"},
-                                         {"task_type", "CAUSAL_LM"},
-                                         {"base_model_name_or_path", base_model},
-                                         {"r", lora.rank},
-                                         {"lora_alpha", lora.alpha},
-                                         {"use_rslora", lora.rank_stabilized},
-                                         {"lora_dropout", 0.0},
-                                         {"bias", "none"},
-                                         {"fan_in_fan_out", false},
-                                         {"inference_mode", true},
-                                         {"target_modules", lora.targets},
-                                         {"rank_pattern", lora.rank_pattern},
-                                         {"alpha_pattern", lora.alpha_pattern},
-                                         {"layers_to_transform", nullptr}};
+std::string WritePeftConfig(const AdapterConfig& adapter,
+                            const ModelConfig& model,
+                            const std::string& base_model) {
+  nlohmann::ordered_json config = {{"task_type", "CAUSAL_LM"},
+                                   {"base_model_name_or_path", base_model},
+                                   {"inference_mode", true}};
+  if (adapter.kind == AdapterKind::kAdaptionPrompt) {
+    config.update({{"peft_type", "ADAPTION_PROMPT"},
+                   {"target_modules", "self_attn"},
+                   {"adapter_len", adapter.prompt.length},
+                   {"adapter_layers", model.layers}});
+    return config.dump(2) + "\n";
+  }
+  const LoraConfig& lora = adapter.lora;
+  config.update({{"peft_type", "LORA"},
+                 {"r", lora.rank},
+                 {"lora_alpha", lora.alpha},
+                 {"use_rslora", lora.rank_stabilized},
+                 {"lora_dropout", 0.0},
+                 {"bias", "none"},
+                 {"fan_in_fan_out", false},
+                 {"target_modules", lora.targets},
+                 {"rank_pattern", lora.rank_pattern},
+                 {"alpha_pattern", lora.alpha_pattern},
+                 {"layers_to_transform", nullptr}});
   return config.dump(2) + "\n";
 }
 

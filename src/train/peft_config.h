@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "train/lora.h"
+#include "train/adapter.h"
 
 namespace dashf::train {
 
@@ -20,7 +20,7 @@ struct Coverage {
 };
 
 struct PeftConfig {
-  LoraConfig lora;  // Its targets are not filled in.
+  AdapterConfig adapter;  // The targets are not filled in.
   Coverage coverage;
 };
 
@@ -28,6 +28,8 @@ struct PeftConfig {
 Expected<PeftConfig> ReadPeftConfig(const std::filesystem::path& file, const ModelConfig& model);
 
 // `base_model` is stored as base_model_name_or_path.
-std::string WritePeftConfig(const LoraConfig& lora, const std::string& base_model);
+std::string WritePeftConfig(const AdapterConfig& adapter,
+                            const ModelConfig& model,
+                            const std::string& base_model);
 
 }  // namespace dashf::train

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <numeric>
+#include <span>
 
 #include "base/check.h"
 #include "base/file.h"
@@ -25,25 +26,41 @@ using tensorfile::SafetensorsFile;
 using tensorfile::TensorMap;
 using tensorfile::TensorView;
 
+std::ptrdiff_t Layers(const Adapter& adapter) {
+  return std::max(std::ssize(adapter.layers), std::ssize(adapter.prompts));
+}
+
 std::string KeyOf(int layer, const std::string& target, char factor) {
   return fmt::format("base_model.model.{}.lora_{}.weight", ModuleName(layer, target), factor);
 }
 
-TensorView ViewOf(const std::vector<float>& values, std::int64_t rows) {
+std::string PromptKey(int layer, const char* part) {
+  return fmt::format("base_model.model.model.layers.{}.self_attn.adaption_{}", layer, part);
+}
+
+TensorView ViewOf(std::span<const float> values, std::vector<std::int64_t> shape) {
   return {DType::kF32,
-          {rows, std::ssize(values) / rows},
-          {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)}};
+          std::move(shape),
+          {reinterpret_cast<const char*>(values.data()), values.size_bytes()}};
 }
 
 TensorMap ViewsOf(const Adapter& adapter, int first, int last) {
   TensorMap views;
-  const std::vector<std::string>& targets = adapter.config.targets;
+  const LoraConfig& lora = adapter.config.lora;
   for (int layer = first - 1; layer < last; ++layer) {
-    for (std::size_t j = 0; j < targets.size(); ++j) {
-      const LoraPair& pair = adapter.layers[static_cast<std::size_t>(layer)][j];
-      const int rank = adapter.config.Rank(layer, targets[j]);
-      views[KeyOf(layer, targets[j], 'A')] = ViewOf(pair.a, rank);
-      views[KeyOf(layer, targets[j], 'B')] = ViewOf(pair.b, std::ssize(pair.b) / rank);
+    const auto index = static_cast<std::size_t>(layer);
+    if (adapter.config.kind == AdapterKind::kAdaptionPrompt) {
+      const auto& [prompt, gate] = adapter.prompts[index];
+      const std::int64_t length = adapter.config.prompt.length;
+      views[PromptKey(layer, "prompt")] = ViewOf(prompt, {1, length, std::ssize(prompt) / length});
+      views[PromptKey(layer, "gate")] = ViewOf({&gate, 1}, {1});
+      continue;
+    }
+    for (std::size_t j = 0; j < lora.targets.size(); ++j) {
+      const auto& [a, b] = adapter.layers[index][j];
+      const std::int64_t rank = lora.Rank(layer, lora.targets[j]);
+      views[KeyOf(layer, lora.targets[j], 'A')] = ViewOf(a, {rank, std::ssize(a) / rank});
+      views[KeyOf(layer, lora.targets[j], 'B')] = ViewOf(b, {std::ssize(b) / rank, rank});
     }
   }
   return views;
@@ -54,8 +71,8 @@ double Norm(const std::vector<float>& values) {
       values.begin(), values.end(), 0.0, std::plus<>(), [](double x) { return x * x; }));
 }
 
-// Takes one factor out of `tensors`.
-Expected<std::vector<float>> TakeFactor(const std::string& where,
+// Takes one tensor's values out of `tensors`.
+Expected<std::vector<float>> TakeValues(const std::string& where,
                                         const std::string& key,
                                         const std::vector<std::int64_t>& shape,
                                         std::map<std::string, const TensorView*>* tensors) {
@@ -68,6 +85,19 @@ Expected<std::vector<float>> TakeFactor(const std::string& where,
   return std::vector<float>(values, values + tensor->numel());
 }
 
+// What an adapter adds is at most proportional to this.
+Expected<void> CheckNorm(const std::string& where,
+                         int layer,
+                         const std::string& part,
+                         double norm) {
+  if (norm <= kAdapterNormMax) return {};
+  return Fail(
+      ErrorKind::kBadInput,
+      where,
+      fmt::format(
+          "layer {} {}: norm {:.3g} is above {:.3g}", layer + 1, part, norm, kAdapterNormMax));
+}
+
 Expected<LoraPair> TakePair(const std::string& where,
                             const ModelConfig& model,
                             const LoraConfig& lora,
@@ -76,47 +106,60 @@ Expected<LoraPair> TakePair(const std::string& where,
                             std::map<std::string, const TensorView*>* tensors) {
   const ProjectionShape shape = *ShapeOf(model, target);
   const int rank = lora.Rank(layer, target);
-  auto a = TakeFactor(where, KeyOf(layer, target, 'A'), {rank, shape.in}, tensors);
+  auto a = TakeValues(where, KeyOf(layer, target, 'A'), {rank, shape.in}, tensors);
   if (!a) return tl::unexpected(a.error());
-  auto b = TakeFactor(where, KeyOf(layer, target, 'B'), {shape.out, rank}, tensors);
+  auto b = TakeValues(where, KeyOf(layer, target, 'B'), {shape.out, rank}, tensors);
   if (!b) return tl::unexpected(b.error());
-  const double norm = Norm(*a) * Norm(*b);
-  if (!(norm <= kAdapterNormMax)) {
-    return Fail(ErrorKind::kBadInput,
-                where,
-                fmt::format("layer {} {}: ||A|| ||B|| = {:.3g} is above {:.3g}",
-                            layer + 1,
-                            target,
-                            norm,
-                            kAdapterNormMax));
-  }
+  auto bounded = CheckNorm(where, layer, target, Norm(*a) * Norm(*b));
+  if (!bounded) return tl::unexpected(bounded.error());
   return LoraPair{std::move(*a), std::move(*b)};
+}
+
+Expected<LayerPrompt> TakePrompt(const std::string& where,
+                                 const ModelConfig& model,
+                                 const PromptConfig& config,
+                                 int layer,
+                                 std::map<std::string, const TensorView*>* tensors) {
+  auto prompt =
+      TakeValues(where, PromptKey(layer, "prompt"), {1, config.length, model.hidden_size}, tensors);
+  if (!prompt) return tl::unexpected(prompt.error());
+  const auto gate = TakeValues(where, PromptKey(layer, "gate"), {1}, tensors);
+  if (!gate) return tl::unexpected(gate.error());
+  auto bounded = CheckNorm(where, layer, "prompt", Norm(*prompt) * Norm(*gate));
+  if (!bounded) return tl::unexpected(bounded.error());
+  return LayerPrompt{std::move(*prompt), gate->front()};
 }
 
 // Does the adapter cover this module?
 using Covers = std::function<bool(int layer, const std::string& target)>;
 
-// The layers (0-based) out of the file, which must hold nothing else; an empty pair for a target
-// that is not covered.
-Expected<std::vector<std::vector<LoraPair>>> TakeLayers(const std::string& where,
-                                                        const SafetensorsFile& file,
-                                                        const ModelConfig& model,
-                                                        const LoraConfig& lora,
-                                                        const std::vector<int>& layers,
-                                                        const Covers& covers) {
+// The layers (0-based) out of the file, which must hold nothing else. What is not covered stays
+// empty.
+Expected<Adapter> TakeLayers(const std::string& where,
+                             const SafetensorsFile& file,
+                             const ModelConfig& model,
+                             const AdapterConfig& config,
+                             const std::vector<int>& layers,
+                             const Covers& covers) {
   std::map<std::string, const TensorView*> tensors;
   for (const auto& [name, view] : file.tensors()) tensors.emplace(name, &view);
-  std::vector<std::vector<LoraPair>> taken;
+  Adapter taken{config};
   for (const int layer : layers) {
-    std::vector<LoraPair>& pairs = taken.emplace_back();
-    for (const std::string& target : lora.targets) {
-      if (!covers(layer, target)) {
-        pairs.emplace_back();
-        continue;
-      }
-      Expected<LoraPair> pair = TakePair(where, model, lora, layer, target, &tensors);
-      if (!pair) return tl::unexpected(pair.error());
-      pairs.push_back(std::move(*pair));
+    if (config.kind == AdapterKind::kAdaptionPrompt) {
+      LayerPrompt& prompt = taken.prompts.emplace_back();
+      if (!covers(layer, "")) continue;
+      Expected<LayerPrompt> read = TakePrompt(where, model, config.prompt, layer, &tensors);
+      if (!read) return tl::unexpected(read.error());
+      prompt = std::move(*read);
+      continue;
+    }
+    std::vector<LoraPair>& pairs = taken.layers.emplace_back();
+    for (const std::string& target : config.lora.targets) {
+      LoraPair& pair = pairs.emplace_back();
+      if (!covers(layer, target)) continue;
+      Expected<LoraPair> read = TakePair(where, model, config.lora, layer, target, &tensors);
+      if (!read) return tl::unexpected(read.error());
+      pair = std::move(*read);
     }
   }
   if (tensors.empty()) return taken;
@@ -145,17 +188,22 @@ std::vector<std::string> Targets(const Coverage& coverage, const Covers& covers,
   return targets;
 }
 
-void FillInactivePairs(const ModelConfig& model, Adapter* adapter) {
+// Zeros where an adapter covers nothing: they add nothing, and no gradient moves them.
+void FillInactive(const ModelConfig& model, Adapter* adapter) {
+  const LoraConfig& lora = adapter->config.lora;
   for (std::size_t i = 0; i < adapter->layers.size(); ++i) {
-    for (std::size_t j = 0; j < adapter->config.targets.size(); ++j) {
+    for (std::size_t j = 0; j < lora.targets.size(); ++j) {
       LoraPair& pair = adapter->layers[i][j];
       if (!pair.a.empty()) continue;
-      const std::string& target = adapter->config.targets[j];
-      const ProjectionShape shape = *ShapeOf(model, target);
-      const auto rank = static_cast<std::size_t>(adapter->config.Rank(static_cast<int>(i), target));
+      const ProjectionShape shape = *ShapeOf(model, lora.targets[j]);
+      const auto rank = static_cast<std::size_t>(lora.Rank(static_cast<int>(i), lora.targets[j]));
       pair = {std::vector<float>(rank * static_cast<std::size_t>(shape.in)),
               std::vector<float>(rank * static_cast<std::size_t>(shape.out))};
     }
+  }
+  const auto length = static_cast<std::size_t>(adapter->config.prompt.length);
+  for (LayerPrompt& prompt : adapter->prompts) {
+    prompt.prompt.resize(length * static_cast<std::size_t>(model.hidden_size));
   }
 }
 
@@ -166,31 +214,36 @@ Expected<Adapter> ReadAdapter(const fs::path& folder, const ModelConfig& model) 
   const std::string path = (folder / "adapter_model.safetensors").string();
   const Expected<SafetensorsFile> file = SafetensorsFile::Open(path);
   if (!file) return tl::unexpected(file.error());
+  const Coverage& coverage = config->coverage;
   const Covers covers = [&](int layer, const std::string& target) {
-    if (!config->coverage.told_by_file) return config->coverage.Covers(layer, target);
+    if (config->adapter.kind == AdapterKind::kAdaptionPrompt) {
+      return layer >= coverage.layers.front();
+    }
+    if (!coverage.told_by_file) return coverage.Covers(layer, target);
     return file->tensors().contains(KeyOf(layer, target, 'A')) ||
            file->tensors().contains(KeyOf(layer, target, 'B'));
   };
-  config->lora.targets = Targets(config->coverage, covers, model.layers);
-  if (auto sound = CheckLora(config->lora); !sound) {
+  if (config->adapter.kind == AdapterKind::kLora) {
+    config->adapter.lora.targets = Targets(coverage, covers, model.layers);
+  }
+  if (auto sound = CheckAdapterConfig(config->adapter, model); !sound) {
     return Fail(ErrorKind::kBadInput, config_path, sound.error().Text());
   }
   std::vector<int> layers(static_cast<std::size_t>(model.layers));
   std::iota(layers.begin(), layers.end(), 0);
-  // Before any room is made at the claimed ranks: the tensors must have them.
-  auto taken = TakeLayers(path, *file, model, config->lora, layers, covers);
+  // Before any room is made at the claimed sizes: the tensors must have them.
+  auto taken = TakeLayers(path, *file, model, config->adapter, layers, covers);
   if (!taken) return tl::unexpected(taken.error());
-  Adapter adapter{config->lora, std::move(*taken)};
-  FillInactivePairs(model, &adapter);
-  return adapter;
+  FillInactive(model, &*taken);
+  return taken;
 }
 
-// The layers (0-based) out of a peer's bytes, whose factors are float32.
-Expected<std::vector<std::vector<LoraPair>>> ReadLayers(const std::string& where,
-                                                        std::string_view bytes,
-                                                        const ModelConfig& model,
-                                                        const LoraConfig& lora,
-                                                        const std::vector<int>& layers) {
+// The layers (0-based) out of a peer's bytes, all of it float32.
+Expected<Adapter> ReadLayers(const std::string& where,
+                             std::string_view bytes,
+                             const ModelConfig& model,
+                             const AdapterConfig& config,
+                             const std::vector<int>& layers) {
   const Expected<SafetensorsFile> file = SafetensorsFile::Parse(where, std::string(bytes));
   if (!file) return tl::unexpected(file.error());
   for (const auto& [name, view] : file->tensors()) {
@@ -200,7 +253,7 @@ Expected<std::vector<std::vector<LoraPair>>> ReadLayers(const std::string& where
                 fmt::format("{} must be F32, got {}", name, tensorfile::Name(view.dtype)));
   }
   return TakeLayers(
-      where, *file, model, lora, layers, [](int, const std::string&) { return true; });
+      where, *file, model, config, layers, [](int, const std::string&) { return true; });
 }
 
 }  // namespace
@@ -215,7 +268,7 @@ Expected<void> SaveAdapter(const Adapter& adapter,
     return done;
   }
   return WriteFileAtomically(folder / "adapter_config.json",
-                             WritePeftConfig(adapter.config, base_model));
+                             WritePeftConfig(adapter.config, model, base_model));
 }
 
 Expected<Adapter> LoadAdapter(const fs::path& folder, const ModelConfig& model) {
@@ -223,22 +276,22 @@ Expected<Adapter> LoadAdapter(const fs::path& folder, const ModelConfig& model) 
 }
 
 std::string EncodeLayers(const Adapter& adapter, int first, int last) {
-  DASHF_CHECK(first >= 1 && last <= std::ssize(adapter.layers));
+  DASHF_CHECK(first >= 1 && last <= Layers(adapter));
   return tensorfile::WriteSafetensors(ViewsOf(adapter, first, last), {{"format", "pt"}});
 }
 
 Expected<void> DecodeLayers(
     std::string_view bytes, int first, int last, const ModelConfig& model, Adapter* adapter) {
-  DASHF_CHECK(first >= 1 && last <= std::ssize(adapter->layers));
+  DASHF_CHECK(first >= 1 && last <= Layers(*adapter));
   const std::string where = fmt::format("adapter layers {} to {}", first, last);
   std::vector<int> layers(static_cast<std::size_t>(std::max(0, last - first + 1)));
   std::iota(layers.begin(), layers.end(), first - 1);
   auto taken = Guarded(where.c_str(),
                        [&] { return ReadLayers(where, bytes, model, adapter->config, layers); });
   if (!taken) return tl::unexpected(taken.error());
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    adapter->layers[static_cast<std::size_t>(layers[i])] = std::move((*taken)[i]);
-  }
+  const auto begin = static_cast<std::ptrdiff_t>(first) - 1;
+  std::ranges::move(taken->layers, adapter->layers.begin() + begin);
+  std::ranges::move(taken->prompts, adapter->prompts.begin() + begin);
   return {};
 }
 

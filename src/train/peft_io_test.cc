@@ -151,7 +151,7 @@ TEST(PeftIo, UnsoundLayersAreRefusedWhole) {
   EXPECT_THAT(refusal(EncodeLayers(infinite, 2, 3)), HasSubstr("not finite"));
   Adapter exploded = sound;
   for (float& value : exploded.layers[1][0].a) value *= 1e6F;
-  EXPECT_THAT(refusal(EncodeLayers(exploded, 2, 3)), HasSubstr("layer 2 q_proj: ||A|| ||B||"));
+  EXPECT_THAT(refusal(EncodeLayers(exploded, 2, 3)), HasSubstr("layer 2 q_proj: norm"));
   const Adapter other_rank = RandomAdapter(TinyConfig(), {.rank = 2, .targets = kAllTargets}, 1);
   EXPECT_THAT(refusal(EncodeLayers(other_rank, 2, 3)),
               HasSubstr("must have shape [3, 12], got [2, 12]"));
@@ -194,7 +194,7 @@ TEST(PeftIo, PatternsGiveModulesRanksAndScalesOfTheirOwn) {
   ASSERT_TRUE(loaded) << loaded.error().Text();
   EXPECT_EQ(*loaded, adapter);
   lora.rank_pattern = {{R"(.*\.q_proj)", 3}};
-  const auto refused = InitialAdapter(TinyConfig(), lora, 1);
+  const auto refused = InitialAdapter(TinyConfig(), {.lora = lora}, 1);
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().Text(), HasSubstr("without regular expressions"));
 }
@@ -209,9 +209,40 @@ TEST(PeftIo, WhereAnExpressionNamesTheModulesTheFileTellsThem) {
       R"({"peft_type": "LORA", "r": 2, "lora_alpha": 16, "target_modules": ".*[qv]_proj"})"));
   const auto loaded = LoadAdapter(folder, TinyConfig());
   ASSERT_TRUE(loaded) << loaded.error().Text();
-  EXPECT_THAT(loaded->config.targets, ::testing::ElementsAre("q_proj", "v_proj"));
+  EXPECT_THAT(loaded->config.lora.targets, ::testing::ElementsAre("q_proj", "v_proj"));
   EXPECT_EQ(loaded->layers[1], adapter.layers[1]);
   EXPECT_THAT(loaded->layers[0][0].a, ::testing::Each(0.0F));
+}
+
+TEST(PeftIo, PromptsTravelAndSurviveTheFolderBitForBit) {
+  const AdapterConfig config{.kind = AdapterKind::kAdaptionPrompt, .prompt = {.length = 4}};
+  const Adapter sent = RandomAdapter(TinyConfig(), config, 1);
+  const auto folder = FreshFolder("prompts");
+  ASSERT_TRUE(SaveAdapter(sent, TinyConfig(), "base", folder));
+  const auto loaded = LoadAdapter(folder, TinyConfig());
+  ASSERT_TRUE(loaded) << loaded.error().Text();
+  EXPECT_EQ(*loaded, sent);
+  Adapter received = RandomAdapter(TinyConfig(), config, 2);
+  const Adapter before = received;
+  const auto done = DecodeLayers(EncodeLayers(sent, 2, 3), 2, 3, TinyConfig(), &received);
+  ASSERT_TRUE(done) << done.error().Text();
+  EXPECT_EQ(received.prompts[0], before.prompts[0]);
+  EXPECT_EQ(received.prompts[1], sent.prompts[1]);
+  EXPECT_EQ(received.prompts[2], sent.prompts[2]);
+  const Adapter lora = RandomAdapter(TinyConfig(), kLora, 1);
+  EXPECT_FALSE(DecodeLayers(EncodeLayers(lora, 2, 3), 2, 3, TinyConfig(), &received));
+  Adapter exploded = sent;
+  exploded.prompts[1].gate = 1e6F;
+  EXPECT_FALSE(DecodeLayers(EncodeLayers(exploded, 2, 3), 2, 3, TinyConfig(), &received));
+}
+
+// PEFT adds o_proj's bias a second time with a prompt.
+TEST(PeftIo, PromptsAreRefusedWhereAttentionEndsInABias) {
+  ModelConfig model = TinyConfig();
+  model.attention_bias = AttentionBias::kAll;
+  const auto refused = InitialAdapter(model, {.kind = AdapterKind::kAdaptionPrompt}, 1);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().Text(), HasSubstr("a bias in o_proj"));
 }
 
 TEST(PeftIo, VariantsThatWouldChangeTheResultAreRefusedByName) {

@@ -17,12 +17,12 @@ struct Phase {
   int cached = 0;      // The hidden states above this many layers come from a cache.
 };
 
-// The factors that the phase trains, layer by layer.
-std::vector<at::Tensor*> TrainedFactors(const Phase& phase, LoraTensors* lora);
+// The tensors that the phase trains, layer by layer.
+std::vector<at::Tensor*> TrainedTensors(const Phase& phase, AdapterTensors* adapter);
 
 // Mean over the batch's answer tokens. `cache` may be null where phase.cached is 0.
 at::Tensor PhaseLoss(const LlamaWeights& weights,
-                     const LoraTensors& lora,
+                     const AdapterTensors& adapter,
                      const Phase& phase,
                      const HiddenCache* cache,
                      const Batch& batch);

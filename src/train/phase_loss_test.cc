@@ -5,7 +5,7 @@
 
 #include <numeric>
 
-#include "train/lora_tensors.h"
+#include "train/adapter_tensors.h"
 #include "train/optimizer.h"
 #include "train/testing.h"
 
@@ -18,6 +18,9 @@ using testing::RandomExamples;
 using testing::TinyConfig;
 using testing::TinyModel;
 
+const AdapterConfig kAllLora{.lora = {.rank = 2, .alpha = 3.0, .targets = kAllTargets}};
+const AdapterConfig kPrompts{.kind = AdapterKind::kAdaptionPrompt, .prompt = {.length = 5}};
+
 Batch WholeBatch(const std::vector<corpus::Example>& examples) {
   std::vector<std::size_t> all(examples.size());
   std::iota(all.begin(), all.end(), std::size_t{0});
@@ -27,21 +30,23 @@ Batch WholeBatch(const std::vector<corpus::Example>& examples) {
 // Each trained factor's gradient along random directions against (loss(x + h v) - loss(x - h v)) /
 // 2h in double. With |v| = 1 and h = 1e-5 the truncation error is about h^2 = 1e-10 and rounding
 // about 1e-16 / h = 1e-11. A wrong entry shows in almost every direction.
-void ExpectGradientsMatchCentralDifferences(ModelConfig config, const Phase& phase) {
+void ExpectGradientsMatchCentralDifferences(const ModelConfig& config,
+                                            const Phase& phase,
+                                            const AdapterConfig& adapter = kAllLora) {
   constexpr double kStep = 1e-5;
   const Model model = TinyModel(config, 3, at::kDouble);
-  const LoraConfig lora_config{.rank = 2, .alpha = 3.0, .targets = kAllTargets};
-  LoraTensors lora = ToTensors(RandomAdapter(config, lora_config, 5), config, at::kDouble);
+  AdapterTensors tensors = ToTensors(RandomAdapter(config, adapter, 5), config, at::kDouble);
   const auto examples = RandomExamples(config, 4, 7);
   const Batch batch = WholeBatch(examples);
   std::optional<HiddenCache> cache;
-  if (phase.cached > 0) cache.emplace(model.weights(), &lora, examples, phase.cached, 2);
+  if (phase.cached > 0) cache.emplace(model.weights(), &tensors, examples, phase.cached, 2);
   const auto loss = [&] {
-    return PhaseLoss(model.weights(), lora, phase, cache ? &*cache : nullptr, batch);
+    return PhaseLoss(model.weights(), tensors, phase, cache ? &*cache : nullptr, batch);
   };
-  const std::vector<at::Tensor*> trained = TrainedFactors(phase, &lora);
+  const std::vector<at::Tensor*> trained = TrainedTensors(phase, &tensors);
+  const std::size_t per_layer = adapter.kind == AdapterKind::kLora ? 2 * kProjections : 2;
   ASSERT_EQ(trained.size(),
-            static_cast<std::size_t>(phase.last_trained - phase.first_trained) * 2 * kProjections);
+            static_cast<std::size_t>(phase.last_trained - phase.first_trained) * per_layer);
   FlatParameters parameters(trained, trained.size());
   loss().backward();
   Rng rng(31);
@@ -87,21 +92,30 @@ TEST(PhaseLoss, GradientsMatchWithTiedEmbeddingsBiasesAndStretchedRotary) {
   ExpectGradientsMatchCentralDifferences(config, {0, 3, 3, 0});
 }
 
+TEST(PhaseLoss, PromptGradientsMatchCentralDifferencesInEveryPhase) {
+  ExpectGradientsMatchCentralDifferences(TinyConfig(), {0, 2, 2, 0}, kPrompts);
+  ExpectGradientsMatchCentralDifferences(TinyConfig(), {0, 1, 3, 0}, kPrompts);
+  ModelConfig config = TinyConfig();
+  config.attention_bias = AttentionBias::kQkv;
+  ExpectGradientsMatchCentralDifferences(config, {1, 3, 3, 1}, kPrompts);
+}
+
 // The cache holds what the frozen layers would compute again; batches of another shape may round
 // differently, hence float32's 1e-6 and not equality.
 TEST(PhaseLoss, CachedServerPhaseHasTheGradientsOfTheUncachedOne) {
   const ModelConfig config = TinyConfig();
   const Model model = TinyModel(config, 11, at::kFloat);
-  const LoraConfig lora_config{.rank = 2, .alpha = 4.0, .targets = {"q_proj", "v_proj"}};
+  const AdapterConfig lora_config{
+      .lora = {.rank = 2, .alpha = 4.0, .targets = {"q_proj", "v_proj"}}};
   const auto examples = RandomExamples(config, 6, 13);
   const Batch batch = WholeBatch(examples);
   const auto gradients = [&](const Phase& phase) {
-    LoraTensors lora = ToTensors(RandomAdapter(config, lora_config, 17), config, at::kFloat);
+    AdapterTensors tensors = ToTensors(RandomAdapter(config, lora_config, 17), config, at::kFloat);
     std::optional<HiddenCache> cache;
-    if (phase.cached > 0) cache.emplace(model.weights(), &lora, examples, phase.cached, 4);
-    const std::vector<at::Tensor*> trained = TrainedFactors(phase, &lora);
+    if (phase.cached > 0) cache.emplace(model.weights(), &tensors, examples, phase.cached, 4);
+    const std::vector<at::Tensor*> trained = TrainedTensors(phase, &tensors);
     FlatParameters parameters(trained, trained.size());
-    PhaseLoss(model.weights(), lora, phase, cache ? &*cache : nullptr, batch).backward();
+    PhaseLoss(model.weights(), tensors, phase, cache ? &*cache : nullptr, batch).backward();
     return parameters.gradients();
   };
   const at::Tensor cached = gradients({2, 3, 3, 2}), uncached = gradients({2, 3, 3, 0});
@@ -114,12 +128,12 @@ TEST(PhaseLoss, CachedServerPhaseHasTheGradientsOfTheUncachedOne) {
 TEST(PhaseLoss, PaddingChangesNothing) {
   const ModelConfig config = TinyConfig();
   const Model model = TinyModel(config, 19, at::kDouble);
-  const LoraTensors lora =
-      ToTensors(RandomAdapter(config, {.rank = 2, .targets = {"k_proj"}}, 23), config, at::kDouble);
+  const AdapterTensors tensors = ToTensors(
+      RandomAdapter(config, {.lora = {.rank = 2, .targets = {"k_proj"}}}, 23), config, at::kDouble);
   const auto examples = RandomExamples(config, 5, 29);
   const Phase phase{0, 3, 3, 0};
   const auto loss_of = [&](const std::vector<corpus::Example>& some) {
-    return PhaseLoss(model.weights(), lora, phase, nullptr, WholeBatch(some)).item<double>();
+    return PhaseLoss(model.weights(), tensors, phase, nullptr, WholeBatch(some)).item<double>();
   };
   double total = 0.0, tokens = 0.0;
   for (const corpus::Example& example : examples) {

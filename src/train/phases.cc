@@ -9,10 +9,10 @@
 
 #include "base/rng.h"
 #include "base/termination.h"
+#include "train/adapter_tensors.h"
 #include "train/batch.h"
 #include "train/guarded.h"
 #include "train/hidden_cache.h"
-#include "train/lora_tensors.h"
 #include "train/optimizer.h"
 #include "train/phase_loss.h"
 
@@ -33,10 +33,11 @@ Expected<PhaseReport> TrainPhase(const Model& model,
   const Stopwatch watch;
   const double cpu_before_s = ProcessCpuS();
   const LlamaWeights& weights = model.weights();
-  LoraTensors lora = ToTensors(*adapter, model.config(), weights.embedding.scalar_type());
+  AdapterTensors tensors = ToTensors(*adapter, model.config(), weights.embedding.scalar_type());
   std::optional<HiddenCache> cache;
-  if (phase.cached > 0) cache.emplace(weights, &lora, examples, phase.cached, options.batch_size);
-  const std::vector<at::Tensor*> trained = TrainedFactors(phase, &lora);
+  if (phase.cached > 0)
+    cache.emplace(weights, &tensors, examples, phase.cached, options.batch_size);
+  const std::vector<at::Tensor*> trained = TrainedTensors(phase, &tensors);
   FlatParameters parameters(trained, trained.size());
   AdamW optimizer(parameters);
 
@@ -48,7 +49,7 @@ Expected<PhaseReport> TrainPhase(const Model& model,
     for (const auto& chosen : BatchOrder(examples, options.batch_size, &order)) {
       const Batch batch = MakeBatch(examples, chosen);
       parameters.ZeroGradients();
-      const at::Tensor loss = PhaseLoss(weights, lora, phase, cache ? &*cache : nullptr, batch);
+      const at::Tensor loss = PhaseLoss(weights, tensors, phase, cache ? &*cache : nullptr, batch);
       const double loss_value = loss.item<double>();
       loss.backward();
       const double norm = parameters.ClipGradients(options.gradient_norm_max);
@@ -68,7 +69,7 @@ Expected<PhaseReport> TrainPhase(const Model& model,
       }
     }
   }
-  CopyLayers(lora, phase.first_trained, phase.last_trained, adapter);
+  CopyLayers(tensors, phase.first_trained, phase.last_trained, adapter);
   report.elapsed_s = watch.ElapsedS();
   report.cpu_s = ProcessCpuS() - cpu_before_s;
   return report;

@@ -21,7 +21,7 @@ const LoraConfig kLora{.rank = 2, .alpha = 4.0, .targets = {"q_proj", "v_proj", 
 struct Fixture {
   Model model = TinyModel(TinyConfig(), 1, at::kFloat);
   std::vector<corpus::Example> examples = RandomExamples(TinyConfig(), 12, 2);
-  Adapter adapter = *InitialAdapter(TinyConfig(), kLora, 3);
+  Adapter adapter = *InitialAdapter(TinyConfig(), {.lora = kLora}, 3);
   TrainOptions options = [] {
     TrainOptions chosen;
     chosen.epochs = 4;
@@ -52,6 +52,26 @@ TEST(Phases, ServerPhaseTrainsTheLastLayersAlone) {
   EXPECT_EQ(trained.layers[0], setup.adapter.layers[0]);
   EXPECT_EQ(trained.layers[1], setup.adapter.layers[1]);
   EXPECT_NE(trained.layers[2], setup.adapter.layers[2]);
+}
+
+TEST(Phases, PromptsTrainByTheSamePhases) {
+  const Fixture setup;
+  const AdapterConfig config{.kind = AdapterKind::kAdaptionPrompt, .prompt = {.length = 4}};
+  const Adapter initial = *InitialAdapter(TinyConfig(), config, 3);
+  Adapter trained = initial;
+  const auto user = TrainUserPhase(
+      setup.model, setup.examples, 2, UserObjective::kFullDepth, setup.options, &trained);
+  ASSERT_TRUE(user) << user.error().Text();
+  EXPECT_LT(user->losses.back(), user->losses.front());
+  EXPECT_NE(trained.prompts[0], initial.prompts[0]);
+  EXPECT_NE(trained.prompts[1], initial.prompts[1]);
+  EXPECT_EQ(trained.prompts[2], initial.prompts[2]);
+  const Adapter sent = trained;
+  const auto server = TrainServerPhase(setup.model, setup.examples, 2, setup.options, &trained);
+  ASSERT_TRUE(server) << server.error().Text();
+  EXPECT_EQ(trained.prompts[0], sent.prompts[0]);
+  EXPECT_EQ(trained.prompts[1], sent.prompts[1]);
+  EXPECT_NE(trained.prompts[2], sent.prompts[2]);
 }
 
 TEST(Phases, NothingToTrainIsNoWork) {

@@ -63,7 +63,7 @@ Expected<PhaseCosts> MeasurePhases(const Model& model,
                                    const std::vector<corpus::Example>& examples,
                                    const ProfileOptions& options) {
   const int layers = model.config().layers;
-  const Expected<Adapter> adapter = InitialAdapter(model.config(), options.lora, 1);
+  const Expected<Adapter> adapter = InitialAdapter(model.config(), options.adapter, 1);
   if (!adapter) return tl::unexpected(adapter.error());
   const std::vector<corpus::Example> sample = Sample(examples, options.tokens_max);
   PhaseCosts costs;

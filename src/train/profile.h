@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "corpus/dataset.h"
-#include "train/lora.h"
+#include "train/adapter.h"
 #include "train/model.h"
 #include "train/phases.h"
 
@@ -29,7 +29,7 @@ struct ProfileOptions {
   int repeats = 2;        // The least disturbed one counts.
   UserObjective objective = UserObjective::kEarlyExit;
   TrainOptions train;  // Whose epochs the costs include.
-  LoraConfig lora;
+  AdapterConfig adapter;
 };
 
 // One thread's processor time, so that other programs on the machine disturb it little; call

@@ -10,9 +10,9 @@
 
 #include "base/rng.h"
 #include "corpus/dataset.h"
+#include "train/adapter.h"
 #include "train/compute.h"
 #include "train/llama.h"
-#include "train/lora.h"
 #include "train/model.h"
 
 namespace dashf::train::testing {
@@ -46,18 +46,23 @@ inline Model TinyModel(const ModelConfig& config, std::uint64_t seed, at::Scalar
   return Model(std::make_shared<const LlamaWeights>(std::move(weights)));
 }
 
-// Both factors random: with B = 0 no gradient reaches A.
-inline Adapter RandomAdapter(const ModelConfig& config,
-                             const LoraConfig& lora,
+// Everything random: with B = 0 no gradient reaches A, with a gate of 0 none the prompt.
+inline Adapter RandomAdapter(const ModelConfig& model,
+                             const AdapterConfig& config,
                              std::uint64_t seed) {
-  Adapter adapter = *InitialAdapter(config, lora, seed);
+  Adapter adapter = *InitialAdapter(model, config, seed);
   Rng rng = Rng(seed).Stream("b");
   for (auto& pairs : adapter.layers) {
     for (LoraPair& pair : pairs) {
       for (float& value : pair.b) value = static_cast<float>(0.2 * rng.Normal());
     }
   }
+  for (LayerPrompt& prompt : adapter.prompts) prompt.gate = static_cast<float>(rng.Normal());
   return adapter;
+}
+
+inline Adapter RandomAdapter(const ModelConfig& model, const LoraConfig& lora, std::uint64_t seed) {
+  return RandomAdapter(model, AdapterConfig{.lora = lora}, seed);
 }
 
 // Examples of different lengths, so that batches are padded.

@@ -1,6 +1,6 @@
 // The engine's side of live_test.py:
 //   dashf_parity logits MODEL TOKENS OUT [ADAPTER]   logits of the tokens ("tokens", I64 [R, T])
-//   dashf_parity train MODEL TOKENS ADAPTER          trains an adapter on them and saves it
+//   dashf_parity train MODEL TOKENS ADAPTER KIND     trains an adapter (lora, prompt) and saves it
 #include <ATen/Functions.h>
 #include <fmt/format.h>
 
@@ -12,7 +12,7 @@
 
 #include "base/file.h"
 #include "tensorfile/safetensors.h"
-#include "train/lora_tensors.h"
+#include "train/adapter_tensors.h"
 #include "train/peft_io.h"
 #include "train/phases.h"
 
@@ -32,7 +32,7 @@ Expected<at::Tensor> ReadTokens(const std::string& path) {
 
 Expected<void> WriteLogits(const Model& model, const at::Tensor& tokens, Arguments rest) {
   const LlamaWeights& weights = model.weights();
-  std::optional<LoraTensors> lora;
+  std::optional<AdapterTensors> lora;
   if (rest.size() > 1) {
     const auto adapter = LoadAdapter(rest[1], model.config());
     if (!adapter) return tl::unexpected(adapter.error());
@@ -53,11 +53,16 @@ Expected<void> WriteLogits(const Model& model, const at::Tensor& tokens, Argumen
   return WriteFileAtomically(rest[0], tensorfile::WriteSafetensors({{"logits", view}}));
 }
 
-Expected<void> TrainAdapter(const Model& model, const at::Tensor& tokens, Arguments rest) {
+AdapterConfig ConfigOf(const std::string& kind) {
+  if (kind == "prompt") return {.kind = AdapterKind::kAdaptionPrompt, .prompt = {.length = 6}};
   LoraConfig lora{.rank = 3, .alpha = 6.0, .targets = {"q_proj", "v_proj", "o_proj", "down_proj"}};
   lora.rank_pattern = {{"layers.0.self_attn.q_proj", 5}};
   lora.alpha_pattern = {{"down_proj", 2.0}};
-  auto adapter = InitialAdapter(model.config(), lora, 7);
+  return {.lora = lora};
+}
+
+Expected<void> TrainAdapter(const Model& model, const at::Tensor& tokens, Arguments rest) {
+  auto adapter = InitialAdapter(model.config(), ConfigOf(rest[1]), 7);
   if (!adapter) return tl::unexpected(adapter.error());
   std::vector<corpus::Example> examples;
   for (std::int64_t row = 0; row < tokens.size(0); ++row) {

@@ -35,6 +35,16 @@ def difference(ours, theirs):
     return ((ours - theirs).abs().max() / theirs.abs().max()).item()
 
 
+def peft_has_prompts(config):
+    """PEFT has none for Qwen2, adds the output's bias twice, and expects the heads to fill the state."""
+    return (config.model_type == "llama" and not config.attention_bias
+            and config.head_dim * config.num_attention_heads == config.hidden_size)
+
+
+def adapter_is_lora(model):
+    return model.peft_config["default"].peft_type == "LORA"
+
+
 class Live:
     def __init__(self, engine, work):
         self.engine, self.work, self.failures = engine, work, 0
@@ -62,9 +72,12 @@ class Live:
                 self.logits(folder, self.work / "tokens"), base(input_ids=tokens).logits))
         if adapter:
             self.check_adapter(f"{name}: PEFT's adapter", base, folder, tokens, adapter)
-        trained = self.work / f"{name}_trained"
-        self.run("train", folder, self.work / "tokens", trained)
-        self.check_adapter(f"{name}: the engine's adapter", base, folder, tokens, trained)
+        for kind in ["lora", "prompt"]:
+            if kind == "prompt" and not peft_has_prompts(base.config):
+                continue
+            trained = self.work / f"{name}_{kind}"
+            self.run("train", folder, self.work / "tokens", trained, kind)
+            self.check_adapter(f"{name}: the engine's {kind}", base, folder, tokens, trained)
 
     def check_adapter(self, what, base, folder, tokens, adapter):
         with warnings.catch_warnings():  # PEFT only warns of tensors that it misses.
@@ -73,7 +86,10 @@ class Live:
         with torch.no_grad():
             theirs = model(input_ids=tokens, use_cache=False).logits
         self.report(what, difference(self.logits(folder, self.work / "tokens", adapter), theirs))
-        model.unload()
+        if adapter_is_lora(model):
+            model.unload()
+        else:
+            model.base_model.disable_adapter_layers()
 
 
 def main():

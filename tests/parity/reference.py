@@ -35,6 +35,10 @@ def lora(**changes):
     return LoraConfig(**{**dict(r=4, lora_alpha=8, lora_dropout=0.0, task_type="CAUSAL_LM"), **changes})
 
 
+def prompts(layers):
+    return AdaptionPromptConfig(adapter_len=5, adapter_layers=layers, task_type="CAUSAL_LM")
+
+
 # name: (model, adapter, largest shard)
 CASES = {
     "llama_plain": (llama, lora(target_modules=["q_proj", "v_proj"]), "1GB"),
@@ -54,6 +58,8 @@ CASES = {
         lambda: qwen2(num_key_value_heads=2, tie_word_embeddings=True, rms_norm_eps=1e-6),
         lora(target_modules=["self_attn.q_proj", "k_proj", "v_proj", "gate_proj"],
              layers_to_transform=[0, 2]), "1GB"),
+    "llama_prompts": (lambda: llama(num_key_value_heads=2), prompts(3), "1GB"),
+    "llama_prompts_last_layers": (lambda: llama(tie_word_embeddings=True), prompts(2), "1GB"),
 }
 
 
@@ -132,6 +138,9 @@ def train(model, batch, layers, exit_after):
         value.requires_grad_(layer_of(name) in layers)
         if value.requires_grad:
             trained.append(value)
+    if not trained:  # No adapter in these layers.
+        with torch.no_grad(), only_layers(model, exit_after):
+            return batch.run(model).loss.repeat(STEPS)
     optimizer = torch.optim.AdamW(trained, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     losses = []
     with only_layers(model, exit_after):

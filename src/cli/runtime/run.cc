@@ -159,6 +159,8 @@ Expected<void> RunSteps::MeasureProfile() {
   Say("measuring what each split costs on this machine");
   const runtime::TrainingSettings& training = config_.training;
   const std::string path = (folder_ / "profile.json").string();
+  const train::AdapterConfig& adapter = training.adapter;
+  const bool lora = adapter.kind == train::AdapterKind::kLora;
   const bool early_exit = training.objective == train::UserObjective::kEarlyExit;
   runtime::ProcessGroup child;
   const auto started = child.Start("profile",
@@ -176,12 +178,16 @@ Expected<void> RunSteps::MeasureProfile() {
                                     fmt::to_string(training.tokens_max),
                                     "--epochs",
                                     fmt::to_string(training.epochs_server),
+                                    "--adapter",
+                                    lora ? "lora" : "adaption_prompt",
                                     "--targets",
-                                    fmt::format("{}", fmt::join(training.lora.targets, ",")),
+                                    fmt::format("{}", fmt::join(adapter.lora.targets, ",")),
+                                    "--prompt-length",
+                                    fmt::to_string(adapter.prompt.length),
                                     "--batch",
                                     fmt::to_string(training.batch_size),
                                     "--rank",
-                                    fmt::to_string(training.lora.rank)});
+                                    fmt::to_string(adapter.lora.rank)});
   if (!started) return tl::unexpected(started.error());
   std::optional<runtime::ProcessEnd> end;
   while (!(end = child.Poll())) std::this_thread::sleep_for(std::chrono::milliseconds(20));

@@ -58,7 +58,7 @@ void AddGenerate(CLI::App& app, Run& run) {
   verb->add_option("--max-tokens", flags->tokens_max, "Most tokens to generate")
       ->capture_default_str();
   verb->add_option("--prompt", flags->prompt, "Text to continue; without it, from the beginning");
-  verb->add_option("--adapter", flags->adapter_dir, "PEFT LoRA folder to apply");
+  verb->add_option("--adapter", flags->adapter_dir, "PEFT adapter folder to apply");
   verb->add_option("--threads", flags->threads, "Threads")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));

@@ -23,6 +23,7 @@ struct Flags {
   std::string data_path;
   std::string out_path;
   std::string objective = "early_exit";
+  std::string adapter = "lora";
   int record_tokens_max = 256;
   double core_power_w = 10.0;
   train::ProfileOptions options;
@@ -143,10 +144,16 @@ void AddProfile(CLI::App& app, Run& run) {
   verb->add_option("--batch", flags->options.train.batch_size, "Records per step")
       ->capture_default_str()
       ->check(CLI::Range(1, 4096));
-  verb->add_option("--targets", flags->options.lora.targets, "Projections with an adapter")
+  verb->add_option("--adapter", flags->adapter, "What is trained: LoRA or LLaMA-Adapter's prompts")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"lora", "adaption_prompt"}));
+  verb->add_option("--targets", flags->options.adapter.lora.targets, "Projections with LoRA")
       ->capture_default_str()
       ->delimiter(',');
-  verb->add_option("--rank", flags->options.lora.rank, "LoRA rank")
+  verb->add_option("--rank", flags->options.adapter.lora.rank, "LoRA rank")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 4096));
+  verb->add_option("--prompt-length", flags->options.adapter.prompt.length, "Vectors of a prompt")
       ->capture_default_str()
       ->check(CLI::Range(1, 4096));
   verb->add_option(
@@ -157,6 +164,8 @@ void AddProfile(CLI::App& app, Run& run) {
   verb->callback([flags, &run] {
     flags->options.objective = flags->objective == "early_exit" ? train::UserObjective::kEarlyExit
                                                                 : train::UserObjective::kFullDepth;
+    flags->options.adapter.kind =
+        flags->adapter == "lora" ? train::AdapterKind::kLora : train::AdapterKind::kAdaptionPrompt;
     run = [flags] { return RunProfile(*flags); };
   });
 }

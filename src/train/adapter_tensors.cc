@@ -1,4 +1,4 @@
-#include "train/lora_tensors.h"
+#include "train/adapter_tensors.h"
 
 #include <ATen/Functions.h>
 
@@ -29,28 +29,39 @@ void FromTensor(const at::Tensor& tensor, std::vector<float>* values) {
 
 }  // namespace
 
-LoraTensors ToTensors(const Adapter& adapter, const ModelConfig& model, at::ScalarType dtype) {
-  LoraTensors tensors;
-  tensors.layers.resize(adapter.layers.size());
+AdapterTensors ToTensors(const Adapter& adapter, const ModelConfig& model, at::ScalarType dtype) {
+  AdapterTensors tensors(static_cast<std::size_t>(model.layers));
+  const LoraConfig& lora = adapter.config.lora;
   for (std::size_t i = 0; i < adapter.layers.size(); ++i) {
-    for (std::size_t j = 0; j < adapter.config.targets.size(); ++j) {
-      const std::size_t projection = IndexOf(adapter.config.targets[j]);
+    for (std::size_t j = 0; j < lora.targets.size(); ++j) {
+      const std::string& target = lora.targets[j];
+      const std::size_t projection = IndexOf(target);
       const LoraPair& pair = adapter.layers[i][j];
       const std::int64_t out = WeightShape(model, static_cast<Projection>(projection))[0];
       const auto layer = static_cast<int>(i);
-      const std::string& target = adapter.config.targets[j];
-      tensors.layers[i][projection] = {ToTensor(pair.a, adapter.config.Rank(layer, target), dtype),
-                                       ToTensor(pair.b, out, dtype),
-                                       adapter.config.Scale(layer, target)};
+      tensors[i].lora[projection] = {ToTensor(pair.a, lora.Rank(layer, target), dtype),
+                                     ToTensor(pair.b, out, dtype),
+                                     lora.Scale(layer, target)};
     }
+  }
+  for (std::size_t i = 0; i < adapter.prompts.size(); ++i) {
+    const auto& [prompt, gate] = adapter.prompts[i];
+    tensors[i].prompt = {ToTensor(prompt, adapter.config.prompt.length, dtype),
+                         at::full({1}, gate, dtype)};
   }
   return tensors;
 }
 
-void CopyLayers(const LoraTensors& tensors, int first, int last, Adapter* adapter) {
+void CopyLayers(const AdapterTensors& tensors, int first, int last, Adapter* adapter) {
   for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(last); ++i) {
-    for (std::size_t j = 0; j < adapter->config.targets.size(); ++j) {
-      const LoraFactors& factors = tensors.layers[i][IndexOf(adapter->config.targets[j])];
+    if (adapter->config.kind == AdapterKind::kAdaptionPrompt) {
+      FromTensor(tensors[i].prompt.prompt, &adapter->prompts[i].prompt);
+      adapter->prompts[i].gate = tensors[i].prompt.gate.item<float>();
+      continue;
+    }
+    const std::vector<std::string>& targets = adapter->config.lora.targets;
+    for (std::size_t j = 0; j < targets.size(); ++j) {
+      const LoraFactors& factors = tensors[i].lora[IndexOf(targets[j])];
       FromTensor(factors.a, &adapter->layers[i][j].a);
       FromTensor(factors.b, &adapter->layers[i][j].b);
     }
