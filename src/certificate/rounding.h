@@ -10,7 +10,13 @@
 #include <cmath>
 #include <limits>
 
+#ifdef __FAST_MATH__
+#error "Proofs need IEEE 754 arithmetic: build without -ffast-math."
+#endif
+
 namespace dashf::certificate {
+
+static_assert(std::numeric_limits<double>::is_iec559);
 
 inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 

@@ -230,7 +230,8 @@ class Search {
           end > z ? std::min(end, z * (1.0 + step)) : std::max(end, z / (1.0 + step));
       const Box box{std::min(z, next), std::max(z, next), 0.0, row_.bandwidth_max};
       const BoxBound bound = Bound(box, &near);
-      const double scale = 0.8 * std::sqrt((Target() - near.value) / (bound.proven - near.value));
+      const double lost = std::max(bound.proven - near.value, 0.1 * tolerance_);
+      const double scale = 0.8 * std::sqrt((Target() - near.value) / lost);
       if (bound.proven <= Target()) {
         proven_ = std::max(proven_, bound.proven);
         z = next;

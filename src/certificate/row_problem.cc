@@ -8,6 +8,7 @@ namespace {
 
 constexpr double kZMin = 1e-7;
 constexpr double kZMax = 80.0;
+constexpr double kFlat = 3e-6;  // A peak: the error in value is of the order of its square.
 
 // Of numbers >= 0; exp and log are several times as fast as expm1 and log1p.
 double Expm1(double x) {
@@ -253,6 +254,8 @@ Point Climb(const RowProblem& row, const Point& near) {
   const double natural = std::log1p(row.snr_hz_per_w * row.power_max / row.bandwidth_max);
   double t = std::clamp(std::log(near.z > 0.0 ? near.z : natural), t_min, t_max);
   Point best = at(t, near);
+  const double flat = kFlat * row.score_scale;
+  if (std::abs(best.slope) <= flat) return best;
   Point left = best;
   Point right = best;
   double t_left = t;
@@ -281,7 +284,7 @@ Point Climb(const RowProblem& row, const Point& near) {
     if (!(t > t_left && t < t_right) || i % 10 == 9) t = 0.5 * (t_left + t_right);
     const Point trial = at(t, best);
     if (trial.value > best.value) best = trial;
-    if (std::abs(trial.slope) <= 1e-11 * row.score_scale) break;
+    if (std::abs(trial.slope) <= flat) break;
     if (trial.slope > 0.0) {
       t_left = t;
       slope_left = trial.slope;

@@ -67,13 +67,17 @@ class Bounder {
     std::stable_sort(candidates_.begin(), candidates_.end(), [](const auto& a, const auto& b) {
       return a.upper > b.upper;
     });
+    // All peaks before any bound: rows that lose by a margin are bounded in few steps.
+    for (Candidate& candidate : candidates_) {
+      if (candidate.upper <= Target()) continue;
+      candidate.near = Climb(candidate.row, candidate.near);
+      Note(candidate.row, candidate.near);
+    }
     UserBound bound;
     for (Candidate& candidate : candidates_) {
       double upper = candidate.upper;
-      if (!(upper <= incumbent_ + tolerance_)) {
-        const Point peak = Climb(candidate.row, candidate.near);
-        Note(candidate.row, peak);
-        upper = std::min(upper, BoundRow(candidate.row, peak, tolerance_, &incumbent_));
+      if (!(upper <= Target())) {
+        upper = std::min(upper, BoundRow(candidate.row, candidate.near, tolerance_, &incumbent_));
       }
       bound.psi_upper = std::max(bound.psi_upper, upper);
     }
@@ -87,6 +91,8 @@ class Bounder {
     double local_cost = 0.0;
     double local_s_min = 0.0;
   };
+
+  double Target() const { return incumbent_ + tolerance_; }
 
   void PrepareSplits() {
     const double clock = Widened(user_.compute.clock_hz_max);
@@ -180,7 +186,8 @@ class Bounder {
     }
     if (pivot == kNone) return;
     const RowProblem& row = candidates_[pivot].row;
-    const Point peak = Climb(row, {});
+    const Point peak = Climb(row, last_peak_);
+    last_peak_ = peak;
     Note(row, peak);
     const Interval gain = row.score_gain;
     const Interval theta = Interval(row.score_scale) * gain / (Interval(1.0) + gain * peak.share);
@@ -195,9 +202,10 @@ class Bounder {
     radio.share_per_hz = radio.share_per_w = radio.share_per_clock = 0.0;
     radio.server_delay_cost = radio.server_energy_cost = radio.clock_price = 0.0;
     radio.fixed_cost = 0.0;
+    const double tolerance =
+        (server_weight_ > 0.0 ? kScreenTolerance : kScreenToleranceAtRest) * row.score_scale;
     double radio_incumbent = -kInfinity;
-    const double radio_upper =
-        BoundRow(radio, Climb(radio, peak), kScreenTolerance * row.score_scale, &radio_incumbent);
+    const double radio_upper = BoundRow(radio, Climb(radio, peak), tolerance, &radio_incumbent);
     double best = -kInfinity;
     for (std::size_t i = first; i < candidates_.size(); ++i) {
       Candidate& candidate = candidates_[i];
@@ -218,7 +226,9 @@ class Bounder {
     return row.upload_nat > 0.0 && row.download_nat > 0.0 && row.share_per_clock > 0.0;
   }
 
-  static constexpr double kScreenTolerance = 3e-4;
+  // Where no delay weighs a linear score is bang-bang and screens badly: more is spent on it.
+  static constexpr double kScreenTolerance = 1e-2;
+  static constexpr double kScreenToleranceAtRest = 3e-4;
 
   const Scenario& scenario_;
   const DeadlineBox& box_;
@@ -233,6 +243,7 @@ class Bounder {
   std::vector<Split> splits_;
   std::vector<Candidate> candidates_;
   int pivot_k_ = 0;
+  Point last_peak_;
   double incumbent_ = -kInfinity;
   double cost_ = 0.0;
 };
