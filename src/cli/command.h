@@ -27,6 +27,7 @@ void AddEvaluate(CLI::App& app, Run& run);
 void AddSolve(CLI::App& app, Run& run);
 void AddVerify(CLI::App& app, Run& run);
 void AddCompare(CLI::App& app, Run& run);
+void AddBench(CLI::App& app, Run& run);
 void AddExplain(CLI::App& app, Run& run);
 void AddReport(CLI::App& app, Run& run);
 void AddSections(CLI::App& app, Run& run);

@@ -14,8 +14,15 @@
 namespace dashf::cli {
 namespace {
 
-constexpr AddVerb kPlannerVerbs[] = {
-    AddNew, AddEvaluate, AddSolve, AddVerify, AddCompare, AddExplain, AddReport, AddSections};
+constexpr AddVerb kPlannerVerbs[] = {AddNew,
+                                     AddEvaluate,
+                                     AddSolve,
+                                     AddVerify,
+                                     AddCompare,
+                                     AddBench,
+                                     AddExplain,
+                                     AddReport,
+                                     AddSections};
 
 // Becomes the engine, with the same arguments and process number; returns only if there is none.
 int BecomeEngine(char** argv) {

@@ -92,6 +92,22 @@ TEST(Prices, GiveTheSamePlanForAnyNumberOfThreads) {
   }
 }
 
+TEST(Prices, ComeNearTheMakespanOptimumOfSmallScenarios) {
+  double lost = 0.0;
+  constexpr int kScenarios = 12;
+  for (std::uint64_t seed = 1; seed <= kScenarios; ++seed) {
+    const Scenario scenario = testing::RandomScenario(
+        {.users = 4, .layers = 3, .delay = DelayMode::kMakespan}, Rng(seed));
+    const auto best = SolveExhaustive(scenario, {.on_iteration = {}});
+    const auto found = SolvePrices(scenario, {.on_iteration = {}});
+    ASSERT_TRUE(best.has_value() && found.has_value());
+    const double ratio = ScrOf(scenario, found->plan) / ScrOf(scenario, best->plan);
+    EXPECT_LE(ratio, 1 + 1e-6) << "seed " << seed;
+    lost += 1.0 - ratio;
+  }
+  EXPECT_LE(lost / kScenarios, 5e-3);
+}
+
 TEST(Prices, PlanWhereSlotsAreExactlyEnoughAndWhereGainsAreEqual) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     Scenario scenario = testing::RandomScenario({.users = 6, .servers = 3}, Rng(seed));

@@ -1,0 +1,256 @@
+// dashf bench planner: the default method over sizes, each plan checked by the evaluator and each
+// bound proven, as one table of medians over seeds.
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/json.h"
+#include "certificate/verification.h"
+#include "cli/command.h"
+#include "problem/evaluation.h"
+#include "scenario/eua.h"
+#include "scenario/generator.h"
+#include "solvers/method.h"
+
+namespace dashf::cli {
+namespace {
+
+constexpr double kNearShare = 0.01;      // "Near": within this share of the bound.
+constexpr int kAllLinksUsersMax = 1000;  // More users reach their strongest servers alone.
+constexpr int kCandidates = 8;
+
+struct Arguments {
+  std::vector<std::string> sizes = {"10x2", "50x5", "1000x50"};
+  std::vector<std::string> delays = {"sum", "makespan"};
+  std::vector<std::string> eua;
+  int seeds = 3;
+  bool json = false;
+  solvers::SolveOptions options;
+};
+
+struct Size {
+  std::string name;
+  int users = 0, servers = 0;
+};
+
+struct Measurement {
+  std::optional<double> gap;  // Proven; none where there is no certificate.
+  double elapsed_s = 0.0, prove_s = 0.0;
+  std::optional<double> near_s;  // When the first plan within kNearShare of the bound was there.
+};
+
+Expected<Size> ParseSize(const std::string& name) {
+  Size size{name};
+  const char* end = name.data() + name.size();
+  const auto users = std::from_chars(name.data(), end, size.users);
+  const bool split = users.ec == std::errc() && users.ptr != end && *users.ptr == 'x';
+  if (split) {
+    const auto servers = std::from_chars(users.ptr + 1, end, size.servers);
+    if (servers.ec == std::errc() && servers.ptr == end && size.users > 0 && size.servers > 0) {
+      return size;
+    }
+  }
+  return Fail(ErrorKind::kUsage, "--sizes", fmt::format("must be USERSxSERVERS, got {}", name));
+}
+
+Expected<Scenario> MakeScenario(const Arguments& arguments,
+                                const Size& size,
+                                const std::string& delay,
+                                std::uint64_t seed) {
+  GeneratorOptions options;
+  options.delay = delay == "makespan" ? DelayMode::kMakespan : DelayMode::kSum;
+  if (size.users == 0) {
+    const auto places = ReadEua(arguments.eua[0], arguments.eua[1]);
+    if (!places) return tl::unexpected(places.error());
+    return GenerateAt(*places, kCandidates, options, Rng(seed));
+  }
+  const std::optional<int> candidates =
+      size.users > kAllLinksUsersMax ? std::optional(kCandidates) : std::nullopt;
+  return GenerateStudy(size.users, size.servers, options, Rng(seed), candidates);
+}
+
+Expected<Measurement> Measure(const Arguments& arguments, const Scenario& scenario) {
+  solvers::SolveOptions options = arguments.options;
+  std::vector<IterationRecord> rows;
+  options.on_iteration = [&rows](const IterationRecord& row) { rows.push_back(row); };
+  const solvers::Method* method = solvers::FindMethod("prices");
+  Measurement measurement;
+  Stopwatch solving;
+  const auto solved = method->solve(scenario, options);
+  measurement.elapsed_s = solving.ElapsedS();
+  if (!solved) return tl::unexpected(solved.error());
+  const Evaluation evaluation = Evaluate(scenario, solved->plan);
+  if (!evaluation.feasible) {
+    return Fail(ErrorKind::kNumerical, scenario.name, "the plan breaks a limit");
+  }
+  if (!solved->certificate) return measurement;
+  Stopwatch proving;
+  const auto proven =
+      certificate::RaiseToProof(scenario, *solved->certificate, arguments.options.threads);
+  measurement.prove_s = proving.ElapsedS();
+  if (!proven) return tl::unexpected(proven.error());
+  measurement.gap = 1.0 - evaluation.scr / proven->scr_upper;
+  const auto near = std::find_if(rows.begin(), rows.end(), [&](const IterationRecord& row) {
+    return row.scr >= (1.0 - kNearShare) * proven->scr_upper;
+  });
+  if (near != rows.end()) measurement.near_s = near->elapsed_s;
+  return measurement;
+}
+
+// None where less than half of the seeds have the value.
+std::optional<double> Median(const std::vector<Measurement>& all,
+                             std::optional<double> (*value)(const Measurement&)) {
+  std::vector<double> values;
+  for (const Measurement& one : all) {
+    values.push_back(value(one).value_or(std::numeric_limits<double>::infinity()));
+  }
+  std::sort(values.begin(), values.end());
+  const double median = values[values.size() / 2];
+  return std::isfinite(median) ? std::optional(median) : std::nullopt;
+}
+
+double PeakMib() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024.0;
+}
+
+nlohmann::ordered_json RowOf(const Size& size,
+                             const std::string& delay,
+                             const std::vector<Measurement>& all) {
+  const auto cell = [](std::optional<double> value) {
+    return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json();
+  };
+  const auto gap = [](const Measurement& one) { return one.gap; };
+  const auto near = [](const Measurement& one) { return one.near_s; };
+  const auto solve = [](const Measurement& one) { return std::optional(one.elapsed_s); };
+  const auto prove = [](const Measurement& one) {
+    return one.gap ? std::optional(one.prove_s) : std::nullopt;
+  };
+  return {{"size", size.name},
+          {"delay", delay},
+          {"gap", cell(Median(all, gap))},
+          {"near_s", cell(Median(all, near))},
+          {"solve_s", cell(Median(all, solve))},
+          {"prove_s", cell(Median(all, prove))},
+          {"peak_mib", PeakMib()}};
+}
+
+void PrintRow(const nlohmann::ordered_json& row) {
+  const auto cell = [&](const char* key, double factor, int digits) {
+    return row[key].is_null() ? "-"
+                              : fmt::format("{:.{}f}", factor * row[key].get<double>(), digits);
+  };
+  fmt::print("{:<14} {:<9} {:>9} {:>10} {:>10} {:>10} {:>10}\n",
+             row["size"].get<std::string>(),
+             row["delay"].get<std::string>(),
+             cell("gap", 100.0, 4),
+             cell("near_s", 1.0, 3),
+             cell("solve_s", 1.0, 3),
+             cell("prove_s", 1.0, 3),
+             cell("peak_mib", 1.0, 0));
+}
+
+Expected<int> RunBench(const Arguments& arguments) {
+  std::vector<Size> sizes;
+  for (const std::string& name : arguments.sizes) {
+    const auto size = ParseSize(name);
+    if (!size) return tl::unexpected(size.error());
+    sizes.push_back(*size);
+  }
+  if (!arguments.eua.empty()) sizes.push_back({"eua"});
+  if (!arguments.json) {
+    fmt::print("{:<14} {:<9} {:>9} {:>10} {:>10} {:>10} {:>10}\n",
+               "size",
+               "delay",
+               "gap (%)",
+               "to 1 % (s)",
+               "solve (s)",
+               "prove (s)",
+               "peak (MiB)");
+  }
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (const Size& size : sizes) {
+    for (const std::string& delay : arguments.delays) {
+      std::vector<Measurement> all;
+      for (int seed = 1; seed <= arguments.seeds; ++seed) {
+        const auto scenario =
+            MakeScenario(arguments, size, delay, static_cast<std::uint64_t>(seed));
+        if (!scenario) return tl::unexpected(scenario.error());
+        const auto measured = Measure(arguments, *scenario);
+        if (!measured) return tl::unexpected(measured.error());
+        all.push_back(*measured);
+      }
+      rows.push_back(RowOf(size, delay, all));
+      if (!arguments.json) PrintRow(rows.back());
+    }
+  }
+  if (arguments.json) {
+    fmt::print("{}",
+               DumpRows({{"seeds", arguments.seeds},
+                         {"threads", arguments.options.threads},
+                         {"gap_target", arguments.options.gap_target},
+                         {"rows", rows}}));
+  }
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddBench(CLI::App& app, Run& run) {
+  const auto arguments = std::make_shared<Arguments>();
+  CLI::App* verb = app.add_subcommand("bench", "Measure the planner on this machine");
+  verb->require_subcommand(1);
+  CLI::App* planner = verb->add_subcommand(
+      "planner", "Gap, time and memory of method prices by size; medians over seeds 1, 2, ...");
+  solvers::SolveOptions& options = arguments->options;
+  options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  planner
+      ->add_option("--sizes",
+                   arguments->sizes,
+                   "USERSxSERVERS of the default study, comma-separated; above 1000 users each "
+                   "reaches its 8 strongest servers")
+      ->delimiter(',')
+      ->capture_default_str();
+  planner->add_option("--delay", arguments->delays, "Delay modes, comma-separated")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"sum", "makespan"}))
+      ->capture_default_str();
+  planner
+      ->add_option(
+          "--eua", arguments->eua, "Also the EUA data set: CSV files of sites and of users")
+      ->type_name("SITES USERS")
+      ->expected(2);
+  planner->add_option("--seeds", arguments->seeds, "Scenarios per row")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  planner->add_option("--gap-target", options.gap_target, "As in solve")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  planner->add_option("--time-limit-s", options.time_limit_s, "For each plan")
+      ->check(CLI::PositiveNumber);
+  planner->add_option("--threads", options.threads, "Threads [the machine's]")
+      ->check(CLI::Range(1, 1024));
+  planner->add_flag("--json", arguments->json, "Write one JSON object instead of a table");
+  planner->footer(
+      "Every plan is checked by the evaluator and every bound is proven. peak is the process's, "
+      "over "
+      "all rows so far.\n"
+      "Examples:\n"
+      "  dashf bench planner\n"
+      "  dashf bench planner --sizes 10000x200 --delay sum --seeds 1\n"
+      "  dashf bench planner --sizes 50x5 --json | jq '.rows[0].gap'");
+  planner->callback([arguments, &run] { run = [arguments] { return RunBench(*arguments); }; });
+}
+
+}  // namespace dashf::cli
