@@ -211,6 +211,7 @@ void AddBench(CLI::App& app, Run& run) {
   const auto arguments = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand("bench", "Measure the planner on this machine");
   verb->require_subcommand(1);
+  verb->footer("Examples:\n  dashf bench planner --sizes 10x2,50x5 --delay sum");
   CLI::App* planner = verb->add_subcommand(
       "planner", "Gap, time and memory of method prices by size; medians over seeds 1, 2, ...");
   solvers::SolveOptions& options = arguments->options;
