@@ -35,6 +35,7 @@ class NewtonDescent {
   void Mask(ServerVector* vector) const;
   void Precondition(const ServerVector& residual, ServerVector* out) const;
   void SolveNewtonSystem(const DualPoint& at, const DualSums& sums);
+  void ShortenFarSteps(const DualPoint& at);
 
   PricedUsers& users_;
   const double eta_, scale_;
@@ -109,14 +110,25 @@ void NewtonDescent::SolveNewtonSystem(const DualPoint& at, const DualSums& sums)
   }
 }
 
+// One server whose prices the model sends too far would shorten everyone's step.
+void NewtonDescent::ShortenFarSteps(const DualPoint& at) {
+  constexpr double kFar = 0.3;  // Of the price.
+  for (std::size_t m = 0; m < step_.size(); ++m) {
+    const Eigen::Array4d size = at.price[m].array() + scale_;
+    const double far = (step_[m].array().abs() / size).head<3>().maxCoeff();
+    if (far > kFar) step_[m] *= kFar / far;
+  }
+}
+
 double NewtonDescent::Step(DualPoint* at, DualSums* sums) {
   constexpr int kHalvingsMax = 12;
   constexpr double kNegligible = 1e-9;
   FreeEntries(*at, *sums);
   SolveNewtonSystem(*at, *sums);
+  ShortenFarSteps(*at);
   DualPoint trial{at->y, at->price};
   double length = std::min(1.0, 4.0 * *first_length_);
-  for (int halvings = 0; halvings <= kHalvingsMax; ++halvings, length *= 0.5) {
+  for (int halvings = 0; halvings <= kHalvingsMax; ++halvings) {
     double predicted = 0.0;
     for (std::size_t m = 0; m < free_.size(); ++m) {
       for (int i = 0; i < 4; ++i) {
@@ -136,6 +148,8 @@ double NewtonDescent::Step(DualPoint* at, DualSums* sums) {
       *sums = std::move(there);
       return predicted;
     }
+    // Where a parabola through what was seen has its least, but neither too far nor too near.
+    length *= std::clamp(0.5 * predicted / (predicted - sums->value + there.value), 0.1, 0.5);
   }
   *sums = users_.Sweep(*at, eta_);
   return 0.0;
@@ -184,7 +198,7 @@ DualPoint SearchPrices(const ScrProblem& problem,
   // At the right y the cost of the best replies is worth their score.
   const double mean_score = std::max(sums.cost + sums.value, 1e-3 * sums.cost) / count;
   const double last = options.smoothing_last * mean_score;
-  const double scale = 0.1 * mean_score * count / static_cast<double>(at.price.size());
+  const double scale = 0.01 * mean_score * count / static_cast<double>(at.price.size());
   double eta = kFirst * mean_score, window = kEverything;
   bool centred = true, refreshed = true;
   for (int stage = 0; stage < kStagesMax; ++stage) {
