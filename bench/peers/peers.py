@@ -36,7 +36,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dashf")
-    parser.add_argument("--methods", default="dashf,exhaustive", help="of dashf, comma-separated")
+    parser.add_argument("--methods", default="prices,dashf,exhaustive", help="of dashf, comma-separated")
     parser.add_argument("--seconds", type=float, default=60.0, help="for each peer and scenario")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--users", type=int, default=10)
