@@ -202,8 +202,8 @@ class Bounder {
     radio.share_per_hz = radio.share_per_w = radio.share_per_clock = 0.0;
     radio.server_delay_cost = radio.server_energy_cost = radio.clock_price = 0.0;
     radio.fixed_cost = 0.0;
-    const double tolerance =
-        (server_weight_ > 0.0 ? kScreenTolerance : kScreenToleranceAtRest) * row.score_scale;
+    const double tolerance = (server_weight_ > 0.0 ? kScreenTolerance : kScreenToleranceAtRest) *
+                             row.score_scale * std::log1p(row.score_gain * peak.share);
     double radio_incumbent = -kInfinity;
     const double radio_upper = BoundRow(radio, Climb(radio, peak), tolerance, &radio_incumbent);
     double best = -kInfinity;
@@ -226,7 +226,8 @@ class Bounder {
     return row.upload_nat > 0.0 && row.download_nat > 0.0 && row.share_per_clock > 0.0;
   }
 
-  // Where no delay weighs a linear score is bang-bang and screens badly: more is spent on it.
+  // Relative to the score. Where no delay weighs a linear score is bang-bang and screens badly:
+  // more is spent on it.
   static constexpr double kScreenTolerance = 1e-2;
   static constexpr double kScreenToleranceAtRest = 3e-4;
 
