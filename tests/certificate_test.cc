@@ -232,7 +232,7 @@ TEST(Bound, LiesNeverBelowAPlanOfAnyMethod) {
 TEST(Bound, ThatWasTamperedWithIsRefusedWhereItsClaimIsFalse) {
   int accepted = 0;
   int refused = 0;
-  for (int seed = 0; seed < 40; ++seed) {
+  for (int seed = 0; seed < 30; ++seed) {
     const auto made = RandomCase(seed);
     if (!made) continue;
     Rng rng = Rng(static_cast<std::uint64_t>(seed)).Stream("tampering");
@@ -255,8 +255,8 @@ TEST(Bound, ThatWasTamperedWithIsRefusedWhereItsClaimIsFalse) {
       }
     }
   }
-  EXPECT_GT(accepted, 300);
-  EXPECT_GT(refused, 1000);
+  EXPECT_GT(accepted, 200);
+  EXPECT_GT(refused, 700);
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ namespace {
 constexpr double kTolerance = 1e-7;  // Of each user's bound, relative to the score's scale.
 constexpr std::size_t kChunk = 16;   // Users that a thread takes at a time.
 constexpr int kRaisesMax = 40;
+constexpr double kOvershoot = 3e-6;  // Relative, of the y that is sought.
 
 struct BoxBound {
   double excess = kInfinity;
@@ -184,31 +185,29 @@ BoxBound BoundBox(const Scenario& scenario, const DeadlineBox& box, double scr_u
   return bound;
 }
 
-// The least y, nearly, at which one box is proven. Newton's method on a convex function, D(y):
-// from either side it lands left of the root and then climbs to it; a little is added each time so
-// that it steps over.
+// The least y, nearly, at which one box is proven. Newton's method on a convex function, D(y): from
+// either side it lands left of the root and then climbs to it; a little is added each time so that
+// it steps over. Someone else's estimate that is good to kOvershoot is thus proven at the first
+// look.
 Expected<double> LeastProven(const Scenario& scenario,
                              const DeadlineBox& box,
                              double start,
                              int threads) {
-  double y = start;
+  double y = start * (1.0 + kOvershoot);
   double proven = kInfinity;
-  for (int i = 0; i < kRaisesMax; ++i) {
+  for (int i = 0; i < kRaisesMax && std::isfinite(y); ++i) {
     const BoxBound bound = BoundBox(scenario, box, y, threads);
     if (bound.excess == -kInfinity) return 0.0;
-    if (bound.excess <= 0.0) proven = std::min(proven, y);
+    const bool holds = bound.excess <= 0.0;
+    if (holds) proven = std::min(proven, y);
     double next = 2.0 * y;
     if (bound.slope < 0.0 && std::isfinite(bound.excess)) {
-      next = (y - bound.excess / bound.slope) * (1.0 + 3e-8);
+      next = (y - bound.excess / bound.slope) * (1.0 + kOvershoot);
     }
-    if (bound.excess <= 0.0) {
-      if (!(next < y * (1.0 - 1e-7)) || !(next > 0.0)) return proven;
-    } else {
-      next = std::clamp(next, y * (1.0 + 1e-8), 4.0 * y);
-      if (next >= proven) return proven;
-    }
+    if (holds && !(next > 0.0 && next < y * (1.0 - kOvershoot))) return proven;
+    if (!holds) next = std::clamp(next, y * (1.0 + 1e-8), 4.0 * y);
+    if (next >= proven) return proven;
     y = next;
-    if (!std::isfinite(y)) break;
   }
   if (std::isfinite(proven)) return proven;
   return Fail(ErrorKind::kNumerical, "certificate", "proves no bound with these prices");

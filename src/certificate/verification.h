@@ -32,8 +32,8 @@ Expected<Verdict> SafeUpperBound(const Scenario& scenario,
                                  int threads);
 
 // The same prices, weights and boxes with nearly the smallest scr_upper that they prove, within
-// 1e-7 relative or so; certificate.scr_upper is where the search starts. kNumerical if no bound was
-// found; kBadInput as above.
+// 1e-5 relative; certificate.scr_upper is where the search starts, and an estimate good to 1e-6
+// takes one look at every user. kNumerical if no bound was found; kBadInput as above.
 Expected<Certificate> RaiseToProof(const Scenario& scenario,
                                    const Certificate& certificate,
                                    int threads);

@@ -48,7 +48,7 @@ TEST(Certificate, IsProvenFromTheRaisedRatioOnAndNotMuchBelowIt) {
     Certificate certificate{1e-3, {SomeBox(scenario)}};
     const auto raised = RaiseToProof(scenario, certificate, 1);
     ASSERT_TRUE(raised) << raised.error().Text();
-    for (const auto& [factor, proven] : {std::pair(1.0, true), {1.1, true}, {1.0 - 1e-6, false}}) {
+    for (const auto& [factor, proven] : {std::pair(1.0, true), {1.1, true}, {1.0 - 1e-5, false}}) {
       certificate.scr_upper = raised->scr_upper * factor;
       const auto verdict = SafeUpperBound(scenario, certificate, 1);
       ASSERT_TRUE(verdict);
