@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 namespace dashf::certificate {
 namespace {
@@ -132,6 +133,92 @@ Choice ChooseClock(const RowProblem& row, double value, double start, double acc
   return {s, 1.0 / (2.0 * h1 / (s * s * s) + 2.0 * h2)};
 }
 
+// A row at one z: what is left is concave in b and s.
+struct Slice {
+  double exp_z = 1.0;
+  double rho = 0.0;  // q / b
+  double tau = 0.0;  // The download's delay cost is tau / b.
+  double share_per_hz = 0.0;
+  double price_per_hz = 0.0;
+  double low = 0.0;  // Of b.
+  double high = 0.0;
+  bool power_binds = false;  // The server's power is what makes `high`.
+};
+
+Slice SliceAt(const RowProblem& row, double z, double low, double high) {
+  Slice slice{.low = low, .high = high};
+  if (row.downloads()) {
+    slice.exp_z = std::exp(z);
+    slice.rho = Expm1(z) / row.snr_hz_per_w;
+    slice.tau = row.server_weight_per_s * row.download_nat / z;
+  }
+  slice.share_per_hz = row.share_per_hz + row.share_per_w * slice.rho;
+  slice.price_per_hz = row.bandwidth_price + row.power_price * slice.rho;
+  slice.power_binds = slice.rho * high > row.power_max;
+  if (slice.power_binds) slice.high = row.power_max / slice.rho;
+  slice.low = std::min(low, slice.high);
+  return slice;
+}
+
+// The best b and s once the score is linear with slope theta.
+struct Grant {
+  Choice b;
+  Choice s;
+  double share = 0.0;
+};
+
+Grant GrantAt(
+    const RowProblem& row, const Slice& slice, double theta, double accuracy, Point* point) {
+  Grant grant;
+  grant.b = BestBandwidth(row,
+                          theta * slice.share_per_hz - slice.price_per_hz,
+                          slice.tau,
+                          slice.low,
+                          slice.high,
+                          point->bandwidth_hz,
+                          accuracy,
+                          &point->upload_z);
+  grant.s =
+      ChooseClock(row, theta * row.share_per_clock - row.clock_price, point->clock_hz, accuracy);
+  grant.share = slice.share_per_hz * grant.b.amount + row.share_per_clock * grant.s.amount;
+  point->bandwidth_hz = grant.b.amount;
+  point->clock_hz = grant.s.amount;
+  return grant;
+}
+
+// Sets b and s: the root of theta - S'(u(theta)), which increases with theta, by Newton's method
+// within a bracket. Where u jumps (nothing is strictly concave) the root lies within the jump.
+void SolveSlice(const RowProblem& row, const Slice& slice, double accuracy, Point* point) {
+  const double slope_max = row.score_scale * row.score_gain;
+  const double share_max = slice.share_per_hz * slice.high + row.share_per_clock * row.clock_max;
+  double left = slope_max / (1.0 + row.score_gain * share_max);
+  double right = slope_max;
+  double theta = std::clamp(slope_max / (1.0 + row.score_gain * point->share), left, right);
+  std::optional<Grant> at_left;
+  std::optional<Grant> at_right;
+  for (int i = 0; i < 60; ++i) {
+    const Grant grant = GrantAt(row, slice, theta, accuracy, point);
+    const double slope = slope_max / (1.0 + row.score_gain * grant.share);
+    const double residual = theta - slope;
+    if (std::abs(residual) <= accuracy * theta) return;
+    (residual < 0.0 ? left : right) = theta;
+    (residual < 0.0 ? at_left : at_right) = grant;
+    if (right - left <= 1e-15 * right) break;
+    const double growth = slice.share_per_hz * slice.share_per_hz * grant.b.slope +
+                          row.share_per_clock * row.share_per_clock * grant.s.slope;
+    const double curvature = slope * row.score_gain / (1.0 + row.score_gain * grant.share);
+    theta -= residual / (1.0 + curvature * growth);
+    // At a jump Newton creeps: halve now and then.
+    if (!(theta > left && theta < right) || i % 8 == 7) theta = 0.5 * (left + right);
+  }
+  if (!at_left || !at_right || !(at_right->share > at_left->share * (1.0 + 1e-9))) return;
+  const double wanted = (slope_max / theta - 1.0) / row.score_gain;
+  const double t =
+      std::clamp((wanted - at_left->share) / (at_right->share - at_left->share), 0.0, 1.0);
+  point->bandwidth_hz = std::lerp(at_left->b.amount, at_right->b.amount, t);
+  point->clock_hz = std::lerp(at_left->s.amount, at_right->s.amount, t);
+}
+
 }  // namespace
 
 double BestClock(const RowProblem& row, double theta, double start) {
@@ -144,101 +231,33 @@ Point SolveAt(const RowProblem& row,
               double bandwidth_high,
               const Point& near,
               double accuracy) {
-  const double exp_z = row.downloads() ? std::exp(z) : 1.0;
-  const double rho = row.downloads() ? Expm1(z) / row.snr_hz_per_w : 0.0;
-  const double tau = row.downloads() ? row.server_weight_per_s * row.download_nat / z : 0.0;
-  const double share = row.share_per_hz + row.share_per_w * rho;
-  const double price = row.bandwidth_price + row.power_price * rho;
-  double high = bandwidth_high;
-  const bool power_binds = rho * high > row.power_max;
-  if (power_binds) high = row.power_max / rho;
-  const double low = std::min(bandwidth_low, high);
-  const double slope_max = row.score_scale * row.score_gain;
-
-  struct Trial {
-    Choice b, s;
-    double share = 0.0;
-  };
+  const Slice slice = SliceAt(row, z, bandwidth_low, bandwidth_high);
   Point point = near;
-  const auto choose = [&](double theta) {
-    Trial trial;
-    trial.b = BestBandwidth(
-        row, theta * share - price, tau, low, high, point.bandwidth_hz, accuracy, &point.upload_z);
-    trial.s =
-        ChooseClock(row, theta * row.share_per_clock - row.clock_price, point.clock_hz, accuracy);
-    trial.share = share * trial.b.amount + row.share_per_clock * trial.s.amount;
-    point.bandwidth_hz = trial.b.amount;
-    point.clock_hz = trial.s.amount;
-    return trial;
-  };
-  // theta - S'(u(theta)) increases with theta: Newton within a bracket.
-  const double share_max = share * high + row.share_per_clock * row.clock_max;
-  double left = slope_max / (1.0 + row.score_gain * share_max);
-  double right = slope_max;
-  double theta = std::clamp(slope_max / (1.0 + row.score_gain * near.share), left, right);
-  Trial at_left;
-  Trial at_right;
-  bool has_left = false;
-  bool has_right = false;
-  Trial trial;
-  for (int i = 0; i < 60; ++i) {
-    trial = choose(theta);
-    const double slope = slope_max / (1.0 + row.score_gain * trial.share);
-    const double residual = theta - slope;
-    if (std::abs(residual) <= accuracy * theta) break;
-    if (residual < 0.0) {
-      left = theta;
-      at_left = trial;
-      has_left = true;
-    } else {
-      right = theta;
-      at_right = trial;
-      has_right = true;
-    }
-    if (right - left <= 1e-15 * right) break;
-    const double growth =
-        share * share * trial.b.slope + row.share_per_clock * row.share_per_clock * trial.s.slope;
-    const double curvature = slope * row.score_gain / (1.0 + row.score_gain * trial.share);
-    double next = theta - residual / (1.0 + curvature * growth);
-    if (growth == 0.0 && trial.share == 0.0 && residual == 0.0) break;
-    if (!(next > left && next < right)) next = 0.5 * (left + right);
-    // Where u jumps Newton creeps: halve now and then.
-    if (i % 8 == 7) next = 0.5 * (left + right);
-    theta = next;
-  }
-  double b = trial.b.amount;
-  double s = trial.s.amount;
-  if (has_left && has_right && at_right.share - at_left.share > 1e-9 * at_right.share &&
-      right - left <= 1e-12 * right) {
-    const double wanted = (slope_max / theta - 1.0) / row.score_gain;
-    const double t =
-        std::clamp((wanted - at_left.share) / (at_right.share - at_left.share), 0.0, 1.0);
-    b = at_left.b.amount + t * (at_right.b.amount - at_left.b.amount);
-    s = at_left.s.amount + t * (at_right.s.amount - at_left.s.amount);
-  }
+  SolveSlice(row, slice, accuracy, &point);
+  const double b = point.bandwidth_hz;
+  const double s = point.clock_hz;
   point.z = z;
-  point.bandwidth_hz = b;
-  point.clock_hz = s;
-  point.share = share * b + row.share_per_clock * s;
+  point.share = slice.share_per_hz * b + row.share_per_clock * s;
+  point.power_multiplier = 0.0;
+  point.slope = 0.0;
   // b = 0 is chosen only where no delay weighs: the energy's limit remains.
   UploadCurve upload{0.0, 0.0, row.energy_weight_per_j * row.upload_nat / row.snr_hz_per_w};
   if (b > 0.0) upload = UploadAt(row, b, accuracy, &point.upload_z);
-  point.value = row.score_scale * Log1p(row.score_gain * point.share) - price * b -
+  point.value = row.score_scale * Log1p(row.score_gain * point.share) - slice.price_per_hz * b -
                 row.clock_price * s - upload.cost - row.fixed_cost;
   if (s > 0.0) point.value -= row.server_delay_cost / s + row.server_energy_cost * s * s;
-  point.power_multiplier = 0.0;
-  point.slope = 0.0;
   if (!row.downloads()) return point;
-  theta = slope_max / (1.0 + row.score_gain * point.share);
-  const double delay_cost = tau > 0.0 ? tau / b : 0.0;
-  if (power_binds && b >= high) {
-    const double pull = theta * share - price + (tau + upload.k) / (b * b);
-    point.power_multiplier = std::max(0.0, pull / rho);
+  const double delay_cost = slice.tau > 0.0 ? slice.tau / b : 0.0;
+  const double energy = row.energy_weight_per_j * row.download_nat;
+  point.value -= delay_cost + energy * slice.rho / z;
+  const double theta = row.score_scale * row.score_gain / (1.0 + row.score_gain * point.share);
+  if (slice.power_binds && b >= slice.high) {
+    const double pull =
+        theta * slice.share_per_hz - slice.price_per_hz + (slice.tau + upload.k) / (b * b);
+    point.power_multiplier = std::max(0.0, pull / slice.rho);
   }
-  const double e = row.energy_weight_per_j;
-  point.value -= delay_cost + e * row.download_nat * rho / z;
   const double power_value = theta * row.share_per_w - row.power_price - point.power_multiplier;
-  point.slope = (power_value * exp_z * b - e * row.download_nat * Chi(z, exp_z) / (z * z)) * z /
+  point.slope = (power_value * slice.exp_z * b - energy * Chi(z, slice.exp_z) / (z * z)) * z /
                     row.snr_hz_per_w +
                 delay_cost;
   return point;
