@@ -4,13 +4,18 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <unordered_map>
 #include <utility>
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "corpus/bpe_merger.h"
+#include "corpus/byte_level_tokenizer.h"
 #include "corpus/sentencepiece_model.h"
+#include "corpus/tokenizer_json.h"
+#include "corpus/tokenizer_model.h"
 #include "corpus/utf8.h"
 
 namespace dashf::corpus {
@@ -34,18 +39,19 @@ int ByteValue(std::string_view piece) {
   return static_cast<int>(16 * high + low);
 }
 
-}  // namespace
-
-struct Tokenizer::Vocabulary {
+// Of a `tokenizer.model` file.
+struct SentencePieceTokenizer final : TokenizerModel {
   SentencePieceModel model;
   // Ids by text, the keys being views into `model`. Merges look among text pieces alone.
   std::unordered_map<std::string_view, int> text_ids;           // Normal, user-defined, unused.
   std::unordered_map<std::string_view, int> reserved_ids;       // Unknown, control, byte.
   std::array<std::vector<std::string_view>, 256> user_defined;  // By first byte, longest first.
   std::array<int, 256> byte_ids;                                // The byte pieces, or -1.
-  int unk_id = -1;
-  int bos_id = -1;
-  int eos_id = -1;
+
+  std::vector<int> Encode(std::string_view text) const override;
+  std::string Decode(std::span<const int> ids) const override;
+  std::string_view Piece(int id) const override;
+  int vocab_size() const override { return static_cast<int>(model.pieces.size()); }
 
   Expected<void> Index(const std::string& name);
   int ControlId(std::string_view piece) const;
@@ -55,7 +61,7 @@ struct Tokenizer::Vocabulary {
   std::string Normalize(std::string_view text) const;
 };
 
-Expected<void> Tokenizer::Vocabulary::Index(const std::string& name) {
+Expected<void> SentencePieceTokenizer::Index(const std::string& name) {
   byte_ids.fill(-1);
   for (int id = 0; id < static_cast<int>(model.pieces.size()); ++id) {
     const std::string_view text = model.pieces[static_cast<std::size_t>(id)].text;
@@ -91,19 +97,19 @@ Expected<void> Tokenizer::Vocabulary::Index(const std::string& name) {
   return {};
 }
 
-int Tokenizer::Vocabulary::ControlId(std::string_view piece) const {
+int SentencePieceTokenizer::ControlId(std::string_view piece) const {
   const auto it = reserved_ids.find(piece);
   return it != reserved_ids.end() && Type(it->second) == PieceType::kControl ? it->second : -1;
 }
 
-int Tokenizer::Vocabulary::IdOf(std::string_view piece) const {
+int SentencePieceTokenizer::IdOf(std::string_view piece) const {
   if (const auto it = reserved_ids.find(piece); it != reserved_ids.end()) return it->second;
   const auto it = text_ids.find(piece);
   return it == text_ids.end() ? unk_id : it->second;
 }
 
 // The length of the longest user-defined piece (never split, never merged) that `text` begins with.
-std::size_t Tokenizer::Vocabulary::UserDefinedPrefix(std::string_view text) const {
+std::size_t SentencePieceTokenizer::UserDefinedPrefix(std::string_view text) const {
   for (const std::string_view piece : user_defined[FirstByte(text)]) {
     if (text.starts_with(piece)) return piece.size();
   }
@@ -111,7 +117,7 @@ std::size_t Tokenizer::Vocabulary::UserDefinedPrefix(std::string_view text) cons
 }
 
 // The text that is cut into pieces: valid UTF-8, spaces as the model has them.
-std::string Tokenizer::Vocabulary::Normalize(std::string_view text) const {
+std::string SentencePieceTokenizer::Normalize(std::string_view text) const {
   const std::string_view space = model.escape_whitespaces ? kSpaceSymbol : " ";
   if (model.remove_extra_whitespaces) {
     text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
@@ -146,44 +152,23 @@ std::string Tokenizer::Vocabulary::Normalize(std::string_view text) const {
   return normal;
 }
 
-Tokenizer::Tokenizer(std::shared_ptr<const Vocabulary> vocabulary)
-    : vocabulary_(std::move(vocabulary)) {}
-
-Expected<Tokenizer> Tokenizer::Load(const std::string& model_dir) {
-  const std::string path = model_dir + "/tokenizer.model";
-  const auto bytes = ReadFile(path, kModelBytesMax);
-  if (!bytes) return tl::unexpected(bytes.error());
-  return Parse(path, *bytes);
-}
-
-Expected<Tokenizer> Tokenizer::Parse(const std::string& name, std::string_view bytes) {
-  auto model = ParseSentencePieceModel(name, bytes);
-  if (!model) return tl::unexpected(model.error());
-  const auto vocabulary = std::make_shared<Vocabulary>();
-  vocabulary->model = *std::move(model);
-  if (auto indexed = vocabulary->Index(name); !indexed) return tl::unexpected(indexed.error());
-  return Tokenizer(vocabulary);
-}
-
-std::vector<int> Tokenizer::Encode(std::string_view text, bool add_bos) const {
-  const Vocabulary& vocabulary = *vocabulary_;
-  const std::string normal = vocabulary.Normalize(text);
-  BpeMerger merger(vocabulary.model, vocabulary.text_ids, normal);
+std::vector<int> SentencePieceTokenizer::Encode(std::string_view text) const {
+  const std::string normal = Normalize(text);
+  BpeMerger merger(model, text_ids, normal);
   for (std::string_view rest = normal; !rest.empty();) {
-    const std::size_t frozen = vocabulary.UserDefinedPrefix(rest);
+    const std::size_t frozen = UserDefinedPrefix(rest);
     const std::size_t size = frozen > 0 ? frozen : CharacterBytes(rest);
     merger.AddSymbol(size, frozen > 0);
     rest.remove_prefix(size);
   }
   std::vector<int> ids;
-  if (add_bos && vocabulary.bos_id >= 0) ids.push_back(vocabulary.bos_id);
   bool after_unknown = false;
   for (const std::string_view piece : merger.Merge()) {
-    const int id = vocabulary.IdOf(piece);
-    const bool unknown = id == vocabulary.unk_id;
-    if (unknown && vocabulary.model.byte_fallback) {
+    const int id = IdOf(piece);
+    const bool unknown = id == unk_id;
+    if (unknown && model.byte_fallback) {
       for (const char c : piece) {
-        ids.push_back(vocabulary.byte_ids[static_cast<unsigned char>(c)]);
+        ids.push_back(byte_ids[static_cast<unsigned char>(c)]);
       }
     } else if (!(unknown && after_unknown)) {  // A run of unknown characters is one piece.
       ids.push_back(id);
@@ -192,8 +177,6 @@ std::vector<int> Tokenizer::Encode(std::string_view text, bool add_bos) const {
   }
   return ids;
 }
-
-namespace {
 
 // Bytes that byte pieces spell, those that are no UTF-8 as U+FFFD each.
 void AppendBytes(std::string_view bytes, std::string* text) {
@@ -213,17 +196,14 @@ void AppendUnescaped(std::string_view piece, std::string* text) {
   }
 }
 
-}  // namespace
-
-std::string Tokenizer::Decode(std::span<const int> ids) const {
-  const SentencePieceModel& model = vocabulary_->model;
+std::string SentencePieceTokenizer::Decode(std::span<const int> ids) const {
   const bool strips = model.add_dummy_prefix || model.remove_extra_whitespaces;
   std::string text, bytes;
   bool at_start =
       true;  // Nothing but control pieces and, with extra spaces removed, spaces so far.
   for (const int id : ids) {
     const bool known = id >= 0 && id < vocab_size();
-    const PieceType type = known ? vocabulary_->Type(id) : PieceType::kUnknown;
+    const PieceType type = known ? Type(id) : PieceType::kUnknown;
     std::string_view piece = known ? Piece(id) : std::string_view();
     if (type == PieceType::kByte) {
       bytes += static_cast<char>(ByteValue(piece));
@@ -246,22 +226,96 @@ std::string Tokenizer::Decode(std::span<const int> ids) const {
   return text;
 }
 
-std::string_view Tokenizer::Piece(int id) const {
+std::string_view SentencePieceTokenizer::Piece(int id) const {
   DASHF_CHECK(id >= 0 && id < vocab_size());
-  return vocabulary_->model.pieces[static_cast<std::size_t>(id)].text;
+  return model.pieces[static_cast<std::size_t>(id)].text;
 }
 
+// What tokenizer_config.json calls the end of a text: a string, or an object with its content.
+Expected<std::string> EndToken(const std::string& path) {
+  Expected<JsonDocument> document = JsonDocument::ReadFile(path, kModelBytesMax);
+  if (!document) return tl::unexpected(document.error());
+  JsonReader root = document->Root();
+  if (!root.Has("eos_token") || !root.HasValue("eos_token")) return std::string();
+  const bool object = root.raw()["eos_token"].is_object();
+  std::string token =
+      object ? root.Object("eos_token").String("content") : root.String("eos_token");
+  if (document->error()) return tl::unexpected(*document->error());
+  return token;
+}
+
+}  // namespace
+
+Tokenizer::Tokenizer(std::shared_ptr<const TokenizerModel> model) : model_(std::move(model)) {}
+
+Expected<Tokenizer> Tokenizer::Load(const std::string& model_dir) {
+  const std::filesystem::path folder = model_dir;
+  std::error_code ignored;  // What cannot be looked at is for ReadFile to report.
+  if (!std::filesystem::exists(folder / "tokenizer.model", ignored) &&
+      std::filesystem::exists(folder / "tokenizer.json", ignored)) {
+    return LoadByteLevel(model_dir);
+  }
+  const std::string path = folder / "tokenizer.model";
+  const auto bytes = ReadFile(path, kModelBytesMax);
+  if (!bytes) return tl::unexpected(bytes.error());
+  return Parse(path, *bytes);
+}
+
+Expected<Tokenizer> Tokenizer::LoadByteLevel(const std::string& model_dir) {
+  const std::string path = model_dir + "/tokenizer.json";
+  const auto bytes = ReadFile(path, kModelBytesMax);
+  if (!bytes) return tl::unexpected(bytes.error());
+  auto model = ParseTokenizerJson(path, *bytes);
+  if (!model) return tl::unexpected(model.error());
+  const std::string config = model_dir + "/tokenizer_config.json";
+  int eos_id = -1;
+  std::error_code ignored;
+  if (std::filesystem::exists(config, ignored)) {
+    const auto end = EndToken(config);
+    if (!end) return tl::unexpected(end.error());
+    for (const AddedToken& token : model->added) {
+      if (token.text == *end) eos_id = token.id;
+    }
+    if (eos_id < 0 && !end->empty()) {
+      return Fail(
+          ErrorKind::kBadInput, config, "eos_token is none of tokenizer.json's added tokens");
+    }
+  }
+  return Tokenizer(MakeByteLevelTokenizer(std::move(*model), eos_id));
+}
+
+Expected<Tokenizer> Tokenizer::Parse(const std::string& name, std::string_view bytes) {
+  auto model = ParseSentencePieceModel(name, bytes);
+  if (!model) return tl::unexpected(model.error());
+  const auto tokenizer = std::make_shared<SentencePieceTokenizer>();
+  tokenizer->model = *std::move(model);
+  if (auto indexed = tokenizer->Index(name); !indexed) return tl::unexpected(indexed.error());
+  return Tokenizer(tokenizer);
+}
+
+std::vector<int> Tokenizer::Encode(std::string_view text, bool add_bos) const {
+  std::vector<int> ids = model_->Encode(text);
+  if (add_bos && bos_id() >= 0) ids.insert(ids.begin(), bos_id());
+  return ids;
+}
+
+std::string Tokenizer::Decode(std::span<const int> ids) const {
+  return model_->Decode(ids);
+}
+std::string_view Tokenizer::Piece(int id) const {
+  return model_->Piece(id);
+}
 int Tokenizer::vocab_size() const {
-  return static_cast<int>(vocabulary_->model.pieces.size());
+  return model_->vocab_size();
 }
 int Tokenizer::unk_id() const {
-  return vocabulary_->unk_id;
+  return model_->unk_id;
 }
 int Tokenizer::bos_id() const {
-  return vocabulary_->bos_id;
+  return model_->bos_id;
 }
 int Tokenizer::eos_id() const {
-  return vocabulary_->eos_id;
+  return model_->eos_id;
 }
 
 }  // namespace dashf::corpus

@@ -1,6 +1,7 @@
 // Text to token ids and back: SentencePiece BPE models (`tokenizer.model`), as Llama 1 and 2,
-// TinyLlama and Mistral ship them. Ids equal those of `spm_encode` for every byte string.
-// Merging: Kudo and Richardson 2018 (arXiv:1808.06226), section 3.1, O(n log n).
+// TinyLlama and Mistral ship them, and byte-level BPE (`tokenizer.json`), as Llama 3, GPT-2 and
+// Qwen2 do. Ids equal those of `spm_encode` for every byte string, and those of Hugging Face's
+// tokenizers. Merging: Kudo and Richardson 2018 (arXiv:1808.06226), section 3.1, O(n log n).
 #pragma once
 
 #include <memory>
@@ -13,17 +14,21 @@
 
 namespace dashf::corpus {
 
+class TokenizerModel;  // Internal; corpus/tokenizer_model.h.
+
 // Immutable and cheap to copy; safe from any thread.
 class Tokenizer {
  public:
-  // Reads `<model_dir>/tokenizer.model`. kIo if absent; kBadInput names what is broken or what kind
-  // of model is not supported (unigram, word, char; normalisation other than "identity").
+  // Reads `<model_dir>/tokenizer.model`, or, in a folder without it, tokenizer.json with the end
+  // token of tokenizer_config.json. kIo if absent; kBadInput names what is broken or what kind of
+  // model is not supported (unigram, word, char; normalisation other than "identity").
   static Expected<Tokenizer> Load(const std::string& model_dir);
-  // The same of a model file's bytes; `name` is the place that errors name.
+  // A tokenizer.model's bytes; `name` is the place that errors name.
   static Expected<Tokenizer> Parse(const std::string& name, std::string_view bytes);
 
   // Any bytes; each byte that is not part of valid UTF-8 is read as U+FFFD. Control pieces in the
-  // text ("<s>") are plain text. With `add_bos`, bos_id() comes first where the model has one.
+  // text ("<s>") are plain text to SentencePiece, but tokenizer.json's added tokens are found. With
+  // `add_bos`, bos_id() comes first where the model has one.
   std::vector<int> Encode(std::string_view text, bool add_bos) const;
   // The text of ids. Control pieces give nothing, ids outside the vocabulary the unknown piece's
   // text. The space that Encode puts in front of a text is taken away again.
@@ -36,10 +41,10 @@ class Tokenizer {
   int eos_id() const;
 
  private:
-  struct Vocabulary;
-  explicit Tokenizer(std::shared_ptr<const Vocabulary> vocabulary);
+  explicit Tokenizer(std::shared_ptr<const TokenizerModel> model);
+  static Expected<Tokenizer> LoadByteLevel(const std::string& model_dir);
 
-  std::shared_ptr<const Vocabulary> vocabulary_;
+  std::shared_ptr<const TokenizerModel> model_;
 };
 
 }  // namespace dashf::corpus

@@ -53,8 +53,7 @@ Expected<int> RunGenerate(const Flags& flags) {
 void AddGenerate(CLI::App& app, Run& run) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* verb = AddEngineVerb(app, "generate");
-  verb->add_option("--model", flags->model_dir, "Hugging Face Llama folder with tokenizer.model")
-      ->required();
+  verb->add_option("--model", flags->model_dir, "Hugging Face Llama or Qwen2 folder")->required();
   verb->add_option("--max-tokens", flags->tokens_max, "Most tokens to generate")
       ->capture_default_str();
   verb->add_option("--prompt", flags->prompt, "Text to continue; without it, from the beginning");

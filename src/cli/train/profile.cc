@@ -124,8 +124,7 @@ Expected<int> RunProfile(const Flags& flags) {
 void AddProfile(CLI::App& app, Run& run) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* verb = AddEngineVerb(app, "profile");
-  verb->add_option("--model", flags->model_dir, "Hugging Face Llama folder with tokenizer.model")
-      ->required();
+  verb->add_option("--model", flags->model_dir, "Hugging Face Llama or Qwen2 folder")->required();
   verb->add_option("--data", flags->data_path, "Alpaca records, of which a sample is trained on")
       ->required();
   verb->add_option("--out", flags->out_path, "Profile to write (dashf.profile/1)")->required();
