@@ -26,6 +26,9 @@ using internal::RepairSlots;
 using internal::ReplyChunk;
 using internal::UserMoves;
 
+constexpr std::size_t kSmall =
+    60;  // Users, where pushes and second starts take no time to speak of.
+
 Certificate CandidateOf(const ScrProblem& problem, const DualPoint& bound) {
   Certificate certificate{.scr_upper = bound.y, .boxes = {DeadlineBox{}}};
   for (std::size_t m = 0; m < bound.price.size(); ++m) {
@@ -50,10 +53,12 @@ class SumPlanner {
         users_(problem, columns_, options.threads),
         plan_(problem, columns_, options.threads) {}
 
-  Expected<SolveResult> Run();
+  Expected<SolveResult> Run(const Scenario& scenario);
 
  private:
   bool Start();
+  // Another start for the moves: the columns of a plan; false if it has one that is left out.
+  bool TakeOver(const Plan& plan);
   // Takes over each user's best column at the prices.
   bool Round(const DualPoint& at);
   // Clears all servers at the best y so far and keeps the plan if it is better, as long as y rises:
@@ -138,6 +143,19 @@ bool SumPlanner::Round(const DualPoint& at) {
   return true;
 }
 
+bool SumPlanner::TakeOver(const Plan& plan) {
+  std::vector<int> column;
+  for (std::size_t n = 0; n < plan.size(); ++n) {
+    const Choice choice{plan[n].server, plan[n].local_layers};
+    column.push_back(columns_.Find(problem_, n, choice));
+    if (column.back() < 0) return false;
+  }
+  plan_.Assign(column);
+  Keep(plan);
+  Rise();
+  return true;
+}
+
 void SumPlanner::Rise() {
   constexpr int kTimesMax = 5;
   constexpr double kSettled = 1e-10, kUncleared = 1e-7;
@@ -157,8 +175,7 @@ void SumPlanner::Rise() {
 
 void SumPlanner::Improve() {
   constexpr int kRoundsMax = 20;
-  constexpr double kEnough = 1e-8;            // Relative: less is no rise.
-  constexpr std::size_t kShakeUsersMax = 60;  // Pushes cost as users times neighbours.
+  constexpr double kEnough = 1e-8;  // Relative: less is no rise.
   const auto stop = [this](double gained) {
     const double scr = scr_ + gained / cost_;
     return (bound_ - scr) / bound_ <= options_.gap_target || log_.TimeLeftS() <= 0.0;
@@ -170,7 +187,7 @@ void SumPlanner::Improve() {
     Rise();
     Report("moves");
     if (scr_ > before * (1.0 + kEnough)) continue;
-    if (Stop() || best_.size() > kShakeUsersMax) return;
+    if (Stop() || best_.size() > kSmall) return;
     search.Shake(&plan_);
     Rise();
     Report("pushes");
@@ -178,7 +195,7 @@ void SumPlanner::Improve() {
   }
 }
 
-Expected<SolveResult> SumPlanner::Run() {
+Expected<SolveResult> SumPlanner::Run(const Scenario& scenario) {
   if (!Start()) return Fail(ErrorKind::kInfeasible, "servers", "have too few slots for the users");
   Report("start");
   if (log_.TimeLeftS() <= 0.0) return log_.Finish(best_, Termination::kTimeLimit);
@@ -194,6 +211,11 @@ Expected<SolveResult> SumPlanner::Run() {
   if (!Round(at)) return log_.Finish(best_, Termination::kNumericalError);
   Report("prices");
   Improve();
+  if (best_.size() <= kSmall && !Stop()) {
+    const auto other = SolveDashfHull(
+        scenario, {.seed = options_.seed, .time_limit_s = log_.TimeLeftS(), .on_iteration = {}});
+    if (other && TakeOver(other->plan)) Improve();
+  }
   SolveResult result = log_.Finish(best_, Termination::kStalled);
   if (std::isfinite(bound_)) result.certificate = CandidateOf(problem_, bound);
   if (Gap() <= options_.gap_target) {
@@ -215,10 +237,15 @@ Expected<SolveResult> SolveMakespan(const ScrProblem& problem,
   if (!alternated) return tl::unexpected(alternated.error());
   Plan best = alternated->plan;
   double scr = TotalsOf(problem, best).Scr(), work = 0.0;
+  std::vector<Plan> starts = {best};
   log->Add(scr, 0.0, "alternation");
   const internal::MakespanMovesOptions moves{
       .out_of_time = [log] { return log->TimeLeftS() <= 0; }};
-  std::vector<Plan> starts = {best};
+  if (problem.tx_power_w_max.size() <= kSmall && log->TimeLeftS() > 0.0) {
+    const auto other = SolveDashfHull(
+        scenario, {.seed = options.seed, .time_limit_s = log->TimeLeftS(), .on_iteration = {}});
+    if (other) starts.push_back(other->plan);
+  }
   for (const Association& basin : internal::SplitBasins(problem, AssociationOf(best))) {
     if (log->TimeLeftS() <= 0.0) break;
     starts.push_back(MaximizeScrForAssociation(problem, basin).plan);
@@ -246,7 +273,7 @@ Expected<SolveResult> SolvePrices(const Scenario& scenario, const SolveOptions& 
   if (problem->delay == DelayMode::kMakespan) {
     return SolveMakespan(*problem, scenario, options, &log);
   }
-  return SumPlanner(*problem, options, &log).Run();
+  return SumPlanner(*problem, options, &log).Run(scenario);
 }
 
 }  // namespace dashf::solvers
