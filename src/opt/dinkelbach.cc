@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/check.h"
-
 namespace dashf::opt {
 
 DinkelbachResult MaximizeRatio(const SolveParametric& solve, double q, const Limits& limits) {
@@ -13,8 +11,8 @@ DinkelbachResult MaximizeRatio(const SolveParametric& solve, double q, const Lim
     const auto [n, d] = solve(q, limits.elapsed_s - watch.ElapsedS());
     if (!std::isfinite(n) || !std::isfinite(d))
       return {q, n - q * d, k, Termination::kNumericalError};
-    DASHF_CHECK(d > 0.0);
     const double residual = n - q * d;  // F(q)
+    if (!(d > 0.0)) return {q, residual, k, Termination::kNumericalError};
     const Progress now{.iterations = k,
                        .elapsed_s = watch.ElapsedS(),
                        .residual = std::max(residual, 0.0),

@@ -10,7 +10,7 @@ namespace dashf::opt {
 
 struct Ratio {
   double numerator = 0.0;
-  double denominator = 1.0;  // > 0.
+  double denominator = 1.0;  // > 0; else the ascent ends with kNumericalError at q.
 };
 
 struct DinkelbachResult {

@@ -77,6 +77,10 @@ TEST(Dinkelbach, StopsAtItsLimitsAndAtNumbersThatAreNone) {
   EXPECT_EQ(MaximizeRatio(golden, 0.0, {.elapsed_s = 0.0}).termination, Termination::kTimeLimit);
   const auto broken = [](double, double) { return Ratio{std::nan(""), 1.0}; };
   EXPECT_EQ(MaximizeRatio(broken, 0.0, {}).termination, Termination::kNumericalError);
+  const auto free = [](double, double) { return Ratio{1.0, 0.0}; };  // A ratio without bound.
+  const DinkelbachResult result = MaximizeRatio(free, 2.0, {});
+  EXPECT_EQ(result.termination, Termination::kNumericalError);
+  EXPECT_EQ(result.q, 2.0);
 }
 
 }  // namespace
