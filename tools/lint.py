@@ -41,10 +41,11 @@ LINES_MAX = 500
 
 def sources():
     """Paths of our C++ files, relative to ROOT."""
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "src"], cwd=ROOT,
-                            capture_output=True, text=True, check=False)
-    names = listed.stdout.split() if listed.returncode == 0 else [
-        str(p.relative_to(ROOT)) for p in (ROOT / "src").rglob("*")]
+    names = [str(p.relative_to(ROOT)) for p in (ROOT / "src").rglob("*")]
+    if shutil.which("git"):
+        listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "src"], cwd=ROOT,
+                                capture_output=True, text=True, check=False)
+        names = listed.stdout.split() if listed.returncode == 0 else names
     return [ROOT / n for n in names if n.endswith((".h", ".cc")) and (ROOT / n).exists()]
 
 

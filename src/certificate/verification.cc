@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <thread>
 
+#include "base/parallel.h"
 #include "certificate/coverage.h"
 #include "certificate/rounding.h"
 #include "certificate/user_bound.h"
@@ -140,21 +139,13 @@ std::vector<UserBound> BoundUsers(const Scenario& scenario,
                                   double scr_upper,
                                   int threads) {
   std::vector<UserBound> bounds(scenario.users.size());
-  std::atomic<std::size_t> next = 0;
-  const auto work = [&] {
-    for (std::size_t begin = next.fetch_add(kChunk); begin < bounds.size();
-         begin = next.fetch_add(kChunk)) {
-      for (std::size_t n = begin; n < std::min(begin + kChunk, bounds.size()); ++n) {
-        bounds[n] =
-            BoundUser(scenario, box, scr_upper, n, kTolerance * scenario.objective.score_scale);
-      }
+  ParallelFor((bounds.size() + kChunk - 1) / kChunk, threads, [&](std::size_t chunk) {
+    const std::size_t end = std::min((chunk + 1) * kChunk, bounds.size());
+    for (std::size_t n = chunk * kChunk; n < end; ++n) {
+      bounds[n] =
+          BoundUser(scenario, box, scr_upper, n, kTolerance * scenario.objective.score_scale);
     }
-  };
-  const auto useful = static_cast<int>((bounds.size() + kChunk - 1) / kChunk);
-  std::vector<std::thread> others;
-  for (int i = 1; i < std::min(threads, useful); ++i) others.emplace_back(work);
-  work();
-  for (std::thread& thread : others) thread.join();
+  });
   return bounds;
 }
 
