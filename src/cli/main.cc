@@ -1,4 +1,4 @@
-// The one binary. Results on stdout, everything else on stderr, exit codes as in
+// The one command. Results on stdout, everything else on stderr, exit codes as in
 // docs/exit-codes.md.
 #include <fmt/format.h>
 #include <unistd.h>
