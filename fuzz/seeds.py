@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Makes the fuzz targets' seeds: small sound files of every kind. Usage: seeds.py DASHF FOLDER"""
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+VARIANTS = {"sum": [], "makespan": ["--delay", "makespan"], "sparse": ["--candidates", "1"],
+            "all-local": ["--all-local"]}
+
+
+def scenario(dashf, path, options):
+    subprocess.run([dashf, "new", "--users", "3", "--servers", "2", "--out", path, *options],
+                   check=True, capture_output=True)
+    world = json.loads(path.read_text())
+    for profile in world["profiles"].values():  # Three splits say as much as seventeen.
+        for column in profile.values():
+            column[:] = [column[0], column[5], column[-1]]
+    for server in world["servers"]:
+        server["slots"] = 3
+    path.write_text(json.dumps(world))
+
+
+def plan(dashf, path):
+    """A plan with a bound: proven with the sum of delays, else prices of 0 under a vast claim."""
+    out = path.with_suffix(".plan")
+    world = json.loads(path.read_text())
+    makespan = world["objective"]["delay"] == "makespan"
+    subprocess.run([dashf, "solve", path, "--out", out, *([] if makespan else ["--certify"])],
+                   check=True, capture_output=True)
+    found = json.loads(out.read_text())
+    out.unlink()
+    found["scenario_sha256"] = "0" * 64
+    if makespan and not found["bound"]:
+        weight = [0.3 * world["objective"]["delay_weight_per_s"]] * len(world["users"])
+        none = [0.0] * len(world["servers"])
+        box = {"user_phase_s": [0, None], "server_phase_s": [0, None],
+               "prices": {"bandwidth_per_hz": none, "power_per_w": none, "clock_per_hz": none,
+                          "slot": none},
+               "user_phase_weight_per_s": weight, "server_phase_weight_per_s": weight}
+        found["bound"] = {"scr_upper": 1e9, "gap": 1.0, "certificate": {"boxes": [box]}}
+    return path.read_text() + "\n=\n" + json.dumps(found)
+
+
+def main():
+    dashf, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+    for kind in ("scenario", "plan", "profile", "round", "config"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+    for name, options in VARIANTS.items():
+        path = folder / "scenario" / name
+        scenario(dashf, path, options)
+        (folder / "plan" / name).write_text(plan(dashf, path))
+    columns = ("local_flop_per_token", "server_flop_per_token", "local_memory_bytes",
+               "measured_local_s", "measured_server_s")
+    (folder / "profile" / "one").write_text(json.dumps({
+        "schema": "dashf.profile/1", "name": "p", "model": "m", "layers": 1,
+        "objective": "early_exit", "epochs": 3, "tokens_measured": 10, "data_bit_per_token": 8,
+        "adapter_bit_per_layer": [100], **{column: [0, 0] for column in columns},
+        "machine": {"clock_hz": 1e9, "flop_per_cycle": 8, "kappa_w_per_hz3": 1e-27,
+                    "gemm_flop_per_s": 1e9}}))
+    for config in (ROOT / "configs").glob("*.toml"):
+        shutil.copy(config, folder / "config" / config.stem)
+
+
+if __name__ == "__main__":
+    main()
