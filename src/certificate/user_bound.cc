@@ -46,7 +46,6 @@ class Bounder {
       : scenario_(scenario),
         box_(box),
         user_(scenario.users[user]),
-        links_(scenario.links[user]),
         table_(scenario.ProfileOf(user_)),
         tolerance_(tolerance) {
     const bool sum = scenario.objective.delay == DelayMode::kSum;
@@ -61,9 +60,27 @@ class Bounder {
     pivot_k_ = table_.layers() / 2;
   }
 
-  UserBound Run() {
-    PrepareSplits();
-    for (const Link& link : links_) Screen(link);
+  UserBound OnAllServers(const std::vector<Link>& links) {
+    PrepareSplits([](int) { return true; });
+    for (const Link& link : links) {
+      Screen(link, box_.servers[static_cast<std::size_t>(link.server)]);
+    }
+    return Bound();
+  }
+
+  UserBound OnServer(const Link& link,
+                     const ServerPrices& prices,
+                     const std::vector<bool>* allowed,
+                     double enough) {
+    PrepareSplits(
+        [allowed](int k) { return allowed == nullptr || (*allowed)[static_cast<std::size_t>(k)]; });
+    incumbent_ = enough - tolerance_;
+    Screen(link, prices);
+    return Bound();
+  }
+
+ private:
+  UserBound Bound() {
     std::stable_sort(candidates_.begin(), candidates_.end(), [](const auto& a, const auto& b) {
       return a.upper > b.upper;
     });
@@ -85,7 +102,6 @@ class Bounder {
     return bound;
   }
 
- private:
   struct Split {
     int k = 0;
     double local_cost = 0.0;
@@ -94,10 +110,11 @@ class Bounder {
 
   double Target() const { return incumbent_ + tolerance_; }
 
-  void PrepareSplits() {
+  template <class Allowed>
+  void PrepareSplits(const Allowed& allowed) {
     const double clock = Widened(user_.compute.clock_hz_max);
     for (int k = 0; k <= table_.layers(); ++k) {
-      if (!scenario_.SplitAllowed(user_, k)) continue;
+      if (!scenario_.SplitAllowed(user_, k) || !allowed(k)) continue;
       const double flop = table_.local_flop[static_cast<std::size_t>(k)];
       splits_.push_back({k,
                          LocalCost(user_.compute, flop, user_weight_, energy_weight_),
@@ -105,10 +122,9 @@ class Bounder {
     }
   }
 
-  RowProblem MakeRow(const Link& link, const Split& split) const {
+  RowProblem MakeRow(const Link& link, const ServerPrices& prices, const Split& split) const {
     const auto k = static_cast<std::size_t>(split.k);
     const Server& server = scenario_.servers[static_cast<std::size_t>(link.server)];
-    const ServerPrices& prices = box_.servers[static_cast<std::size_t>(link.server)];
     RowProblem row;
     row.score_scale = scenario_.objective.score_scale;
     row.score_gain = scenario_.objective.score_gain;
@@ -168,14 +184,14 @@ class Bounder {
 
   // Rows of one server that use every resource share one linearised score and one radio bound, that
   // of the fewest bits both ways; the rest have their turn alone.
-  void Screen(const Link& link) {
+  void Screen(const Link& link, const ServerPrices& prices) {
     const std::size_t first = candidates_.size();
     constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
     std::size_t pivot = kNone;  // Split as well as was best at the last server, if it is there.
     double upload_min = kInfinity;
     double download_min = kInfinity;
     for (const Split& split : splits_) {
-      const RowProblem row = MakeRow(link, split);
+      const RowProblem row = MakeRow(link, prices, split);
       if (MissesDeadlines(row, link, split)) continue;
       if (UsesEverything(row)) {
         upload_min = std::min(upload_min, row.upload_nat);
@@ -234,7 +250,6 @@ class Bounder {
   const Scenario& scenario_;
   const DeadlineBox& box_;
   const User& user_;
-  const std::vector<Link>& links_;
   const SplitProfile& table_;
   double tolerance_;
   double scr_ = 0.0;
@@ -256,7 +271,19 @@ UserBound BoundUser(const Scenario& scenario,
                     double scr_upper,
                     std::size_t user,
                     double tolerance) {
-  return Bounder(scenario, box, scr_upper, user, tolerance).Run();
+  return Bounder(scenario, box, scr_upper, user, tolerance).OnAllServers(scenario.links[user]);
+}
+
+UserBound BoundUserOnServer(const Scenario& scenario,
+                            const DeadlineBox& box,
+                            double scr_upper,
+                            std::size_t user,
+                            const Link& link,
+                            const ServerPrices& prices,
+                            const std::vector<bool>* allowed,
+                            double enough,
+                            double tolerance) {
+  return Bounder(scenario, box, scr_upper, user, tolerance).OnServer(link, prices, allowed, enough);
 }
 
 }  // namespace dashf::certificate

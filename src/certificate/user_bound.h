@@ -2,6 +2,8 @@
 // (formulation (9)).
 #pragma once
 
+#include <vector>
+
 #include "certificate/rounding.h"
 #include "plan/certificate.h"
 #include "scenario/scenario.h"
@@ -17,11 +19,25 @@ struct UserBound {
   double cost = 0.0;              // About -d psi / d y, for whoever looks for a better y.
 };
 
-// `tolerance` (score units): how far above the best point found the bound may end.
+// `tolerance` (score units): how far above the best point found the bound may end. The prices are
+// the box's.
 UserBound BoundUser(const Scenario& scenario,
                     const DeadlineBox& box,
                     double scr_upper,
                     std::size_t user,
                     double tolerance);
+
+// The same on one server at prices of its own, whose slot may be negative, over the splits that
+// `allowed` has (one entry per k = 0..L; null: all); scenario.SplitAllowed() and the box's
+// deadlines hold as well. Below `enough` the bound need not be tight: it stops there.
+UserBound BoundUserOnServer(const Scenario& scenario,
+                            const DeadlineBox& box,
+                            double scr_upper,
+                            std::size_t user,
+                            const Link& link,
+                            const ServerPrices& prices,
+                            const std::vector<bool>* allowed,
+                            double enough,
+                            double tolerance);
 
 }  // namespace dashf::certificate

@@ -6,8 +6,9 @@
 #include <cmath>
 
 #include "base/parallel.h"
-#include "certificate/coverage.h"
+#include "certificate/form.h"
 #include "certificate/rounding.h"
+#include "certificate/server_bound.h"
 #include "certificate/user_bound.h"
 
 namespace dashf::certificate {
@@ -24,107 +25,6 @@ struct BoxBound {
   int user = 0;
 };
 
-Expected<void> CheckNumbers(const std::vector<double>& numbers,
-                            std::size_t length,
-                            const std::string& where) {
-  if (numbers.size() != length) {
-    return Fail(ErrorKind::kBadInput,
-                where,
-                fmt::format("must have {} entries, not {}", length, numbers.size()));
-  }
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    if (!(numbers[i] >= 0.0 && std::isfinite(numbers[i]))) {
-      return Fail(ErrorKind::kBadInput,
-                  fmt::format("{}[{}]", where, i),
-                  fmt::format("must be a number >= 0, got {}", numbers[i]));
-    }
-  }
-  return {};
-}
-
-Expected<void> CheckRange(double min, double max, const std::string& where) {
-  if (min >= 0.0 && min < max && std::isfinite(min)) return {};
-  return Fail(
-      ErrorKind::kBadInput, where, fmt::format("must be 0 <= min < max, got {}, {}", min, max));
-}
-
-Expected<void> CheckBox(const Scenario& scenario,
-                        const DeadlineBox& box,
-                        const std::string& where) {
-  const bool sum = scenario.objective.delay == DelayMode::kSum;
-  const std::size_t weights = sum ? 0 : scenario.users.size();
-  if (box.servers.size() != scenario.servers.size()) {
-    return Fail(
-        ErrorKind::kBadInput,
-        where + ".prices",
-        fmt::format("must have {} entries, not {}", scenario.servers.size(), box.servers.size()));
-  }
-  std::vector<double> prices;
-  for (std::size_t m = 0; m < box.servers.size(); ++m) {
-    const ServerPrices& server = box.servers[m];
-    prices.insert(prices.end(),
-                  {server.bandwidth_per_hz, server.power_per_w, server.clock_per_hz, server.slot});
-    if (server.slot != 0.0 && !scenario.servers[m].slots) {
-      return Fail(ErrorKind::kBadInput,
-                  fmt::format("{}.prices.slot[{}]", where, m),
-                  fmt::format("must be 0: server {} has no slot limit, got {}",
-                              scenario.servers[m].id,
-                              server.slot));
-    }
-  }
-  return CheckNumbers(prices, prices.size(), where + ".prices")
-      .and_then([&] {
-        return CheckNumbers(
-            box.user_phase_weight_per_s, weights, where + ".user_phase_weight_per_s");
-      })
-      .and_then([&] {
-        return CheckNumbers(
-            box.server_phase_weight_per_s, weights, where + ".server_phase_weight_per_s");
-      })
-      .and_then([&] {
-        return CheckRange(box.user_phase_s_min, box.user_phase_s_max, where + ".user_phase_s");
-      })
-      .and_then([&] {
-        return CheckRange(
-            box.server_phase_s_min, box.server_phase_s_max, where + ".server_phase_s");
-      });
-}
-
-Expected<void> CheckForm(const Scenario& scenario, const Certificate& certificate) {
-  if (!(certificate.scr_upper > 0.0 && std::isfinite(certificate.scr_upper))) {
-    return Fail(ErrorKind::kBadInput,
-                "bound.scr_upper",
-                fmt::format("must be a number > 0, got {}", certificate.scr_upper));
-  }
-  if (scenario.objective.delay == DelayMode::kSum && certificate.boxes.size() != 1) {
-    return Fail(
-        ErrorKind::kBadInput,
-        "bound.certificate.boxes",
-        fmt::format("must be one with the sum of delays, got {}", certificate.boxes.size()));
-  }
-  for (std::size_t i = 0; i < certificate.boxes.size(); ++i) {
-    const auto checked =
-        CheckBox(scenario, certificate.boxes[i], fmt::format("bound.certificate.boxes[{}]", i));
-    if (!checked) return checked;
-  }
-  return CheckCoverage(certificate);
-}
-
-// What the capacities are worth at these prices, rounded up.
-double CapacityWorth(const Scenario& scenario, const DeadlineBox& box) {
-  const Interval widened = Interval(1.0) + Interval(kLimitSlack);
-  Interval worth = 0.0;
-  for (std::size_t m = 0; m < box.servers.size(); ++m) {
-    const Server& server = scenario.servers[m];
-    const ServerPrices& prices = box.servers[m];
-    worth = worth + widened * (Interval(prices.bandwidth_per_hz) * server.bandwidth_hz +
-                               Interval(prices.power_per_w) * server.tx_power_w_max +
-                               Interval(prices.clock_per_hz) * server.compute.clock_hz_max);
-    worth = worth + Interval(prices.slot) * static_cast<double>(server.slots.value_or(0));
-  }
-  return worth.hi;
-}
-
 // min over T in [min, max] of (w_t - sum of weights) T, rounded down: what the barrier itself
 // costs beside what its users carry.
 double BarrierCost(double w_t, const std::vector<double>& weights, double min, double max) {
@@ -134,26 +34,27 @@ double BarrierCost(double w_t, const std::vector<double>& weights, double min, d
   return std::isfinite(max) ? Down(left.lo * max) : -kInfinity;
 }
 
-std::vector<UserBound> BoundUsers(const Scenario& scenario,
-                                  const DeadlineBox& box,
-                                  double scr_upper,
-                                  int threads) {
-  std::vector<UserBound> bounds(scenario.users.size());
-  ParallelFor((bounds.size() + kChunk - 1) / kChunk, threads, [&](std::size_t chunk) {
-    const std::size_t end = std::min((chunk + 1) * kChunk, bounds.size());
+constexpr BoxBound kEmptyBox{-kInfinity, 0.0, 0};
+
+// D(y; prices) (9) but for the barriers; users choose among all servers.
+BoxBound BoundUsers(const Scenario& scenario,
+                    const DeadlineBox& box,
+                    double scr_upper,
+                    int threads) {
+  std::vector<UserBound> users(scenario.users.size());
+  ParallelFor((users.size() + kChunk - 1) / kChunk, threads, [&](std::size_t chunk) {
+    const std::size_t end = std::min((chunk + 1) * kChunk, users.size());
     for (std::size_t n = chunk * kChunk; n < end; ++n) {
-      bounds[n] =
+      users[n] =
           BoundUser(scenario, box, scr_upper, n, kTolerance * scenario.objective.score_scale);
     }
   });
-  return bounds;
-}
-
-// D(y; prices) of one box (9).
-BoxBound BoundBox(const Scenario& scenario, const DeadlineBox& box, double scr_upper, int threads) {
-  const std::vector<UserBound> users = BoundUsers(scenario, box, scr_upper, threads);
-  BoxBound bound;
-  bound.excess = CapacityWorth(scenario, box);
+  BoxBound bound{.excess = 0.0};
+  for (std::size_t m = 0; m < box.servers.size(); ++m) {
+    const Server& server = scenario.servers[m];
+    const double slots = Up(box.servers[m].slot * server.slots.value_or(0));
+    bound.excess = Up(bound.excess + Up(CapacityWorth(server, box.servers[m]) + slots));
+  }
   for (std::size_t n = 0; n < users.size(); ++n) {
     bound.excess = Up(bound.excess + users[n].psi_upper);
     bound.slope -= users[n].cost;
@@ -163,6 +64,42 @@ BoxBound BoundBox(const Scenario& scenario, const DeadlineBox& box, double scr_u
     // A user without any split within the box: no plan is in it.
     if (users[n].psi_upper == -kInfinity) return {-kInfinity, 0.0, static_cast<int>(n)};
   }
+  return bound;
+}
+
+// The same where users have a worth: servers choose among all users.
+BoxBound BoundServers(const Scenario& scenario,
+                      const DeadlineBox& box,
+                      double scr_upper,
+                      int threads) {
+  std::vector<std::vector<Candidate>> candidates(scenario.servers.size());
+  for (std::size_t n = 0; n < scenario.users.size(); ++n) {
+    for (const Link& link : scenario.links[n]) {
+      candidates[static_cast<std::size_t>(link.server)].push_back({n, link});
+    }
+  }
+  std::vector<ServerBound> servers(scenario.servers.size());
+  ParallelFor(servers.size(), threads, [&](std::size_t m) {
+    servers[m] = BoundServer(
+        scenario, box, scr_upper, m, candidates[m], kTolerance * scenario.objective.score_scale);
+  });
+  BoxBound bound{.excess = 0.0};
+  const auto largest = std::max_element(box.user_worth.begin(), box.user_worth.end());
+  bound.user = static_cast<int>(largest - box.user_worth.begin());
+  for (const double worth : box.user_worth) bound.excess = Up(bound.excess + worth);
+  for (const ServerBound& server : servers) {
+    bound.excess = Up(bound.excess + server.upper);
+    bound.slope -= server.cost;
+    if (server.upper == -kInfinity) return kEmptyBox;
+  }
+  return bound;
+}
+
+// D(y; prices) of one box (9).
+BoxBound BoundBox(const Scenario& scenario, const DeadlineBox& box, double scr_upper, int threads) {
+  BoxBound bound = box.user_worth.empty() ? BoundUsers(scenario, box, scr_upper, threads)
+                                          : BoundServers(scenario, box, scr_upper, threads);
+  if (bound.excess == -kInfinity) return bound;
   if (scenario.objective.delay == DelayMode::kMakespan) {
     const double w_t = scenario.objective.delay_weight_per_s;
     const double barriers = Down(

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <limits>
+#include <variant>
 #include <vector>
 
 namespace dashf {
@@ -15,6 +16,26 @@ struct ServerPrices {
   double clock_per_hz = 0.0;
   double slot = 0.0;  // Per admitted user; 0 where the server has no slot limit.
 };
+
+// A question about who is on one server. Every plan answers it one way.
+struct UsersMax {  // Are at most so many users on the server?
+  int users = 0;
+};
+struct UserWithin {  // Is this user on the server with a split in [split_min, split_max]?
+  int user = 0;
+  int split_min = 0;
+  int split_max = 0;
+};
+
+// Cases that between them hold all sets of users that server `server` may have: a binary tree in
+// preorder. A question is followed by the tree of its yes, then by the tree of its no; prices end a
+// case. In a case, `slot` may be negative: who is on the server then earns it.
+using CaseNode = std::variant<ServerPrices, UsersMax, UserWithin>;
+struct ServerCases {
+  int server = 0;
+  std::vector<CaseNode> nodes;
+};
+inline constexpr int kCaseDepthMax = 64;  // Questions on the way to a case.
 
 // The plans whose longest user phase and longest server phase lie in a box, and the multipliers
 // that bound them. 0 <= min < max; max may be infinite.
@@ -30,6 +51,10 @@ struct DeadlineBox {
   // room for rounding).
   std::vector<double> user_phase_weight_per_s;
   std::vector<double> server_phase_weight_per_s;
+  // Optional. What serving each user is worth, of either sign: servers are then bounded one by one,
+  // each by its own cases or, if `cases` does not name it, by its prices above. Empty: no cases.
+  std::vector<double> user_worth = {};
+  std::vector<ServerCases> cases = {};  // At most one of each server.
 };
 
 // With the sum of delays there is exactly one box, [0, inf) x [0, inf); with the makespan the boxes

@@ -35,6 +35,30 @@ ordered_json PricesToJson(const std::vector<ServerPrices>& servers) {
   return prices;
 }
 
+ordered_json NodeToJson(const ServerPrices& prices) {
+  ordered_json node = ordered_json::object();
+  for (const auto& [key, member] : kPriceColumns) node[std::string(key)] = prices.*member;
+  return node;
+}
+ordered_json NodeToJson(const UsersMax& question) {
+  return {{"users_max", question.users}};
+}
+ordered_json NodeToJson(const UserWithin& question) {
+  return {{"user", question.user}, {"splits", {question.split_min, question.split_max}}};
+}
+
+ordered_json CasesToJson(const std::vector<ServerCases>& all) {
+  ordered_json servers = ordered_json::array();
+  for (const ServerCases& cases : all) {
+    ordered_json nodes = ordered_json::array();
+    for (const CaseNode& node : cases.nodes) {
+      nodes.push_back(std::visit([](const auto& one) { return NodeToJson(one); }, node));
+    }
+    servers.push_back({{"server", cases.server}, {"nodes", std::move(nodes)}});
+  }
+  return servers;
+}
+
 std::pair<double, double> ParseRange(JsonReader& box, std::string_view key) {
   double ends[2] = {0.0, kInfinity};
   std::size_t count = 0;
@@ -58,6 +82,47 @@ std::vector<double> ParseColumn(JsonReader& reader, std::string_view key, std::s
   return column;
 }
 
+int ParseIndex(JsonReader& reader, std::string_view key, std::size_t count) {
+  return static_cast<int>(reader.Integer(key, 0, static_cast<std::int64_t>(count) - 1));
+}
+
+CaseNode ParseNode(JsonReader node, const Scenario& scenario) {
+  CaseNode parsed;
+  if (node.Has("users_max")) {
+    parsed = UsersMax{ParseIndex(node, "users_max", scenario.users.size() + 1)};
+  } else if (node.Has("user")) {
+    UserWithin question{.user = ParseIndex(node, "user", scenario.users.size())};
+    const User& user = scenario.users[static_cast<std::size_t>(question.user)];
+    std::vector<int> splits;
+    node.ForEach("splits", [&](const JsonReader& split) {
+      splits.push_back(static_cast<int>(split.AsInteger(0, scenario.ProfileOf(user).layers())));
+    });
+    if (!node.failed() && (splits.size() != 2 || splits[0] > splits[1])) {
+      node.Reject("splits", "must be [min, max] with min <= max");
+    }
+    splits.resize(2);
+    question.split_min = splits[0];
+    question.split_max = splits[1];
+    parsed = question;
+  } else {
+    ServerPrices prices;
+    for (const auto& [key, member] : kPriceColumns) {
+      prices.*member = node.Number(key, member == &ServerPrices::slot ? kFinite : kNonNegative);
+    }
+    parsed = prices;
+  }
+  node.RejectUnknownKeys();
+  return parsed;
+}
+
+ServerCases ParseCases(JsonReader reader, const Scenario& scenario) {
+  ServerCases cases{.server = ParseIndex(reader, "server", scenario.servers.size()), .nodes = {}};
+  reader.ForEach("nodes",
+                 [&](const JsonReader& node) { cases.nodes.push_back(ParseNode(node, scenario)); });
+  reader.RejectUnknownKeys();
+  return cases;
+}
+
 DeadlineBox ParseBox(JsonReader reader, const Scenario& scenario) {
   DeadlineBox box;
   std::tie(box.user_phase_s_min, box.user_phase_s_max) = ParseRange(reader, "user_phase_s");
@@ -73,6 +138,18 @@ DeadlineBox ParseBox(JsonReader reader, const Scenario& scenario) {
   const std::size_t weights = sum ? 0 : scenario.users.size();
   box.user_phase_weight_per_s = ParseColumn(reader, "user_phase_weight_per_s", weights);
   box.server_phase_weight_per_s = ParseColumn(reader, "server_phase_weight_per_s", weights);
+  if (reader.Has("user_worth")) {
+    box.user_worth = reader.Numbers("user_worth");
+    if (!reader.failed() && box.user_worth.size() != scenario.users.size()) {
+      reader.Reject(
+          "user_worth",
+          fmt::format(
+              "must have {} entries, not {}", scenario.users.size(), box.user_worth.size()));
+    }
+    reader.ForEach("cases", [&](const JsonReader& cases) {
+      box.cases.push_back(ParseCases(cases, scenario));
+    });
+  }
   reader.RejectUnknownKeys();
   return box;
 }
@@ -82,12 +159,17 @@ DeadlineBox ParseBox(JsonReader reader, const Scenario& scenario) {
 ordered_json BoundToJson(const Certificate& certificate, double scr) {
   ordered_json boxes = ordered_json::array();
   for (const DeadlineBox& box : certificate.boxes) {
-    boxes.push_back(
-        {{"user_phase_s", RangeToJson(box.user_phase_s_min, box.user_phase_s_max)},
-         {"server_phase_s", RangeToJson(box.server_phase_s_min, box.server_phase_s_max)},
-         {"prices", PricesToJson(box.servers)},
-         {"user_phase_weight_per_s", box.user_phase_weight_per_s},
-         {"server_phase_weight_per_s", box.server_phase_weight_per_s}});
+    ordered_json json = {
+        {"user_phase_s", RangeToJson(box.user_phase_s_min, box.user_phase_s_max)},
+        {"server_phase_s", RangeToJson(box.server_phase_s_min, box.server_phase_s_max)},
+        {"prices", PricesToJson(box.servers)},
+        {"user_phase_weight_per_s", box.user_phase_weight_per_s},
+        {"server_phase_weight_per_s", box.server_phase_weight_per_s}};
+    if (!box.user_worth.empty()) {
+      json["user_worth"] = box.user_worth;
+      json["cases"] = CasesToJson(box.cases);
+    }
+    boxes.push_back(std::move(json));
   }
   return {{"scr_upper", certificate.scr_upper},
           {"gap", (certificate.scr_upper - scr) / certificate.scr_upper},

@@ -128,9 +128,15 @@ Certificate SomeCertificate(const Scenario& scenario) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   const std::vector<ServerPrices> prices(scenario.servers.size(), {1e-8 / 3, 0.1, 2e-10, 0.5});
   const std::vector<double> weights(scenario.users.size(), 1.0 / 7);
+  const ServerPrices own{1e-8 / 7, 0.1, 3e-10, -0.25};
   return {.scr_upper = 0.8,
           .boxes = {{0.0, 12.5, 0.0, kInfinity, prices, weights, weights},
-                    {12.5, kInfinity, 0.0, kInfinity, prices, weights, weights}}};
+                    {.user_phase_s_min = 12.5,
+                     .servers = prices,
+                     .user_phase_weight_per_s = weights,
+                     .server_phase_weight_per_s = weights,
+                     .user_worth = {-1.0 / 3, 0.0, 2.5},
+                     .cases = {{1, {UsersMax{2}, UserWithin{2, 0, 16}, own, own, own}}}}}};
 }
 
 LoadedScenario ThreeByTwoWithBarriers() {
@@ -151,6 +157,11 @@ TEST(PlanFile, ACertificateRoundTripsExactlyAndItsGapIsThatOfThePlan) {
   ASSERT_TRUE(again->certificate);
   EXPECT_EQ(again->certificate->boxes[0].servers[1].bandwidth_per_hz, 1e-8 / 3);
   EXPECT_EQ(again->certificate->boxes[0].user_phase_s_max, 12.5);
+  EXPECT_TRUE(again->certificate->boxes[0].cases.empty());
+  const std::vector<CaseNode>& nodes = again->certificate->boxes[1].cases.at(0).nodes;
+  ASSERT_EQ(nodes.size(), 5u);
+  EXPECT_EQ(std::get<UserWithin>(nodes[1]).split_max, 16);
+  EXPECT_EQ(std::get<ServerPrices>(nodes[4]).slot, -0.25);
   EXPECT_EQ(again->certificate->boxes[1].user_phase_s_max, std::numeric_limits<double>::infinity());
   const double scr = Evaluate(loaded.scenario, document.plan).scr;
   EXPECT_DOUBLE_EQ(json::parse(text)["bound"]["gap"], (0.8 - scr) / 0.8);
@@ -185,6 +196,27 @@ TEST(PlanFile, RefusesACertificateThatBreaksARule) {
          b["certificate"]["boxes"][0]["server_phase_s"] = {1, 2, 3};
        },
        "boxes[0].server_phase_s: must be [min, max]"},
+      {[](json& b) { b["certificate"]["boxes"][1]["user_worth"].erase(0); },
+       "boxes[1].user_worth: must have 3 entries, not 2"},
+      {[](json& b) { b["certificate"]["boxes"][1].erase("cases"); }, "missing key \"cases\""},
+      {[](json& b) { b["certificate"]["boxes"][1].erase("user_worth"); }, "cases: unknown key"},
+      {[](json& b) { b["certificate"]["boxes"][1]["cases"][0]["server"] = 2; }, "cases[0].server"},
+      {[](json& b) { b["certificate"]["boxes"][1]["cases"][0]["nodes"][0]["users_max"] = 4; },
+       "nodes[0].users_max"},
+      {[](json& b) { b["certificate"]["boxes"][1]["cases"][0]["nodes"][1]["user"] = -1; },
+       "nodes[1].user"},
+      {[](json& b) {
+         b["certificate"]["boxes"][1]["cases"][0]["nodes"][1]["splits"] = {3, 2};
+       },
+       "nodes[1].splits: must be [min, max]"},
+      {[](json& b) {
+         b["certificate"]["boxes"][1]["cases"][0]["nodes"][1]["splits"] = {0, 17};
+       },
+       "nodes[1].splits[1]"},
+      {[](json& b) { b["certificate"]["boxes"][1]["cases"][0]["nodes"][2]["power_per_w"] = -1; },
+       "nodes[2].power_per_w: must be a number >= 0"},
+      {[](json& b) { b["certificate"]["boxes"][1]["cases"][0]["nodes"][2]["yes"] = 1; },
+       "nodes[2].yes: unknown key"},
       {[](json& b) { b["certificate"]["proof"] = "trust me"; }, "certificate.proof: unknown key"}};
   const LoadedScenario loaded = ThreeByTwoWithBarriers();
   PlanDocument document = SomePlan(loaded);
