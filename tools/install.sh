@@ -5,6 +5,7 @@ build_packages=(
     ca-certificates cmake g++ ninja-build pkg-config
     libboost-dev libcli11-dev libeigen3-dev libexpected-dev libfmt-dev libssl-dev
     libtomlplusplus-dev nlohmann-json3-dev                              # planner and files
+    libopenmpi-dev openmpi-bin                                          # planning over processes
     libpcre2-dev libutf8proc-dev                                        # tokenizers
     libtorch-dev libopenblas0-openmp                                    # training engine
     libgrpc++-dev libgrpc-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc  # runtime

@@ -21,6 +21,7 @@ LAYERS = {
     "certificate": {"base", "scenario", "plan"},
     "opt": {"base"},
     "solvers": {"base", "scenario", "plan", "problem", "opt"},
+    "mpi": {"base"},
     "tensorfile": {"base"},
     "corpus": {"base"},
     "train": {"base", "corpus", "tensorfile"},
@@ -33,6 +34,7 @@ HEADERS = {
     r"(torch|ATen|c10)/": {"train"},
     r"(grpcpp?|google/protobuf)/|.*\.pb\.h": {"runtime"},
     r"CLI/": {"cli"},
+    r"mpi\.h": {"mpi"},
 }
 BANNED_NAMES = re.compile(r"(?i)(manager|helper|util|handler|strategy)s?(\.|_|$)")
 BANNED_TEXT = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|using namespace (?!std::(string_view_)?literals)")

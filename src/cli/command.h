@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "base/error.h"
+#include "base/ranks.h"
 
 namespace dashf::cli {
 
@@ -20,11 +21,11 @@ inline constexpr int kExitRoundFailed = 8;
 // stderr.
 using Run = std::function<Expected<int>()>;
 // Adds one verb's subcommand; its callback stores what is to be run into `run`.
-using AddVerb = void (*)(CLI::App& app, Run& run);
+using AddVerb = std::function<void(CLI::App& app, Run& run)>;
 
 void AddNew(CLI::App& app, Run& run);
 void AddEvaluate(CLI::App& app, Run& run);
-void AddSolve(CLI::App& app, Run& run);
+void AddSolve(CLI::App& app, Run& run, Ranks* ranks);  // nullptr: this process alone.
 void AddVerify(CLI::App& app, Run& run);
 void AddCompare(CLI::App& app, Run& run);
 void AddBench(CLI::App& app, Run& run);

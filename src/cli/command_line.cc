@@ -18,7 +18,7 @@ int RunCommandLine(int argc,
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::help);
   Run run;
-  for (const AddVerb add : verbs) add(app, run);
+  for (const AddVerb& add : verbs) add(app, run);
   for (const Verb& verb : elsewhere) app.add_subcommand(verb.name, verb.summary);
   try {
     app.parse(argc, argv);

@@ -3,7 +3,7 @@
 
 int main(int argc, char** argv) {
   namespace cli = dashf::cli;
-  constexpr cli::AddVerb kVerbs[] = {
+  const cli::AddVerb kVerbs[] = {
       cli::AddGenerate,
       cli::AddPretrain,
       cli::AddProfile,

@@ -8,33 +8,32 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <string_view>
+#include <vector>
 
 #include "cli/command_line.h"
 
 namespace dashf::cli {
 namespace {
 
-constexpr AddVerb kPlannerVerbs[] = {AddNew,
-                                     AddEvaluate,
-                                     AddSolve,
-                                     AddVerify,
-                                     AddCompare,
-                                     AddBench,
-                                     AddExplain,
-                                     AddReport,
-                                     AddSections};
+const AddVerb kPlannerVerbs[] = {AddNew,
+                                 AddEvaluate,
+                                 [](CLI::App& app, Run& run) { AddSolve(app, run, nullptr); },
+                                 AddVerify,
+                                 AddCompare,
+                                 AddBench,
+                                 AddExplain,
+                                 AddReport,
+                                 AddSections};
 
-// Becomes the engine, with the same arguments and process number; returns only if there is none.
-int BecomeEngine(char** argv) {
+// Becomes another program, with the same arguments and process number; returns only if it cannot.
+int Become(const char* program, char** argv) {
   std::error_code failed;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", failed);
-  const std::filesystem::path engine =
-      (self.parent_path() / "../libexec/dashf-engine").lexically_normal();
-  ::execv(engine.c_str(), argv);
-  fmt::print(stderr,
-             "dashf: {}: the training engine cannot be started: {}\n",
-             engine.string(),
-             std::strerror(errno));
+  const std::filesystem::path path =
+      (self.parent_path() / "../libexec" / program).lexically_normal();
+  ::execv(path.c_str(), argv);
+  fmt::print(stderr, "dashf: {}: cannot be started: {}\n", path.string(), std::strerror(errno));
   return static_cast<int>(ErrorKind::kIo);
 }
 
@@ -43,11 +42,14 @@ int BecomeEngine(char** argv) {
 
 int main(int argc, char** argv) {
   namespace cli = dashf::cli;
-  const auto called = [&](const cli::Verb& verb) {
-    return argc > 1 && std::strcmp(argv[1], verb.name) == 0;
-  };
-  if (std::any_of(cli::kEngineVerbs.begin(), cli::kEngineVerbs.end(), called)) {
-    return cli::BecomeEngine(argv);
+  const std::vector<std::string_view> words(argv + 1, argv + argc);
+  const auto called = [&](std::string_view verb) { return !words.empty() && words[0] == verb; };
+  for (const cli::Verb& verb : cli::kEngineVerbs) {
+    if (called(verb.name)) return cli::Become("dashf-engine", argv);
+  }
+  const bool on_ranks = std::find(words.begin(), words.end(), "--mpi") != words.end();
+  for (const char* verb : cli::kMpiVerbs) {
+    if (called(verb) && on_ranks) return cli::Become("dashf-mpi", argv);
   }
   return cli::RunCommandLine(argc, argv, cli::kPlannerVerbs, cli::kEngineVerbs);
 }

@@ -3,6 +3,7 @@
 // are in libexec/dashf-engine, which `dashf` becomes when one of them is called.
 #pragma once
 
+#include <array>
 #include <string_view>
 #include <vector>
 
@@ -14,6 +15,14 @@ struct Verb {
   const char* name;
   const char* summary;
 };
+
+// What --mpi is an option of, and what it does: in the program libexec/dashf-mpi, which `dashf`
+// becomes where it is given.
+#ifdef DASHF_MPI
+inline constexpr std::array kMpiVerbs = {"solve"};
+#else
+inline constexpr std::array<const char*, 0> kMpiVerbs = {};
+#endif
 
 inline const std::vector<Verb> kEngineVerbs = {
 #ifdef DASHF_TRAIN

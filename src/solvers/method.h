@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/ranks.h"
 #include "base/termination.h"
 #include "plan/certificate.h"
 #include "plan/plan.h"
@@ -24,6 +25,9 @@ struct SolveOptions {
   double gap_target = 1e-4;
   int threads = 1;                 // >= 1; the plan does not depend on it.
   IterationCallback on_iteration;  // May be empty.
+  // Processes that share the work, this one being rank 0 and the others in ReplyForRankZero()
+  // (user_shards.h); the plan does not depend on it. Used by "prices" in sum mode alone.
+  Ranks* ranks = nullptr;
 };
 
 struct SolveResult {

@@ -5,11 +5,13 @@
 #include <limits>
 
 #include "base/parallel.h"
+#include "solvers/user_shards.h"
 
 namespace dashf::solvers::internal {
 namespace {
 
-constexpr std::size_t kChunkUsers = 512;
+// Every chunk has a row of 20 numbers per server, hence not many chunks.
+constexpr std::size_t kChunkUsersMin = 512, kChunksMax = 256;
 // Where delay is free its stand-in (EffectiveDelayWeight) would lower a bound.
 constexpr double kBoundWeight = 1e-6;
 
@@ -17,28 +19,75 @@ Eigen::Vector4d WithSlot(const Eigen::Vector3d& share, double slot) {
   return {share[0], share[1], share[2], slot};
 }
 
+// A row: value, best and cost; with derivatives, then 4 numbers per server that are added to the
+// excess, then the 16 of each server's diagonal block.
+constexpr std::size_t kValue = 0, kBest = 1, kCost = 2, kHead = 3;
+
+std::size_t RowSize(std::size_t servers, bool derivatives) {
+  return kHead + (derivatives ? 20 * servers : 0);
+}
+
+Eigen::Map<Eigen::Vector4d> ExcessOf(std::vector<double>& row, std::size_t server) {
+  return Eigen::Map<Eigen::Vector4d>(row.data() + kHead + 4 * server);
+}
+
+Eigen::Map<Eigen::Matrix4d> DiagonalOf(std::vector<double>& row,
+                                       std::size_t servers,
+                                       std::size_t server) {
+  return Eigen::Map<Eigen::Matrix4d>(row.data() + kHead + 4 * servers + 16 * server);
+}
+
 }  // namespace
 
-PricedUsers::PricedUsers(const ScrProblem& problem, const Columns& columns, int threads)
+ReplyConstants ConstantsOf(const ScrProblem& problem) {
+  const std::size_t users = problem.tx_power_w_max.size(), servers = problem.server_slots.size();
+  const double w_t = EffectiveDelayWeight(problem);
+  const double load = static_cast<double>(users) / static_cast<double>(servers);
+  return {.delay_weight_per_s = w_t,
+          .delay_weight_per_s_bound = problem.delay_weight_per_s > 0.0 ? w_t : kBoundWeight * w_t,
+          .first_share = std::min(0.5, 1.5 / load),
+          .chunk_users = std::max(kChunkUsersMin, (users + kChunksMax - 1) / kChunksMax)};
+}
+
+PricedUsers::PricedUsers(const ScrProblem& problem,
+                         const Columns& columns,
+                         int threads,
+                         Ranks* ranks)
+    : PricedUsers(problem, columns, ConstantsOf(problem), threads, ranks) {
+  if (!Leads()) return;
+  own_ = OwnChunks(0, ranks->count(), chunks_.size());
+  ShareOutUsers(problem, constants_, threads, chunks_, ranks);
+}
+
+PricedUsers::PricedUsers(const ScrProblem& problem,
+                         const Columns& columns,
+                         const ReplyConstants& constants,
+                         int threads,
+                         Ranks* ranks)
     : problem_(problem),
       columns_(columns),
+      constants_(constants),
       threads_(threads),
-      w_t_(EffectiveDelayWeight(problem)),
-      w_t_bound_(problem.delay_weight_per_s > 0.0 ? w_t_ : kBoundWeight * w_t_) {
-  const std::size_t users = problem.tx_power_w_max.size(), servers = problem.server_slots.size();
+      ranks_(ranks) {
+  const std::size_t users = problem.tx_power_w_max.size();
   for (const int slots : problem.server_slots) {
     slot_share_.push_back(slots == ScrProblem::kNoSlotLimit || slots == 0 ? 0.0 : 1.0 / slots);
   }
-  const double load = static_cast<double>(users) / static_cast<double>(servers);
-  const auto share = static_cast<float>(std::min(0.5, 1.5 / load));
+  const auto share = static_cast<float>(constants.first_share);
   last_share_.assign(columns.size(), Eigen::Vector3f::Constant(share));
   psi_.assign(columns.size(), 0.0F);
-  for (std::size_t n = 0; n < users; n += kChunkUsers) {
+  for (std::size_t n = 0; n < users; n += constants.chunk_users) {
     chunks_.emplace_back();
     chunks_.back().user_begin = n;
-    chunks_.back().user_end = std::min(users, n + kChunkUsers);
+    chunks_.back().user_end = std::min(users, n + constants.chunk_users);
   }
-  partial_.resize(chunks_.size());
+  own_ = {0, chunks_.size()};
+  rows_.resize(chunks_.size());
+}
+
+template <class Body>
+void PricedUsers::ForOwnChunks(const Body& body) const {
+  ParallelFor(own_.end - own_.begin, threads_, [&](std::size_t i) { body(own_.begin + i); });
 }
 
 Reply PricedUsers::ReplyOf(const DualPoint& at,
@@ -47,7 +96,7 @@ Reply PricedUsers::ReplyOf(const DualPoint& at,
                            bool thorough) {
   const auto link = static_cast<std::size_t>(columns_.link[column]);
   const auto split = static_cast<std::size_t>(columns_.split[column]);
-  const double w_t = thorough ? w_t_bound_ : w_t_;
+  const double w_t = thorough ? constants_.delay_weight_per_s_bound : constants_.delay_weight_per_s;
   const UserTerms terms = MakeUserTerms(problem_, user, link, split, at.y, {w_t, w_t}, false);
   const Eigen::Vector4d& price = at.price[static_cast<std::size_t>(terms.server)];
   const Eigen::Vector3d start = last_share_[column].cast<double>();
@@ -62,8 +111,8 @@ Reply PricedUsers::ReplyOf(const DualPoint& at,
 void PricedUsers::RefreshChunk(
     const DualPoint& at, double window, std::size_t count, bool thorough, std::size_t i) {
   ReplyChunk& chunk = chunks_[i];
-  Partial& partial = partial_[i];
-  partial = {};
+  std::vector<double>& row = rows_[i];
+  row.assign(RowSize(problem_.server_slots.size(), false), 0.0);
   chunk.begin.assign(1, 0);
   chunk.column.clear();
   chunk.server.clear();
@@ -95,8 +144,8 @@ void PricedUsers::RefreshChunk(
       }
     }
     best = std::min_element(order.begin(), order.end());
-    partial.best -= best->first;
-    partial.cost += cost[best->second - first];
+    row[kBest] -= best->first;
+    row[kCost] += cost[best->second - first];
     std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
       return a.second < b.second;
     });
@@ -106,7 +155,7 @@ void PricedUsers::RefreshChunk(
     }
     chunk.begin.push_back(static_cast<int>(chunk.column.size()));
   }
-  partial.value = partial.best;
+  row[kValue] = row[kBest];
   const std::size_t kept = chunk.column.size();
   chunk.psi.resize(kept);
   chunk.weight.resize(kept);
@@ -118,18 +167,18 @@ DualSums PricedUsers::Refresh(const DualPoint& at,
                               double window,
                               std::size_t count,
                               bool thorough) {
-  ParallelFor(chunks_.size(), threads_, [&](std::size_t i) {
-    RefreshChunk(at, window, count, thorough, i);
-  });
-  return Sum(at);
+  if (Leads()) {
+    const Errand errand{Errand::kRefresh, thorough, at.price.size(), count, at.y, window};
+    Announce(errand, at.price, ranks_);
+  }
+  ForOwnChunks([&](std::size_t i) { RefreshChunk(at, window, count, thorough, i); });
+  return Sum(at, false);
 }
 
 void PricedUsers::SweepChunk(const DualPoint& at, double eta, std::size_t i) {
   ReplyChunk& chunk = chunks_[i];
-  Partial& partial = partial_[i];
-  partial.value = partial.best = partial.cost = 0.0;
-  partial.vector.assign(at.price.size(), Eigen::Vector4d::Zero());
-  partial.diagonal.assign(at.price.size(), Eigen::Matrix4d::Zero());
+  std::vector<double>& row = rows_[i];
+  row.assign(RowSize(at.price.size(), true), 0.0);
   for (std::size_t u = 0; u + 1 < chunk.begin.size(); ++u) {
     const auto first = static_cast<std::size_t>(chunk.begin[u]);
     const auto last = static_cast<std::size_t>(chunk.begin[u + 1]);
@@ -151,51 +200,63 @@ void PricedUsers::SweepChunk(const DualPoint& at, double eta, std::size_t i) {
       chunk.weight[c] = std::exp((chunk.psi[c] - best) / eta);
       sum += chunk.weight[c];
     }
-    partial.value += best + eta * std::log(sum);
-    partial.best += best;
-    partial.cost += cost;
+    row[kValue] += best + eta * std::log(sum);
+    row[kBest] += best;
+    row[kCost] += cost;
     for (std::size_t c = first; c < last; ++c) {
       const double w = chunk.weight[c] /= sum;
       const auto m = static_cast<std::size_t>(chunk.server[c]);
       const Eigen::Vector4d& x = chunk.share[c];
-      partial.vector[m] += w * x;
-      partial.diagonal[m].topLeftCorner<3, 3>() += w * chunk.yields[c];
-      partial.diagonal[m] += (w * (1.0 - w) / eta) * x * x.transpose();
+      ExcessOf(row, m) -= w * x;
+      auto diagonal = DiagonalOf(row, at.price.size(), m);
+      diagonal.topLeftCorner<3, 3>() += w * chunk.yields[c];
+      diagonal += (w * (1.0 - w) / eta) * x * x.transpose();
     }
   }
 }
 
 DualSums PricedUsers::Sweep(const DualPoint& at, double eta) {
-  ParallelFor(chunks_.size(), threads_, [&](std::size_t i) { SweepChunk(at, eta, i); });
-  return Sum(at);
+  if (Leads()) {
+    Announce({Errand::kSweep, false, at.price.size(), 0, at.y, eta}, at.price, ranks_);
+  }
+  ForOwnChunks([&](std::size_t i) { SweepChunk(at, eta, i); });
+  return Sum(at, true);
 }
 
-DualSums PricedUsers::Sum(const DualPoint& at) const {
-  DualSums sums;
-  const bool derivatives = !partial_.front().vector.empty();
-  for (const Eigen::Vector4d& price : at.price) sums.value += price.sum();
-  sums.best = sums.value;
-  if (derivatives) {
-    sums.excess.assign(at.price.size(), Eigen::Vector4d::Ones());
-    sums.diagonal.assign(at.price.size(), Eigen::Matrix4d::Zero());
-  }
-  for (const Partial& partial : partial_) {
-    sums.value += partial.value;
-    sums.best += partial.best;
-    sums.cost += partial.cost;
-    for (std::size_t m = 0; m < sums.excess.size(); ++m) {
-      sums.excess[m] -= partial.vector[m];
-      sums.diagonal[m] += partial.diagonal[m];
+// In order of the chunks; each rank's are in order (user_shards.h).
+void PricedUsers::AddRows(std::span<double> sum) const {
+  SumInOrder(ranks_, sum, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = own_.begin; i < own_.end; ++i) {
+      const double* row = rows_[i].data();
+      for (std::size_t k = begin; k < end; ++k) sum[k] += row[k];
     }
+  });
+}
+
+DualSums PricedUsers::Sum(const DualPoint& at, bool derivatives) const {
+  const std::size_t servers = at.price.size();
+  std::vector<double> total(RowSize(servers, derivatives), 0.0);
+  for (const Eigen::Vector4d& price : at.price) total[kValue] += price.sum();
+  total[kBest] = total[kValue];
+  if (derivatives) std::fill_n(total.begin() + kHead, 4 * servers, 1.0);
+  AddRows(total);
+  DualSums sums;
+  sums.value = total[kValue];
+  sums.best = total[kBest];
+  sums.cost = total[kCost];
+  for (std::size_t m = 0; derivatives && m < servers; ++m) {
+    sums.excess.push_back(ExcessOf(total, m));
+    sums.diagonal.push_back(DiagonalOf(total, servers, m));
   }
   return sums;
 }
 
 void PricedUsers::Times(const ServerVector& vector, double eta, ServerVector* product) const {
-  ParallelFor(chunks_.size(), threads_, [&](std::size_t i) {
+  if (Leads()) Announce({Errand::kTimes, false, vector.size(), 0, 0.0, eta}, vector, ranks_);
+  ForOwnChunks([&](std::size_t i) {
     const ReplyChunk& chunk = chunks_[i];
-    ServerVector& out = partial_[i].vector;
-    out.assign(vector.size(), Eigen::Vector4d::Zero());
+    std::vector<double>& row = rows_[i];
+    row.assign(4 * vector.size(), 0.0);
     for (std::size_t u = 0; u + 1 < chunk.begin.size(); ++u) {
       const auto first = static_cast<std::size_t>(chunk.begin[u]);
       const auto last = static_cast<std::size_t>(chunk.begin[u + 1]);
@@ -208,14 +269,23 @@ void PricedUsers::Times(const ServerVector& vector, double eta, ServerVector* pr
         const double w = chunk.weight[c];
         const auto m = static_cast<std::size_t>(chunk.server[c]);
         const double moved = (chunk.share[c].dot(vector[m]) - mean) / eta;
-        out[m] += (w * moved) * chunk.share[c];
-        out[m].head<3>() += w * (chunk.yields[c] * vector[m].head<3>());
+        Eigen::Map<Eigen::Vector4d> out(row.data() + 4 * m);
+        out += (w * moved) * chunk.share[c];
+        out.head<3>() += w * (chunk.yields[c] * vector[m].head<3>());
       }
     }
   });
   product->assign(vector.size(), Eigen::Vector4d::Zero());
-  for (const Partial& partial : partial_) {
-    for (std::size_t m = 0; m < vector.size(); ++m) (*product)[m] += partial.vector[m];
+  AddRows({product->front().data(), 4 * product->size()});
+}
+
+void PricedUsers::Gather() {
+  if (ranks_ == nullptr) return;
+  if (Leads()) {
+    Announce({.kind = Errand::kGather}, {}, ranks_);
+    GatherReplies(columns_, ranks_, &chunks_, &psi_);
+  } else {
+    SendReplies(chunks_, psi_, ranks_);
   }
 }
 

@@ -5,12 +5,15 @@
 // user on it takes the shares (beta, theta, sigma, 1 / slots). The maximum over a user's columns is
 // smoothed as eta ln sum exp(psi / eta), which lies above it by at most eta ln(columns).
 // Users are worked on in fixed chunks, each with arrays of its own, and sums run over the chunks in
-// order: results do not depend on the number of threads.
+// order: results depend neither on the number of threads nor on that of the processes (ranks) the
+// chunks are shared out over (user_shards.h).
 #pragma once
 
 #include <Eigen/Core>
+#include <span>
 #include <vector>
 
+#include "base/ranks.h"
 #include "solvers/columns.h"
 #include "solvers/reply.h"
 
@@ -41,10 +44,34 @@ struct ReplyChunk {
   std::vector<Eigen::Matrix3d> yields;
 };
 
+// What one user's replies depend on besides its own rows and the servers: plain numbers.
+struct ReplyConstants {
+  double delay_weight_per_s = 0.0;
+  double delay_weight_per_s_bound = 0.0;  // For replies that make a bound.
+  double first_share = 0.0;               // Of every resource, where a first reply starts.
+  std::size_t chunk_users = 0;
+};
+ReplyConstants ConstantsOf(const ScrProblem& problem);
+
+// The part of rank 0's users that one rank replies for.
+struct ChunkRange {
+  std::size_t begin = 0, end = 0;
+};
+
 class PricedUsers {
  public:
-  // `problem` and `columns` must outlive it.
-  PricedUsers(const ScrProblem& problem, const Columns& columns, int threads);
+  // All users. `problem`, `columns` and `ranks` must outlive it. With `ranks` this is rank 0, whose
+  // other ranks are in ReplyForRankZero() (user_shards.h); what it is asked, all do.
+  PricedUsers(const ScrProblem& problem,
+              const Columns& columns,
+              int threads,
+              Ranks* ranks = nullptr);
+  // Another rank's users, as rank 0 shared them out.
+  PricedUsers(const ScrProblem& problem,
+              const Columns& columns,
+              const ReplyConstants& constants,
+              int threads,
+              Ranks* ranks);
 
   // Every column replies; of each user the best `count`, within `window` of the best, are kept.
   // Returns the dual's value, not smoothed. `thorough`: several starts for the columns kept.
@@ -53,33 +80,38 @@ class PricedUsers {
   DualSums Sweep(const DualPoint& at, double eta);
   // The Hessian of the last Sweep times a vector.
   void Times(const ServerVector& vector, double eta, ServerVector* product) const;
+  // Brings the columns that the other ranks keep, and their psi, to rank 0.
+  void Gather();
 
   std::size_t columns() const { return columns_.size(); }
+  // With ranks, the other ranks' chunks are as the last Gather() found them, with columns alone.
   const std::vector<ReplyChunk>& chunks() const { return chunks_; }
   // Per column, after the slot's price: of its last reply.
   const std::vector<float>& psi() const { return psi_; }
 
  private:
-  struct Partial {
-    double value = 0.0, best = 0.0, cost = 0.0;
-    ServerVector vector;
-    std::vector<Eigen::Matrix4d> diagonal;
-  };
+  bool Leads() const { return ranks_ != nullptr && ranks_->rank() == 0; }
   Reply ReplyOf(const DualPoint& at, std::size_t user, std::size_t column, bool thorough);
   void RefreshChunk(
       const DualPoint& at, double window, std::size_t count, bool thorough, std::size_t chunk);
   void SweepChunk(const DualPoint& at, double eta, std::size_t chunk);
-  DualSums Sum(const DualPoint& at) const;
+  DualSums Sum(const DualPoint& at, bool derivatives) const;
+  void AddRows(std::span<double> sum) const;
+  template <class Body>
+  void ForOwnChunks(const Body& body) const;
 
   const ScrProblem& problem_;
   const Columns& columns_;
+  const ReplyConstants constants_;
   const int threads_;
-  const double w_t_, w_t_bound_;
+  Ranks* const ranks_;
   std::vector<double> slot_share_;           // 1 / slots; 0 without a limit.
   std::vector<Eigen::Vector3f> last_share_;  // Per column: where its next reply starts.
   std::vector<float> psi_;
   std::vector<ReplyChunk> chunks_;
-  mutable std::vector<Partial> partial_;
+  ChunkRange own_;  // The chunks this process works on.
+  // What each own chunk adds to a sum: one row of numbers (priced_users.cc).
+  mutable std::vector<std::vector<double>> rows_;
 };
 
 }  // namespace dashf::solvers::internal

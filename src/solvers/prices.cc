@@ -50,7 +50,7 @@ class SumPlanner {
         options_(options),
         log_(*log),
         columns_(MakeColumns(problem, true)),
-        users_(problem, columns_, options.threads),
+        users_(problem, columns_, options.threads, options.ranks),
         plan_(problem, columns_, options.threads) {}
 
   Expected<SolveResult> Run(const Scenario& scenario);
@@ -122,6 +122,7 @@ bool SumPlanner::Round(const DualPoint& at) {
   constexpr std::size_t kMoveColumnsMax = 12;
   const double users = static_cast<double>(problem_.tx_power_w_max.size());
   users_.Refresh(at, kWindow * score_ / users, kMoveColumnsMax, false);
+  users_.Gather();
   const std::vector<float>& psi = users_.psi();
   std::vector<int> column;
   moves_.begin.assign(1, 0);

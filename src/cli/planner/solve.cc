@@ -24,6 +24,7 @@ struct Arguments {
   std::string method = "prices";
   solvers::SolveOptions options;
   bool certify = false;
+  bool mpi = false;  // Already so: main() chose the program by it.
   std::string out;
   bool json = false;
 };
@@ -79,6 +80,26 @@ Expected<Certificate> Certify(const Arguments& arguments,
   return certificate::RaiseToProof(scenario, *solved.certificate, arguments.options.threads);
 }
 
+// What the price search alone can share out.
+Expected<void> CheckShared(const Arguments& arguments, const Scenario& scenario) {
+  if (arguments.options.ranks == nullptr) return {};
+  if (arguments.method != "prices") {
+    return Fail(ErrorKind::kUsage,
+                "--mpi",
+                fmt::format("shares out method prices alone, not {}", arguments.method));
+  }
+  if (scenario.objective.delay == DelayMode::kMakespan) {
+    return Fail(ErrorKind::kUsage,
+                "--mpi",
+                "shares out the plans of total delay (sum) alone; this scenario's is makespan");
+  }
+  fmt::print(stderr,
+             "{} processes, {} threads each\n",
+             arguments.options.ranks->count(),
+             arguments.options.threads);
+  return {};
+}
+
 Expected<int> RunSolve(const Arguments& arguments) {
   const solvers::Method* method = solvers::FindMethod(arguments.method);
   if (method == nullptr) {
@@ -89,6 +110,9 @@ Expected<int> RunSolve(const Arguments& arguments) {
   }
   const auto loaded = ReadScenario(arguments.scenario);
   if (!loaded) return tl::unexpected(loaded.error());
+  if (const auto fits = CheckShared(arguments, loaded->scenario); !fits) {
+    return tl::unexpected(fits.error());
+  }
   PrintHeader();
   const Stopwatch watch;
   const auto solved = method->solve(loaded->scenario, arguments.options);
@@ -132,7 +156,7 @@ Expected<int> RunSolve(const Arguments& arguments) {
 
 }  // namespace
 
-void AddSolve(CLI::App& app, Run& run) {
+void AddSolve(CLI::App& app, Run& run, Ranks* ranks) {
   const auto arguments = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand(
       "solve", "Plan a scenario: association, splits and resources; exit 5 if a limit was hit");
@@ -141,7 +165,10 @@ void AddSolve(CLI::App& app, Run& run) {
       ->capture_default_str();
   solvers::SolveOptions& options = arguments->options;
   options.on_iteration = PrintRow;
-  options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  options.ranks = ranks;
+  if (ranks == nullptr) {
+    options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  }
   verb->add_option("--seed", options.seed, "Same seed, same plan")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 62))
       ->capture_default_str();
@@ -152,12 +179,20 @@ void AddSolve(CLI::App& app, Run& run) {
       ->capture_default_str();
   verb->add_option("--time-limit-s", options.time_limit_s, "End with the best plan so far")
       ->check(CLI::PositiveNumber);
-  verb->add_option("--threads", options.threads, "Same plan with any number [the machine's]")
+  verb->add_option(
+          "--threads", options.threads, "Same plan with any number [the machine's; with --mpi 1]")
       ->check(CLI::Range(1, 1024));
   verb->add_flag(
       "--certify",
       arguments->certify,
       "Prove an upper bound on every plan's SCR and write it into the plan (prices, sum)");
+#ifdef DASHF_MPI
+  verb->add_flag("--mpi",
+                 arguments->mpi,
+                 "Share the price search out over the processes that mpirun or srun started "
+                 "(docs/mpi.md; prices, sum); same plan with any number")
+      ->disable_flag_override();
+#endif
   verb->add_option("--out", arguments->out, "Where the dashf.plan/1 file goes")->required();
   verb->add_flag("--json", arguments->json, "Write the outcome as one JSON object to stdout");
   verb->footer(
@@ -168,7 +203,12 @@ void AddSolve(CLI::App& app, Run& run) {
       "  dashf solve scenario.json --certify --out plan.json && dashf verify scenario.json "
       "plan.json\n"
       "  dashf solve scenario.json --gap-target 0.01 --time-limit-s 60 --out plan.json\n"
-      "  dashf solve scenario.json --time-limit-s 2 --out plan.json  # exit 5 at the limit");
+      "  dashf solve scenario.json --time-limit-s 2 --out plan.json  # exit 5 at the limit"
+#ifdef DASHF_MPI
+      "\n"
+      "  mpirun -n 4 dashf solve scenario.json --mpi --out plan.json"
+#endif
+  );
   verb->callback([arguments, &run] { run = [arguments] { return RunSolve(*arguments); }; });
 }
 
