@@ -20,8 +20,11 @@ RELATIVE = 1e-12
 
 
 def compute(rng):
-    return {"clock_hz_max": rng.uniform(1e8, 3e9), "flop_per_cycle": rng.uniform(1, 2000),
-            "kappa_w_per_hz3": rng.choice([0.0, 10 ** rng.uniform(-28, -26)])}
+    device = {"clock_hz_max": rng.uniform(1e8, 3e9), "flop_per_cycle": rng.uniform(1, 2000),
+              "kappa_w_per_hz3": rng.choice([0.0, 10 ** rng.uniform(-28, -26)])}
+    if rng.random() < 0.5:
+        device["energy_j_per_flop"] = rng.uniform(0, 1e-11)
+    return device
 
 
 def profile(rng, layers):

@@ -34,7 +34,7 @@ struct RowProblem {
   double energy_weight_per_j = 0.0;  // e = y w_e
   double server_delay_cost = 0.0;    // h1 = ws W_s / c
   double server_energy_cost = 0.0;   // h2 = e kappa W_s / c
-  double fixed_cost = 0.0;           // The least cost of local training, and the slot's price.
+  double fixed_cost = 0.0;           // Least local training, energies per operation, slot's price.
 
   bool downloads() const { return download_nat > 0.0; }
 };

@@ -13,19 +13,21 @@ double Widened(double limit) {
   return Up(limit * Up(1.0 + kLimitSlack));
 }
 
-// min over 0 < f <= F of weight W / (c f) + e kappa f^2 W / c, rounded down. Splitting the first
-// term in two equal parts, the mean inequality gives 3 (weight^2 e kappa / 4)^(1/3) W / c for any
-// f; where even F is below the minimiser the value at F is the minimum.
+// min over 0 < f <= F of weight W / (c f) + e kappa f^2 W / c + e epsilon W, rounded down.
+// Splitting the first term in two equal parts, the mean inequality gives 3 (weight^2 e kappa /
+// 4)^(1/3) W / c for any f; where even F is below the minimiser the value at F is the minimum.
 double LocalCost(const Compute& compute, double flop, double weight, double energy_weight) {
   if (flop == 0.0) return 0.0;
   const double per_cycle = Down(flop / compute.flop_per_cycle);
+  const double constant = Down(Down(energy_weight * compute.energy_j_per_flop) * flop);
   const double e = Down(energy_weight * compute.kappa_w_per_hz3);
   const double f = Widened(compute.clock_hz_max);
   if (weight >= Up(2.0 * Up(Up(Up(e * f) * f) * f))) {
-    return Down(per_cycle * Down(Down(weight / f) + Down(Down(e * Down(f * f)))));
+    return Down(constant + Down(per_cycle * Down(Down(weight / f) + Down(e * Down(f * f)))));
   }
   const double cube = Down(Down(Down(weight * weight) * e) / 4.0);
-  return Down(per_cycle * Down(3.0 * std::max(0.0, CbrtDown(std::max(0.0, cube)))));
+  return Down(constant +
+              Down(per_cycle * Down(3.0 * std::max(0.0, CbrtDown(std::max(0.0, cube))))));
 }
 
 // One alternative that is still in the race.
@@ -151,7 +153,8 @@ class Bounder {
     row.server_delay_cost = std::max(0.0, Down(server_weight_ * per_cycle));
     row.server_energy_cost =
         std::max(0.0, Down(Down(energy_weight_ * server.compute.kappa_w_per_hz3) * per_cycle));
-    row.fixed_cost = Down(split.local_cost + prices.slot);
+    const double constant = Down(Down(energy_weight_ * server.compute.energy_j_per_flop) * flop);
+    row.fixed_cost = Down(Down(split.local_cost + constant) + prices.slot);
     return row;
   }
 

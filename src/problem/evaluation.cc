@@ -26,12 +26,13 @@ struct Phase {
 };
 constexpr Phase kNeverEnds{kInfinity, kInfinity};
 
-// (1): T = W / (c f), E = kappa f^2 W / c.
+// (1): T = W / (c f), E = kappa f^2 W / c + epsilon W.
 Phase Train(double flop, const Compute& compute, double clock_hz) {
   if (flop == 0.0) return {};
   if (!(clock_hz > 0.0)) return kNeverEnds;
   return {flop / (compute.flop_per_cycle * clock_hz),
-          compute.kappa_w_per_hz3 * clock_hz * clock_hz * flop / compute.flop_per_cycle};
+          compute.kappa_w_per_hz3 * clock_hz * clock_hz * flop / compute.flop_per_cycle +
+              compute.energy_j_per_flop * flop};
 }
 
 // (2): r = b log2(1 + g p / (N0 b)), T = bits / r, E = p T.

@@ -90,6 +90,24 @@ TEST(Evaluate, GivesTheHandComputedPhases) {
   EXPECT_DOUBLE_EQ(e.scr, 2.0 * std::log(4.0) / 11.7);
 }
 
+// 1 GFLOP at 2 nJ locally and 2 GFLOP at 0.25 nJ at the server, whatever the clocks.
+TEST(Evaluate, AddsTheEnergyPerOperationWhateverTheClock) {
+  Scenario scenario = TwoByTwo();
+  for (User& user : scenario.users) user.compute.energy_j_per_flop = 2e-9;
+  for (Server& server : scenario.servers) server.compute.energy_j_per_flop = 0.25e-9;
+  EXPECT_DOUBLE_EQ(Evaluate(scenario, {kHalf, kHalf}).users[0].energy_j.local, 2.0 + 2.0);
+  for (User& user : scenario.users) user.compute.kappa_w_per_hz3 = 0.0;
+  for (Server& server : scenario.servers) server.compute.kappa_w_per_hz3 = 0.0;
+  for (const double slower : {1.0, 0.5, 0.01}) {
+    Decision decision = kHalf;
+    decision.local_clock_hz *= slower;
+    decision.server_clock_hz *= slower;
+    const Evaluation e = Evaluate(scenario, {decision, kHalf});
+    EXPECT_DOUBLE_EQ(e.users[0].energy_j.local, 2.0);
+    EXPECT_DOUBLE_EQ(e.users[0].energy_j.server, 0.5);
+  }
+}
+
 // With u1 all-server (no local second, 2 s at the server): max(1 + 2, 2) + max(1 + 1, 2 + 1) = 6.
 TEST(Evaluate, MakespanAddsTheSlowestOfEachBarrier) {
   Scenario scenario = TwoByTwo();

@@ -18,6 +18,7 @@ v1::Compute ToWire(const Compute& compute) {
   wire.set_clock_hz_max(compute.clock_hz_max);
   wire.set_flop_per_cycle(compute.flop_per_cycle);
   wire.set_kappa_w_per_hz3(compute.kappa_w_per_hz3);
+  wire.set_energy_j_per_flop(compute.energy_j_per_flop);
   return wire;
 }
 
@@ -61,7 +62,10 @@ std::optional<Phase> FromWire(v1::Phase phase) {
 }
 
 Compute FromWire(const v1::Compute& compute) {
-  return {compute.clock_hz_max(), compute.flop_per_cycle(), compute.kappa_w_per_hz3()};
+  return {compute.clock_hz_max(),
+          compute.flop_per_cycle(),
+          compute.kappa_w_per_hz3(),
+          compute.energy_j_per_flop()};
 }
 
 SplitProfile FromWire(const v1::SplitProfile& profile) {

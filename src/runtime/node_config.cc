@@ -23,7 +23,8 @@ constexpr std::pair<const char*, std::vector<double> SplitProfile::*> kProfileCo
 Json ToJson(const Compute& compute) {
   return {{"clock_hz_max", compute.clock_hz_max},
           {"flop_per_cycle", compute.flop_per_cycle},
-          {"kappa_w_per_hz3", compute.kappa_w_per_hz3}};
+          {"kappa_w_per_hz3", compute.kappa_w_per_hz3},
+          {"energy_j_per_flop", compute.energy_j_per_flop}};
 }
 
 Json ToJson(const TrainingSettings& training) {
@@ -80,7 +81,8 @@ Compute ReadCompute(JsonReader& parent) {
   JsonReader reader = parent.Object("compute");
   Compute compute{reader.Number("clock_hz_max", kPositive),
                   reader.Number("flop_per_cycle", kPositive),
-                  reader.Number("kappa_w_per_hz3", kNonNegative)};
+                  reader.Number("kappa_w_per_hz3", kNonNegative),
+                  reader.Number("energy_j_per_flop", kNonNegative)};
   reader.RejectUnknownKeys();
   return compute;
 }

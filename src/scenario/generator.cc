@@ -101,6 +101,13 @@ double FullPowerW(const Compute& compute) {
   return compute.kappa_w_per_hz3 * std::pow(compute.clock_hz_max, 3.0);
 }
 
+Compute AtConstantEnergyPerFlop(const Compute& compute) {
+  return {
+      .clock_hz_max = compute.clock_hz_max,
+      .flop_per_cycle = compute.flop_per_cycle,
+      .energy_j_per_flop = FullPowerW(compute) / (compute.clock_hz_max * compute.flop_per_cycle)};
+}
+
 DataSetSize DrawDataSet(const GeneratorOptions& options, std::size_t n, const Rng& rng) {
   if (!options.data_sets.empty()) return options.data_sets[n];
   Rng stream = rng.Stream("tokens").Stream(n);
@@ -229,7 +236,7 @@ void GrantSlots(Scenario* scenario) {
   for (;; slots *= kSlotsGrowth) {
     const int granted = std::min(static_cast<int>(std::ceil(slots)), users);
     for (Server& server : scenario->servers) server.slots = granted;
-    if (granted == users || !MatchSlots(*scenario).shortage) return;
+    if (granted == users || MatchSlots(*scenario).shortages.empty()) return;
   }
 }
 
@@ -290,6 +297,12 @@ Expected<Scenario> GenerateAt(const Geography& places,
     scenario.profiles.push_back(options.profile ? ScaleProfile(*options.profile, data, name)
                                                 : AnalyticProfile(kLlama1b, {}, data, name));
     scenario.links.push_back(DrawLinks(places, n, static_cast<std::size_t>(candidates), rng));
+  }
+  if (options.compute_energy == ComputeEnergy::kConstantPerFlop) {
+    for (User& user : scenario.users) user.compute = AtConstantEnergyPerFlop(user.compute);
+    for (Server& server : scenario.servers) {
+      server.compute = AtConstantEnergyPerFlop(server.compute);
+    }
   }
   GrantSlots(&scenario);
   if (const auto valid = Validate(scenario); !valid) return tl::unexpected(valid.error());

@@ -13,10 +13,17 @@
 
 namespace dashf {
 
+// What computing takes (1); both draw a device's full power at its full clock.
+enum class ComputeEnergy {
+  kCubicPower,      // kappa f^3: a lower clock saves energy, so sharing a server's does.
+  kConstantPerFlop  // The same energy per operation at any clock.
+};
+
 struct GeneratorOptions {
   std::string name = "default study";
   DelayMode delay = DelayMode::kSum;
   bool all_local_allowed = false;
+  ComputeEnergy compute_energy = ComputeEnergy::kCubicPower;
   double area_side_m = 500.0;       // Of the square that GenerateStudy places everyone in, > 0.
   double bandwidth_hz = 20e6;       // Per server, > 0.
   double user_tx_power_w = 0.2;     // > 0.

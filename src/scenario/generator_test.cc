@@ -52,6 +52,24 @@ TEST(Generator, DelayModeChangesTheObjectiveAlone) {
   EXPECT_EQ(WriteScenario(a), WriteScenario(b));
 }
 
+TEST(Generator, BothEnergyModelsDrawTheSamePowerAtFullClock) {
+  GeneratorOptions constant;
+  constant.compute_energy = ComputeEnergy::kConstantPerFlop;
+  const Scenario a = *GenerateStudy(10, 2, {}, Rng(6));
+  const Scenario b = *GenerateStudy(10, 2, constant, Rng(6));
+  const auto full_power_w = [](const Compute& c) {
+    return c.kappa_w_per_hz3 * std::pow(c.clock_hz_max, 3.0) +
+           c.energy_j_per_flop * c.clock_hz_max * c.flop_per_cycle;
+  };
+  for (std::size_t n = 0; n < a.users.size(); ++n) {
+    EXPECT_EQ(b.users[n].compute.kappa_w_per_hz3, 0.0);
+    EXPECT_NEAR(full_power_w(b.users[n].compute), full_power_w(a.users[n].compute), 1e-12);
+  }
+  for (std::size_t m = 0; m < a.servers.size(); ++m) {
+    EXPECT_NEAR(full_power_w(b.servers[m].compute), full_power_w(a.servers[m].compute), 1e-12);
+  }
+}
+
 // 128.1 + 37.6 log10(0.1) = 90.5 dB at 100 m; at 1 m the loss of 10 m, 52.9 dB. Rayleigh fading is
 // exponential with mean 1, so 4000 draws average to 1 within 5 / sqrt(4000) = 8 %.
 TEST(Generator, GainsFollowThePathLossModelOnAverage) {

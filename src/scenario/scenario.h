@@ -26,11 +26,13 @@ struct Objective {
   bool all_local_allowed = true;     // May a user train every layer itself (k = L)?
 };
 
-// T = W / (c f), E = kappa f^2 W / c (1).
+// T = W / (c f), E = kappa f^2 W / c + epsilon W (1). Two models of a computer's energy: a power
+// that grows with the clock's cube (epsilon = 0), or a constant energy per operation (kappa = 0).
 struct Compute {
-  double clock_hz_max = 0.0;     // > 0.
-  double flop_per_cycle = 0.0;   // > 0.
-  double kappa_w_per_hz3 = 0.0;  // >= 0.
+  double clock_hz_max = 0.0;       // > 0.
+  double flop_per_cycle = 0.0;     // > 0.
+  double kappa_w_per_hz3 = 0.0;    // >= 0.
+  double energy_j_per_flop = 0.0;  // epsilon >= 0.
 };
 
 struct Position {
@@ -93,9 +95,10 @@ struct Scenario {
   }
 };
 
-// Every rule above. kBadInput names the member and the rule; kInfeasible (a sound scenario without
-// any plan: a user out of every server's reach, too few slots in total or around some users, no
-// split that fits) names the users and servers concerned.
+// Every rule above. kBadInput names the member and the rule.
+Expected<void> ValidateRules(const Scenario& scenario);
+// The same, and that there is a plan. kInfeasible names the users and servers of one contradiction;
+// FindConflicts() (scenario/feasibility.h) finds all.
 Expected<void> Validate(const Scenario& scenario);
 
 }  // namespace dashf

@@ -51,6 +51,9 @@ Compute ParseCompute(JsonReader reader) {
   compute.clock_hz_max = reader.Number("clock_hz_max", kPositive);
   compute.flop_per_cycle = reader.Number("flop_per_cycle", kPositive);
   compute.kappa_w_per_hz3 = reader.Number("kappa_w_per_hz3", kNonNegative);
+  if (reader.Has("energy_j_per_flop")) {
+    compute.energy_j_per_flop = reader.Number("energy_j_per_flop", kNonNegative);
+  }
   reader.RejectUnknownKeys();
   return compute;
 }
@@ -180,9 +183,11 @@ ordered_json ToJson(const Position& position) {
 }
 
 ordered_json ToJson(const Compute& compute) {
-  return {{"clock_hz_max", compute.clock_hz_max},
-          {"flop_per_cycle", compute.flop_per_cycle},
-          {"kappa_w_per_hz3", compute.kappa_w_per_hz3}};
+  ordered_json json{{"clock_hz_max", compute.clock_hz_max},
+                    {"flop_per_cycle", compute.flop_per_cycle},
+                    {"kappa_w_per_hz3", compute.kappa_w_per_hz3}};
+  if (compute.energy_j_per_flop > 0.0) json["energy_j_per_flop"] = compute.energy_j_per_flop;
+  return json;
 }
 
 ordered_json ToJson(const Objective& objective) {
@@ -261,12 +266,16 @@ ordered_json GainToJson(const Scenario& scenario) {
 
 }  // namespace
 
-Expected<Scenario> ParseScenario(const std::string& name, std::string_view bytes) {
+Expected<Scenario> ParseScenario(const std::string& name,
+                                 std::string_view bytes,
+                                 PlanExistence existence) {
   const auto document = JsonDocument::Parse(name, bytes);
   if (!document) return tl::unexpected(document.error());
   Scenario scenario = ParseRoot(document->Root());
   if (document->error()) return tl::unexpected(*document->error());
-  if (const auto valid = Validate(scenario); !valid) {
+  const auto valid =
+      existence == PlanExistence::kRequired ? Validate(scenario) : ValidateRules(scenario);
+  if (!valid) {
     Error error = valid.error();
     error.where = name + ": " + error.where;
     return tl::unexpected(std::move(error));
@@ -274,10 +283,10 @@ Expected<Scenario> ParseScenario(const std::string& name, std::string_view bytes
   return scenario;
 }
 
-Expected<LoadedScenario> ReadScenario(const std::string& path) {
+Expected<LoadedScenario> ReadScenario(const std::string& path, PlanExistence existence) {
   const auto bytes = ReadFile(path);
   if (!bytes) return tl::unexpected(bytes.error());
-  auto scenario = ParseScenario(path, *bytes);
+  auto scenario = ParseScenario(path, *bytes, existence);
   if (!scenario) return tl::unexpected(scenario.error());
   return LoadedScenario{std::move(*scenario), Sha256Hex(*bytes)};
 }

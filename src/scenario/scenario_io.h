@@ -13,9 +13,17 @@ struct LoadedScenario {
   std::string sha256;  // Of the file's bytes: a plan names the scenario it belongs to by this.
 };
 
+enum class PlanExistence {
+  kRequired,   // A scenario without any plan is kInfeasible.
+  kUnchecked,  // Reading ends with ValidateRules().
+};
+
 // kIo, kBadInput (file, JSON path, rule, value) or kInfeasible.
-Expected<LoadedScenario> ReadScenario(const std::string& path);
-Expected<Scenario> ParseScenario(const std::string& name, std::string_view bytes);
+Expected<LoadedScenario> ReadScenario(const std::string& path,
+                                      PlanExistence existence = PlanExistence::kRequired);
+Expected<Scenario> ParseScenario(const std::string& name,
+                                 std::string_view bytes,
+                                 PlanExistence existence = PlanExistence::kRequired);
 std::string WriteScenario(const Scenario& scenario);  // Round-trips exactly.
 
 }  // namespace dashf

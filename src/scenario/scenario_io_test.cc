@@ -81,6 +81,8 @@ TEST(ScenarioFile, RoundTripsEveryBitOfGeneratedScenarios) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     GeneratorOptions options;
     options.delay = seed % 2 == 0 ? DelayMode::kSum : DelayMode::kMakespan;
+    options.compute_energy =
+        seed % 3 == 0 ? ComputeEnergy::kConstantPerFlop : ComputeEnergy::kCubicPower;
     const auto scenario = GenerateStudy(
         static_cast<int>(1 + seed), 1 + static_cast<int>(seed % 4), options, Rng(seed));
     ASSERT_TRUE(scenario) << scenario.error().Text();
@@ -91,6 +93,8 @@ TEST(ScenarioFile, RoundTripsEveryBitOfGeneratedScenarios) {
     for (std::size_t n = 0; n < scenario->users.size(); ++n) {
       EXPECT_EQ(again->users[n].compute.kappa_w_per_hz3,
                 scenario->users[n].compute.kappa_w_per_hz3);
+      EXPECT_EQ(again->users[n].compute.energy_j_per_flop,
+                scenario->users[n].compute.energy_j_per_flop);
       EXPECT_EQ(again->ProfileOf(again->users[n]).server_flop,
                 scenario->ProfileOf(scenario->users[n]).server_flop);
       ASSERT_EQ(again->links[n].size(), scenario->links[n].size());

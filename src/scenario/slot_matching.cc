@@ -34,7 +34,7 @@ class LayeredMatching {
         if (server_of_user_[At(user)] < 0) Augment(user);
       }
     }
-    return {server_of_user_, Shortage()};
+    return {server_of_user_, Shortages()};
   }
 
  private:
@@ -108,19 +108,40 @@ class LayeredMatching {
     }
   }
 
-  // After the last phase the unmatched users reach only full servers, held by users that reach no
-  // others: more users than slots.
-  std::optional<SlotShortage> Shortage() const {
-    if (std::count(server_of_user_.begin(), server_of_user_.end(), -1) == 0) return std::nullopt;
-    SlotShortage shortage;
-    shortage.users = reached_users_;
-    std::sort(shortage.users.begin(), shortage.users.end());
-    for (int server = 0; server < static_cast<int>(slots_.size()); ++server) {
-      if (layer_[At(server)] == kUnreached) continue;
-      shortage.servers.push_back(server);
-      shortage.slots += slots_[At(server)];
+  std::vector<SlotShortage> Shortages() const {
+    std::vector<SlotShortage> shortages;
+    std::vector<bool> named(slots_.size(), false);
+    for (int user = 0; user < static_cast<int>(links_.size()); ++user) {
+      if (server_of_user_[At(user)] >= 0) continue;
+      const auto& links = links_[At(user)];
+      const bool known = std::all_of(
+          links.begin(), links.end(), [&](const Link& link) { return named[At(link.server)]; });
+      if (known && !links.empty()) continue;
+      shortages.push_back(ShortageAround(user));
+      for (const int server : shortages.back().servers) named[At(server)] = true;
     }
-    DASHF_CHECK(shortage.slots < static_cast<int>(shortage.users.size()));
+    return shortages;
+  }
+
+  // After the last phase an unmatched user reaches only full servers, whose holders reach only full
+  // servers, and so on: one user more than slots. Any of them could hand a slot down to the first.
+  SlotShortage ShortageAround(int unmatched) const {
+    SlotShortage shortage;
+    shortage.users.push_back(unmatched);
+    std::vector<bool> reached(slots_.size(), false);
+    for (std::size_t i = 0; i < shortage.users.size(); ++i) {
+      for (const Link& link : links_[At(shortage.users[i])]) {
+        if (reached[At(link.server)]) continue;
+        reached[At(link.server)] = true;
+        shortage.servers.push_back(link.server);
+        shortage.slots += slots_[At(link.server)];
+        const auto& holders = users_of_server_[At(link.server)];
+        shortage.users.insert(shortage.users.end(), holders.begin(), holders.end());
+      }
+    }
+    std::sort(shortage.users.begin(), shortage.users.end());
+    std::sort(shortage.servers.begin(), shortage.servers.end());
+    DASHF_CHECK(shortage.slots + 1 == static_cast<int>(shortage.users.size()));
     return shortage;
   }
 

@@ -52,8 +52,8 @@ TEST(SlotMatching, AgreesWithHallsTheoremOnEveryGroupOfUsers) {
   for (int trial = 0; trial < 2000; ++trial) {
     const Scenario scenario = RandomLinks(&rng, 1 + static_cast<int>(rng.Below(8)), 5);
     const SlotMatching matching = MatchSlots(scenario);
-    ASSERT_EQ(!matching.shortage.has_value(), HallHolds(scenario)) << "trial " << trial;
-    matched += !matching.shortage.has_value();
+    ASSERT_EQ(matching.shortages.empty(), HallHolds(scenario)) << "trial " << trial;
+    matched += matching.shortages.empty();
   }
   EXPECT_GT(matched, 200);  // Both answers occur.
   EXPECT_LT(matched, 1800);
@@ -76,16 +76,36 @@ TEST(SlotMatching, GivesLinkedServersWithinTheirSlotsOrProvesAShortage) {
     for (std::size_t m = 0; m < taken.size(); ++m) {
       EXPECT_LE(taken[m], scenario.servers[m].slots.value_or(1000));
     }
-    if (!matching.shortage) continue;
-    const SlotShortage& shortage = *matching.shortage;
-    EXPECT_LT(shortage.slots, static_cast<int>(shortage.users.size()));
-    for (const int n : shortage.users) {
-      for (const Link& link : scenario.links[static_cast<std::size_t>(n)]) {
-        EXPECT_TRUE(
-            std::binary_search(shortage.servers.begin(), shortage.servers.end(), link.server));
+    for (const SlotShortage& shortage : matching.shortages) {
+      EXPECT_EQ(shortage.slots + 1, static_cast<int>(shortage.users.size()));
+      for (const int n : shortage.users) {
+        for (const Link& link : scenario.links[static_cast<std::size_t>(n)]) {
+          EXPECT_TRUE(
+              std::binary_search(shortage.servers.begin(), shortage.servers.end(), link.server));
+        }
       }
     }
   }
+}
+
+TEST(SlotMatching, NamesShortagesThatEndWithoutAnyOneOfTheirUsers) {
+  Rng rng(22);
+  int shortages = 0;
+  for (int trial = 0; trial < 300; ++trial) {
+    const Scenario scenario = RandomLinks(&rng, 12, 6);
+    for (const SlotShortage& shortage : MatchSlots(scenario).shortages) {
+      ++shortages;
+      for (const int left_out : shortage.users) {
+        Scenario rest = scenario;
+        rest.links.clear();
+        for (const int n : shortage.users) {
+          if (n != left_out) rest.links.push_back(scenario.links[static_cast<std::size_t>(n)]);
+        }
+        EXPECT_TRUE(MatchSlots(rest).shortages.empty()) << "trial " << trial;
+      }
+    }
+  }
+  EXPECT_GT(shortages, 100);
 }
 
 // A chain: user i reaches servers i and i + 1, one slot each, and user 0's only server is taken
@@ -100,7 +120,7 @@ TEST(SlotMatching, FollowsALongChainOfMoves) {
     scenario.links.push_back({{.server = n, .gain = 1.0}, {.server = n + 1, .gain = 1.0}});
   }
   scenario.links.push_back({{.server = 0, .gain = 1.0}});
-  EXPECT_FALSE(MatchSlots(scenario).shortage);
+  EXPECT_TRUE(MatchSlots(scenario).shortages.empty());
 }
 
 }  // namespace

@@ -1,19 +1,17 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <string_view>
 #include <unordered_map>
 
+#include "scenario/feasibility.h"
 #include "scenario/scenario.h"
-#include "scenario/slot_matching.h"
 
 namespace dashf {
 namespace {
 
 constexpr std::size_t kIdLengthMax = 64;
-constexpr std::size_t kNamesShownMax = 8;
 
 // Keeps the first broken rule; later checks still run but say nothing.
 class Checks {
@@ -76,6 +74,7 @@ void CheckCompute(const Compute& compute, const std::string& where, Checks* chec
   checks->Positive(compute.clock_hz_max, where + ".compute.clock_hz_max");
   checks->Positive(compute.flop_per_cycle, where + ".compute.flop_per_cycle");
   checks->NonNegative(compute.kappa_w_per_hz3, where + ".compute.kappa_w_per_hz3");
+  checks->NonNegative(compute.energy_j_per_flop, where + ".compute.energy_j_per_flop");
 }
 
 void CheckPosition(const Position& position, const std::string& where, Checks* checks) {
@@ -198,97 +197,26 @@ void CheckLinks(const Scenario& scenario, Checks* checks) {
   }
 }
 
-template <class Node>
-std::string Names(const std::vector<Node>& nodes, const std::vector<int>& chosen) {
-  std::vector<std::string_view> ids;
-  for (std::size_t i = 0; i < std::min(chosen.size(), kNamesShownMax); ++i) {
-    ids.push_back(nodes[static_cast<std::size_t>(chosen[i])].id);
-  }
-  std::string text = fmt::format("{}", fmt::join(ids, ", "));
-  if (chosen.size() > kNamesShownMax) {
-    text += fmt::format(" and {} more", chosen.size() - kNamesShownMax);
-  }
-  return text;
-}
-
-Expected<void> CheckSomeSplitFits(const Scenario& scenario, std::size_t n) {
-  const User& user = scenario.users[n];
-  const SplitProfile& profile = scenario.ProfileOf(user);
-  for (int k = 0; k <= profile.layers(); ++k) {
-    if (scenario.SplitAllowed(user, k)) return {};
-  }
-  const auto& memory = profile.local_memory_bytes;
-  const auto least = std::min_element(memory.begin(), memory.end());
-  const std::string where = fmt::format("users[{}] (\"{}\")", n, user.id);
-  if (*least > user.memory_bytes_max) {
-    return Fail(ErrorKind::kInfeasible,
-                where,
-                fmt::format("no split fits its memory: memory_bytes_max is {}, profile \"{}\" "
-                            "needs at least {} (k = {})",
-                            user.memory_bytes_max,
-                            profile.name,
-                            *least,
-                            least - memory.begin()));
-  }
-  return Fail(ErrorKind::kInfeasible,
-              where,
-              fmt::format("only k = L = {} fits its memory of {} bytes, and "
-                          "objective.all_local_allowed is false",
-                          profile.layers(),
-                          user.memory_bytes_max));
-}
-
-Expected<void> CheckSlots(const Scenario& scenario) {
-  long long slots = 0;
-  for (const Server& server : scenario.servers) {
-    if (!server.slots) {
-      slots = static_cast<long long>(scenario.users.size());
-      break;
-    }
-    slots += *server.slots;
-  }
-  if (slots < static_cast<long long>(scenario.users.size())) {
-    return Fail(
-        ErrorKind::kInfeasible,
-        "servers",
-        fmt::format("too few slots: {} in total for {} users", slots, scenario.users.size()));
-  }
-  const SlotMatching matching = MatchSlots(scenario);
-  if (!matching.shortage) return {};
-  const SlotShortage& shortage = *matching.shortage;
-  return Fail(ErrorKind::kInfeasible,
-              "servers",
-              fmt::format("too few slots around some users: the {} users {} reach only {} with {} "
-                          "slots together",
-                          shortage.users.size(),
-                          Names(scenario.users, shortage.users),
-                          Names(scenario.servers, shortage.servers),
-                          shortage.slots));
-}
-
-Expected<void> CheckFeasible(const Scenario& scenario) {
-  for (std::size_t n = 0; n < scenario.users.size(); ++n) {
-    if (scenario.links[n].empty()) {
-      return Fail(ErrorKind::kInfeasible,
-                  fmt::format("users[{}] (\"{}\")", n, scenario.users[n].id),
-                  "reaches no server: its gain to every server is 0 or absent");
-    }
-    if (const auto fits = CheckSomeSplitFits(scenario, n); !fits) return fits;
-  }
-  return CheckSlots(scenario);
-}
-
 }  // namespace
 
-Expected<void> Validate(const Scenario& scenario) {
+Expected<void> ValidateRules(const Scenario& scenario) {
   Checks checks;
   CheckObjective(scenario.objective, &checks);
   checks.Positive(scenario.noise_density_w_per_hz, "noise_density_w_per_hz");
   CheckProfiles(scenario, &checks);
   CheckNodes(scenario, &checks);
   CheckLinks(scenario, &checks);
-  if (checks.failed()) return checks.Result();
-  return CheckFeasible(scenario);
+  return checks.Result();
+}
+
+Expected<void> Validate(const Scenario& scenario) {
+  if (auto sound = ValidateRules(scenario); !sound) return sound;
+  const Conflicts conflicts = FindConflicts(scenario);
+  if (conflicts.empty()) return {};
+  return Fail(ErrorKind::kInfeasible,
+              "users",
+              conflicts.splits.empty() ? Describe(scenario, conflicts.shortages.front())
+                                       : Describe(scenario, conflicts.splits.front()));
 }
 
 }  // namespace dashf

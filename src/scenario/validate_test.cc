@@ -42,7 +42,7 @@ TEST(Validate, CountsSlotsInTotal) {
   scenario.servers[1].slots = 2;
   const Error error = ErrorOf(scenario);
   EXPECT_EQ(error.kind, ErrorKind::kInfeasible);
-  EXPECT_THAT(error.Text(), HasSubstr("too few slots: 3 in total for 4 users"));
+  EXPECT_THAT(error.Text(), HasSubstr("the 4 users u0, u1, u2, u3 reach only s0, s1 with 3 slots"));
 }
 
 TEST(Validate, FindsAGroupOfUsersWithoutEnoughSlotsAroundIt) {

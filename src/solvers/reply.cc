@@ -67,7 +67,7 @@ Local Evaluate(const UserTerms& terms,
   const double slope = terms.score_scale * terms.score_gain / granted;
   const double curvature = slope * terms.score_gain / granted;
   local.score = terms.score_scale * std::log(granted);
-  local.value = terms.local_cost - local.score + price.dot(x);
+  local.value = terms.fixed_cost - local.score + price.dot(x);
   local.gradient = price.array() - slope;
   local.hessian.setConstant(curvature);
   if (terms.uses_clock) {

@@ -262,9 +262,12 @@ UserTerms MakeUserTerms(const ScrProblem& problem,
   const double kappa = problem.kappa_w_per_hz3[n];
   terms.local_s_min = cycle / problem.clock_hz_max[n];
   terms.local_energy = y * w_e * kappa * cycle * cycle * cycle;
+  terms.fixed_cost = y * w_e *
+                     (problem.split_local_j[k] +
+                      problem.server_energy_j_per_flop[m] * problem.split_server_flop[k]);
   if (!barriers && terms.trains) {
     const double f = BestClockHz(problem.clock_hz_max[n], kappa, w_user, w_e);
-    terms.local_cost = y * cycle * (w_user / f + w_e * kappa * f * f);
+    terms.fixed_cost += y * cycle * (w_user / f + w_e * kappa * f * f);
   }
   return terms;
 }
@@ -314,7 +317,7 @@ int BarrierCount(const UserTerms& terms) {
 
 double Value(const UserTerms& terms, const Point& x, const Barriers& barriers, double mu) {
   double product = 1.0;  // Of the slacks: one logarithm serves them all.
-  double value = terms.local_cost;
+  double value = terms.fixed_cost;
   if (terms.uses_bandwidth) product *= x[kBeta] > 0.0 ? x[kBeta] : 0.0;
   if (terms.uses_power) product *= x[kTheta] > 0.0 ? x[kTheta] : 0.0;
   if (terms.uses_clock) product *= x[kSigma] > 0.0 ? x[kSigma] : 0.0;

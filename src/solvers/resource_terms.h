@@ -52,7 +52,9 @@ struct UserTerms {
   double clock_energy = 0.0;     // y w_e kappa F_m^2 W_s / c.
   double local_s_min = 0.0;      // W_u / (c F_n).
   double local_energy = 0.0;     // y w_e kappa (W_u / c)^3.
-  double local_cost = 0.0;       // Sum mode: y times the least of w_t T + w_e E; else 0.
+  // What no share and no barrier changes: y w_e times the energies per operation and, in sum mode,
+  // y times the least of w_t T + w_e E of the local training.
+  double fixed_cost = 0.0;
 };
 
 UserTerms MakeUserTerms(const ScrProblem& problem,

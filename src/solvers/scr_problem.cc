@@ -20,6 +20,7 @@ void AppendUser(const Scenario& scenario, const User& user, ScrProblem* problem)
     const auto row = static_cast<std::size_t>(k);
     problem->split_layers.push_back(k);
     problem->split_local_cycle.push_back(table.local_flop[row] / user.compute.flop_per_cycle);
+    problem->split_local_j.push_back(user.compute.energy_j_per_flop * table.local_flop[row]);
     problem->split_server_flop.push_back(table.server_flop[row]);
     problem->split_upload_bit.push_back(table.upload_bit[row]);
     problem->split_download_bit.push_back(table.download_bit[row]);
@@ -33,6 +34,7 @@ void AppendServer(const Server& server, ScrProblem* problem) {
   problem->server_clock_hz_max.push_back(server.compute.clock_hz_max);
   problem->server_flop_per_cycle.push_back(server.compute.flop_per_cycle);
   problem->server_kappa_w_per_hz3.push_back(server.compute.kappa_w_per_hz3);
+  problem->server_energy_j_per_flop.push_back(server.compute.energy_j_per_flop);
   problem->server_slots.push_back(server.slots.value_or(ScrProblem::kNoSlotLimit));
 }
 
@@ -138,7 +140,8 @@ UserTotals TotalsOf(const ScrProblem& problem, int user, const Decision& decisio
   totals.server_phase_s = Duration(server_cycle, s) + down_s;
   totals.energy_j = problem.kappa_w_per_hz3[n] * f * f * cycle + Energy(decision.tx_power_w, up_s) +
                     problem.server_kappa_w_per_hz3[m] * s * s * server_cycle +
-                    Energy(decision.server_tx_power_w, down_s);
+                    Energy(decision.server_tx_power_w, down_s) + problem.split_local_j[k] +
+                    problem.server_energy_j_per_flop[m] * problem.split_server_flop[k];
   double granted = 0.0;
   if (download > 0.0) granted += decision.server_tx_power_w / problem.server_tx_power_w_max[m];
   if (upload + download > 0.0) granted += decision.bandwidth_hz / problem.server_bandwidth_hz[m];

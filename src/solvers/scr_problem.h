@@ -37,6 +37,7 @@ struct ScrProblem {
   std::vector<int> split_begin;
   std::vector<int> split_layers;           // k.
   std::vector<double> split_local_cycle;   // W_u[k] / c of the user's device.
+  std::vector<double> split_local_j;       // epsilon W_u[k]: what no clock changes.
   std::vector<double> split_server_flop;   // W_s[k].
   std::vector<double> split_upload_bit;    // U[k].
   std::vector<double> split_download_bit;  // V[k].
@@ -47,6 +48,7 @@ struct ScrProblem {
   std::vector<double> server_clock_hz_max;
   std::vector<double> server_flop_per_cycle;
   std::vector<double> server_kappa_w_per_hz3;
+  std::vector<double> server_energy_j_per_flop;
   std::vector<int> server_slots;  // kNoSlotLimit where the scenario has none.
 
   static constexpr int kNoSlotLimit = std::numeric_limits<int>::max();

@@ -17,8 +17,8 @@ struct RandomScenarioOptions {
   int layers = 4;
   DelayMode delay = DelayMode::kSum;
   bool all_local_allowed = false;
-  // Draws corners too: zero columns of the table, no energy or no delay weight, kappa = 0, gains a
-  // million times too small, tight memory, sparse links, slots.
+  // Draws corners too: zero columns of the table, no energy or no delay weight, kappa = 0, energy
+  // per operation, gains a million times too small, tight memory, sparse links, slots.
   bool corners = false;
 };
 
@@ -61,12 +61,14 @@ inline void AddCorners(Scenario* scenario, int layers, Rng* rng) {
     scenario->objective.delay_weight_per_s = 0.0;
   for (User& user : scenario->users) {
     if (rng->Below(5) == 0) user.compute.kappa_w_per_hz3 = 0.0;
+    if (rng->Below(3) == 0) user.compute.energy_j_per_flop = rng->Uniform(0.0, 4e-12);
     if (rng->Below(4) == 0)
       user.memory_bytes_max =
           1e9 * (1.0 + static_cast<double>(rng->Below(static_cast<std::uint64_t>(layers))));
   }
   for (Server& server : scenario->servers) {
     if (rng->Below(5) == 0) server.compute.kappa_w_per_hz3 = 0.0;
+    if (rng->Below(3) == 0) server.compute.energy_j_per_flop = rng->Uniform(0.0, 2e-11);
   }
   for (auto& links : scenario->links) {
     if (rng->Below(6) == 0) {

@@ -18,7 +18,8 @@ def training(flop, device, clock_hz):
     if clock_hz <= 0:
         return math.inf, math.inf
     cycles = flop / device["flop_per_cycle"]
-    return cycles / clock_hz, device["kappa_w_per_hz3"] * clock_hz**2 * cycles
+    energy_j = device["kappa_w_per_hz3"] * clock_hz**2 * cycles
+    return cycles / clock_hz, energy_j + device.get("energy_j_per_flop", 0.0) * flop
 
 
 def sending(bits, bandwidth_hz, power_w, gain, noise_w_per_hz):

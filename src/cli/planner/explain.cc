@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "problem/plan_io.h"
+#include "scenario/feasibility.h"
 #include "scenario/scenario_io.h"
 #include "solvers/explanation.h"
 
@@ -151,9 +152,42 @@ std::string JsonText(const Scenario& scenario, const solvers::Explanation& expla
       {{"unused_scr", explanation.unused_scr}, {"capacities", capacities}, {"users", users}});
 }
 
+// Sentences for every contradiction; returns the exit code.
+int ExplainFeasibility(const Scenario& scenario, const Conflicts& conflicts, bool json) {
+  std::vector<std::string> sentences;
+  for (const auto& conflict : conflicts.splits) sentences.push_back(Describe(scenario, conflict));
+  for (const auto& shortage : conflicts.shortages) {
+    sentences.push_back(Describe(scenario, shortage));
+  }
+  if (!conflicts.users_without_slot.empty()) {
+    sentences.push_back(DescribeMissingSlots(scenario, conflicts));
+  }
+  if (json) {
+    std::vector<std::string> without_slot;
+    for (const int n : conflicts.users_without_slot) {
+      without_slot.push_back(scenario.users[static_cast<std::size_t>(n)].id);
+    }
+    fmt::print("{}",
+               DumpRows({{"feasible", conflicts.empty()},
+                         {"conflicts", sentences},
+                         {"missing_slots", without_slot.size()},
+                         {"users_without_slot", without_slot}}));
+  } else if (conflicts.empty()) {
+    fmt::print("Every user finds a split that fits and a server with a slot: there is a plan.\n");
+  } else {
+    fmt::print("There is no plan:\n");
+    for (const std::string& sentence : sentences) fmt::print("  {}\n", sentence);
+  }
+  return conflicts.empty() ? kExitOk : static_cast<int>(ErrorKind::kInfeasible);
+}
+
 Expected<int> RunExplain(const Arguments& arguments) {
-  const auto loaded = ReadScenario(arguments.scenario);
+  const auto loaded = ReadScenario(arguments.scenario, PlanExistence::kUnchecked);
   if (!loaded) return tl::unexpected(loaded.error());
+  const Conflicts conflicts = FindConflicts(loaded->scenario);
+  if (arguments.plan.empty() || !conflicts.empty()) {
+    return ExplainFeasibility(loaded->scenario, conflicts, arguments.json);
+  }
   const auto document = ReadPlan(arguments.plan, *loaded);
   if (!document) return tl::unexpected(document.error());
   const auto users = UsersAskedFor(loaded->scenario, arguments.users);
@@ -172,18 +206,22 @@ Expected<int> RunExplain(const Arguments& arguments) {
 
 void AddExplain(CLI::App& app, Run& run) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand(
-      "explain", "Say what limits a plan, and what each user's next best choice would cost");
+  CLI::App* verb = app.add_subcommand("explain",
+                                      "Say what limits a plan and what each user's next best "
+                                      "choice would cost, or why there is none");
   verb->add_option("SCENARIO", arguments->scenario, "dashf.scenario/1 file")->required();
-  verb->add_option("PLAN", arguments->plan, "dashf.plan/1 file; must be feasible")->required();
+  verb->add_option("PLAN", arguments->plan, "dashf.plan/1 file; must be feasible");
   verb->add_option("--user", arguments->users, "These users' choices; by default all of up to 30")
       ->delimiter(',');
   verb->add_flag("--json", arguments->json, "Write one JSON object instead of tables");
   verb->footer(
       "Changes of SCR are relative, with the resources of the servers concerned allocated anew.\n"
+      "For a scenario without any plan it says which users' links, memory or slots contradict, in\n"
+      "smallest sets, and how much is missing; exit 4.\n"
       "Examples:\n"
       "  dashf explain scenario.json plan.json\n"
-      "  dashf explain scenario.json plan.json --user u7,u9 --json");
+      "  dashf explain scenario.json plan.json --user u7,u9 --json\n"
+      "  dashf explain infeasible.json");
   verb->callback([arguments, &run] { run = [arguments] { return RunExplain(*arguments); }; });
 }
 

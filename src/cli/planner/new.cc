@@ -27,6 +27,7 @@ struct Arguments {
   int servers = 2;
   std::optional<int> candidates;
   std::string delay = "sum";
+  std::string compute_energy = "cubic";
   std::uint64_t seed = 1;
   std::string profile;
   std::vector<std::string> eua;  // Sites, users.
@@ -37,6 +38,8 @@ struct Arguments {
 Expected<Scenario> Generate(Arguments arguments) {
   GeneratorOptions& options = arguments.options;
   options.delay = arguments.delay == "makespan" ? DelayMode::kMakespan : DelayMode::kSum;
+  options.compute_energy = arguments.compute_energy == "per-flop" ? ComputeEnergy::kConstantPerFlop
+                                                                  : ComputeEnergy::kCubicPower;
   if (!arguments.profile.empty()) {
     auto measured = ReadProfile(arguments.profile);
     if (!measured) return tl::unexpected(measured.error());
@@ -91,6 +94,11 @@ void AddOptions(CLI::App* verb, Arguments* arguments) {
   for (CLI::Option* square : {users, servers, area}) eua->excludes(square);
   verb->add_option("--delay", arguments->delay, "Delay mode")
       ->check(CLI::IsMember({"sum", "makespan"}))
+      ->capture_default_str();
+  verb->add_option("--compute-energy",
+                   arguments->compute_energy,
+                   "cubic: power grows with the clock's cube; per-flop: constant energy per FLOP")
+      ->check(CLI::IsMember({"cubic", "per-flop"}))
       ->capture_default_str();
   verb->add_flag("--all-local", options.all_local_allowed, "Allow users to train every layer");
   verb->add_option("--seed", arguments->seed, "Same seed, same scenario")->capture_default_str();
