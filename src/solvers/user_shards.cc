@@ -54,6 +54,7 @@ void ForEachMember(Problem& problem, const F& f) {
          split_begin,
          split_layers,
          local_cycle,
+         local_j,
          server_flop,
          upload_bit,
          download_bit,
@@ -62,14 +63,22 @@ void ForEachMember(Problem& problem, const F& f) {
          server_clock,
          flop_per_cycle,
          server_kappa,
+         energy_j_per_flop,
          slots] = problem;
   const auto each = [&f](Per per, auto&... members) { (f(per, members), ...); };
   each(Per::kProblem, delay, delay_weight, energy_weight, score_scale, score_gain);
   each(Per::kUser, power, clock, kappa, layers);
   each(Per::kUserBegin, link_begin, split_begin);
   each(Per::kLink, link_server, link_snr);
-  each(Per::kSplit, split_layers, local_cycle, server_flop, upload_bit, download_bit);
-  each(Per::kProblem, bandwidth, server_power, server_clock, flop_per_cycle, server_kappa, slots);
+  each(Per::kSplit, split_layers, local_cycle, local_j, server_flop, upload_bit, download_bit);
+  each(Per::kProblem,
+       bandwidth,
+       server_power,
+       server_clock,
+       flop_per_cycle,
+       server_kappa,
+       energy_j_per_flop,
+       slots);
 }
 
 class UsersSender {
