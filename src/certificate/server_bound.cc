@@ -15,17 +15,22 @@ const UserCase* FindAsked(const ServerCase& one, std::size_t user) {
   return at == one.asked.end() ? nullptr : &*at;
 }
 
-// Is there no set of users that answers as the case does? Says yes only where that is certain.
-bool IsEmpty(const ServerCase& one, std::size_t candidates) {
-  int on_it = 0, at_most = static_cast<int>(candidates);
+// How many users there may be once every answer is taken into account; min > max: no set of users
+// answers like this. Never leaves out a number that occurs.
+struct UserCount {
+  int min = 0, max = 0;
+};
+UserCount CountUsers(const ServerCase& one, std::size_t candidates) {
+  constexpr UserCount kNone{1, 0};
+  int surely = 0, at_most = static_cast<int>(candidates);
   for (const UserCase& asked : one.asked) {
     const bool may_be =
         std::find(asked.allowed.begin(), asked.allowed.end(), true) != asked.allowed.end();
-    if (!asked.elsewhere && !may_be) return true;
-    if (!asked.elsewhere) ++on_it;
+    if (!asked.elsewhere && !may_be) return kNone;
+    if (!asked.elsewhere) ++surely;
     if (!may_be) --at_most;
   }
-  return std::max(one.users_min, on_it) > std::min(one.users_max, std::max(at_most, 0));
+  return {std::max(one.users_min, surely), std::min(one.users_max, std::max(at_most, 0))};
 }
 
 }  // namespace
@@ -46,8 +51,9 @@ ServerBound BoundServer(const Scenario& scenario,
                         double tolerance) {
   ServerBound largest;
   const auto bound_case = [&](const ServerCase& one) {
-    if (IsEmpty(one, candidates.size())) return;
-    const double users = one.prices.slot >= 0.0 ? one.users_max : one.users_min;
+    const UserCount count = CountUsers(one, candidates.size());
+    if (count.min > count.max) return;
+    const double users = one.prices.slot >= 0.0 ? count.max : count.min;
     ServerBound bound;
     bound.upper =
         Up(CapacityWorth(scenario.servers[server], one.prices) + Up(one.prices.slot * users));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/parallel.h"
 #include "certificate/form.h"
@@ -18,6 +19,7 @@ constexpr double kTolerance = 1e-7;  // Of each user's bound, relative to the sc
 constexpr std::size_t kChunk = 16;   // Users that a thread takes at a time.
 constexpr int kRaisesMax = 40;
 constexpr double kOvershoot = 3e-6;  // Relative, of the y that is sought.
+constexpr double kFarOff = 1e-4;     // Relative, of an estimate.
 
 struct BoxBound {
   double excess = kInfinity;
@@ -176,10 +178,22 @@ Expected<Certificate> RaiseToProof(const Scenario& scenario,
   }
   Certificate raised = certificate;
   double y = 0.0;
-  for (const DeadlineBox& box : certificate.boxes) {
+  for (DeadlineBox& box : raised.boxes) {
     // A box that the y so far proves needs no y of its own.
     if (y > 0.0 && BoundBox(scenario, box, y, threads).excess <= 0.0) continue;
-    const auto least = LeastProven(scenario, box, y > 0.0 ? y : certificate.scr_upper, threads);
+    const double start = y > 0.0 ? y : certificate.scr_upper;
+    auto least = LeastProven(scenario, box, start, threads);
+    // Cases that prove little are dropped where prices alone prove more.
+    if (!box.user_worth.empty() && (!least || *least > start * (1.0 + kFarOff))) {
+      DeadlineBox plain = box;
+      plain.user_worth.clear();
+      plain.cases.clear();
+      const auto without = LeastProven(scenario, plain, start, threads);
+      if (without && (!least || *without < *least)) {
+        box = std::move(plain);
+        least = without;
+      }
+    }
     if (!least) return tl::unexpected(least.error());
     y = std::max(y, *least);
   }

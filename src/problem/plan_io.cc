@@ -8,6 +8,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "problem/certificate_io.h"
 #include "problem/evaluation_json.h"
@@ -185,14 +186,6 @@ PlanDocument ParseRoot(JsonReader root, const LoadedScenario& loaded) {
   return document;
 }
 
-Expected<PlanDocument> FromDocument(const Expected<JsonDocument>& json,
-                                    const LoadedScenario& loaded) {
-  if (!json) return tl::unexpected(json.error());
-  PlanDocument document = ParseRoot(json->Root(), loaded);
-  if (json->error()) return tl::unexpected(*json->error());
-  return document;
-}
-
 }  // namespace
 
 std::string WritePlan(const Scenario& scenario, const PlanDocument& document) {
@@ -219,11 +212,17 @@ std::string WritePlan(const Scenario& scenario, const PlanDocument& document) {
 Expected<PlanDocument> ParsePlan(const std::string& name,
                                  std::string_view bytes,
                                  const LoadedScenario& loaded) {
-  return FromDocument(JsonDocument::Parse(name, bytes), loaded);
+  const auto json = JsonDocument::Parse(name, bytes);
+  if (!json) return tl::unexpected(json.error());
+  PlanDocument document = ParseRoot(json->Root(), loaded);
+  if (json->error()) return tl::unexpected(*json->error());
+  return document;
 }
 
 Expected<PlanDocument> ReadPlan(const std::string& path, const LoadedScenario& loaded) {
-  return FromDocument(JsonDocument::ReadFile(path), loaded);
+  const auto bytes = ReadFile(path);
+  if (!bytes) return tl::unexpected(bytes.error());
+  return ParsePlan(path, *bytes, loaded);
 }
 
 }  // namespace dashf

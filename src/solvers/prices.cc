@@ -1,9 +1,12 @@
 #include "solvers/prices.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
+#include "solvers/case_search.h"
 #include "solvers/dashf.h"
 #include "solvers/makespan_moves.h"
 #include "solvers/planning_log.h"
@@ -15,6 +18,7 @@
 namespace dashf::solvers {
 namespace {
 
+using internal::CaseBound;
 using internal::Columns;
 using internal::DualPoint;
 using internal::FirstPrices;
@@ -28,6 +32,9 @@ using internal::UserMoves;
 
 constexpr std::size_t kSmall =
     60;  // Users, where pushes and second starts take no time to speak of.
+
+// With more, bounding by cases takes longer than the rest together.
+constexpr std::size_t kColumnsForCases = 20000;
 
 Certificate CandidateOf(const ScrProblem& problem, const DualPoint& bound) {
   Certificate certificate{.scr_upper = bound.y, .boxes = {DeadlineBox{}}};
@@ -65,6 +72,9 @@ class SumPlanner {
   // each time squares the error.
   void Rise();
   void Improve();
+  // Bounds servers one by one where prices alone leave a gap, and starts the moves once more from
+  // where that bound puts the users.
+  void BoundByCases(DualPoint at);
   void Keep(Plan plan);
   double Gap() const { return (bound_ - scr_) / bound_; }
   bool Stop() const { return Gap() <= options_.gap_target || log_.TimeLeftS() <= 0.0; }
@@ -82,6 +92,7 @@ class SumPlanner {
   Plan best_;
   double scr_ = 0.0, score_ = 0.0, cost_ = 0.0;
   double bound_ = std::numeric_limits<double>::infinity();
+  CaseBound cases_;
 };
 
 void SumPlanner::Keep(Plan plan) {
@@ -196,6 +207,35 @@ void SumPlanner::Improve() {
   }
 }
 
+void SumPlanner::BoundByCases(DualPoint at) {
+  at.y = scr_;
+  CaseBound found = internal::SearchCases(
+      problem_,
+      columns_,
+      at,
+      {.enough = scr_ / (1.0 - options_.gap_target),
+       .time_limit_s = log_.TimeLeftS(),
+       .threads = options_.threads,
+       .on_round = [this](double y, std::size_t cases) {
+         log_.Add(scr_, score_ * (y / scr_ - 1.0), fmt::format("bound: {} cases", cases));
+       }});
+  if (found.y < bound_) {
+    bound_ = found.y;
+    cases_ = std::move(found);
+  }
+  if (Stop() || cases_.presence.empty()) return;
+  std::vector<int> column;
+  for (std::size_t n = 0; n < best_.size(); ++n) {
+    const auto first = cases_.presence.begin() + columns_.begin[n];
+    const auto last = cases_.presence.begin() + columns_.begin[n + 1];
+    column.push_back(static_cast<int>(std::max_element(first, last) - cases_.presence.begin()));
+  }
+  if (!RepairSlots(problem_, columns_, cases_.presence, &column)) return;
+  plan_.Assign(column);
+  Rise();
+  Improve();
+}
+
 Expected<SolveResult> SumPlanner::Run(const Scenario& scenario) {
   if (!Start()) return Fail(ErrorKind::kInfeasible, "servers", "have too few slots for the users");
   Report("start");
@@ -217,8 +257,14 @@ Expected<SolveResult> SumPlanner::Run(const Scenario& scenario) {
         scenario, {.seed = options_.seed, .time_limit_s = log_.TimeLeftS(), .on_iteration = {}});
     if (other && TakeOver(other->plan)) Improve();
   }
+  if (!Stop() && columns_.size() <= kColumnsForCases && scr_ > 0.0) BoundByCases(at);
   SolveResult result = log_.Finish(best_, Termination::kStalled);
   if (std::isfinite(bound_)) result.certificate = CandidateOf(problem_, bound);
+  if (!cases_.cases.empty()) {
+    result.certificate->scr_upper = cases_.y;
+    result.certificate->boxes.front().user_worth = std::move(cases_.user_worth);
+    result.certificate->boxes.front().cases = std::move(cases_.cases);
+  }
   if (Gap() <= options_.gap_target) {
     result.termination = Termination::kConverged;
   } else if (log_.TimeLeftS() <= 0.0) {

@@ -11,7 +11,8 @@ constexpr std::int64_t kWidthMax = 1 << 20;
 
 // Hugging Face writes null for what is absent.
 bool Present(const JsonReader& reader, const char* key) {
-  return reader.HasValue(key);
+  const auto found = reader.raw().find(key);
+  return found != reader.raw().end() && !found->is_null();
 }
 
 int Width(JsonReader* reader, const char* key) {

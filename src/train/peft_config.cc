@@ -11,7 +11,8 @@ namespace dashf::train {
 namespace {
 
 bool Present(const JsonReader& reader, const char* key) {
-  return reader.HasValue(key);
+  const auto found = reader.raw().find(key);
+  return found != reader.raw().end() && !found->is_null();
 }
 
 // Options of LoRA that would change the result and are not supported.
