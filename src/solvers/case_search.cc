@@ -174,12 +174,12 @@ CaseBound CaseSearch::Bound() {
     std::vector<double> cost(worth_.size(), 0.0);
     for (const ServerCaseTree& server : servers_) server.AddCost(&cost);
     const double all = std::accumulate(cost.begin(), cost.end(), 0.0);
-    const double rise = Excess() / all + kMargin;
+    const double rise = std::max(0.0, Excess() / all) + kMargin;
     y_ *= 1.0 + rise;
     for (std::size_t n = 0; n < cost.size(); ++n) worth_[n] -= rise * cost[n];
     SolveAll();
     if (rise > kFar && i == 0) Descend(kOpen * cost_);
-    if (Excess() <= 0.0 && Excess() >= -2.0 * kMargin * all) break;
+    if (Excess() <= 0.0) break;
   }
   if (Excess() <= 0.0) bound.y = y_;
   bound.user_worth = worth_;
