@@ -29,6 +29,7 @@ class CaseSearch {
 
  private:
   void SolveAll();  // At worth_, y_ and eta_.
+  void SearchAllThoroughly();
   double Smoothed() const;
   double Excess() const;  // D, not smoothed.
   // Newton's method in the worths, from where all is solved, until the model promises no more than
@@ -74,6 +75,11 @@ void CaseSearch::SolveAll() {
   ParallelFor(servers_.size(), options_.threads, [this](std::size_t m) {
     servers_[m].Solve(y_, worth_, eta_);
   });
+}
+
+void CaseSearch::SearchAllThoroughly() {
+  ParallelFor(
+      servers_.size(), options_.threads, [this](std::size_t m) { servers_[m].SearchThoroughly(); });
 }
 
 double CaseSearch::Smoothed() const {
@@ -179,6 +185,7 @@ CaseBound CaseSearch::Bound() {
     for (std::size_t n = 0; n < cost.size(); ++n) worth_[n] -= rise * cost[n];
     SolveAll();
     if (rise > kFar && i == 0) Descend(kOpen * cost_);
+    SearchAllThoroughly();
     if (Excess() <= 0.0) break;
   }
   if (Excess() <= 0.0) bound.y = y_;
@@ -218,6 +225,7 @@ CaseBound CaseSearch::Run() {
     if (last || TimeLeftS() <= 0.0 || !Branch()) break;
   }
   SolveAll();
+  SearchAllThoroughly();
   return Bound();
 }
 

@@ -6,6 +6,8 @@
 #include <limits>
 #include <utility>
 
+#include "solvers/priced_users.h"
+
 namespace dashf::solvers::internal {
 namespace {
 
@@ -49,7 +51,9 @@ void ServerCaseTree::AddCandidate(std::size_t i, UserSet* set, Slope* slope) {
   double best = set->elsewhere[i] ? 0.0 : -kInfinity;
   for (std::size_t c = first; c < last; ++c) {
     if (!set->allowed[c]) continue;
-    const Reply reply = SolveReply(terms_[c], set->price.head<3>(), set->share[c].cast<double>());
+    const Eigen::Vector3d price = set->price.head<3>(), start = set->share[c].cast<double>();
+    const Reply reply = thorough_ ? SolveReplyFromSeveralStarts(terms_[c], price, start)
+                                  : SolveReply(terms_[c], price, start);
     set->share[c] = reply.share.cast<float>();
     psi_[c] = reply.psi - place;
     reply_[c] = reply;
@@ -154,25 +158,40 @@ void ServerCaseTree::SolveSet(UserSet* set) {
   }
 }
 
+void ServerCaseTree::MakeTerms(double y, double delay_weight_per_s) {
+  terms_.clear();
+  for (const int column : column_) {
+    const auto c = static_cast<std::size_t>(column);
+    terms_.push_back(MakeUserTerms(problem_,
+                                   static_cast<std::size_t>(columns_.user[c]),
+                                   static_cast<std::size_t>(columns_.link[c]),
+                                   static_cast<std::size_t>(columns_.split[c]),
+                                   y,
+                                   {delay_weight_per_s, delay_weight_per_s},
+                                   false));
+  }
+  terms_y_ = y;
+  psi_.resize(column_.size());
+  reply_.resize(column_.size());
+}
+
+void ServerCaseTree::SearchThoroughly() {
+  MakeTerms(terms_y_, ConstantsOf(problem_).delay_weight_per_s_bound);
+  thorough_ = true;
+  best_ = -kInfinity;
+  for (UserSet& set : sets_) {
+    if (set.empty) continue;
+    Slope slope;
+    Evaluate(set.price, &set, &slope);
+    best_ = std::max(best_, set.best);
+  }
+  thorough_ = false;
+  terms_y_ = 0.0;  // The next Solve() makes terms of its own.
+}
+
 void ServerCaseTree::Solve(double y, const std::vector<double>& worth, double eta) {
   eta_ = eta;
-  if (terms_y_ != y) {
-    const double w_t = EffectiveDelayWeight(problem_);
-    terms_.clear();
-    for (const int column : column_) {
-      const auto c = static_cast<std::size_t>(column);
-      terms_.push_back(MakeUserTerms(problem_,
-                                     static_cast<std::size_t>(columns_.user[c]),
-                                     static_cast<std::size_t>(columns_.link[c]),
-                                     static_cast<std::size_t>(columns_.split[c]),
-                                     y,
-                                     {w_t, w_t},
-                                     false));
-    }
-    terms_y_ = y;
-    psi_.resize(column_.size());
-    reply_.resize(column_.size());
-  }
+  if (terms_y_ != y) MakeTerms(y, EffectiveDelayWeight(problem_));
   worth_.clear();
   for (const int n : user_) worth_.push_back(worth[static_cast<std::size_t>(n)]);
   value_ = best_ = -kInfinity;

@@ -43,6 +43,8 @@ class ServerCaseTree {
 
   // The least bound of every case at y and these worths (per user), smoothed by eta.
   void Solve(double y, const std::vector<double>& worth, double eta);
+  // best() again where Solve() ended, with several starts for every reply.
+  void SearchThoroughly();
   double value() const { return value_; }  // Smoothed maximum over the cases.
   double best() const { return best_; }    // Not smoothed.
   std::size_t cases() const { return sets_.size(); }
@@ -71,6 +73,7 @@ class ServerCaseTree {
     Eigen::Vector4d gradient;
     Eigen::Matrix4d hessian;
   };
+  void MakeTerms(double y, double delay_weight_per_s);
   double Evaluate(const Eigen::Vector4d& price, UserSet* set, Slope* slope);
   void AddCandidate(std::size_t candidate, UserSet* set, Slope* slope);
   void SolveSet(UserSet* set);
@@ -90,6 +93,7 @@ class ServerCaseTree {
   std::vector<double> psi_;
   std::vector<Reply> reply_;
   double terms_y_ = 0.0, eta_ = 0.0;
+  bool thorough_ = false;
   double value_ = 0.0, best_ = 0.0;
   std::vector<Node> nodes_;
   std::vector<UserSet> sets_;
