@@ -29,9 +29,11 @@ UserTotals TotalsAtEqualShare(const ScrProblem& problem, int user, const Choice&
 
 // Costs of one user's candidate servers -> the assignment of least cost within the slots.
 using PairCost = std::function<double(int user, int link)>;
-Expected<std::vector<int>> Assign(const ScrProblem& problem, const PairCost& cost) {
+Expected<std::vector<int>> Assign(const ScrProblem& problem,
+                                  const std::vector<int>& capacity,
+                                  const PairCost& cost) {
   opt::AssignmentProblem assignment;
-  assignment.capacity = problem.server_slots;
+  assignment.capacity = capacity;
   assignment.candidates.resize(problem.tx_power_w_max.size());
   for (int n = 0; n < problem.users(); ++n) {
     const auto user = static_cast<std::size_t>(n);
@@ -43,6 +45,10 @@ Expected<std::vector<int>> Assign(const ScrProblem& problem, const PairCost& cos
   auto solved = opt::SolveAssignment(assignment);
   if (!solved) return tl::unexpected(solved.error());
   return std::move(solved->column_of_row);
+}
+
+double LossDb(const ScrProblem& problem, int link) {
+  return -10.0 * std::log10(problem.link_snr_hz_per_w[static_cast<std::size_t>(link)]);
 }
 
 std::vector<int> Loads(const ScrProblem& problem, const std::vector<int>& server_of_user) {
@@ -91,7 +97,7 @@ Expected<std::vector<int>> AssignAtEqualShares(const ScrProblem& problem,
                                                const std::vector<int>& servers,
                                                double y) {
   const std::vector<int> load = Loads(problem, servers);
-  return Assign(problem, [&](int user, int link) {
+  return Assign(problem, problem.server_slots, [&](int user, int link) {
     const int m = problem.link_server[static_cast<std::size_t>(link)];
     const bool stays = servers[static_cast<std::size_t>(user)] == m;
     return LossAtEqualShare(
@@ -190,9 +196,15 @@ Expected<SolveResult> SolveAtSplit(const Scenario& scenario,
 }  // namespace
 
 Expected<std::vector<int>> StrongestServers(const ScrProblem& problem) {
-  return Assign(problem, [&](int, int link) {
-    return -10.0 * std::log10(problem.link_snr_hz_per_w[static_cast<std::size_t>(link)]);
-  });
+  return Assign(
+      problem, problem.server_slots, [&](int, int link) { return LossDb(problem, link); });
+}
+
+Expected<std::vector<int>> BalancedServers(const ScrProblem& problem) {
+  const int part = (problem.users() + problem.servers() - 1) / problem.servers();
+  std::vector<int> capacity = problem.server_slots;
+  for (int& slots : capacity) slots = std::min(slots, part);
+  return Assign(problem, capacity, [&](int, int link) { return LossDb(problem, link); });
 }
 
 Expected<SolveResult> SolveRandom(const Scenario& scenario, const SolveOptions& options) {
@@ -200,7 +212,8 @@ Expected<SolveResult> SolveRandom(const Scenario& scenario, const SolveOptions& 
   const auto problem = MakeScrProblem(scenario);
   if (!problem) return tl::unexpected(problem.error());
   Rng rng = Rng(options.seed).Stream("random association");
-  const auto servers = Assign(*problem, [&](int, int) { return rng.Uniform(); });
+  const auto servers =
+      Assign(*problem, problem->server_slots, [&](int, int) { return rng.Uniform(); });
   if (!servers) return tl::unexpected(servers.error());
   return FinishWithEqualShares(*problem, BestSplits(*problem, *servers), &log);
 }

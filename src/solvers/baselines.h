@@ -29,5 +29,8 @@ Expected<SolveResult> SolveAllServer(const Scenario& scenario, const SolveOption
 
 // Each user's strongest server, by SolveAssignment on -10 log10 gain. kInfeasible if slots run out.
 Expected<std::vector<int>> StrongestServers(const ScrProblem& problem);
+// The same with no server given more than its part of the users, rounded up. kInfeasible if links
+// and slots do not allow it.
+Expected<std::vector<int>> BalancedServers(const ScrProblem& problem);
 
 }  // namespace dashf::solvers

@@ -14,18 +14,16 @@ class Dashf {
   Dashf(const ScrProblem& problem, const SolveOptions& options, const DashfOptions& dashf)
       : problem_(problem), options_(options), dashf_(dashf) {}
 
-  SolveResult Run(const std::vector<int>& strongest_servers) {
-    Start(strongest_servers);
-    const auto solve = [this](double y, double) {
-      Alternate(y);
-      const PlanTotals totals = TotalsOf(problem_, incumbent_);
-      return opt::Ratio{totals.score, totals.cost};
-    };
-    Limits limits = dashf_.dinkelbach;
-    limits.elapsed_s = TimeLeftS();
-    const double y = TotalsOf(problem_, incumbent_).Scr();
-    const Termination termination = opt::MaximizeRatio(solve, y, limits).termination;
-    return {.plan = incumbent_,
+  // From each start on its own; the best plan of all.
+  SolveResult Run(const std::vector<std::vector<int>>& starts) {
+    Termination termination = Termination::kConverged;
+    for (const std::vector<int>& servers : starts) {
+      if (!best_.empty() && TimeLeftS() <= 0.0) break;
+      const Termination ended = Ascend(servers);
+      if (ended != Termination::kConverged) termination = ended;
+      if (best_.empty() || Scr(incumbent_) > Scr(best_)) best_ = incumbent_;
+    }
+    return {.plan = best_,
             .termination = TimeLeftS() <= 0.0 ? Termination::kTimeLimit : termination,
             .history = history_};
   }
@@ -33,11 +31,25 @@ class Dashf {
  private:
   double TimeLeftS() const { return options_.time_limit_s - watch_.ElapsedS(); }
 
+  double Scr(const Plan& plan) const { return TotalsOf(problem_, plan).Scr(); }
+
+  Termination Ascend(const std::vector<int>& servers) {
+    Start(servers);
+    const auto solve = [this](double y, double) {
+      Alternate(y);
+      const PlanTotals totals = TotalsOf(problem_, incumbent_);
+      return opt::Ratio{totals.score, totals.cost};
+    };
+    Limits limits = dashf_.dinkelbach;
+    limits.elapsed_s = TimeLeftS();
+    return opt::MaximizeRatio(solve, Scr(incumbent_), limits).termination;
+  }
+
   // y is that of the best uniform split; then splits and resources in turn, once each.
   void Start(const std::vector<int>& servers) {
     const Association rough = BestSplits(problem_, servers);
     incumbent_ = EqualShares(problem_, rough);
-    const double y = TotalsOf(problem_, incumbent_).Scr();
+    const double y = Scr(incumbent_);
     std::vector<int> splits;
     for (const Choice& choice : rough) splits.push_back(choice.local_layers);
     Accept(BestSplitsFor(problem_, y, servers, {splits}).plan);
@@ -73,12 +85,12 @@ class Dashf {
   }
 
   void Accept(const Plan& plan) {
-    if (TotalsOf(problem_, plan).Scr() > TotalsOf(problem_, incumbent_).Scr()) incumbent_ = plan;
+    if (Scr(plan) > Scr(incumbent_)) incumbent_ = plan;
   }
 
   void Record(std::string step, double residual) {
     history_.push_back({.iteration = static_cast<int>(history_.size()),
-                        .scr = TotalsOf(problem_, incumbent_).Scr(),
+                        .scr = std::max(Scr(incumbent_), best_.empty() ? 0.0 : Scr(best_)),
                         .residual = residual,
                         .elapsed_s = watch_.ElapsedS(),
                         .step = std::move(step)});
@@ -92,6 +104,7 @@ class Dashf {
   const Rng rng_ = Rng(options_.seed).Stream("rounding");
   std::uint64_t steps_ = 0;
   Plan incumbent_;
+  Plan best_;  // Of the starts that have ended.
   std::vector<IterationRecord> history_;
 };
 
@@ -102,9 +115,16 @@ Expected<SolveResult> SolveDashf(const Scenario& scenario,
                                  const DashfOptions& dashf) {
   const auto problem = MakeScrProblem(scenario);
   if (!problem) return tl::unexpected(problem.error());
-  const auto strongest = StrongestServers(*problem);
+  auto strongest = StrongestServers(*problem);
   if (!strongest) return tl::unexpected(strongest.error());
-  return Dashf(*problem, options, dashf).Run(*strongest);
+  std::vector<std::vector<int>> starts = {std::move(*strongest)};
+  if (dashf.balanced_start) {
+    // Slots may not allow it; then there is one start.
+    if (auto balanced = BalancedServers(*problem); balanced && *balanced != starts.front()) {
+      starts.push_back(std::move(*balanced));
+    }
+  }
+  return Dashf(*problem, options, dashf).Run(starts);
 }
 
 Expected<SolveResult> SolveDashf(const Scenario& scenario, const SolveOptions& options) {
@@ -114,6 +134,12 @@ Expected<SolveResult> SolveDashf(const Scenario& scenario, const SolveOptions& o
 Expected<SolveResult> SolveDashfHull(const Scenario& scenario, const SolveOptions& options) {
   DashfOptions dashf;
   dashf.association.relaxation = Relaxation::kHull;
+  return SolveDashf(scenario, options, dashf);
+}
+
+Expected<SolveResult> SolveDashfOneStart(const Scenario& scenario, const SolveOptions& options) {
+  DashfOptions dashf;
+  dashf.balanced_start = false;
   return SolveDashf(scenario, options, dashf);
 }
 

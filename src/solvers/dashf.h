@@ -16,18 +16,22 @@ struct DashfOptions {
   // only guards.
   Limits dinkelbach{.iterations = 50, .tolerance = 1e-9};
   ResourceOptions resources;
+  // Alternate once more from BalancedServers() and keep the better plan: about twice the time.
+  bool balanced_start = true;
 };
 
 // The greedy start: each user's strongest server with a slot, the best splits from several starts,
 // and step B. The result is never worse, whatever the time limit. History: one row "start", then
 // "association" and "resources" in turn, whose residual is score - y Cost of the step's best
-// candidate, accepted or not.
+// candidate, accepted or not; the same once more for the balanced start. Its SCR is the best so
+// far.
 Expected<SolveResult> SolveDashf(const Scenario& scenario,
                                  const SolveOptions& options,
                                  const DashfOptions& dashf);
 
-// With the defaults, and with the hull in place of the semidefinite relaxation.
+// With the defaults; with the hull in place of the semidefinite relaxation; without balanced start.
 Expected<SolveResult> SolveDashf(const Scenario& scenario, const SolveOptions& options);
 Expected<SolveResult> SolveDashfHull(const Scenario& scenario, const SolveOptions& options);
+Expected<SolveResult> SolveDashfOneStart(const Scenario& scenario, const SolveOptions& options);
 
 }  // namespace dashf::solvers

@@ -88,6 +88,22 @@ TEST_P(DashfMethod, IsFeasibleAndNeverWorseThanItsStartOnScenariosWithCorners) {
   }
 }
 
+TEST_P(DashfMethod, LosesNothingByASecondStartAndOftenGains) {
+  int gained = 0;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const Scenario scenario = testing::RandomScenario(
+        {.users = 9, .servers = 3, .layers = 4, .delay = GetParam()}, Rng(200 + seed));
+    DashfOptions one, two;
+    one.association.relaxation = two.association.relaxation = Relaxation::kHull;
+    one.balanced_start = false;
+    const double from_one = Evaluate(scenario, SolveDashf(scenario, {}, one)->plan).scr;
+    const double from_two = Evaluate(scenario, SolveDashf(scenario, {}, two)->plan).scr;
+    EXPECT_GE(from_two, from_one * (1.0 - 1e-12)) << "seed " << seed;
+    gained += from_two > from_one * (1.0 + 1e-6);
+  }
+  EXPECT_GE(gained, 2);
+}
+
 TEST_P(DashfMethod, PlansWhereSlotsAreExactlyEnoughAndWhereGainsAreEqual) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     Scenario scenario = testing::RandomScenario(
