@@ -30,6 +30,18 @@ struct SolveOptions {
   Ranks* ranks = nullptr;
 };
 
+// Where the price search's time goes, on rank 0's clock.
+struct StepTimes {
+  std::int64_t calls = 0;
+  double reply_s = 0.0;  // Its own users' replies.
+  double sum_s = 0.0;    // Announcing to the other ranks, waiting for them, adding up.
+};
+struct SearchTimes {
+  StepTimes refresh;  // Every column replies.
+  StepTimes sweep;    // The kept columns reply, with derivatives.
+  StepTimes product;  // The Hessian of a sweep times a vector.
+};
+
 struct SolveResult {
   Plan plan;  // Feasible by Evaluate() unless the method returned an error.
   Termination termination = Termination::kNumericalError;
@@ -37,6 +49,8 @@ struct SolveResult {
   // What may prove how near the plan is to the best: a candidate, not verified. Methods without a
   // bound leave it empty.
   std::optional<Certificate> certificate = std::nullopt;
+  // Of "prices" in sum mode.
+  std::optional<SearchTimes> search_times = std::nullopt;
 };
 
 // kInfeasible if no plan was found to exist, kUsage if the method does not apply (an instance too

@@ -86,8 +86,17 @@ PricedUsers::PricedUsers(const ScrProblem& problem,
 }
 
 template <class Body>
-void PricedUsers::ForOwnChunks(const Body& body) const {
+void PricedUsers::DoChunks(const Errand& errand,
+                           const ServerVector& vectors,
+                           StepTimes* times,
+                           const Body& body) const {
+  const Stopwatch watch;
+  if (Leads()) Announce(errand, vectors, ranks_);
+  const double announced_s = watch.ElapsedS();
   ParallelFor(own_.end - own_.begin, threads_, [&](std::size_t i) { body(own_.begin + i); });
+  ++times->calls;
+  times->sum_s += announced_s;
+  times->reply_s += watch.ElapsedS() - announced_s;
 }
 
 Reply PricedUsers::ReplyOf(const DualPoint& at,
@@ -167,12 +176,11 @@ DualSums PricedUsers::Refresh(const DualPoint& at,
                               double window,
                               std::size_t count,
                               bool thorough) {
-  if (Leads()) {
-    const Errand errand{Errand::kRefresh, thorough, at.price.size(), count, at.y, window};
-    Announce(errand, at.price, ranks_);
-  }
-  ForOwnChunks([&](std::size_t i) { RefreshChunk(at, window, count, thorough, i); });
-  return Sum(at, false);
+  const Errand errand{Errand::kRefresh, thorough, at.price.size(), count, at.y, window};
+  DoChunks(errand, at.price, &times_.refresh, [&](std::size_t i) {
+    RefreshChunk(at, window, count, thorough, i);
+  });
+  return Sum(at, false, &times_.refresh);
 }
 
 void PricedUsers::SweepChunk(const DualPoint& at, double eta, std::size_t i) {
@@ -216,30 +224,30 @@ void PricedUsers::SweepChunk(const DualPoint& at, double eta, std::size_t i) {
 }
 
 DualSums PricedUsers::Sweep(const DualPoint& at, double eta) {
-  if (Leads()) {
-    Announce({Errand::kSweep, false, at.price.size(), 0, at.y, eta}, at.price, ranks_);
-  }
-  ForOwnChunks([&](std::size_t i) { SweepChunk(at, eta, i); });
-  return Sum(at, true);
+  const Errand errand{Errand::kSweep, false, at.price.size(), 0, at.y, eta};
+  DoChunks(errand, at.price, &times_.sweep, [&](std::size_t i) { SweepChunk(at, eta, i); });
+  return Sum(at, true, &times_.sweep);
 }
 
 // In order of the chunks; each rank's are in order (user_shards.h).
-void PricedUsers::AddRows(std::span<double> sum) const {
+void PricedUsers::AddRows(std::span<double> sum, StepTimes* times) const {
+  const Stopwatch watch;
   SumInOrder(ranks_, sum, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = own_.begin; i < own_.end; ++i) {
       const double* row = rows_[i].data();
       for (std::size_t k = begin; k < end; ++k) sum[k] += row[k];
     }
   });
+  times->sum_s += watch.ElapsedS();
 }
 
-DualSums PricedUsers::Sum(const DualPoint& at, bool derivatives) const {
+DualSums PricedUsers::Sum(const DualPoint& at, bool derivatives, StepTimes* times) const {
   const std::size_t servers = at.price.size();
   std::vector<double> total(RowSize(servers, derivatives), 0.0);
   for (const Eigen::Vector4d& price : at.price) total[kValue] += price.sum();
   total[kBest] = total[kValue];
   if (derivatives) std::fill_n(total.begin() + kHead, 4 * servers, 1.0);
-  AddRows(total);
+  AddRows(total, times);
   DualSums sums;
   sums.value = total[kValue];
   sums.best = total[kBest];
@@ -252,8 +260,8 @@ DualSums PricedUsers::Sum(const DualPoint& at, bool derivatives) const {
 }
 
 void PricedUsers::Times(const ServerVector& vector, double eta, ServerVector* product) const {
-  if (Leads()) Announce({Errand::kTimes, false, vector.size(), 0, 0.0, eta}, vector, ranks_);
-  ForOwnChunks([&](std::size_t i) {
+  const Errand errand{Errand::kTimes, false, vector.size(), 0, 0.0, eta};
+  DoChunks(errand, vector, &times_.product, [&](std::size_t i) {
     const ReplyChunk& chunk = chunks_[i];
     std::vector<double>& row = rows_[i];
     row.assign(4 * vector.size(), 0.0);
@@ -276,7 +284,7 @@ void PricedUsers::Times(const ServerVector& vector, double eta, ServerVector* pr
     }
   });
   product->assign(vector.size(), Eigen::Vector4d::Zero());
-  AddRows({product->front().data(), 4 * product->size()});
+  AddRows({product->front().data(), 4 * product->size()}, &times_.product);
 }
 
 void PricedUsers::Gather() {

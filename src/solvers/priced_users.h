@@ -15,6 +15,7 @@
 
 #include "base/ranks.h"
 #include "solvers/columns.h"
+#include "solvers/method.h"
 #include "solvers/reply.h"
 
 namespace dashf::solvers::internal {
@@ -58,6 +59,8 @@ struct ChunkRange {
   std::size_t begin = 0, end = 0;
 };
 
+struct Errand;  // user_shards.h
+
 class PricedUsers {
  public:
   // All users. `problem`, `columns` and `ranks` must outlive it. With `ranks` this is rank 0, whose
@@ -88,6 +91,7 @@ class PricedUsers {
   const std::vector<ReplyChunk>& chunks() const { return chunks_; }
   // Per column, after the slot's price: of its last reply.
   const std::vector<float>& psi() const { return psi_; }
+  const SearchTimes& times() const { return times_; }
 
  private:
   bool Leads() const { return ranks_ != nullptr && ranks_->rank() == 0; }
@@ -95,10 +99,14 @@ class PricedUsers {
   void RefreshChunk(
       const DualPoint& at, double window, std::size_t count, bool thorough, std::size_t chunk);
   void SweepChunk(const DualPoint& at, double eta, std::size_t chunk);
-  DualSums Sum(const DualPoint& at, bool derivatives) const;
-  void AddRows(std::span<double> sum) const;
+  // Has body(i) done for every chunk i, by whoever owns it.
   template <class Body>
-  void ForOwnChunks(const Body& body) const;
+  void DoChunks(const Errand& errand,
+                const ServerVector& vectors,
+                StepTimes* times,
+                const Body& body) const;
+  void AddRows(std::span<double> sum, StepTimes* times) const;
+  DualSums Sum(const DualPoint& at, bool derivatives, StepTimes* times) const;
 
   const ScrProblem& problem_;
   const Columns& columns_;
@@ -112,6 +120,7 @@ class PricedUsers {
   ChunkRange own_;  // The chunks this process works on.
   // What each own chunk adds to a sum: one row of numbers (priced_users.cc).
   mutable std::vector<std::vector<double>> rows_;
+  mutable SearchTimes times_;
 };
 
 }  // namespace dashf::solvers::internal

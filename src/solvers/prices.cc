@@ -265,6 +265,7 @@ Expected<SolveResult> SumPlanner::Run(const Scenario& scenario) {
     result.certificate->boxes.front().user_worth = std::move(cases_.user_worth);
     result.certificate->boxes.front().cases = std::move(cases_.cases);
   }
+  result.search_times = users_.times();
   if (Gap() <= options_.gap_target) {
     result.termination = Termination::kConverged;
   } else if (log_.TimeLeftS() <= 0.0) {

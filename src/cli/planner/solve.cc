@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -51,7 +52,20 @@ void PrintRow(const IterationRecord& record) {
              record.step);
 }
 
-void PrintResult(const PlanDocument& document, const Evaluation& evaluation, double elapsed_s) {
+nlohmann::ordered_json TimesJson(const std::optional<solvers::SearchTimes>& times) {
+  if (!times) return {};
+  const auto step = [](const solvers::StepTimes& one) -> nlohmann::ordered_json {
+    return {{"calls", one.calls}, {"reply_s", one.reply_s}, {"sum_s", one.sum_s}};
+  };
+  return {{"refresh", step(times->refresh)},
+          {"sweep", step(times->sweep)},
+          {"product", step(times->product)}};
+}
+
+void PrintResult(const PlanDocument& document,
+                 const Evaluation& evaluation,
+                 const solvers::SolveResult& solved,
+                 double elapsed_s) {
   nlohmann::ordered_json upper;
   if (document.certificate) upper = document.certificate->scr_upper;
   fmt::print("{}",
@@ -66,7 +80,8 @@ void PrintResult(const PlanDocument& document, const Evaluation& evaluation, dou
                        {"delay_s", evaluation.delay_s},
                        {"energy_j", evaluation.energy_j},
                        {"iterations", document.history.size()},
-                       {"elapsed_s", elapsed_s}}));
+                       {"elapsed_s", elapsed_s},
+                       {"search", TimesJson(solved.search_times)}}));
 }
 
 Expected<Certificate> Certify(const Arguments& arguments,
@@ -148,7 +163,7 @@ Expected<int> RunSolve(const Arguments& arguments) {
              Name(solved->termination),
              elapsed_s,
              arguments.out);
-  if (arguments.json) PrintResult(document, evaluation, elapsed_s);
+  if (arguments.json) PrintResult(document, evaluation, *solved, elapsed_s);
   const bool limit_hit = solved->termination == Termination::kTimeLimit ||
                          solved->termination == Termination::kIterationLimit;
   return limit_hit ? kExitLimitHit : kExitOk;
