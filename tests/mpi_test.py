@@ -77,7 +77,9 @@ class OverProcesses(unittest.TestCase):
         done = self.mpirun(3, "solve", self.scenario, "--mpi", "--json", "--gap-target", "0.1",
                            "--out", self.path("json.json"))
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertTrue(json.loads(done.stdout)["feasible"])
+        outcome = json.loads(done.stdout)
+        self.assertTrue(outcome["feasible"])
+        self.assertGreater(outcome["search"]["sweep"]["calls"], 0)
 
     def test_bad_input_ends_all_with_one_message(self):
         with open(self.path("bad.json"), "w", encoding="utf-8") as file:
