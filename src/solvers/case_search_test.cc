@@ -47,7 +47,8 @@ TEST(Cases, BoundTheBestPlanAndCloseTheGapThatPricesLeave) {
     closed += gap > 1e-3 && bound.y / scr - 1.0 < 0.05 * gap;
   }
   EXPECT_GT(open, 10);
-  // In the rest replies jump (the download's energy is not convex): no price of a case clears them.
+  // In the rest replies jump (the download's energy is not convex), or delay costs nothing and its
+  // stand-in keeps plans off the bound.
   EXPECT_GE(closed * 10, open * 8);
 }
 
