@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 namespace dashf {
 namespace {
@@ -19,9 +21,12 @@ tl::unexpected<Error> IoError(const std::filesystem::path& path, std::string_vie
               fmt::format("cannot {}: {}", action, std::generic_category().message(errno)));
 }
 
+constexpr std::size_t kBlockBytes = std::size_t{1} << 16;
+
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   ~Descriptor() {
     if (fd_ >= 0) ::close(fd_);
   }
@@ -50,28 +55,65 @@ bool WriteAll(int fd, std::string_view bytes) {
 
 }  // namespace
 
-Expected<std::string> ReadFile(const std::filesystem::path& path, std::uint64_t bytes_max) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return IoError(path, "open");
+struct FileBlocks::State {
+  std::filesystem::path path;
+  Descriptor file;
+  std::uint64_t bytes = 0;
+  std::uint64_t bytes_max = 0;
+  std::uint64_t bytes_read = 0;
+  std::vector<char> block = std::vector<char>(kBlockBytes);
+};
+
+Expected<FileBlocks> FileBlocks::Open(const std::filesystem::path& path, std::uint64_t bytes_max) {
+  FileBlocks blocks;
+  blocks.state_ = std::make_unique<State>(
+      State{.path = path, .file = Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC))});
+  State& state = *blocks.state_;
+  if (state.file.get() < 0) return IoError(path, "open");
   struct stat status {};
-  if (::fstat(file.get(), &status) != 0) return IoError(path, "stat");
+  if (::fstat(state.file.get(), &status) != 0) return IoError(path, "stat");
   if (S_ISDIR(status.st_mode)) {
     return Fail(ErrorKind::kIo, path.string(), "cannot read: it is a folder");
   }
+  if (S_ISREG(status.st_mode)) state.bytes = static_cast<std::uint64_t>(status.st_size);
+  state.bytes_max = bytes_max;
+  if (state.bytes > bytes_max) {
+    return Fail(ErrorKind::kBadInput,
+                path.string(),
+                fmt::format("must be at most {} bytes, has {}", bytes_max, state.bytes));
+  }
+  return blocks;
+}
+
+Expected<std::string_view> FileBlocks::Next() {
+  ssize_t n = -1;
+  do {
+    n = ::read(state_->file.get(), state_->block.data(), state_->block.size());
+  } while (n < 0 && errno == EINTR);
+  if (n < 0) return IoError(state_->path, "read");
+  state_->bytes_read += static_cast<std::uint64_t>(n);
+  if (state_->bytes_read > state_->bytes_max) {
+    return Fail(ErrorKind::kBadInput,
+                state_->path.string(),
+                fmt::format("must be at most {} bytes, is larger", state_->bytes_max));
+  }
+  return std::string_view(state_->block.data(), static_cast<std::size_t>(n));
+}
+
+std::uint64_t FileBlocks::bytes() const {
+  return state_->bytes;
+}
+
+Expected<std::string> ReadFile(const std::filesystem::path& path, std::uint64_t bytes_max) {
+  auto blocks = FileBlocks::Open(path, bytes_max);
+  if (!blocks) return tl::unexpected(blocks.error());
   std::string bytes;
-  bytes.reserve(static_cast<std::size_t>(status.st_size));
-  char block[1 << 16];
+  bytes.reserve(blocks->bytes());
   for (;;) {
-    const ssize_t n = ::read(file.get(), block, sizeof block);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return IoError(path, "read");
-    if (n == 0) return bytes;
-    bytes.append(block, static_cast<std::size_t>(n));
-    if (bytes.size() > bytes_max) {
-      return Fail(ErrorKind::kBadInput,
-                  path.string(),
-                  fmt::format("must be at most {} bytes, is larger", bytes_max));
-    }
+    const auto block = blocks->Next();
+    if (!block) return tl::unexpected(block.error());
+    if (block->empty()) return bytes;
+    bytes += *block;
   }
 }
 

@@ -38,5 +38,18 @@ TEST(File, TooLargeAFileIsRefused) {
   EXPECT_TRUE(ReadFile(folder / "x", 5));
 }
 
+// Nothing is set aside for a size that is refused: this one would be a terabyte.
+TEST(File, TheRefusalOfTooLargeAFileSaysHowLargeItIs) {
+  const fs::path folder = TestFolder();
+  ASSERT_TRUE(WriteFileAtomically(folder / "sparse", ""));
+  fs::resize_file(folder / "sparse", std::uintmax_t{1} << 40);
+  EXPECT_EQ(ReadFile(folder / "sparse").error().Text(),
+            (folder / "sparse").string() + ": must be at most 1073741824 bytes, has 1099511627776");
+}
+
+TEST(File, WhatHasNoSizeIsStillReadToTheLimitAlone) {
+  EXPECT_EQ(ReadFile("/dev/zero", 1000).error().kind, ErrorKind::kBadInput);
+}
+
 }  // namespace
 }  // namespace dashf

@@ -4,21 +4,24 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
+#include "base/digest.h"
 #include "base/file.h"
 
 namespace dashf {
 namespace {
 
 using nlohmann::json;
+using Type = JsonCells::Type;
 
-const json kNull;
-constexpr int kDepthMax = 64;
+constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
+constexpr std::size_t kShownBytesMax = 60;
 
-std::string Shown(const json& value) {
-  std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
-  if (text.size() > 60) text = text.substr(0, 57) + "...";
+// Of a value, however large, what an error shows.
+std::string Shown(const JsonCells& cells, JsonCells::Index value) {
+  const auto first = cells.Copy<nlohmann::ordered_json>(value, kShownBytesMax + 4);
+  std::string text = first.dump(-1, ' ', false, json::error_handler_t::replace);
+  if (text.size() > kShownBytesMax) text = text.substr(0, kShownBytesMax - 3) + "...";
   return text;
 }
 
@@ -30,58 +33,6 @@ std::string RuleText(const NumberRule& rule) {
   if (high) return fmt::format("must be a number <= {}", rule.high);
   return "must be a finite number";
 }
-
-// What a finished DOM has forgotten is checked before it is built: duplicate keys, and the depth,
-// so that a hostile file cannot exhaust the stack. (The library's own parser callback would do, but
-// takes quadratic time in the length of an array of objects.)
-class StrictSyntax : public nlohmann::json_sax<json> {
- public:
-  std::string problem;
-
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(number_integer_t) override { return true; }
-  bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
-  bool start_object(std::size_t) override {
-    keys_.emplace_back();
-    return Enter();
-  }
-  bool end_object() override {
-    keys_.pop_back();
-    return Leave();
-  }
-  bool start_array(std::size_t) override { return Enter(); }
-  bool end_array() override { return Leave(); }
-  bool key(string_t& key) override {
-    if (!keys_.back().insert(key).second) problem = fmt::format("duplicate key \"{}\"", key);
-    return problem.empty();
-  }
-  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& e) override {
-    // The library's text carries line and column; its own prefix "[json....] " says nothing here.
-    const std::string text = e.what();
-    const auto bracket = text.find("] ");
-    problem = "not valid JSON: " + (bracket == std::string::npos ? text : text.substr(bracket + 2));
-    return false;
-  }
-
- private:
-  bool Enter() {
-    if (++depth_ > kDepthMax) {
-      problem = fmt::format("must not nest deeper than {} levels", kDepthMax);
-    }
-    return problem.empty();
-  }
-  bool Leave() {
-    --depth_;
-    return true;
-  }
-
-  int depth_ = 0;
-  std::vector<std::set<std::string>> keys_;
-};
 
 std::string Compact(const nlohmann::ordered_json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -119,33 +70,70 @@ std::string DumpRows(const nlohmann::ordered_json& document) {
   return text + "\n";
 }
 
-Expected<JsonDocument> JsonDocument::Parse(std::string name, std::string_view bytes) {
+Expected<JsonDocument> JsonDocument::Parse(std::string name,
+                                           const std::function<std::string_view()>& next) {
+  auto cells = JsonCells::Parse(next, kJsonMemoryMax);
+  if (!cells) return Fail(ErrorKind::kBadInput, std::move(name), std::move(cells.error()));
   JsonDocument document;
-  document.state_->name = name;
-  StrictSyntax syntax;
-  if (!json::sax_parse(bytes, &syntax)) {
-    return Fail(ErrorKind::kBadInput, std::move(name), syntax.problem);
-  }
-  document.state_->json = json::parse(bytes);
+  document.state_->name = std::move(name);
+  document.state_->cells = std::move(*cells);
   return document;
 }
 
-Expected<JsonDocument> JsonDocument::ReadFile(const std::string& path, std::uint64_t bytes_max) {
-  auto bytes = dashf::ReadFile(path, bytes_max);
-  if (!bytes) return tl::unexpected(bytes.error());
-  return Parse(path, *bytes);
+Expected<JsonDocument> JsonDocument::Parse(std::string name, std::string_view bytes) {
+  return Parse(std::move(name), [&bytes] {
+    const std::string_view block = bytes.substr(0, kBlockBytes);
+    bytes.remove_prefix(block.size());
+    return block;
+  });
+}
+
+Expected<JsonDocument> JsonDocument::ReadFile(const std::string& path,
+                                              std::uint64_t bytes_max,
+                                              std::string* sha256) {
+  auto file = FileBlocks::Open(path, bytes_max);
+  if (!file) return tl::unexpected(file.error());
+  std::optional<Error> error;
+  Sha256 digest;
+  auto document = Parse(path, [&]() -> std::string_view {
+    const auto block = file->Next();
+    if (!block) {
+      error = block.error();
+      return {};
+    }
+    if (sha256 != nullptr) digest.Add(*block);
+    return *block;
+  });
+  if (error) return tl::unexpected(*error);
+  if (sha256 != nullptr) *sha256 = digest.Hex();
+  return document;
 }
 
 JsonReader JsonDocument::Root() const {
-  return JsonReader(state_, &state_->json);
+  return JsonReader(state_.get(), 0);
 }
 
-JsonReader JsonReader::Child(const json* value, std::string_view key, std::int64_t index) const {
+JsonReader JsonReader::Child(JsonCells::Index value,
+                             std::string_view key,
+                             std::int64_t index) const {
   JsonReader child(state_, value);
   child.parent_ = this;
   child.key_ = key;
   child.index_ = index;
   return child;
+}
+
+bool JsonReader::Is(Type type) const {
+  return value_ != kMissing && state_->cells.type(value_) == type;
+}
+
+bool JsonReader::IsNull() const {
+  return Is(Type::kNull);
+}
+
+json JsonReader::raw() const {
+  if (value_ == kMissing) return nullptr;
+  return state_->cells.Copy<json>(value_, std::numeric_limits<std::size_t>::max());
 }
 
 std::string JsonReader::Path() const {
@@ -159,61 +147,82 @@ std::string JsonReader::Path() const {
 void JsonReader::Reject(std::string_view rule) const {
   if (failed()) return;
   const std::string path = Path();
-  state_->error = Error{ErrorKind::kBadInput,
-                        path.empty() ? state_->name : state_->name + ": " + path,
-                        fmt::format("{}, got {}", rule, Shown(*value_))};
+  state_->error = Error{
+      ErrorKind::kBadInput,
+      path.empty() ? state_->name : state_->name + ": " + path,
+      fmt::format("{}, got {}", rule, value_ == kMissing ? "null" : Shown(state_->cells, value_))};
 }
 
 void JsonReader::Reject(std::string_view key, std::string_view rule) const {
-  const auto it = value_->is_object() ? value_->find(key) : value_->end();
-  Child(it == value_->end() ? &kNull : &*it, key, -1).Reject(rule);
+  const JsonCells::Index at = KeyOf(key);
+  Child(at == kMissing ? kMissing : state_->cells.Next(at), key, -1).Reject(rule);
+}
+
+JsonCells::Index JsonReader::KeyOf(std::string_view key) const {
+  if (!Is(Type::kObject)) return kMissing;
+  const JsonCells& cells = state_->cells;
+  const JsonCells::Index end = cells.Next(value_);
+  for (JsonCells::Index at = cells.First(value_); at != end; at = cells.Next(cells.Next(at))) {
+    if (cells.String(at) == key) return at;
+  }
+  return kMissing;
 }
 
 bool JsonReader::Has(std::string_view key) const {
-  return value_->is_object() && value_->contains(key);
+  return KeyOf(key) != kMissing;
 }
 
-bool JsonReader::HasValue(std::string_view key) {
-  if (failed() || !Has(key)) return false;
-  return !Find(key)->is_null();
+bool JsonReader::HasValue(std::string_view key) const {
+  const JsonCells::Index at = KeyOf(key);
+  if (failed() || at == kMissing) return false;
+  state_->cells.MarkAsked(at);
+  return state_->cells.type(state_->cells.Next(at)) != Type::kNull;
 }
 
-const json* JsonReader::Find(std::string_view key) {
-  if (failed()) return nullptr;
-  if (!value_->is_object()) {
+JsonCells::Index JsonReader::Find(std::string_view key) {
+  if (failed()) return kMissing;
+  if (!Is(Type::kObject)) {
     Reject("must be an object");
-    return nullptr;
+    return kMissing;
   }
-  asked_.emplace_back(key);
-  const auto it = value_->find(key);
-  if (it == value_->end()) {
+  const JsonCells::Index at = KeyOf(key);
+  if (at == kMissing) {
     const std::string path = Path();
     state_->error = Error{ErrorKind::kBadInput,
                           path.empty() ? state_->name : state_->name + ": " + path,
                           fmt::format("missing key \"{}\"", key)};
-    return nullptr;
+    return kMissing;
   }
-  return &*it;
+  state_->cells.MarkAsked(at);
+  return state_->cells.Next(at);
+}
+
+bool JsonReader::Keeps(JsonCells::Index at, NumberRule rule, double* number) const {
+  const Type type = state_->cells.type(at);
+  const bool is_number =
+      type == Type::kNumber || type == Type::kPositive || type == Type::kNegative;
+  *number = is_number ? state_->cells.Number(at) : std::nan("");
+  return *number <= rule.high && (rule.above ? *number > rule.low : *number >= rule.low);
 }
 
 double JsonReader::AsNumber(NumberRule rule) const {
-  if (failed()) return rule.above ? 1.0 : std::max(0.0, rule.low);
-  const double x = value_->is_number() ? value_->get<double>() : std::nan("");
-  if (!(std::isfinite(x) && x <= rule.high && (rule.above ? x > rule.low : x >= rule.low))) {
-    Reject(RuleText(rule));
-  }
-  return x;
+  double number = rule.above ? 1.0 : std::max(0.0, rule.low);
+  if (failed()) return number;
+  if (value_ == kMissing || !Keeps(value_, rule, &number)) Reject(RuleText(rule));
+  return number;
 }
 
 std::int64_t JsonReader::AsInteger(std::int64_t low, std::int64_t high) const {
   if (failed()) return low;
   std::int64_t x = low;
-  bool ok = value_->is_number_integer();
-  if (ok && value_->is_number_unsigned()) {
-    ok =
-        value_->get<std::uint64_t>() <= static_cast<std::uint64_t>(std::max<std::int64_t>(high, 0));
+  bool ok = Is(Type::kPositive) || Is(Type::kNegative);
+  if (Is(Type::kNegative)) {
+    x = state_->cells.Negative(value_);
+  } else if (ok) {
+    const std::uint64_t positive = state_->cells.Positive(value_);
+    ok = positive <= static_cast<std::uint64_t>(std::max<std::int64_t>(high, 0));
+    if (ok) x = static_cast<std::int64_t>(positive);
   }
-  if (ok) x = value_->get<std::int64_t>();
   if (!ok || x < low || x > high) {
     Reject(fmt::format("must be an integer in [{}, {}]", low, high));
     return low;
@@ -223,101 +232,116 @@ std::int64_t JsonReader::AsInteger(std::int64_t low, std::int64_t high) const {
 
 std::string JsonReader::AsString() const {
   if (failed()) return {};
-  if (!value_->is_string()) {
+  if (!Is(Type::kString)) {
     Reject("must be a string");
     return {};
   }
-  return value_->get<std::string>();
+  return std::string(state_->cells.String(value_));
 }
 
 std::vector<double> JsonReader::AsNumbers(NumberRule rule) const {
   std::vector<double> numbers;
   if (failed()) return numbers;
-  if (!value_->is_array()) {
+  if (!Is(Type::kArray)) {
     Reject("must be an array of numbers");
     return numbers;
   }
-  numbers.reserve(value_->size());
-  for (std::size_t i = 0; i < value_->size() && !failed(); ++i) {
-    numbers.push_back(Child(&(*value_)[i], "", static_cast<std::int64_t>(i)).AsNumber(rule));
+  const JsonCells& cells = state_->cells;
+  const JsonCells::Index end = cells.Next(value_);
+  numbers.reserve(end - cells.First(value_));
+  for (JsonCells::Index at = cells.First(value_); at != end; at = cells.Next(at)) {
+    double number = 0.0;
+    if (!Keeps(at, rule, &number)) {
+      Child(at, "", static_cast<std::int64_t>(numbers.size())).Reject(RuleText(rule));
+      break;
+    }
+    numbers.push_back(number);
   }
   return numbers;
 }
 
 double JsonReader::Number(std::string_view key, NumberRule rule) {
-  const json* value = Find(key);
-  return Child(value ? value : &kNull, key, -1).AsNumber(rule);
+  return Child(Find(key), key, -1).AsNumber(rule);
 }
 
 std::int64_t JsonReader::Integer(std::string_view key, std::int64_t low, std::int64_t high) {
-  const json* value = Find(key);
-  return Child(value ? value : &kNull, key, -1).AsInteger(low, high);
+  return Child(Find(key), key, -1).AsInteger(low, high);
 }
 
 bool JsonReader::Boolean(std::string_view key) {
-  const json* value = Find(key);
-  if (value == nullptr) return false;
-  if (!value->is_boolean()) {
-    Child(value, key, -1).Reject("must be true or false");
-    return false;
-  }
-  return value->get<bool>();
+  const JsonReader child = Child(Find(key), key, -1);
+  const bool value = child.Is(Type::kTrue);
+  if (!value && !child.Is(Type::kFalse)) child.Reject("must be true or false");
+  return value;
 }
 
 std::string JsonReader::String(std::string_view key) {
-  const json* value = Find(key);
-  return Child(value ? value : &kNull, key, -1).AsString();
+  return Child(Find(key), key, -1).AsString();
 }
 
 std::vector<double> JsonReader::Numbers(std::string_view key, NumberRule rule) {
-  const json* value = Find(key);
-  return Child(value ? value : &kNull, key, -1).AsNumbers(rule);
+  return Child(Find(key), key, -1).AsNumbers(rule);
 }
 
 JsonReader JsonReader::Object(std::string_view key) {
-  const json* value = Find(key);
-  JsonReader child = Child(value ? value : &kNull, key, -1);
-  if (!failed() && !value->is_object()) child.Reject("must be an object");
+  const JsonReader child = Child(Find(key), key, -1);
+  if (!child.Is(Type::kObject)) child.Reject("must be an object");
   return child;
 }
 
 void JsonReader::ForEach(const std::function<void(JsonReader)>& visit) const {
   if (failed()) return;
-  if (!value_->is_array()) {
+  if (!Is(Type::kArray)) {
     Reject("must be an array");
     return;
   }
-  for (std::size_t i = 0; i < value_->size() && !failed(); ++i) {
-    visit(Child(&(*value_)[i], "", static_cast<std::int64_t>(i)));
+  const JsonCells& cells = state_->cells;
+  const JsonCells::Index end = cells.Next(value_);
+  std::int64_t i = 0;
+  for (JsonCells::Index at = cells.First(value_); at != end && !failed(); at = cells.Next(at)) {
+    visit(Child(at, "", i++));
   }
 }
 
 void JsonReader::ForEach(std::string_view key, const std::function<void(JsonReader)>& visit) {
-  if (const json* value = Find(key)) Child(value, key, -1).ForEach(visit);
+  Child(Find(key), key, -1).ForEach(visit);
 }
 
 void JsonReader::ForEachMember(
     const std::function<void(const std::string&, JsonReader)>& visit) const {
   if (failed()) return;
-  if (!value_->is_object()) {
+  if (!Is(Type::kObject)) {
     Reject("must be an object");
     return;
   }
-  for (auto it = value_->begin(); it != value_->end() && !failed(); ++it) {
-    visit(it.key(), Child(&it.value(), it.key(), -1));
+  const JsonCells& cells = state_->cells;
+  std::vector<JsonCells::Index> keys;
+  const JsonCells::Index end = cells.Next(value_);
+  for (JsonCells::Index at = cells.First(value_); at != end; at = cells.Next(cells.Next(at))) {
+    state_->cells.MarkAsked(at);
+    keys.push_back(at);
+  }
+  std::sort(keys.begin(), keys.end(), [&cells](JsonCells::Index a, JsonCells::Index b) {
+    return cells.String(a) < cells.String(b);
+  });
+  for (std::size_t i = 0; i < keys.size() && !failed(); ++i) {
+    const std::string key(cells.String(keys[i]));
+    visit(key, Child(cells.Next(keys[i]), key, -1));
   }
 }
 
 void JsonReader::ForEachMember(std::string_view key,
                                const std::function<void(const std::string&, JsonReader)>& visit) {
-  if (const json* value = Find(key)) Child(value, key, -1).ForEachMember(visit);
+  Child(Find(key), key, -1).ForEachMember(visit);
 }
 
 void JsonReader::RejectUnknownKeys() const {
-  if (failed() || !value_->is_object()) return;
-  for (auto it = value_->begin(); it != value_->end(); ++it) {
-    if (std::find(asked_.begin(), asked_.end(), it.key()) == asked_.end()) {
-      Child(&it.value(), it.key(), -1).Reject("unknown key");
+  if (failed() || !Is(Type::kObject)) return;
+  const JsonCells& cells = state_->cells;
+  const JsonCells::Index end = cells.Next(value_);
+  for (JsonCells::Index at = cells.First(value_); at != end; at = cells.Next(cells.Next(at))) {
+    if (!cells.Asked(at)) {
+      Child(cells.Next(at), cells.String(at), -1).Reject("unknown key");
       return;
     }
   }

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/json_cells.h"
 
 namespace dashf {
 
@@ -34,15 +35,23 @@ inline constexpr NumberRule kFinite{};
 inline constexpr NumberRule kPositive{.low = 0.0, .above = true};
 inline constexpr NumberRule kNonNegative{.low = 0.0};
 
+// What one document may take of memory while it is read: eight bytes a number, strings as they are.
+inline constexpr std::uint64_t kJsonMemoryMax = std::uint64_t{2} << 30;
+inline constexpr std::uint64_t kJsonBytesMax = std::uint64_t{4} << 30;  // A file's size.
+
 class JsonReader;
 
 class JsonDocument {
  public:
   // `name` is the place that errors name (a file's path). `bytes` is the whole text.
   static Expected<JsonDocument> Parse(std::string name, std::string_view bytes);
+  // Takes the file block by block and never holds its text; `sha256`, if given, becomes the digest
+  // of its bytes in hexadecimal.
   static Expected<JsonDocument> ReadFile(const std::string& path,
-                                         std::uint64_t bytes_max = std::uint64_t{1} << 30);
+                                         std::uint64_t bytes_max = kJsonBytesMax,
+                                         std::string* sha256 = nullptr);
 
+  // Readers need the document to stay.
   JsonReader Root() const;
   const std::optional<Error>& error() const { return state_->error; }
 
@@ -50,10 +59,13 @@ class JsonDocument {
   friend class JsonReader;
   struct State {
     std::string name;
-    nlohmann::json json;
+    JsonCells cells;
     std::optional<Error> error;
   };
-  std::shared_ptr<State> state_ = std::make_shared<State>();
+  static Expected<JsonDocument> Parse(std::string name,
+                                      const std::function<std::string_view()>& next);
+
+  std::unique_ptr<State> state_ = std::make_unique<State>();
 };
 
 // A view of one value in a document. Readers refer to their parent for the path in errors, so a
@@ -62,7 +74,7 @@ class JsonReader {
  public:
   // Members of an object. A missing key is an error unless the method says otherwise.
   bool Has(std::string_view key) const;
-  bool HasValue(std::string_view key);  // Present and not null; both are then allowed.
+  bool HasValue(std::string_view key) const;  // Present and not null; both are then allowed.
   double Number(std::string_view key, NumberRule rule = kFinite);
   std::int64_t Integer(std::string_view key, std::int64_t low, std::int64_t high);
   bool Boolean(std::string_view key);
@@ -86,22 +98,26 @@ class JsonReader {
   void Reject(std::string_view key, std::string_view rule) const;
   bool failed() const { return state_->error.has_value(); }
   std::string Path() const;
-  const nlohmann::json& raw() const { return *value_; }
+  bool IsNull() const;
+  nlohmann::json raw() const;  // A copy, for what has no word here.
 
  private:
   friend class JsonDocument;
   using State = JsonDocument::State;
-  JsonReader(std::shared_ptr<State> state, const nlohmann::json* value)
-      : state_(std::move(state)), value_(value) {}
-  JsonReader Child(const nlohmann::json* value, std::string_view key, std::int64_t index) const;
-  const nlohmann::json* Find(std::string_view key);
+  static constexpr JsonCells::Index kMissing = std::numeric_limits<JsonCells::Index>::max();
 
-  std::shared_ptr<State> state_;
-  const nlohmann::json* value_;
+  JsonReader(State* state, JsonCells::Index value) : state_(state), value_(value) {}
+  JsonReader Child(JsonCells::Index value, std::string_view key, std::int64_t index) const;
+  bool Is(JsonCells::Type type) const;
+  JsonCells::Index KeyOf(std::string_view key) const;  // Its cell, or kMissing.
+  JsonCells::Index Find(std::string_view key);         // The member's value, or a failure.
+  bool Keeps(JsonCells::Index at, NumberRule rule, double* number) const;
+
+  State* state_;
+  JsonCells::Index value_;
   const JsonReader* parent_ = nullptr;
   std::string key_;
   std::int64_t index_ = -1;
-  std::vector<std::string> asked_;
 };
 
 // A document as text for people and tools: objects that hold structures get a line per member,

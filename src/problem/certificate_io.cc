@@ -63,7 +63,7 @@ std::pair<double, double> ParseRange(JsonReader& box, std::string_view key) {
   double ends[2] = {0.0, kInfinity};
   std::size_t count = 0;
   box.ForEach(key, [&](const JsonReader& end) {
-    const bool open = count == 1 && end.raw().is_null();
+    const bool open = count == 1 && end.IsNull();
     if (count < 2 && !open) ends[count] = end.AsNumber(kNonNegative);
     ++count;
   });

@@ -8,7 +8,6 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "problem/certificate_io.h"
 #include "problem/evaluation_json.h"
@@ -186,6 +185,14 @@ PlanDocument ParseRoot(JsonReader root, const LoadedScenario& loaded) {
   return document;
 }
 
+Expected<PlanDocument> FromDocument(const Expected<JsonDocument>& json,
+                                    const LoadedScenario& loaded) {
+  if (!json) return tl::unexpected(json.error());
+  PlanDocument document = ParseRoot(json->Root(), loaded);
+  if (json->error()) return tl::unexpected(*json->error());
+  return document;
+}
+
 }  // namespace
 
 std::string WritePlan(const Scenario& scenario, const PlanDocument& document) {
@@ -212,17 +219,11 @@ std::string WritePlan(const Scenario& scenario, const PlanDocument& document) {
 Expected<PlanDocument> ParsePlan(const std::string& name,
                                  std::string_view bytes,
                                  const LoadedScenario& loaded) {
-  const auto json = JsonDocument::Parse(name, bytes);
-  if (!json) return tl::unexpected(json.error());
-  PlanDocument document = ParseRoot(json->Root(), loaded);
-  if (json->error()) return tl::unexpected(*json->error());
-  return document;
+  return FromDocument(JsonDocument::Parse(name, bytes), loaded);
 }
 
 Expected<PlanDocument> ReadPlan(const std::string& path, const LoadedScenario& loaded) {
-  const auto bytes = ReadFile(path);
-  if (!bytes) return tl::unexpected(bytes.error());
-  return ParsePlan(path, *bytes, loaded);
+  return FromDocument(JsonDocument::ReadFile(path), loaded);
 }
 
 }  // namespace dashf

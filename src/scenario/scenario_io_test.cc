@@ -5,9 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "base/digest.h"
+#include "base/file.h"
 #include "base/rng.h"
 #include "scenario/generator.h"
 
@@ -193,6 +196,25 @@ TEST(ScenarioFile, RefusesWhateverBreaksARule) {
     EXPECT_THAT(scenario.error().Text(), AllOf(HasSubstr("s.json"), HasSubstr(bad.text)))
         << bad.what;
   }
+}
+
+TEST(ScenarioFile, IsTheSameFromDiskAndNamedByTheDigestOfItsBytes) {
+  const std::string path = ::testing::TempDir() + "scenario_io_test.json";
+  const std::string text = WriteScenario(*GenerateStudy(700, 9, {}, Rng(1)));
+  ASSERT_TRUE(WriteFileAtomically(path, text));
+  const auto loaded = ReadScenario(path);
+  ASSERT_TRUE(loaded) << loaded.error().Text();
+  EXPECT_EQ(loaded->sha256, Sha256Hex(text));
+  EXPECT_EQ(WriteScenario(loaded->scenario), text);
+}
+
+TEST(ScenarioFile, LargerThanTheLimitIsRefusedByNameSizeAndLimitBeforeItIsRead) {
+  const std::string path = ::testing::TempDir() + "scenario_io_test_large.json";
+  ASSERT_TRUE(WriteFileAtomically(path, "{"));
+  std::filesystem::resize_file(path, std::uintmax_t{5} << 30);
+  EXPECT_EQ(ReadScenario(path).error().Text(),
+            path + ": must be at most 4294967296 bytes, has 5368709120");
+  std::filesystem::remove(path);
 }
 
 TEST(ScenarioFile, RefusesNanAndOverflow) {

@@ -22,18 +22,27 @@ class Checks {
   void Require(bool holds, const std::string& where, const std::string& rule_and_value) {
     if (!holds && result_) result_ = Fail(ErrorKind::kBadInput, where, rule_and_value);
   }
-  void Positive(double value, const std::string& where) {
-    if (!(value > 0.0 && std::isfinite(value))) {
-      Require(false, where, fmt::format("must be a number > 0, got {}", value));
-    }
+  // Where the number stands is put together only if it must be said: a scenario has millions.
+  template <class... Args>
+  void Positive(double value, fmt::format_string<Args...> where, Args&&... args) {
+    if (value > 0.0 && std::isfinite(value)) return;
+    Require(false,
+            fmt::format(where, std::forward<Args>(args)...),
+            fmt::format("must be a number > 0, got {}", value));
   }
-  void NonNegative(double value, const std::string& where) {
-    if (!(value >= 0.0 && std::isfinite(value))) {
-      Require(false, where, fmt::format("must be a number >= 0, got {}", value));
-    }
+  template <class... Args>
+  void NonNegative(double value, fmt::format_string<Args...> where, Args&&... args) {
+    if (value >= 0.0 && std::isfinite(value)) return;
+    Require(false,
+            fmt::format(where, std::forward<Args>(args)...),
+            fmt::format("must be a number >= 0, got {}", value));
   }
-  void Finite(double value, const std::string& where) {
-    if (!std::isfinite(value)) Require(false, where, fmt::format("must be finite, got {}", value));
+  template <class... Args>
+  void Finite(double value, fmt::format_string<Args...> where, Args&&... args) {
+    if (std::isfinite(value)) return;
+    Require(false,
+            fmt::format(where, std::forward<Args>(args)...),
+            fmt::format("must be finite, got {}", value));
   }
 
  private:
@@ -71,15 +80,15 @@ void CheckIds(const std::vector<Node>& nodes, std::string_view list, Checks* che
 }
 
 void CheckCompute(const Compute& compute, const std::string& where, Checks* checks) {
-  checks->Positive(compute.clock_hz_max, where + ".compute.clock_hz_max");
-  checks->Positive(compute.flop_per_cycle, where + ".compute.flop_per_cycle");
-  checks->NonNegative(compute.kappa_w_per_hz3, where + ".compute.kappa_w_per_hz3");
-  checks->NonNegative(compute.energy_j_per_flop, where + ".compute.energy_j_per_flop");
+  checks->Positive(compute.clock_hz_max, "{}.compute.clock_hz_max", where);
+  checks->Positive(compute.flop_per_cycle, "{}.compute.flop_per_cycle", where);
+  checks->NonNegative(compute.kappa_w_per_hz3, "{}.compute.kappa_w_per_hz3", where);
+  checks->NonNegative(compute.energy_j_per_flop, "{}.compute.energy_j_per_flop", where);
 }
 
 void CheckPosition(const Position& position, const std::string& where, Checks* checks) {
-  checks->Finite(position.x_m, where + ".position_m[0]");
-  checks->Finite(position.y_m, where + ".position_m[1]");
+  checks->Finite(position.x_m, "{}.position_m[0]", where);
+  checks->Finite(position.y_m, "{}.position_m[1]", where);
 }
 
 void CheckObjective(const Objective& objective, Checks* checks) {
@@ -102,9 +111,9 @@ void CheckNodes(const Scenario& scenario, Checks* checks) {
     const User& user = scenario.users[n];
     const std::string where = fmt::format("users[{}]", n);
     CheckPosition(user.position_m, where, checks);
-    checks->Positive(user.tx_power_w_max, where + ".tx_power_w_max");
+    checks->Positive(user.tx_power_w_max, "{}.tx_power_w_max", where);
     CheckCompute(user.compute, where, checks);
-    checks->Positive(user.memory_bytes_max, where + ".memory_bytes_max");
+    checks->Positive(user.memory_bytes_max, "{}.memory_bytes_max", where);
     checks->Require(
         user.profile >= 0 && user.profile < static_cast<int>(scenario.profiles.size()),
         where + ".profile",
@@ -114,8 +123,8 @@ void CheckNodes(const Scenario& scenario, Checks* checks) {
     const Server& server = scenario.servers[m];
     const std::string where = fmt::format("servers[{}]", m);
     CheckPosition(server.position_m, where, checks);
-    checks->Positive(server.bandwidth_hz, where + ".bandwidth_hz");
-    checks->Positive(server.tx_power_w_max, where + ".tx_power_w_max");
+    checks->Positive(server.bandwidth_hz, "{}.bandwidth_hz", where);
+    checks->Positive(server.tx_power_w_max, "{}.tx_power_w_max", where);
     CheckCompute(server.compute, where, checks);
     checks->Require(server.slots.value_or(0) >= 0,
                     where + ".slots",
@@ -144,7 +153,7 @@ void CheckProfile(const SplitProfile& profile, Checks* checks) {
         place,
         fmt::format("must have as many entries as local_flop ({}), got {}", rows, column->size()));
     for (std::size_t k = 0; k < column->size(); ++k) {
-      checks->NonNegative((*column)[k], fmt::format("{}[{}]", place, k));
+      checks->NonNegative((*column)[k], "{}[{}]", place, k);
     }
   }
   if (checks->failed()) return;
@@ -182,16 +191,18 @@ void CheckLinks(const Scenario& scenario, Checks* checks) {
   for (std::size_t n = 0; n < scenario.links.size() && !checks->failed(); ++n) {
     int previous = -1;
     for (const Link& link : scenario.links[n]) {
-      const std::string where = fmt::format("gain of users[{}]", n);
-      checks->Require(link.server >= 0 && link.server < servers,
-                      where,
-                      fmt::format("must name one of {} servers, got {}", servers, link.server));
-      checks->Require(link.server > previous,
-                      where,
-                      fmt::format("must name each server once, got servers[{}] after servers[{}]",
-                                  link.server,
-                                  previous));
-      checks->Positive(link.gain, fmt::format("{} at servers[{}]", where, link.server));
+      if (link.server < 0 || link.server >= servers) {
+        checks->Require(false,
+                        fmt::format("gain of users[{}]", n),
+                        fmt::format("must name one of {} servers, got {}", servers, link.server));
+      } else if (link.server <= previous) {
+        checks->Require(false,
+                        fmt::format("gain of users[{}]", n),
+                        fmt::format("must name each server once, got servers[{}] after servers[{}]",
+                                    link.server,
+                                    previous));
+      }
+      checks->Positive(link.gain, "gain of users[{}] at servers[{}]", n, link.server);
       previous = link.server;
     }
   }

@@ -11,8 +11,7 @@ constexpr std::int64_t kWidthMax = 1 << 20;
 
 // Hugging Face writes null for what is absent.
 bool Present(const JsonReader& reader, const char* key) {
-  const auto found = reader.raw().find(key);
-  return found != reader.raw().end() && !found->is_null();
+  return reader.HasValue(key);
 }
 
 int Width(JsonReader* reader, const char* key) {

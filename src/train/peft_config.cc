@@ -11,8 +11,7 @@ namespace dashf::train {
 namespace {
 
 bool Present(const JsonReader& reader, const char* key) {
-  const auto found = reader.raw().find(key);
-  return found != reader.raw().end() && !found->is_null();
+  return reader.HasValue(key);
 }
 
 // Options of LoRA that would change the result and are not supported.
