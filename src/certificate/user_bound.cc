@@ -30,8 +30,23 @@ double LocalCost(const Compute& compute, double flop, double weight, double ener
               Down(per_cycle * Down(3.0 * std::max(0.0, CbrtDown(std::max(0.0, cube))))));
 }
 
+// What a row pays per second of its phases, times scr_upper. Any numbers >= 0 give a bound: what
+// they leave of the user's charge goes into the row's fixed cost.
+struct PhaseWeights {
+  double user = 0.0;
+  double server = 0.0;
+};
+
+// A lower bound of carried max(min, T) - weight T over 0 <= T <= max.
+double RestOfCharge(double carried, double weight, double min, double max) {
+  const double left = Down(carried - weight);
+  return weight <= carried ? Down(left * min) : Down(left * max);
+}
+
 // One alternative that is still in the race.
 struct Candidate {
+  const Link* link = nullptr;
+  const ServerPrices* prices = nullptr;
   int k = 0;
   double upper = kInfinity;
   RowProblem row;
@@ -52,11 +67,12 @@ class Bounder {
         tolerance_(tolerance) {
     const bool sum = scenario.objective.delay == DelayMode::kSum;
     const double w_t = scenario.objective.delay_weight_per_s;
-    user_weight_ = Down(scr_upper * (sum ? w_t : box.user_phase_weight_per_s[user]));
-    server_weight_ = Down(scr_upper * (sum ? w_t : box.server_phase_weight_per_s[user]));
+    carried_.user = Down(scr_upper * (sum ? w_t : box.user_phase_weight_per_s[user]));
+    carried_.server = Down(scr_upper * (sum ? w_t : box.server_phase_weight_per_s[user]));
     energy_weight_ = Down(scr_upper * scenario.objective.energy_weight_per_j);
-    user_weight_ = std::max(0.0, user_weight_);
-    server_weight_ = std::max(0.0, server_weight_);
+    carried_.user = std::max(0.0, carried_.user);
+    carried_.server = std::max(0.0, carried_.server);
+    weight_min_ = 1e-6 * scr_upper * w_t / static_cast<double>(scenario.users.size());
     energy_weight_ = std::max(0.0, energy_weight_);
     scr_ = scr_upper;
     pivot_k_ = table_.layers() / 2;
@@ -90,6 +106,7 @@ class Bounder {
     for (Candidate& candidate : candidates_) {
       if (candidate.upper <= Target()) continue;
       candidate.near = Climb(candidate.row, candidate.near);
+      Tighten(&candidate);
       Note(candidate.row, candidate.near);
     }
     UserBound bound;
@@ -106,7 +123,6 @@ class Bounder {
 
   struct Split {
     int k = 0;
-    double local_cost = 0.0;
     double local_s_min = 0.0;
   };
 
@@ -118,14 +134,15 @@ class Bounder {
     for (int k = 0; k <= table_.layers(); ++k) {
       if (!scenario_.SplitAllowed(user_, k) || !allowed(k)) continue;
       const double flop = table_.local_flop[static_cast<std::size_t>(k)];
-      splits_.push_back({k,
-                         LocalCost(user_.compute, flop, user_weight_, energy_weight_),
-                         Down(Down(flop / user_.compute.flop_per_cycle) / clock)});
+      splits_.push_back({k, Down(Down(flop / user_.compute.flop_per_cycle) / clock)});
     }
   }
 
-  RowProblem MakeRow(const Link& link, const ServerPrices& prices, const Split& split) const {
-    const auto k = static_cast<std::size_t>(split.k);
+  RowProblem MakeRow(const Link& link,
+                     const ServerPrices& prices,
+                     int layers,
+                     const PhaseWeights& weights) const {
+    const auto k = static_cast<std::size_t>(layers);
     const Server& server = scenario_.servers[static_cast<std::size_t>(link.server)];
     RowProblem row;
     row.score_scale = scenario_.objective.score_scale;
@@ -146,15 +163,21 @@ class Bounder {
     row.snr_hz_per_w = Up(link.gain / scenario_.noise_density_w_per_hz);
     row.upload_nat = std::max(0.0, Down(upload * kLn2.lo));
     row.download_nat = std::max(0.0, Down(download * kLn2.lo));
-    row.user_weight_per_s = user_weight_;
-    row.server_weight_per_s = server_weight_;
+    row.user_weight_per_s = weights.user;
+    row.server_weight_per_s = weights.server;
     row.energy_weight_per_j = energy_weight_;
     const double per_cycle = Down(flop / server.compute.flop_per_cycle);
-    row.server_delay_cost = std::max(0.0, Down(server_weight_ * per_cycle));
+    row.server_delay_cost = std::max(0.0, Down(weights.server * per_cycle));
     row.server_energy_cost =
         std::max(0.0, Down(Down(energy_weight_ * server.compute.kappa_w_per_hz3) * per_cycle));
+    const double local =
+        LocalCost(user_.compute, table_.local_flop[k], weights.user, energy_weight_);
+    const double rest = Down(
+        RestOfCharge(carried_.user, weights.user, box_.user_phase_s_min, box_.user_phase_s_max) +
+        RestOfCharge(
+            carried_.server, weights.server, box_.server_phase_s_min, box_.server_phase_s_max));
     const double constant = Down(Down(energy_weight_ * server.compute.energy_j_per_flop) * flop);
-    row.fixed_cost = Down(Down(split.local_cost + constant) + prices.slot);
+    row.fixed_cost = Down(Down(Down(local + constant) + prices.slot) + rest);
     return row;
   }
 
@@ -173,6 +196,75 @@ class Bounder {
                box_.user_phase_s_max ||
            Down(Down(cycles / row.clock_max) + send(row.download_nat, row.power_max)) >
                box_.server_phase_s_max;
+  }
+
+  // About how long the phases last at a point; +infinity where no weight ends them.
+  PhaseWeights PhasesAt(const Candidate& candidate) const {
+    const auto k = static_cast<std::size_t>(candidate.k);
+    const Point& at = candidate.near;
+    PhaseWeights phases;
+    if (const double cycles = table_.local_flop[k] / user_.compute.flop_per_cycle; cycles > 0.0) {
+      const double e = 2.0 * energy_weight_ * user_.compute.kappa_w_per_hz3;
+      double clock = user_.compute.clock_hz_max;
+      if (e > 0.0) clock = std::min(clock, std::cbrt(candidate.row.user_weight_per_s / e));
+      phases.user += cycles / clock;
+    }
+    if (candidate.row.upload_nat > 0.0) {
+      phases.user += candidate.row.upload_nat / (at.bandwidth_hz * at.upload_z);
+    }
+    if (candidate.row.share_per_clock > 0.0) {
+      const Server& server = scenario_.servers[static_cast<std::size_t>(candidate.link->server)];
+      phases.server += table_.server_flop[k] / server.compute.flop_per_cycle / at.clock_hz;
+    }
+    if (candidate.row.downloads()) {
+      phases.server += candidate.row.download_nat / (at.bandwidth_hz * at.z);
+    }
+    return phases;
+  }
+
+  // The next weight to try where a phase of `time_s` pays `weight`: T falls as a power of about
+  // -1/2 to -1/3 of it. Unchanged where nothing is to be gained.
+  double NextWeight(double weight, double carried, double time_s, double min, double max) const {
+    constexpr double kNear = 1e-4;
+    constexpr double kPower = 2.5;
+    constexpr double kFarthest = 1e3;
+    const bool above = weight > carried || (weight == carried && time_s > max);
+    const double end = above ? max : min;
+    if (!above && weight == carried && !(time_s < min)) return weight;
+    if (!(end > 0.0) || !std::isfinite(end) || !(time_s > 0.0)) return weight;
+    const double ratio = std::clamp(time_s / end, 1.0 / kFarthest, kFarthest);
+    if (std::abs(ratio - 1.0) <= kNear) return weight;
+    const double next = std::max(weight, weight_min_) * std::pow(ratio, kPower);
+    // The charge has a kink at the weight that the user carries.
+    return (next < carried) == above ? carried : next;
+  }
+
+  // Weights of its own for a row whose phases would end outside the box: within it a phase costs
+  // the user no less than its lower end and may not outlast its upper one. The best bound lies
+  // where each phase ends at the end it strives beyond (or the weight is the user's own).
+  void Tighten(Candidate* candidate) const {
+    constexpr int kStepsMax = 10;
+    if (scenario_.objective.delay == DelayMode::kSum) return;
+    Candidate trial = *candidate;
+    PhaseWeights weights{trial.row.user_weight_per_s, trial.row.server_weight_per_s};
+    for (int i = 0; i < kStepsMax; ++i) {
+      const PhaseWeights time_s = PhasesAt(trial);
+      const PhaseWeights next{NextWeight(weights.user,
+                                         carried_.user,
+                                         time_s.user,
+                                         box_.user_phase_s_min,
+                                         box_.user_phase_s_max),
+                              NextWeight(weights.server,
+                                         carried_.server,
+                                         time_s.server,
+                                         box_.server_phase_s_min,
+                                         box_.server_phase_s_max)};
+      if (next.user == weights.user && next.server == weights.server) return;
+      weights = next;
+      trial.row = MakeRow(*trial.link, *trial.prices, trial.k, weights);
+      trial.near = Climb(trial.row, trial.near);
+      if (trial.near.value < candidate->near.value) *candidate = trial;
+    }
   }
 
   void Note(const RowProblem& row, const Point& point) {
@@ -194,20 +286,24 @@ class Bounder {
     double upload_min = kInfinity;
     double download_min = kInfinity;
     for (const Split& split : splits_) {
-      const RowProblem row = MakeRow(link, prices, split);
+      const RowProblem row = MakeRow(link, prices, split.k, carried_);
       if (MissesDeadlines(row, link, split)) continue;
       if (UsesEverything(row)) {
         upload_min = std::min(upload_min, row.upload_nat);
         download_min = std::min(download_min, row.download_nat);
         if (pivot == kNone || split.k <= pivot_k_) pivot = candidates_.size();
       }
-      candidates_.push_back({split.k, kInfinity, row, {}});
+      candidates_.push_back({&link, &prices, split.k, kInfinity, row, {}});
     }
     if (pivot == kNone) return;
-    const RowProblem& row = candidates_[pivot].row;
-    const Point peak = Climb(row, last_peak_);
+    Candidate& best_row = candidates_[pivot];
+    best_row.near = Climb(best_row.row, last_peak_);
+    Tighten(&best_row);
+    const RowProblem& row = best_row.row;
+    const Point peak = best_row.near;
     last_peak_ = peak;
     Note(row, peak);
+    const PhaseWeights weights{row.user_weight_per_s, row.server_weight_per_s};
     const Interval gain = row.score_gain;
     const Interval theta = Interval(row.score_scale) * gain / (Interval(1.0) + gain * peak.share);
     const Interval score =
@@ -221,7 +317,7 @@ class Bounder {
     radio.share_per_hz = radio.share_per_w = radio.share_per_clock = 0.0;
     radio.server_delay_cost = radio.server_energy_cost = radio.clock_price = 0.0;
     radio.fixed_cost = 0.0;
-    const double tolerance = (server_weight_ > 0.0 ? kScreenTolerance : kScreenToleranceAtRest) *
+    const double tolerance = (weights.server > 0.0 ? kScreenTolerance : kScreenToleranceAtRest) *
                              row.score_scale * std::log1p(row.score_gain * peak.share);
     double radio_incumbent = -kInfinity;
     const double radio_upper = BoundRow(radio, Climb(radio, peak), tolerance, &radio_incumbent);
@@ -230,6 +326,7 @@ class Bounder {
       Candidate& candidate = candidates_[i];
       candidate.near = peak;
       if (!UsesEverything(candidate.row)) continue;
+      candidate.row = MakeRow(link, prices, candidate.k, weights);
       const double server =
           ServerGain(candidate.row, theta.hi, BestClock(candidate.row, theta.hi, peak.clock_hz));
       candidate.upper = Up(Up(Up(score.hi + radio_upper) + server) - candidate.row.fixed_cost);
@@ -256,8 +353,8 @@ class Bounder {
   const SplitProfile& table_;
   double tolerance_;
   double scr_ = 0.0;
-  double user_weight_ = 0.0;
-  double server_weight_ = 0.0;
+  PhaseWeights carried_;     // By the user, of the barriers.
+  double weight_min_ = 0.0;  // Where a phase's weight starts from 0.
   double energy_weight_ = 0.0;
   std::vector<Split> splits_;
   std::vector<Candidate> candidates_;

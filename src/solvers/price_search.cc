@@ -186,7 +186,7 @@ DualPoint SearchPrices(const ScrProblem& problem,
                        const DualPoint& start,
                        const PriceSearchOptions& options,
                        PricedUsers* users) {
-  constexpr double kFirst = 0.3, kReduction = 0.5, kWindow = 12.0, kCentred = 3e-3;
+  constexpr double kReduction = 0.5, kWindow = 12.0, kCentred = 3e-3;
   constexpr int kStepsMax = 8, kStagesMax = 60;
   // Fewer are all kept.
   constexpr std::size_t kColumnsAlways = 20000;
@@ -199,14 +199,15 @@ DualPoint SearchPrices(const ScrProblem& problem,
   const double mean_score = std::max(sums.cost + sums.value, 1e-3 * sums.cost) / count;
   const double last = options.smoothing_last * mean_score;
   const double scale = 0.01 * mean_score * count / static_cast<double>(at.price.size());
-  double eta = kFirst * mean_score, window = kEverything;
+  double eta = options.smoothing_first * mean_score, window = kEverything;
   bool centred = true, refreshed = true;
   for (int stage = 0; stage < kStagesMax; ++stage) {
     if (stage > 0) {
       // Every second stage looks at all columns again, and every one after prices moved far.
       refreshed = !refreshed || !centred || eta == last;
       if (refreshed) sums = users->Refresh(at, window, kAllColumns, false);
-      at.y *= std::clamp(1.0 + sums.best / sums.cost, 0.5, 2.0);
+      at.y = std::max(options.y_min, at.y * std::clamp(1.0 + sums.best / sums.cost, 0.5, 2.0));
+      if (at.y == options.y_min && sums.best < -options.far_below * sums.cost) return at;
     }
     sums = users->Sweep(at, eta);
     NewtonDescent descent(users, eta, scale, &first_length);

@@ -12,7 +12,10 @@
 namespace dashf::solvers::internal {
 
 struct PriceSearchOptions {
-  double smoothing_last = 2e-5;  // Of the mean score of a user.
+  double smoothing_first = 0.3;  // Of the mean score of a user: small where the start is good.
+  double smoothing_last = 2e-5;  // Likewise.
+  double y_min = 0.0;            // y goes no lower; ends early where the dual there is below
+  double far_below = 0.05;       // minus this much of the cost.
   double time_limit_s = std::numeric_limits<double>::infinity();
 };
 

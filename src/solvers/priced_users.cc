@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "base/parallel.h"
 #include "solvers/user_shards.h"
@@ -99,20 +100,90 @@ void PricedUsers::DoChunks(const Errand& errand,
   times->reply_s += watch.ElapsedS() - announced_s;
 }
 
+void PricedUsers::PrepareDeadlines() {
+  least_s_.resize(columns_.size());
+  for (std::size_t c = 0; c < least_s_.size(); ++c) {
+    least_s_[c] = LeastPhases(problem_,
+                              static_cast<std::size_t>(columns_.user[c]),
+                              static_cast<std::size_t>(columns_.link[c]),
+                              static_cast<std::size_t>(columns_.split[c]));
+  }
+  const auto weight =
+      static_cast<float>(constants_.delay_weight_per_s / static_cast<double>(problem_.users()));
+  last_weight_.assign(columns_.size(), Eigen::Vector2f::Constant(weight));
+}
+
+bool PricedUsers::Meets(std::size_t column) const {
+  return least_s_[column][0] <= box_->user_phase_s_max &&
+         least_s_[column][1] <= box_->server_phase_s_max;
+}
+
+bool PricedUsers::EnterBox(const DeadlineBox& box) {
+  if (least_s_.empty()) PrepareDeadlines();
+  box_ = &box;
+  const auto barrier = [this](const std::vector<double>& weights, double min, double max) {
+    const double left =
+        problem_.delay_weight_per_s - std::accumulate(weights.begin(), weights.end(), 0.0);
+    return left >= 0.0 || !std::isfinite(max) ? left * min : left * max;
+  };
+  barrier_cost_ =
+      barrier(box.user_phase_weight_per_s, box.user_phase_s_min, box.user_phase_s_max) +
+      barrier(box.server_phase_weight_per_s, box.server_phase_s_min, box.server_phase_s_max);
+  for (std::size_t n = 0; n + 1 < columns_.begin.size(); ++n) {
+    bool any = false;
+    for (int c = columns_.begin[n]; c < columns_.begin[n + 1] && !any; ++c) {
+      any = Meets(static_cast<std::size_t>(c));
+    }
+    if (!any) return false;
+  }
+  return true;
+}
+
+PhaseCharges PricedUsers::ChargesOf(std::size_t user) const {
+  constexpr double kFloor = 1e-7, kMost = 30.0;
+  const auto weight = [user](const std::vector<double>& weights) {
+    return weights.empty() ? 0.0 : weights[user];
+  };
+  return {
+      {weight(box_->user_phase_weight_per_s), box_->user_phase_s_min, box_->user_phase_s_max},
+      {weight(box_->server_phase_weight_per_s), box_->server_phase_s_min, box_->server_phase_s_max},
+      kFloor * constants_.delay_weight_per_s / static_cast<double>(problem_.users()),
+      kMost * constants_.delay_weight_per_s};
+}
+
 Reply PricedUsers::ReplyOf(const DualPoint& at,
                            std::size_t user,
                            std::size_t column,
                            bool thorough) {
   const auto link = static_cast<std::size_t>(columns_.link[column]);
   const auto split = static_cast<std::size_t>(columns_.split[column]);
-  const double w_t = thorough ? constants_.delay_weight_per_s_bound : constants_.delay_weight_per_s;
-  const UserTerms terms = MakeUserTerms(problem_, user, link, split, at.y, {w_t, w_t}, false);
-  const Eigen::Vector4d& price = at.price[static_cast<std::size_t>(terms.server)];
+  const auto server = static_cast<std::size_t>(problem_.link_server[link]);
+  const Eigen::Vector4d& price = at.price[server];
   const Eigen::Vector3d start = last_share_[column].cast<double>();
-  Reply reply = thorough ? SolveReplyFromSeveralStarts(terms, price.head<3>(), start)
-                         : SolveReply(terms, price.head<3>(), start);
+  Reply reply;
+  if (box_ != nullptr) {
+    const Eigen::Vector2d weight = last_weight_[column].cast<double>();
+    const DeadlineReply met = SolveDeadlineReply(problem_,
+                                                 user,
+                                                 link,
+                                                 split,
+                                                 at.y,
+                                                 price.head<3>(),
+                                                 ChargesOf(user),
+                                                 start,
+                                                 weight,
+                                                 thorough);
+    reply = met.reply;
+    last_weight_[column] = met.weight_per_s.cast<float>();
+  } else {
+    const double w_t =
+        thorough ? constants_.delay_weight_per_s_bound : constants_.delay_weight_per_s;
+    const UserTerms terms = MakeUserTerms(problem_, user, link, split, at.y, {w_t, w_t}, false);
+    reply = thorough ? SolveReplyFromSeveralStarts(terms, price.head<3>(), start)
+                     : SolveReply(terms, price.head<3>(), start);
+  }
   last_share_[column] = reply.share.cast<float>();
-  reply.psi -= price[3] * slot_share_[static_cast<std::size_t>(terms.server)];
+  reply.psi -= price[3] * slot_share_[server];
   psi_[column] = static_cast<float>(reply.psi);
   return reply;
 }
@@ -133,9 +204,14 @@ void PricedUsers::RefreshChunk(
     order.clear();
     cost.clear();
     for (std::size_t c = first; c < last; ++c) {
+      cost.push_back(0.0);
+      if (box_ != nullptr && !Meets(c)) {
+        psi_[c] = -std::numeric_limits<float>::infinity();
+        continue;
+      }
       const Reply reply = ReplyOf(at, n, c, false);
       order.emplace_back(-reply.psi, c);
-      cost.push_back(reply.cost);
+      cost.back() = reply.cost;
     }
     if (count < order.size()) {
       std::nth_element(
@@ -170,6 +246,7 @@ void PricedUsers::RefreshChunk(
   chunk.weight.resize(kept);
   chunk.share.resize(kept);
   chunk.yields.resize(kept);
+  chunk.phase_weight_per_s.resize(box_ != nullptr ? kept : 0);
 }
 
 DualSums PricedUsers::Refresh(const DualPoint& at,
@@ -198,6 +275,10 @@ void PricedUsers::SweepChunk(const DualPoint& at, double eta, std::size_t i) {
       chunk.share[c] =
           WithSlot(reply.share, slot_share_[static_cast<std::size_t>(chunk.server[c])]);
       chunk.yields[c] = reply.yields;
+      if (box_ != nullptr) {
+        const auto column = static_cast<std::size_t>(chunk.column[c]);
+        chunk.phase_weight_per_s[c] = last_weight_[column].cast<double>();
+      }
       if (reply.psi > best) {
         best = reply.psi;
         cost = reply.cost;
@@ -245,7 +326,9 @@ DualSums PricedUsers::Sum(const DualPoint& at, bool derivatives, StepTimes* time
   const std::size_t servers = at.price.size();
   std::vector<double> total(RowSize(servers, derivatives), 0.0);
   for (const Eigen::Vector4d& price : at.price) total[kValue] += price.sum();
+  total[kValue] -= at.y * barrier_cost_;
   total[kBest] = total[kValue];
+  total[kCost] = at.y * barrier_cost_;
   if (derivatives) std::fill_n(total.begin() + kHead, 4 * servers, 1.0);
   AddRows(total, times);
   DualSums sums;

@@ -14,7 +14,9 @@
 #include <vector>
 
 #include "base/ranks.h"
+#include "plan/certificate.h"
 #include "solvers/columns.h"
+#include "solvers/deadline_reply.h"
 #include "solvers/method.h"
 #include "solvers/reply.h"
 
@@ -43,6 +45,7 @@ struct ReplyChunk {
   std::vector<double> psi, weight;  // psi after the slot's price.
   std::vector<Eigen::Vector4d> share;
   std::vector<Eigen::Matrix3d> yields;
+  std::vector<Eigen::Vector2d> phase_weight_per_s;  // Makespan: the deadlines' multipliers.
 };
 
 // What one user's replies depend on besides its own rows and the servers: plain numbers.
@@ -76,6 +79,13 @@ class PricedUsers {
               int threads,
               Ranks* ranks);
 
+  // Makespan mode, before anything else and without ranks: from now on users keep the box's
+  // deadlines and are charged their parts of its barriers (deadline_reply.h; an empty list of
+  // weights counts as zeros); the box's prices are not looked at. `box` must outlive the next call.
+  // False if a user has no column within the deadlines: then no plan lies in the box, and the other
+  // calls must not be made.
+  bool EnterBox(const DeadlineBox& box);
+
   // Every column replies; of each user the best `count`, within `window` of the best, are kept.
   // Returns the dual's value, not smoothed. `thorough`: several starts for the columns kept.
   DualSums Refresh(const DualPoint& at, double window, std::size_t count, bool thorough);
@@ -95,6 +105,9 @@ class PricedUsers {
 
  private:
   bool Leads() const { return ranks_ != nullptr && ranks_->rank() == 0; }
+  void PrepareDeadlines();
+  bool Meets(std::size_t column) const;
+  PhaseCharges ChargesOf(std::size_t user) const;
   Reply ReplyOf(const DualPoint& at, std::size_t user, std::size_t column, bool thorough);
   void RefreshChunk(
       const DualPoint& at, double window, std::size_t count, bool thorough, std::size_t chunk);
@@ -116,6 +129,11 @@ class PricedUsers {
   std::vector<double> slot_share_;           // 1 / slots; 0 without a limit.
   std::vector<Eigen::Vector3f> last_share_;  // Per column: where its next reply starts.
   std::vector<float> psi_;
+  // Makespan mode; empty otherwise. Per column: the least phases, and the last multipliers.
+  const DeadlineBox* box_ = nullptr;
+  double barrier_cost_ = 0.0;  // What of the barriers in the box no user carries, without y.
+  std::vector<Eigen::Vector2d> least_s_;
+  std::vector<Eigen::Vector2f> last_weight_;
   std::vector<ReplyChunk> chunks_;
   ChunkRange own_;  // The chunks this process works on.
   // What each own chunk adds to a sum: one row of numbers (priced_users.cc).

@@ -8,7 +8,7 @@
 
 #include "solvers/case_search.h"
 #include "solvers/dashf.h"
-#include "solvers/makespan_moves.h"
+#include "solvers/makespan_planner.h"
 #include "solvers/planning_log.h"
 #include "solvers/price_search.h"
 #include "solvers/resource_step.h"
@@ -274,44 +274,6 @@ Expected<SolveResult> SumPlanner::Run(const Scenario& scenario) {
   return result;
 }
 
-// Makespan mode: DASHF's plan and the split basins at its servers, each improved by moves.
-Expected<SolveResult> SolveMakespan(const ScrProblem& problem,
-                                    const Scenario& scenario,
-                                    const SolveOptions& options,
-                                    Log* log) {
-  const SolveOptions first{
-      .seed = options.seed, .time_limit_s = options.time_limit_s, .on_iteration = {}};
-  const auto alternated = SolveDashf(scenario, first);
-  if (!alternated) return tl::unexpected(alternated.error());
-  Plan best = alternated->plan;
-  double scr = TotalsOf(problem, best).Scr(), work = 0.0;
-  std::vector<Plan> starts = {best};
-  log->Add(scr, 0.0, "alternation");
-  const internal::MakespanMovesOptions moves{
-      .out_of_time = [log] { return log->TimeLeftS() <= 0; }};
-  if (problem.tx_power_w_max.size() <= kSmall && log->TimeLeftS() > 0.0) {
-    const auto other = SolveDashfHull(
-        scenario, {.seed = options.seed, .time_limit_s = log->TimeLeftS(), .on_iteration = {}});
-    if (other) starts.push_back(other->plan);
-  }
-  for (const Association& basin : internal::SplitBasins(problem, AssociationOf(best))) {
-    if (log->TimeLeftS() <= 0.0) break;
-    starts.push_back(MaximizeScrForAssociation(problem, basin).plan);
-  }
-  for (const Plan& start : starts) {
-    if (log->TimeLeftS() <= 0.0) return log->Finish(best, Termination::kTimeLimit);
-    Plan improved = internal::ImproveMakespan(problem, start, moves, &work);
-    const double found = TotalsOf(problem, improved).Scr();
-    if (found > scr) {
-      best = std::move(improved);
-      scr = found;
-    }
-    log->Add(scr, 0.0, "moves");
-  }
-  const bool late = log->TimeLeftS() <= 0.0;
-  return log->Finish(best, late ? Termination::kTimeLimit : Termination::kStalled);
-}
-
 }  // namespace
 
 Expected<SolveResult> SolvePrices(const Scenario& scenario, const SolveOptions& options) {
@@ -319,7 +281,7 @@ Expected<SolveResult> SolvePrices(const Scenario& scenario, const SolveOptions& 
   const auto problem = MakeScrProblem(scenario);
   if (!problem) return tl::unexpected(problem.error());
   if (problem->delay == DelayMode::kMakespan) {
-    return SolveMakespan(*problem, scenario, options, &log);
+    return internal::SolveMakespan(*problem, scenario, options, &log);
   }
   return SumPlanner(*problem, options, &log).Run(scenario);
 }

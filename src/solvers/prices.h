@@ -7,8 +7,7 @@
 // within options.gap_target of the bound (kConverged), where nothing gains any more (kStalled) or
 // at the time limit. The log's residual is how far the bound lies above the plan: an upper bound of
 // F(y) at the plan's y (numerical, not a proof).
-// Makespan mode has no bound here: DASHF's plans and the basins of formulation section 2, improved
-// by moves of one user and exchanges of two, judged by the joint resource step (makespan_moves.h).
+// Makespan mode: makespan_planner.h; the bound is that of deadline boxes (deadline_boxes.h).
 #pragma once
 
 #include "solvers/method.h"

@@ -99,10 +99,12 @@ TEST(Prices, ComeNearTheMakespanOptimumOfSmallScenarios) {
     const Scenario scenario = testing::RandomScenario(
         {.users = 4, .layers = 3, .delay = DelayMode::kMakespan}, Rng(seed));
     const auto best = SolveExhaustive(scenario, {.on_iteration = {}});
-    const auto found = SolvePrices(scenario, {.on_iteration = {}});
+    const auto found = SolvePrices(scenario, {.gap_target = 0.02, .on_iteration = {}});
     ASSERT_TRUE(best.has_value() && found.has_value());
     const double ratio = ScrOf(scenario, found->plan) / ScrOf(scenario, best->plan);
     EXPECT_LE(ratio, 1 + 1e-6) << "seed " << seed;
+    const double upper = found->certificate.value().scr_upper;
+    EXPECT_GE(upper, ScrOf(scenario, best->plan) * (1 - 1e-6)) << "seed " << seed;
     lost += 1.0 - ratio;
   }
   EXPECT_LE(lost / kScenarios, 5e-3);

@@ -197,10 +197,9 @@ void AddSolve(CLI::App& app, Run& run, Ranks* ranks) {
   verb->add_option(
           "--threads", options.threads, "Same plan with any number [the machine's; with --mpi 1]")
       ->check(CLI::Range(1, 1024));
-  verb->add_flag(
-      "--certify",
-      arguments->certify,
-      "Prove an upper bound on every plan's SCR and write it into the plan (prices, sum)");
+  verb->add_flag("--certify",
+                 arguments->certify,
+                 "Prove an upper bound on every plan's SCR and write it into the plan (prices)");
 #ifdef DASHF_MPI
   verb->add_flag("--mpi",
                  arguments->mpi,

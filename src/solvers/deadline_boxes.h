@@ -1,0 +1,82 @@
+// Makespan mode's bound (docs/certificates.md): the quadrant of (longest user phase, longest server
+// phase) is split into boxes, each with prices and weights of its own; the box whose bound is
+// largest is split next. Internal to the module; numerical, not outward-rounded.
+#pragma once
+
+#include <Eigen/Core>
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "base/termination.h"
+#include "plan/certificate.h"
+#include "solvers/price_search.h"
+
+namespace dashf::solvers::internal {
+
+// Barriers T = (T_u, T_s) and the prices of least upper bound of all plans that keep them.
+struct DeadlinePoint {
+  Eigen::Vector2d phases_s = Eigen::Vector2d::Zero();
+  DualPoint at;  // y: where the dual at these barriers is about 0.
+  // Per user, what meeting the deadlines is worth: multipliers that sum to about w_t where T is
+  // best.
+  std::array<std::vector<double>, 2> weight_per_s;  // Of the user and of the server phase.
+};
+
+class DeadlineBoxes {
+ public:
+  // `problem` and `columns` (all rows) must outlive it. Results do not depend on `threads`. When
+  // time_limit_s from now are over, searches end with what they have.
+  DeadlineBoxes(const ScrProblem& problem,
+                const Columns& columns,
+                int threads,
+                double time_limit_s);
+
+  // The barriers of greatest dual, climbed to from point->phases_s and point->at. A plan must keep
+  // the deadlines that it starts from.
+  void Climb(DeadlinePoint* point);
+  // Per column, its psi at the point; -infinity where it misses a deadline.
+  const std::vector<float>& PsiAt(const DeadlinePoint& point);
+
+  // Splits until no box's bound is above target_y, or much above what a point in one of them shows
+  // that splitting cannot bring it below, or there are too many boxes. `start` is where the search
+  // begins. scr_upper is an estimate of the largest bound; that box comes first.
+  Certificate Bound(const DeadlinePoint& start, double target_y);
+
+ private:
+  struct Node {
+    DeadlineBox box;
+    DeadlinePoint point;
+    double bound_y = 0.0;
+    double point_y = 0.0;  // What the point in it that was looked at forbids.
+  };
+  void Evaluate(double target_y, PricedUsers* users, Node* node) const;
+  DeadlineBox BoxOf(const DeadlinePoint& point) const;
+  bool SearchPoint(double smoothing,
+                   double y_min,
+                   double far_below,
+                   PricedUsers* users,
+                   DeadlinePoint* point) const;
+  double TimeLeftS() const { return time_limit_s_ - watch_.ElapsedS(); }
+  void Uphill(const DeadlineBox& within,
+              double y_min,
+              int steps_max,
+              int phase,
+              PricedUsers* users,
+              DeadlinePoint* point) const;
+  double Slope(const DeadlinePoint& point, int phase) const;
+  void SetWeights(Node* node) const;
+  void SetPrices(Node* node) const;
+  DualSums Look(double target_y, PricedUsers* users, Node* node) const;
+  std::vector<Node> Split(const Node& node) const;
+
+  const ScrProblem& problem_;
+  const Columns& columns_;
+  const int threads_;
+  const Stopwatch watch_;
+  const double time_limit_s_;
+  Eigen::Vector2d phase_scale_s_;  // A length of the phases; 0 where no row has such a phase.
+  std::vector<std::unique_ptr<PricedUsers>> pool_;
+};
+
+}  // namespace dashf::solvers::internal

@@ -1,0 +1,17 @@
+// The price method in makespan mode (docs/planner.md): DASHF's plans and the basins of formulation
+// section 2, improved by moves and exchanges (makespan_moves.h), and the bound of deadline boxes
+// (deadline_boxes.h). Internal to the module.
+#pragma once
+
+#include "solvers/planning_log.h"
+#include "solvers/scr_problem.h"
+
+namespace dashf::solvers::internal {
+
+// As SolvePrices(); `problem` is the scenario's.
+Expected<SolveResult> SolveMakespan(const ScrProblem& problem,
+                                    const Scenario& scenario,
+                                    const SolveOptions& options,
+                                    Log* log);
+
+}  // namespace dashf::solvers::internal
