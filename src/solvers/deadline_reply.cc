@@ -163,9 +163,12 @@ class Multipliers {
     bool moved = false;
     for (int i = 0; i < 2; ++i) {
       if (!drawn_[i]) continue;
-      const double step = responds_[i] && std::isfinite(change[i])
-                              ? std::clamp(change[i], -kFar, kFar)
-                              : std::copysign(kFar, miss_[i]);
+      // Where it overshot to and fro, shorter.
+      if (miss_[i] * last_miss_[i] < -0.25 * last_miss_[i] * last_miss_[i]) damping_[i] *= 0.5;
+      last_miss_[i] = miss_[i];
+      const double step = damping_[i] * (responds_[i] && std::isfinite(change[i])
+                                             ? std::clamp(change[i], -kFar, kFar)
+                                             : std::copysign(kFar, miss_[i]));
       double next = weight_[i] * std::exp(step);
       // The function has a kink at the charge's own weight.
       if ((weight_[i] > rest_[i]) != (next > rest_[i]) && weight_[i] != rest_[i]) next = rest_[i];
@@ -203,6 +206,7 @@ class Multipliers {
   const PhaseCharge charge_[2];
   double rest_[2], least_[2], most_[2];
   Eigen::Vector2d weight_, miss_;
+  double last_miss_[2] = {}, damping_[2] = {1.0, 1.0};
   bool drawn_[2] = {}, responds_[2] = {};
 };
 
