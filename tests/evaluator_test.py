@@ -154,7 +154,7 @@ def run_case(dashf, folder, seed):
     scenario_path.write_text(text, encoding="utf-8")
     plan = {"schema": "dashf.plan/1", "scenario_sha256": hashlib.sha256(text.encode()).hexdigest(),
             "method": "random", "version": "0", "seed": seed,
-            "status": {"termination": "converged", "feasible": True}, "bound": None,
+            "status": {"termination": "converged", "primal": "feasible_point"}, "bound": None,
             "assignments": copy.deepcopy(rows), "history": []}
     plan_path.write_text(json.dumps(plan), encoding="utf-8")
     done = subprocess.run([dashf, "evaluate", scenario_path, plan_path, "--json"],

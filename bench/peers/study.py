@@ -87,7 +87,7 @@ class Study:
                          "server_clock_hz": shares[2][n] * self.s_max[m] * keep})
         plan = {"schema": "dashf.plan/1", "method": "peer", "version": "0", "seed": 0,
                 "scenario_sha256": hashlib.sha256(self.path.read_bytes()).hexdigest(),
-                "status": {"termination": "converged", "feasible": True}, "bound": None,
+                "status": {"termination": "converged", "primal": "feasible_point"}, "bound": None,
                 "assignments": rows, "history": []}
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump(plan, file)

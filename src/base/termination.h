@@ -40,6 +40,37 @@ constexpr std::string_view Name(Termination reason) {
   return "unknown";
 }
 
+// What a plan is, whatever ended the search for it.
+enum class PrimalStatus { kNoSolution, kInfeasiblePoint, kFeasiblePoint };
+
+constexpr std::string_view Name(PrimalStatus primal) {
+  switch (primal) {
+    case PrimalStatus::kNoSolution:
+      return "no_solution";
+    case PrimalStatus::kInfeasiblePoint:
+      return "infeasible_point";
+    case PrimalStatus::kFeasiblePoint:
+      return "feasible_point";
+  }
+  return "unknown";
+}
+
+// What is known of an upper bound on the objective: nothing, a number found in floating point, or
+// one with a proof that anyone can re-check.
+enum class BoundStatus { kNone, kNumerical, kProven };
+
+constexpr std::string_view Name(BoundStatus bound) {
+  switch (bound) {
+    case BoundStatus::kNone:
+      return "none";
+    case BoundStatus::kNumerical:
+      return "numerical";
+    case BoundStatus::kProven:
+      return "proven";
+  }
+  return "unknown";
+}
+
 struct Limits {
   int iterations = 100;
   double elapsed_s = std::numeric_limits<double>::infinity();

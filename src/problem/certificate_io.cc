@@ -15,12 +15,6 @@ using nlohmann::ordered_json;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-constexpr std::pair<std::string_view, double ServerPrices::*> kPriceColumns[] = {
-    {"bandwidth_per_hz", &ServerPrices::bandwidth_per_hz},
-    {"power_per_w", &ServerPrices::power_per_w},
-    {"clock_per_hz", &ServerPrices::clock_per_hz},
-    {"slot", &ServerPrices::slot}};
-
 ordered_json RangeToJson(double min, double max) {
   return {min, std::isfinite(max) ? ordered_json(max) : ordered_json(nullptr)};
 }

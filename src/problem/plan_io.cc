@@ -23,6 +23,9 @@ constexpr Termination kTerminations[] = {Termination::kConverged,
                                          Termination::kIterationLimit,
                                          Termination::kTimeLimit,
                                          Termination::kNumericalError};
+constexpr PrimalStatus kPrimals[] = {PrimalStatus::kInfeasiblePoint, PrimalStatus::kFeasiblePoint};
+constexpr BoundStatus kBounds[] = {
+    BoundStatus::kNone, BoundStatus::kNumerical, BoundStatus::kProven};
 
 ordered_json AssignmentsToJson(const Scenario& scenario,
                                const Plan& plan,
@@ -75,22 +78,31 @@ void SkipPhases(JsonReader& parent, std::string_view key) {
 }
 
 struct Names {
-  std::unordered_map<std::string_view, int> users;
-  std::unordered_map<std::string_view, int> servers;
+  std::unordered_map<std::string, int> users;
+  std::unordered_map<std::string, int> servers;
 
+  Names() = default;
   explicit Names(const Scenario& scenario) {
-    for (const User& user : scenario.users) {
-      users.emplace(user.id, static_cast<int>(users.size()));
-    }
-    for (const Server& server : scenario.servers) {
-      servers.emplace(server.id, static_cast<int>(servers.size()));
-    }
+    for (const User& user : scenario.users) AddUser(user.id);
+    for (const Server& server : scenario.servers) AddServer(server.id);
   }
+  void AddUser(const std::string& id) { users.emplace(id, static_cast<int>(users.size())); }
+  void AddServer(const std::string& id) { servers.emplace(id, static_cast<int>(servers.size())); }
 };
+
+ordered_json PricesToJson(const Scenario& scenario, const std::vector<ServerPrices>& prices) {
+  ordered_json rows = ordered_json::array();
+  for (std::size_t m = 0; m < prices.size(); ++m) {
+    ordered_json row = {{"server", scenario.servers[m].id}};
+    for (const auto& [key, member] : kPriceColumns) row[std::string(key)] = prices[m].*member;
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
 
 int Index(JsonReader& reader,
           std::string_view key,
-          const std::unordered_map<std::string_view, int>& index) {
+          const std::unordered_map<std::string, int>& index) {
   const auto it = index.find(reader.String(key));
   if (it != index.end()) return it->second;
   reader.Reject(key, fmt::format("must be the id of a {} in the scenario", key));
@@ -133,50 +145,81 @@ IterationRecord ParseRecord(JsonReader reader) {
   return record;
 }
 
-Termination ParseStatus(JsonReader status) {
-  const std::string name = status.String("termination");
-  status.Boolean("feasible");
-  status.RejectUnknownKeys();
-  for (const Termination termination : kTerminations) {
-    if (name == Name(termination)) return termination;
+std::vector<ServerPrices> ParsePrices(JsonReader& root, const Names& names) {
+  std::vector<ServerPrices> prices(names.servers.size());
+  std::vector<bool> seen(prices.size(), false);
+  std::size_t count = 0;
+  root.ForEach("prices", [&](JsonReader row) {
+    const auto server = static_cast<std::size_t>(Index(row, "server", names.servers));
+    if (!row.failed() && seen[server]) row.Reject("server", "must be priced once");
+    ServerPrices price;
+    for (const auto& [key, member] : kPriceColumns) price.*member = row.Number(key, kNonNegative);
+    row.RejectUnknownKeys();
+    if (row.failed()) return;
+    seen[server] = true;
+    prices[server] = price;
+    ++count;
+  });
+  if (count == 0) return {};
+  if (!root.failed() && count != prices.size()) {
+    root.Reject("prices", "must price every server of the plan, or none");
   }
-  status.Reject("termination", "must be the name of a termination");
-  return Termination::kNumericalError;
+  return prices;
 }
 
-PlanDocument ParseRoot(JsonReader root, const LoadedScenario& loaded) {
+template <class Status, std::size_t count>
+Status ParseName(JsonReader& reader, std::string_view key, const Status (&all)[count]) {
+  const std::string name = reader.String(key);
+  for (const Status status : all) {
+    if (name == Name(status)) return status;
+  }
+  reader.Reject(key, fmt::format("must be the name of a {} status", key));
+  return all[0];
+}
+
+void ParseStatus(JsonReader status, PlanDocument* document) {
+  document->termination = ParseName(status, "termination", kTerminations);
+  ParseName(status, "primal", kPrimals);
+  if (status.HasValue("bound")) ParseName(status, "bound", kBounds);
+  if (status.HasValue("scr_upper")) document->scr_upper = status.Number("scr_upper", kPositive);
+  SkipNumber(status, "gap");
+  status.RejectUnknownKeys();
+}
+
+// `loaded` is null where the plan is not held against a scenario.
+PlanDocument ParseRoot(JsonReader root, const Names& names, const LoadedScenario* loaded) {
   PlanDocument document;
   if (const std::string schema = root.String("schema"); !root.failed() && schema != kSchema) {
     root.Reject("schema", fmt::format("must be \"{}\"", kSchema));
   }
   document.scenario_sha256 = root.String("scenario_sha256");
-  if (!root.failed() && document.scenario_sha256 != loaded.sha256) {
+  if (loaded != nullptr && !root.failed() && document.scenario_sha256 != loaded->sha256) {
     root.Reject("scenario_sha256",
                 fmt::format("must be the scenario file's SHA-256 {}: the plan belongs to another "
                             "scenario",
-                            loaded.sha256));
+                            loaded->sha256));
   }
   document.method = root.String("method");
   document.version = root.String("version");
   document.seed =
       static_cast<std::uint64_t>(root.Integer("seed", 0, std::numeric_limits<std::int64_t>::max()));
-  document.termination = ParseStatus(root.Object("status"));
+  ParseStatus(root.Object("status"), &document);
   for (const std::string_view result : {"scr", "score", "cost", "delay_s", "energy_j"}) {
     SkipNumber(root, result);
   }
-  if (root.HasValue("bound")) {
-    document.certificate = ParseBound(root.Object("bound"), loaded.scenario);
+  if (root.HasValue("bound") && loaded != nullptr) {
+    document.certificate = ParseBound(root.Object("bound"), loaded->scenario);
   }
-  document.plan.resize(loaded.scenario.users.size());
+  if (root.HasValue("prices")) document.prices = ParsePrices(root, names);
+  document.plan.resize(names.users.size());
   std::vector<bool> seen(document.plan.size(), false);
-  const Names names(loaded.scenario);
   root.ForEach("assignments", [&](const JsonReader& assignment) {
     ParseAssignment(assignment, names, &seen, &document.plan);
   });
-  for (std::size_t n = 0; n < seen.size() && !root.failed(); ++n) {
+  for (std::size_t n = 0; loaded != nullptr && n < seen.size() && !root.failed(); ++n) {
     if (!seen[n]) {
       root.Reject("assignments",
-                  fmt::format("must assign user \"{}\"", loaded.scenario.users[n].id));
+                  fmt::format("must assign user \"{}\"", loaded->scenario.users[n].id));
     }
   }
   root.ForEach("history",
@@ -188,32 +231,55 @@ PlanDocument ParseRoot(JsonReader root, const LoadedScenario& loaded) {
 Expected<PlanDocument> FromDocument(const Expected<JsonDocument>& json,
                                     const LoadedScenario& loaded) {
   if (!json) return tl::unexpected(json.error());
-  PlanDocument document = ParseRoot(json->Root(), loaded);
+  PlanDocument document = ParseRoot(json->Root(), Names(loaded.scenario), &loaded);
   if (json->error()) return tl::unexpected(*json->error());
   return document;
 }
 
+ordered_json StatusToJson(const PlanDocument& document, const Evaluation& evaluation) {
+  const PlanStatus status = StatusOf(document, evaluation);
+  return {{"termination", Name(document.termination)},
+          {"primal", Name(status.primal)},
+          {"bound", Name(status.bound)},
+          {"scr_upper", status.scr_upper ? ordered_json(*status.scr_upper) : ordered_json()},
+          {"gap", status.gap ? FiniteOrNull(*status.gap) : ordered_json()}};
+}
+
 }  // namespace
+
+PlanStatus StatusOf(const PlanDocument& document, const Evaluation& evaluation) {
+  PlanStatus status;
+  if (evaluation.feasible) status.primal = PrimalStatus::kFeasiblePoint;
+  if (document.certificate) {
+    status.bound = BoundStatus::kProven;
+    status.scr_upper = document.certificate->scr_upper;
+  } else if (document.scr_upper) {
+    status.bound = BoundStatus::kNumerical;
+    status.scr_upper = document.scr_upper;
+  }
+  if (status.scr_upper) status.gap = (*status.scr_upper - evaluation.scr) / *status.scr_upper;
+  return status;
+}
 
 std::string WritePlan(const Scenario& scenario, const PlanDocument& document) {
   const Evaluation evaluation = Evaluate(scenario, document.plan);
-  return DumpRows(
-      {{"schema", kSchema},
-       {"scenario_sha256", document.scenario_sha256},
-       {"method", document.method},
-       {"version", document.version},
-       {"seed", document.seed},
-       {"status", {{"termination", Name(document.termination)}, {"feasible", evaluation.feasible}}},
-       {"scr", FiniteOrNull(evaluation.scr)},
-       {"score", FiniteOrNull(evaluation.score)},
-       {"cost", FiniteOrNull(evaluation.cost)},
-       {"delay_s", FiniteOrNull(evaluation.delay_s)},
-       {"energy_j", FiniteOrNull(evaluation.energy_j)},
-       {"bound",
-        document.certificate ? BoundToJson(*document.certificate, evaluation.scr)
-                             : ordered_json(nullptr)},
-       {"assignments", AssignmentsToJson(scenario, document.plan, evaluation)},
-       {"history", HistoryToJson(document.history)}});
+  return DumpRows({{"schema", kSchema},
+                   {"scenario_sha256", document.scenario_sha256},
+                   {"method", document.method},
+                   {"version", document.version},
+                   {"seed", document.seed},
+                   {"status", StatusToJson(document, evaluation)},
+                   {"scr", FiniteOrNull(evaluation.scr)},
+                   {"score", FiniteOrNull(evaluation.score)},
+                   {"cost", FiniteOrNull(evaluation.cost)},
+                   {"delay_s", FiniteOrNull(evaluation.delay_s)},
+                   {"energy_j", FiniteOrNull(evaluation.energy_j)},
+                   {"bound",
+                    document.certificate ? BoundToJson(*document.certificate, evaluation.scr)
+                                         : ordered_json(nullptr)},
+                   {"prices", PricesToJson(scenario, document.prices)},
+                   {"assignments", AssignmentsToJson(scenario, document.plan, evaluation)},
+                   {"history", HistoryToJson(document.history)}});
 }
 
 Expected<PlanDocument> ParsePlan(const std::string& name,
@@ -224,6 +290,41 @@ Expected<PlanDocument> ParsePlan(const std::string& name,
 
 Expected<PlanDocument> ReadPlan(const std::string& path, const LoadedScenario& loaded) {
   return FromDocument(JsonDocument::ReadFile(path), loaded);
+}
+
+Expected<NamedPlan> ParseNamedPlan(const std::string& name, std::string_view bytes) {
+  const auto json = JsonDocument::Parse(name, bytes);
+  if (!json) return tl::unexpected(json.error());
+  NamedPlan named;
+  Names names;
+  // Whatever the file calls a user or a server is one; the strict reading comes after.
+  const auto note = [&](std::string_view key, std::string_view id, bool is_user) {
+    const nlohmann::json& rows = json->Root().raw();
+    if (!rows.is_object() || !rows.contains(key) || !rows[std::string(key)].is_array()) return;
+    for (const nlohmann::json& row : rows[std::string(key)]) {
+      if (!row.is_object() || !row.contains(id) || !row[std::string(id)].is_string()) continue;
+      const std::string text = row[std::string(id)];
+      if (is_user) {
+        if (names.users.emplace(text, static_cast<int>(names.users.size())).second) {
+          named.users.push_back(text);
+        }
+      } else if (names.servers.emplace(text, static_cast<int>(names.servers.size())).second) {
+        named.servers.push_back(text);
+      }
+    }
+  };
+  note("assignments", "user", true);
+  note("assignments", "server", false);
+  note("prices", "server", false);
+  named.document = ParseRoot(json->Root(), names, nullptr);
+  if (json->error()) return tl::unexpected(*json->error());
+  return named;
+}
+
+Expected<NamedPlan> ReadNamedPlan(const std::string& path) {
+  const auto bytes = ReadFile(path);
+  if (!bytes) return tl::unexpected(bytes.error());
+  return ParseNamedPlan(path, *bytes);
 }
 
 }  // namespace dashf

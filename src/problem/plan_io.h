@@ -25,9 +25,19 @@ struct PlanDocument {
   std::uint64_t seed = 1;       // At most 2^63 - 1.
   Termination termination = Termination::kNumericalError;
   Plan plan;
-  std::optional<Certificate> certificate = {};  // None: the file states no bound.
+  std::optional<Certificate> certificate = {};  // None: the file states no proof of a bound.
+  std::optional<double> scr_upper = {};         // > 0; a numerical bound, where there is no proof.
+  std::vector<ServerPrices> prices = {};  // Per server, where a later search may start; or none.
   std::vector<IterationRecord> history;
 };
+
+// What is known about a plan, each on its own (docs/formats.md); `termination` is the document's.
+struct PlanStatus {
+  PrimalStatus primal = PrimalStatus::kInfeasiblePoint;
+  BoundStatus bound = BoundStatus::kNone;
+  std::optional<double> scr_upper, gap;  // (scr_upper - scr) / scr_upper.
+};
+PlanStatus StatusOf(const PlanDocument& document, const Evaluation& evaluation);
 
 // The file's text. `document.plan` has one decision per user and its servers exist; the bound's gap
 // is (scr_upper - scr) / scr_upper.
@@ -40,5 +50,16 @@ Expected<PlanDocument> ReadPlan(const std::string& path, const LoadedScenario& l
 Expected<PlanDocument> ParsePlan(const std::string& name,
                                  std::string_view bytes,
                                  const LoadedScenario& loaded);
+
+// A plan with the ids that its file uses, whatever scenario it was made for. document.plan and
+// .prices are in the order of these ids; the certificate, which speaks of its own scenario alone,
+// is left out.
+struct NamedPlan {
+  std::vector<std::string> users;
+  std::vector<std::string> servers;
+  PlanDocument document;
+};
+Expected<NamedPlan> ReadNamedPlan(const std::string& path);
+Expected<NamedPlan> ParseNamedPlan(const std::string& name, std::string_view bytes);
 
 }  // namespace dashf

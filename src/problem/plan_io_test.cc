@@ -63,7 +63,7 @@ TEST(PlanFile, StatesWhatTheEvaluatorSays) {
   const json text = json::parse(WritePlan(loaded.scenario, document));
   EXPECT_EQ(text["scr"], evaluation.scr);
   EXPECT_EQ(text["cost"], evaluation.cost);
-  EXPECT_EQ(text["status"]["feasible"], evaluation.feasible);
+  EXPECT_EQ(text["status"]["primal"] == "feasible_point", evaluation.feasible);
   EXPECT_EQ(text["assignments"][1]["delay_s"]["server"], evaluation.users[1].delay_s.server);
 }
 

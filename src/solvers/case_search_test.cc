@@ -39,7 +39,7 @@ TEST(Cases, BoundTheBestPlanAndCloseTheGapThatPricesLeave) {
     const Made made = MakeAt(scenario, scr);
     DualPoint root = made.root;
     PricedUsers users(made.problem, made.columns, 1);
-    RaiseToBound(&users, &root);
+    RaiseToBound(std::numeric_limits<double>::infinity(), &users, &root);
     const CaseBound bound = SearchCases(made.problem, made.columns, made.root, {});
     EXPECT_GE(bound.y, scr * (1 - 1e-7)) << seed;
     const double gap = root.y / scr - 1.0;

@@ -14,7 +14,8 @@ namespace {
 constexpr std::array kMethods = {
     Method{"prices",
            "prices on the servers' resources, moves and exchanges of users; bounds its own gap",
-           SolvePrices},
+           SolvePrices,
+           true},
     Method{"dashf",
            "Dinkelbach, alternating optimisation, semidefinite relaxation, Hungarian rounding",
            SolveDashf},

@@ -13,6 +13,7 @@
 #include "base/termination.h"
 #include "plan/certificate.h"
 #include "plan/plan.h"
+#include "problem/standing_plan.h"
 #include "scenario/scenario.h"
 
 namespace dashf::solvers {
@@ -20,7 +21,7 @@ namespace dashf::solvers {
 struct SolveOptions {
   std::uint64_t seed = 1;  // Same seed, same plan.
   double time_limit_s =
-      std::numeric_limits<double>::infinity();  // > 0; ends with the best plan so far.
+      std::numeric_limits<double>::infinity();  // >= 0; ends with the best plan so far.
   // >= 0, relative. Methods with a bound of their own stop where it is this near.
   double gap_target = 1e-4;
   int threads = 1;                 // >= 1; the plan does not depend on it.
@@ -28,6 +29,11 @@ struct SolveOptions {
   // Processes that share the work, this one being rank 0 and the others in ReplyForRankZero()
   // (user_shards.h); the plan does not depend on it. Used by "prices" in sum mode alone.
   Ranks* ranks = nullptr;
+  // Methods that start_from_plan go on from here where there is one; it must outlive the call.
+  const StandingPlan* from = nullptr;
+  // >= 0, score units: the search looks for the greatest (score - penalty * handovers) / cost, a
+  // handover being a user who leaves the server that it has in `from`.
+  double handover_penalty = 0.0;
 };
 
 // Where the price search's time goes, on rank 0's clock.
@@ -61,6 +67,7 @@ struct Method {
   std::string_view name;
   std::string_view summary;  // One line for --help.
   SolveFunction solve;
+  bool starts_from_plan = false;  // Heeds SolveOptions::from.
 };
 
 std::span<const Method> Methods();

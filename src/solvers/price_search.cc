@@ -187,6 +187,7 @@ DualPoint SearchPrices(const ScrProblem& problem,
                        const PriceSearchOptions& options,
                        PricedUsers* users) {
   constexpr double kReduction = 0.5, kWindow = 12.0, kCentred = 3e-3;
+  constexpr double kReductionWarm = 0.2, kRaise = 8.0, kRaisedMax = 0.3;
   constexpr int kStepsMax = 8, kStagesMax = 60;
   // Fewer are all kept.
   constexpr std::size_t kColumnsAlways = 20000;
@@ -200,13 +201,25 @@ DualPoint SearchPrices(const ScrProblem& problem,
   const double last = options.smoothing_last * mean_score;
   const double scale = 0.01 * mean_score * count / static_cast<double>(at.price.size());
   double eta = options.smoothing_first * mean_score, window = kEverything;
-  bool centred = true, refreshed = true;
+  bool centred = true, refreshed = true, settled = false;
+  const auto look_again = [&] { sums = users->Refresh(at, window, kAllColumns, false); };
+  const auto centre_y = [&] {
+    at.y = std::max(options.y_min, at.y * std::clamp(1.0 + sums.best / sums.cost, 0.5, 2.0));
+  };
+  const auto narrow = [&] {
+    if (users->columns() > kColumnsAlways) window = kWindow * eta;
+  };
+  if (options.warm) {
+    narrow();
+    centre_y();
+    look_again();
+  }
   for (int stage = 0; stage < kStagesMax; ++stage) {
     if (stage > 0) {
       // Every second stage looks at all columns again, and every one after prices moved far.
       refreshed = !refreshed || !centred || eta == last;
-      if (refreshed) sums = users->Refresh(at, window, kAllColumns, false);
-      at.y = std::max(options.y_min, at.y * std::clamp(1.0 + sums.best / sums.cost, 0.5, 2.0));
+      if (refreshed) look_again();
+      centre_y();
       if (at.y == options.y_min && sums.best < -options.far_below * sums.cost) return at;
     }
     sums = users->Sweep(at, eta);
@@ -218,9 +231,13 @@ DualPoint SearchPrices(const ScrProblem& problem,
       if (centred) break;
     }
     if (centred && eta <= last) return at;
+    settled |= centred;
     if (centred) {
-      eta = std::max(last, eta * kReduction);
-      if (users->columns() > kColumnsAlways) window = kWindow * eta;
+      eta = std::max(last, eta * (options.warm ? kReductionWarm : kReduction));
+      narrow();
+    } else if (options.warm && !settled && eta < kRaisedMax * mean_score) {
+      eta = std::min(kRaise * eta, kRaisedMax * mean_score);
+      narrow();
     } else {
       window *= 2.0;
     }
@@ -228,15 +245,15 @@ DualPoint SearchPrices(const ScrProblem& problem,
   return at;
 }
 
-void RaiseToBound(PricedUsers* users, DualPoint* at) {
+void RaiseToBound(double window, PricedUsers* users, DualPoint* at) {
   constexpr int kStepsMax = 30;
   constexpr std::size_t kThorough = 16;  // Columns of each user that are searched thoroughly.
   constexpr double kExact = 1e-10;
   for (int i = 0; i < kStepsMax; ++i) {
-    const DualSums sums = users->Refresh(*at, kEverything, kThorough, i > 1);
+    const DualSums sums = users->Refresh(*at, window, kThorough, true);
     // Newton's steps on a convex decreasing function come from the left; one step past the rest of
     // them ends at a dual below 0.
-    if (i > 1 && sums.value <= 0.0 && sums.value >= -kExact * 10 * sums.cost) return;
+    if (i > 0 && sums.value <= 0.0 && sums.value >= -kExact * 10 * sums.cost) return;
     at->y *= std::clamp(1.0 + sums.value / sums.cost, 0.5, 2.0) * (1.0 + kExact);
   }
 }

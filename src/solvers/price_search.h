@@ -14,8 +14,9 @@ namespace dashf::solvers::internal {
 struct PriceSearchOptions {
   double smoothing_first = 0.3;  // Of the mean score of a user: small where the start is good.
   double smoothing_last = 2e-5;  // Likewise.
-  double y_min = 0.0;            // y goes no lower; ends early where the dual there is below
-  double far_below = 0.05;       // minus this much of the cost.
+  bool warm = false;   // The start is nearly right; where the smoothing is too little it is raised.
+  double y_min = 0.0;  // y goes no lower; ends early where the dual there is below
+  double far_below = 0.05;  // minus this much of the cost.
   double time_limit_s = std::numeric_limits<double>::infinity();
 };
 
@@ -31,7 +32,8 @@ DualPoint SearchPrices(const ScrProblem& problem,
                        PricedUsers* users);
 
 // The least y at these prices at which the dual, all columns searched thoroughly, is <= 0: an upper
-// bound of every plan's SCR. at->y is set to it.
-void RaiseToBound(PricedUsers* users, DualPoint* at);
+// bound of every plan's SCR. at->y is set to it. `users` keeps the columns within `window` of each
+// user's best.
+void RaiseToBound(double window, PricedUsers* users, DualPoint* at);
 
 }  // namespace dashf::solvers::internal

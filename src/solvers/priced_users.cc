@@ -188,6 +188,21 @@ Reply PricedUsers::ReplyOf(const DualPoint& at,
   return reply;
 }
 
+double PricedUsers::Ceiling(const DualPoint& at, std::size_t user, std::size_t column) const {
+  const double w_t = constants_.delay_weight_per_s_bound;
+  UserTerms terms = MakeUserTerms(problem_,
+                                  user,
+                                  static_cast<std::size_t>(columns_.link[column]),
+                                  static_cast<std::size_t>(columns_.split[column]),
+                                  at.y,
+                                  {w_t, w_t},
+                                  false);
+  terms.download_energy = 0.0;
+  const auto m = static_cast<std::size_t>(terms.server);
+  const Reply reply = SolveReply(terms, at.price[m].head<3>(), last_share_[column].cast<double>());
+  return reply.psi - at.price[m][3] * slot_share_[m];
+}
+
 void PricedUsers::RefreshChunk(
     const DualPoint& at, double window, std::size_t count, bool thorough, std::size_t i) {
   ReplyChunk& chunk = chunks_[i];
@@ -219,18 +234,23 @@ void PricedUsers::RefreshChunk(
       order.resize(count);
     }
     auto best = std::min_element(order.begin(), order.end());
-    std::erase_if(
-        order, [limit = best->first + window](const auto& entry) { return entry.first > limit; });
     if (thorough) {
+      // The best first: most of the others cannot reach it, whatever their start.
+      std::iter_swap(order.begin(), best);
+      double highest = -std::numeric_limits<double>::infinity();
       for (auto& [loss, c] : order) {
+        if (highest >= Ceiling(at, n, c)) continue;
         const Reply reply = ReplyOf(at, n, c, true);
         loss = -reply.psi;
         cost[c - first] = reply.cost;
+        highest = std::max(highest, reply.psi);
       }
     }
     best = std::min_element(order.begin(), order.end());
     row[kBest] -= best->first;
     row[kCost] += cost[best->second - first];
+    std::erase_if(
+        order, [limit = best->first + window](const auto& entry) { return entry.first > limit; });
     std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
       return a.second < b.second;
     });

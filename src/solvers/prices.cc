@@ -14,20 +14,25 @@
 #include "solvers/resource_step.h"
 #include "solvers/slot_repair.h"
 #include "solvers/user_moves.h"
+#include "solvers/warm_start.h"
 
 namespace dashf::solvers {
 namespace {
 
+using internal::CarryOver;
 using internal::CaseBound;
 using internal::Columns;
 using internal::DualPoint;
+using internal::Favour;
 using internal::FirstPrices;
 using internal::MakeColumns;
+using internal::MakeHomes;
 using internal::MarketPlan;
 using internal::MoveOptions;
 using internal::PricedUsers;
 using internal::RepairSlots;
 using internal::ReplyChunk;
+using internal::StandingPrices;
 using internal::UserMoves;
 
 constexpr std::size_t kSmall =
@@ -35,6 +40,11 @@ constexpr std::size_t kSmall =
 
 // With more, bounding by cases takes longer than the rest together.
 constexpr std::size_t kColumnsForCases = 20000;
+
+// Of a user's mean score. A user on the wrong server costs what it moves the prices there: about a
+// part in the number of a server's users. Columns farther below the best are no candidates for
+// moves.
+constexpr double kWindow = 0.1;
 
 Certificate CandidateOf(const ScrProblem& problem, const DualPoint& bound) {
   Certificate certificate{.scr_upper = bound.y, .boxes = {DeadlineBox{}}};
@@ -64,6 +74,7 @@ class SumPlanner {
 
  private:
   bool Start();
+  DualPoint FindPrices();
   // Another start for the moves: the columns of a plan; false if it has one that is left out.
   bool TakeOver(const Plan& plan);
   // Takes over each user's best column at the prices.
@@ -76,6 +87,8 @@ class SumPlanner {
   // where that bound puts the users.
   void BoundByCases(DualPoint at);
   void Keep(Plan plan);
+  double MeanScore() const { return score_ / static_cast<double>(best_.size()); }
+  double Window() const { return kWindow * MeanScore(); }
   double Gap() const { return (bound_ - scr_) / bound_; }
   bool Stop() const { return Gap() <= options_.gap_target || log_.TimeLeftS() <= 0.0; }
   void Report(const char* step) {
@@ -91,26 +104,38 @@ class SumPlanner {
   MoveOptions moves_;
   Plan best_;
   double scr_ = 0.0, score_ = 0.0, cost_ = 0.0;
+  double tolls_ = 0.0;  // Of best_.
+  double y_ = 0.0;      // (score - tolls) / cost, which the search raises.
   double bound_ = std::numeric_limits<double>::infinity();
   CaseBound cases_;
 };
 
 void SumPlanner::Keep(Plan plan) {
   const PlanTotals totals = TotalsOf(problem_, plan);
-  if (!(totals.Scr() > scr_) && !best_.empty()) return;
+  double tolls = 0.0;
+  for (std::size_t n = 0; n < plan.size(); ++n) tolls += moves_.homes.Toll(n, plan[n].server);
+  const double y = totals.cost > 0.0 ? (totals.score - tolls) / totals.cost : 0.0;
+  if (!(y > y_) && !best_.empty()) return;
   best_ = std::move(plan);
+  tolls_ = tolls;
+  y_ = y;
   scr_ = totals.Scr();
   score_ = totals.score;
   cost_ = totals.cost;
 }
 
-// Everyone with the strongest server that has room, in equal shares.
+// Everyone at home, the others with the strongest server that has room, in equal shares.
 bool SumPlanner::Start() {
   std::vector<float> gain(columns_.size());
   std::vector<int> column(problem_.tx_power_w_max.size());
   for (std::size_t c = 0; c < gain.size(); ++c) {
     const auto link = static_cast<std::size_t>(columns_.link[c]);
     gain[c] = static_cast<float>(std::log(problem_.link_snr_hz_per_w[link]));
+  }
+  if (options_.from != nullptr) {
+    moves_.homes = MakeHomes(problem_, columns_, *options_.from, options_.handover_penalty);
+    constexpr float kAnyGain = 1e3F;  // Above every logarithm of a gain.
+    Favour(moves_.homes, problem_, columns_, kAnyGain, &gain);
   }
   for (std::size_t n = 0; n < column.size(); ++n) {
     const auto first = gain.begin() + columns_.begin[n],
@@ -122,19 +147,38 @@ bool SumPlanner::Start() {
   for (const int c : column) {
     association.push_back(columns_.ChoiceOf(problem_, static_cast<std::size_t>(c)));
   }
-  Keep(EqualShares(problem_, association));
+  Keep(options_.from == nullptr ? EqualShares(problem_, association)
+                                : CarryOver(problem_, *options_.from, association));
   return true;
 }
 
+DualPoint SumPlanner::FindPrices() {
+  // Prices that were right before 1 % of the users moved or one of 200 servers failed.
+  constexpr double kSmoothingFromPlan = 1e-4;
+  // A plan that earns nothing has y = 0, where every price is as good as the other.
+  const double y = y_ > 0.0 ? y_ : problem_.score_scale / cost_;
+  internal::PriceSearchOptions options{.time_limit_s = log_.TimeLeftS()};
+  std::optional<DualPoint> start;
+  if (options_.from != nullptr) start = StandingPrices(problem_, *options_.from, y);
+  if (start) {
+    options.smoothing_first = kSmoothingFromPlan;
+    options.warm = true;
+  } else {
+    start = FirstPrices(problem_, columns_, y);
+  }
+  return internal::SearchPrices(problem_, *start, options, &users_);
+}
+
 bool SumPlanner::Round(const DualPoint& at) {
-  // A user on the wrong server costs what it moves the prices there: about a part in the number
-  // of a server's users. Columns farther below the best are no candidates for moves.
-  constexpr double kWindow = 0.1;  // Of a user's mean score.
   constexpr std::size_t kMoveColumnsMax = 12;
-  const double users = static_cast<double>(problem_.tx_power_w_max.size());
-  users_.Refresh(at, kWindow * score_ / users, kMoveColumnsMax, false);
+  // The bound looked at every column already.
+  if (!std::isfinite(bound_)) users_.Refresh(at, Window(), kMoveColumnsMax, false);
   users_.Gather();
-  const std::vector<float>& psi = users_.psi();
+  // Users stay where what they would gain is less than moves can tell.
+  constexpr double kTorn = 0.01;
+  std::vector<float> psi = users_.psi();
+  const double loyalty = moves_.homes.penalty + kTorn * MeanScore();
+  Favour(moves_.homes, problem_, columns_, static_cast<float>(loyalty), &psi);
   std::vector<int> column;
   moves_.begin.assign(1, 0);
   moves_.column.clear();
@@ -172,14 +216,14 @@ void SumPlanner::Rise() {
   constexpr int kTimesMax = 5;
   constexpr double kSettled = 1e-10, kUncleared = 1e-7;
   for (int i = 0; i < kTimesMax; ++i) {
-    const double before = scr_;
+    const double before = y_;
     plan_.ClearAll(before);
     Keep(plan_.Settled());
-    if (scr_ <= before * (1.0 + kSettled)) break;
+    if (y_ <= before * (1.0 + kSettled)) break;
   }
   // Where a reply jumps (the download's energy is not convex) no price clears the market, and the
   // markets promise more than their shares bring. The joint program needs no prices.
-  if (plan_.Value() <= kUncleared * score_) return;
+  if (plan_.Value() - tolls_ <= kUncleared * score_) return;
   const Association association = AssociationOf(plan_.Settled());
   const Limits limits{.elapsed_s = std::max(0.0, log_.TimeLeftS())};
   Keep(MaximizeScrForAssociation(problem_, association, nullptr, limits).plan);
@@ -194,16 +238,16 @@ void SumPlanner::Improve() {
   };
   UserMoves search(problem_, columns_, moves_, stop);
   for (int round = 0; round < kRoundsMax && !Stop(); ++round) {
-    const double before = scr_;
+    const double before = y_;
     search.Improve(&plan_);
     Rise();
     Report("moves");
-    if (scr_ > before * (1.0 + kEnough)) continue;
+    if (y_ > before * (1.0 + kEnough)) continue;
     if (Stop() || best_.size() > kSmall) return;
     search.Shake(&plan_);
     Rise();
     Report("pushes");
-    if (!(scr_ > before * (1.0 + kEnough))) return;
+    if (!(y_ > before * (1.0 + kEnough))) return;
   }
 }
 
@@ -238,21 +282,21 @@ void SumPlanner::BoundByCases(DualPoint at) {
 
 Expected<SolveResult> SumPlanner::Run(const Scenario& scenario) {
   if (!Start()) return Fail(ErrorKind::kInfeasible, "servers", "have too few slots for the users");
-  Report("start");
+  Report(options_.from == nullptr ? "start" : "standing plan");
   if (log_.TimeLeftS() <= 0.0) return log_.Finish(best_, Termination::kTimeLimit);
-  // A plan that earns nothing has y = 0, where every price is as good as the other.
-  const double y = scr_ > 0.0 ? scr_ : problem_.score_scale / cost_;
-  DualPoint at = internal::SearchPrices(
-      problem_, FirstPrices(problem_, columns_, y), {.time_limit_s = log_.TimeLeftS()}, &users_);
+  const DualPoint at = FindPrices();
   DualPoint bound = at;
   if (log_.TimeLeftS() > 0.0) {
-    internal::RaiseToBound(&users_, &bound);
+    internal::RaiseToBound(Window(), &users_, &bound);
     bound_ = bound.y;
   }
-  if (!Round(at)) return log_.Finish(best_, Termination::kNumericalError);
-  Report("prices");
-  Improve();
-  if (best_.size() <= kSmall && !Stop()) {
+  // A standing plan may be good enough as it is.
+  if (!(Gap() <= options_.gap_target)) {
+    if (!Round(at)) return log_.Finish(best_, Termination::kNumericalError);
+    Report("prices");
+    Improve();
+  }
+  if (best_.size() <= kSmall && options_.from == nullptr && !Stop()) {
     const auto other = SolveDashfHull(
         scenario, {.seed = options_.seed, .time_limit_s = log_.TimeLeftS(), .on_iteration = {}});
     if (other && TakeOver(other->plan)) Improve();

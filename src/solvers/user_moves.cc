@@ -65,6 +65,21 @@ const UserMoves::Quote& UserMoves::QuoteOf(const MarketPlan& plan, std::size_t o
   return quote;
 }
 
+double UserMoves::GainOf(MarketPlan* plan, std::span<const Change> changes) {
+  toll_tried_ = 0.0;
+  for (const Change& change : changes) {
+    const auto n = static_cast<std::size_t>(change.user);
+    toll_tried_ += TollChange(*plan, n, plan->columns_of_users()[n], change.column);
+  }
+  return plan->Try(changes) - toll_tried_;
+}
+
+void UserMoves::Commit(MarketPlan* plan, double gain) {
+  plan->Commit();
+  gained_ += gain;
+  tolls_ += toll_tried_;
+}
+
 bool UserMoves::NothingNew(const MarketPlan& plan, std::size_t user, int since) const {
   for (int o = options_.begin[user]; o < options_.begin[user + 1]; ++o) {
     const int column = options_.column[static_cast<std::size_t>(o)];
@@ -82,7 +97,7 @@ void UserMoves::CollectMoves(const MarketPlan& plan, std::size_t user) {
     const auto to = static_cast<std::size_t>(plan.ServerOf(column));
     if (column == member.column || (to != from && !plan.HasRoom(to))) continue;
     const Quote& quote = QuoteOf(plan, option);
-    const double most = quote.psi - member.psi;
+    const double most = quote.psi - member.psi - TollChange(plan, user, member.column, column);
     if (most <= gain_min_) continue;
     double overstated = 0.0;
     if (to == from) {
@@ -107,7 +122,8 @@ void UserMoves::CollectExchanges(const MarketPlan& plan, std::size_t user) {
     const auto to = static_cast<std::size_t>(plan.ServerOf(column));
     if (to == from) continue;
     const Quote quote = QuoteOf(plan, static_cast<std::size_t>(o));
-    const double first_gain = quote.psi - member.psi;
+    const double first_gain =
+        quote.psi - member.psi - TollChange(plan, user, member.column, column);
     if (first_gain <= gain_min_) continue;
     for (const Member& other : plan.market(to).members) {
       const auto n =
@@ -117,7 +133,8 @@ void UserMoves::CollectExchanges(const MarketPlan& plan, std::size_t user) {
         const auto end = static_cast<std::size_t>(plan.ServerOf(next));
         if (end == to || (end != from && !plan.HasRoom(end))) continue;
         const Quote& follow = QuoteOf(plan, static_cast<std::size_t>(p));
-        const double most = first_gain + follow.psi - other.psi;
+        const double most =
+            first_gain + follow.psi - other.psi - TollChange(plan, n, other.column, next);
         if (most <= gain_min_) continue;
         double overstated =
             Overstated(plan.market(to), quote.yields - other.yields, quote.share - other.share);
@@ -148,10 +165,10 @@ bool UserMoves::MakeBest(MarketPlan* plan, int trials_max) {
                     [](const Candidate& a, const Candidate& b) { return a.estimate > b.estimate; });
   for (std::size_t i = 0; i < count; ++i) {
     const Candidate& candidate = candidates_[i];
-    const double gain = plan->Try({candidate.changes.data(), candidate.count});
+    const std::span<const Change> changes(candidate.changes.data(), candidate.count);
+    const double gain = GainOf(plan, changes);
     if (gain <= gain_min_) continue;
-    plan->Commit();
-    gained_ += gain;
+    Commit(plan, gain);
     return true;
   }
   return false;
@@ -161,7 +178,7 @@ bool UserMoves::Pass(MarketPlan* plan, bool exchanges, std::size_t kept) {
   constexpr int kTrialsMax = 8, kChangesPerUserMax = 4;
   std::vector<int>& seen = exchanges ? exchanges_seen_ : moves_seen_;
   bool changed = false;
-  for (std::size_t n = 0; n < seen.size() && !stop_(gained_); ++n) {
+  for (std::size_t n = 0; n < seen.size() && !IsEnough(); ++n) {
     if (n == kept) continue;
     for (int i = 0; i < kChangesPerUserMax && !NothingNew(*plan, n, seen[n]); ++i) {
       candidates_.clear();
@@ -185,8 +202,8 @@ double UserMoves::Improve(MarketPlan* plan) {
   constexpr int kPassesMax = 100;
   constexpr double kRelative = 1e-8;
   gain_min_ = kRelative * problem_.score_scale;
-  gained_ = 0.0;
-  for (int pass = 0; pass < kPassesMax && !stop_(gained_); ++pass) {
+  gained_ = tolls_ = 0.0;
+  for (int pass = 0; pass < kPassesMax && !IsEnough(); ++pass) {
     if (!Pass(plan, false, kNobody) && !Pass(plan, true, kNobody)) break;
   }
   return gained_;
@@ -213,25 +230,25 @@ double UserMoves::Shake(MarketPlan* plan) {
       const int column = options_.column[static_cast<std::size_t>(o)];
       if (column == member.column) continue;
       const Quote& quote = QuoteOf(*plan, static_cast<std::size_t>(o));
-      pushes.push_back({member.psi - quote.psi, {static_cast<int>(n), column, quote.share}});
+      const double loss = member.psi - quote.psi + TollChange(*plan, n, member.column, column);
+      pushes.push_back({loss, {static_cast<int>(n), column, quote.share}});
     }
   }
   std::stable_sort(
       pushes.begin(), pushes.end(), [](const Push& a, const Push& b) { return a.loss < b.loss; });
-  gained_ = 0.0;
+  gained_ = tolls_ = 0.0;
   std::vector<int> before;
   std::vector<Change> back;
   for (const Push& push : pushes) {
-    if (stop_(gained_)) break;
+    if (IsEnough()) break;
     const auto n = static_cast<std::size_t>(push.change.user);
     const auto to = static_cast<std::size_t>(plan->ServerOf(push.change.column));
     const int present = plan->columns_of_users()[n];
     if (present == push.change.column) continue;
     if (static_cast<int>(to) != plan->ServerOf(present) && !plan->HasRoom(to)) continue;
     before = plan->columns_of_users();
-    const double start = gained_;
-    gained_ += plan->Try({&push.change, 1});
-    plan->Commit();
+    const double start = gained_, tolls = tolls_;
+    Commit(plan, GainOf(plan, {&push.change, 1}));
     Adapt(plan, n);
     Adapt(plan, kNobody);
     if (gained_ > start + gain_min_) continue;
@@ -245,6 +262,7 @@ double UserMoves::Shake(MarketPlan* plan) {
       plan->Commit();
     }
     gained_ = start;
+    tolls_ = tolls;
   }
   return gained_;
 }

@@ -7,14 +7,16 @@
 #include <functional>
 #include <vector>
 
-#include "solvers/market_plan.h"
+#include "solvers/warm_start.h"
 
 namespace dashf::solvers::internal {
 
-// The columns worth trying, per user: begin[n] .. begin[n + 1] - 1.
+// The columns worth trying, per user: begin[n] .. begin[n + 1] - 1. A change gains what
+// plan->Value() does, less the tolls that change with it.
 struct MoveOptions {
   std::vector<int> begin;
   std::vector<int> column;
+  Homes homes = {};
 };
 
 class UserMoves {
@@ -28,7 +30,7 @@ class UserMoves {
             const MoveOptions& options,
             Stop stop);
 
-  // Improves plan->Value() at plan->y() until no change gains or `stop` says so; returns the gain.
+  // Improves the plan at plan->y() until no change gains or `stop` says so; returns the gain.
   double Improve(MarketPlan* plan);
   // From where no change gains: every user in turn is made to change to one of its other columns,
   // the others adapt by moves while it stays, then it may move too; what does not gain is undone.
@@ -49,7 +51,16 @@ class UserMoves {
     std::size_t count = 1;
   };
 
+  double TollChange(const MarketPlan& plan, std::size_t user, int from, int to) const {
+    return options_.homes.Toll(user, plan.ServerOf(to)) -
+           options_.homes.Toll(user, plan.ServerOf(from));
+  }
   const Quote& QuoteOf(const MarketPlan& plan, std::size_t option);
+  // Tries the changes: what they would gain.
+  double GainOf(MarketPlan* plan, std::span<const Change> changes);
+  // Makes what was tried.
+  void Commit(MarketPlan* plan, double gain);
+  bool IsEnough() const { return stop_(gained_ + tolls_); }
   double Adapt(MarketPlan* plan, std::size_t kept);
   bool NothingNew(const MarketPlan& plan, std::size_t user, int since) const;
   void CollectMoves(const MarketPlan& plan, std::size_t user);
@@ -63,6 +74,7 @@ class UserMoves {
   const Stop stop_;
   MarketClearing clearing_;
   double gain_min_ = 0.0, gained_ = 0.0;
+  double tolls_ = 0.0, toll_tried_ = 0.0;  // Paid for what was gained; of the last change tried.
   std::vector<Quote> quotes_;
   std::vector<int> moves_seen_, exchanges_seen_;  // Per user: the plan's stamp when last in vain.
   std::vector<Candidate> candidates_;

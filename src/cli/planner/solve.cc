@@ -15,6 +15,7 @@
 #include "certificate/verification.h"
 #include "cli/command.h"
 #include "problem/plan_io.h"
+#include "problem/standing_plan.h"
 #include "solvers/method.h"
 
 namespace dashf::cli {
@@ -24,6 +25,7 @@ struct Arguments {
   std::string scenario;
   std::string method = "prices";
   solvers::SolveOptions options;
+  std::string from;
   bool certify = false;
   bool mpi = false;  // Already so: main() chose the program by it.
   std::string out;
@@ -62,26 +64,55 @@ nlohmann::ordered_json TimesJson(const std::optional<solvers::SearchTimes>& time
           {"product", step(times->product)}};
 }
 
+nlohmann::ordered_json OrNull(const std::optional<double>& value) {
+  return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json();
+}
+
 void PrintResult(const PlanDocument& document,
                  const Evaluation& evaluation,
                  const solvers::SolveResult& solved,
+                 const std::optional<StandingPlan>& standing,
                  double elapsed_s) {
-  nlohmann::ordered_json upper;
-  if (document.certificate) upper = document.certificate->scr_upper;
-  fmt::print("{}",
-             DumpRows({{"method", document.method},
-                       {"seed", document.seed},
-                       {"termination", Name(document.termination)},
-                       {"feasible", evaluation.feasible},
-                       {"scr", evaluation.scr},
-                       {"scr_upper", upper},
-                       {"score", evaluation.score},
-                       {"cost", evaluation.cost},
-                       {"delay_s", evaluation.delay_s},
-                       {"energy_j", evaluation.energy_j},
-                       {"iterations", document.history.size()},
-                       {"elapsed_s", elapsed_s},
-                       {"search", TimesJson(solved.search_times)}}));
+  const PlanStatus status = StatusOf(document, evaluation);
+  nlohmann::ordered_json result = {{"method", document.method},
+                                   {"seed", document.seed},
+                                   {"termination", Name(document.termination)},
+                                   {"primal", Name(status.primal)},
+                                   {"bound", Name(status.bound)},
+                                   {"gap", OrNull(status.gap)},
+                                   {"scr", evaluation.scr},
+                                   {"scr_upper", OrNull(status.scr_upper)},
+                                   {"score", evaluation.score},
+                                   {"cost", evaluation.cost},
+                                   {"delay_s", evaluation.delay_s},
+                                   {"energy_j", evaluation.energy_j},
+                                   {"iterations", document.history.size()},
+                                   {"elapsed_s", elapsed_s},
+                                   {"search", TimesJson(solved.search_times)}};
+  if (standing) {
+    result["from"] = {{"users_kept", standing->users_kept},
+                      {"users_new", standing->users_new},
+                      {"users_gone", standing->users_gone},
+                      {"users_displaced", standing->users_displaced},
+                      {"servers_kept", standing->servers_kept},
+                      {"servers_new", standing->servers_new},
+                      {"servers_gone", standing->servers_gone},
+                      {"handovers", Handovers(*standing, document.plan)}};
+  }
+  fmt::print("{}", DumpRows(result));
+}
+
+void PrintMatch(const StandingPlan& standing) {
+  fmt::print(stderr,
+             "from: {} users kept ({} without their server), {} new, {} gone; "
+             "{} servers kept, {} new, {} gone\n",
+             standing.users_kept,
+             standing.users_displaced,
+             standing.users_new,
+             standing.users_gone,
+             standing.servers_kept,
+             standing.servers_new,
+             standing.servers_gone);
 }
 
 Expected<Certificate> Certify(const Arguments& arguments,
@@ -115,6 +146,12 @@ Expected<void> CheckShared(const Arguments& arguments, const Scenario& scenario)
   return {};
 }
 
+// Where a later search may start; with the makespan prices alone are not enough.
+std::vector<ServerPrices> PricesOf(const Scenario& scenario, const solvers::SolveResult& solved) {
+  if (!solved.certificate || scenario.objective.delay != DelayMode::kSum) return {};
+  return solved.certificate->boxes.front().servers;
+}
+
 Expected<int> RunSolve(const Arguments& arguments) {
   const solvers::Method* method = solvers::FindMethod(arguments.method);
   if (method == nullptr) {
@@ -128,9 +165,21 @@ Expected<int> RunSolve(const Arguments& arguments) {
   if (const auto fits = CheckShared(arguments, loaded->scenario); !fits) {
     return tl::unexpected(fits.error());
   }
+  solvers::SolveOptions options = arguments.options;
+  std::optional<StandingPlan> standing;
+  if (!arguments.from.empty()) {
+    if (!method->starts_from_plan || loaded->scenario.objective.delay != DelayMode::kSum) {
+      return Fail(ErrorKind::kUsage, "--from", "needs method prices and the sum of delays");
+    }
+    auto read = ReadStandingPlan(arguments.from, loaded->scenario);
+    if (!read) return tl::unexpected(read.error());
+    standing = std::move(*read);
+    options.from = &*standing;
+    PrintMatch(*standing);
+  }
   PrintHeader();
   const Stopwatch watch;
-  const auto solved = method->solve(loaded->scenario, arguments.options);
+  const auto solved = method->solve(loaded->scenario, options);
   const double elapsed_s = watch.ElapsedS();
   if (!solved) return tl::unexpected(solved.error());
   const Evaluation evaluation = Evaluate(loaded->scenario, solved->plan);
@@ -144,7 +193,9 @@ Expected<int> RunSolve(const Arguments& arguments) {
                         .seed = arguments.options.seed,
                         .termination = solved->termination,
                         .plan = solved->plan,
+                        .prices = PricesOf(loaded->scenario, *solved),
                         .history = solved->history};
+  if (solved->certificate) document.scr_upper = solved->certificate->scr_upper;
   if (arguments.certify) {
     auto proven = Certify(arguments, loaded->scenario, *solved);
     if (!proven) return tl::unexpected(proven.error());
@@ -156,14 +207,19 @@ Expected<int> RunSolve(const Arguments& arguments) {
   }
   const auto written = WriteFileAtomically(arguments.out, WritePlan(loaded->scenario, document));
   if (!written) return tl::unexpected(written.error());
+  const PlanStatus status = StatusOf(document, evaluation);
   fmt::print(stderr,
-             "{}: scr {:.9g}, {}, {:.3f} s -> {}\n",
+             "{}: scr {:.9g}; {}, {}, bound {}{}; {:.3f} s -> {}\n",
              arguments.method,
              evaluation.scr,
-             Name(solved->termination),
+             Name(document.termination),
+             Name(status.primal),
+             Name(status.bound),
+             status.gap ? fmt::format(", gap {:.3g}", *status.gap) : "",
              elapsed_s,
              arguments.out);
-  if (arguments.json) PrintResult(document, evaluation, *solved, elapsed_s);
+  if (standing) fmt::print(stderr, "handovers: {}\n", Handovers(*standing, document.plan));
+  if (arguments.json) PrintResult(document, evaluation, *solved, standing, elapsed_s);
   const bool limit_hit = solved->termination == Termination::kTimeLimit ||
                          solved->termination == Termination::kIterationLimit;
   return limit_hit ? kExitLimitHit : kExitOk;
@@ -197,6 +253,16 @@ void AddSolve(CLI::App& app, Run& run, Ranks* ranks) {
   verb->add_option(
           "--threads", options.threads, "Same plan with any number [the machine's; with --mpi 1]")
       ->check(CLI::Range(1, 1024));
+  auto* from = verb->add_option("--from",
+                                arguments->from,
+                                "Go on from this dashf.plan/1, made for any scenario with users of "
+                                "the same ids (prices, sum)");
+  verb->add_option("--handover-penalty",
+                   options.handover_penalty,
+                   "Score that the plan must gain per user who leaves the server it has in --from")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str()
+      ->needs(from);
   verb->add_flag("--certify",
                  arguments->certify,
                  "Prove an upper bound on every plan's SCR and write it into the plan (prices)");
@@ -216,6 +282,7 @@ void AddSolve(CLI::App& app, Run& run, Ranks* ranks) {
       "  dashf solve scenario.json --method greedy --out greedy.json --json | jq .scr\n"
       "  dashf solve scenario.json --certify --out plan.json && dashf verify scenario.json "
       "plan.json\n"
+      "  dashf solve moved.json --from plan.json --handover-penalty 0.01 --out next.json\n"
       "  dashf solve scenario.json --gap-target 0.01 --time-limit-s 60 --out plan.json\n"
       "  dashf solve scenario.json --time-limit-s 2 --out plan.json  # exit 5 at the limit"
 #ifdef DASHF_MPI
