@@ -245,6 +245,34 @@ ordered_json StatusToJson(const PlanDocument& document, const Evaluation& evalua
           {"gap", status.gap ? FiniteOrNull(*status.gap) : ordered_json()}};
 }
 
+Expected<NamedPlan> NamedFromDocument(const Expected<JsonDocument>& json) {
+  if (!json) return tl::unexpected(json.error());
+  NamedPlan named;
+  Names names;
+  // Whatever the file calls a user or a server is one; the strict reading comes after.
+  const auto note = [&](std::string_view key, std::string_view id, bool is_user) {
+    const nlohmann::json& rows = json->Root().raw();
+    if (!rows.is_object() || !rows.contains(key) || !rows[std::string(key)].is_array()) return;
+    for (const nlohmann::json& row : rows[std::string(key)]) {
+      if (!row.is_object() || !row.contains(id) || !row[std::string(id)].is_string()) continue;
+      const std::string text = row[std::string(id)];
+      if (is_user) {
+        if (names.users.emplace(text, static_cast<int>(names.users.size())).second) {
+          named.users.push_back(text);
+        }
+      } else if (names.servers.emplace(text, static_cast<int>(names.servers.size())).second) {
+        named.servers.push_back(text);
+      }
+    }
+  };
+  note("assignments", "user", true);
+  note("assignments", "server", false);
+  note("prices", "server", false);
+  named.document = ParseRoot(json->Root(), names, nullptr);
+  if (json->error()) return tl::unexpected(*json->error());
+  return named;
+}
+
 }  // namespace
 
 PlanStatus StatusOf(const PlanDocument& document, const Evaluation& evaluation) {
@@ -293,38 +321,11 @@ Expected<PlanDocument> ReadPlan(const std::string& path, const LoadedScenario& l
 }
 
 Expected<NamedPlan> ParseNamedPlan(const std::string& name, std::string_view bytes) {
-  const auto json = JsonDocument::Parse(name, bytes);
-  if (!json) return tl::unexpected(json.error());
-  NamedPlan named;
-  Names names;
-  // Whatever the file calls a user or a server is one; the strict reading comes after.
-  const auto note = [&](std::string_view key, std::string_view id, bool is_user) {
-    const nlohmann::json& rows = json->Root().raw();
-    if (!rows.is_object() || !rows.contains(key) || !rows[std::string(key)].is_array()) return;
-    for (const nlohmann::json& row : rows[std::string(key)]) {
-      if (!row.is_object() || !row.contains(id) || !row[std::string(id)].is_string()) continue;
-      const std::string text = row[std::string(id)];
-      if (is_user) {
-        if (names.users.emplace(text, static_cast<int>(names.users.size())).second) {
-          named.users.push_back(text);
-        }
-      } else if (names.servers.emplace(text, static_cast<int>(names.servers.size())).second) {
-        named.servers.push_back(text);
-      }
-    }
-  };
-  note("assignments", "user", true);
-  note("assignments", "server", false);
-  note("prices", "server", false);
-  named.document = ParseRoot(json->Root(), names, nullptr);
-  if (json->error()) return tl::unexpected(*json->error());
-  return named;
+  return NamedFromDocument(JsonDocument::Parse(name, bytes));
 }
 
 Expected<NamedPlan> ReadNamedPlan(const std::string& path) {
-  const auto bytes = ReadFile(path);
-  if (!bytes) return tl::unexpected(bytes.error());
-  return ParseNamedPlan(path, *bytes);
+  return NamedFromDocument(JsonDocument::ReadFile(path));
 }
 
 }  // namespace dashf

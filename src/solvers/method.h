@@ -21,7 +21,7 @@ namespace dashf::solvers {
 struct SolveOptions {
   std::uint64_t seed = 1;  // Same seed, same plan.
   double time_limit_s =
-      std::numeric_limits<double>::infinity();  // >= 0; ends with the best plan so far.
+      std::numeric_limits<double>::infinity();  // > 0; ends with the best plan so far.
   // >= 0, relative. Methods with a bound of their own stop where it is this near.
   double gap_target = 1e-4;
   int threads = 1;                 // >= 1; the plan does not depend on it.
