@@ -186,6 +186,34 @@ class Plans(Case):
         done = self.with_bound(lambda p: p["assignments"][0].update(tx_power_w=1e3))
         self.assert_fails(done, 4, "tx_power_w exceeds")
 
+    def test_bound_proves_how_far_any_methods_plan_is_from_the_best(self):
+        dashf("solve", self.scenario, "--method", "greedy", "--out", self.plan)
+        certified = self.folder / "certified.json"
+        done = dashf("bound", self.scenario, self.plan, "--out", certified, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        bound = json.loads(done.stdout)
+        best = json.loads(dashf("solve", self.scenario, "--out", self.plan, "--json").stdout)
+        self.assertGreaterEqual(bound["scr_upper"], best["scr"])
+        self.assertLess(bound["scr_upper"], best["scr"] * 1.01)
+        self.assertEqual(dashf("verify", self.scenario, certified).returncode, 0)
+        self.assertEqual(json.loads(certified.read_text())["method"], "greedy")
+
+    def test_goes_on_from_a_standing_plan_without_needless_handovers(self):
+        dashf("solve", self.scenario, "--method", "prices", "--out", self.plan)
+        after = self.folder / "next.json"
+        done = dashf("solve", self.scenario, "--from", self.plan, "--out", after, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        result = json.loads(done.stdout)
+        self.assertEqual(result["from"]["users_new"], 0)
+        self.assertEqual(result["from"]["handovers"], 0)
+        self.assertEqual(result["primal"], "feasible_point")
+        stranger = json.loads(self.plan.read_text())
+        for row in stranger["assignments"]:
+            row["user"] = "x" + row["user"]
+        self.plan.write_text(json.dumps(stranger))
+        done = dashf("solve", self.scenario, "--from", self.plan, "--out", after)
+        self.assert_fails(done, 3, "none in common")
+
     def test_compare_prints_every_method_once(self):
         done = dashf("compare", self.scenario, "--json")
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -27,6 +27,7 @@ void AddNew(CLI::App& app, Run& run);
 void AddEvaluate(CLI::App& app, Run& run);
 void AddSolve(CLI::App& app, Run& run, Ranks* ranks);  // nullptr: this process alone.
 void AddVerify(CLI::App& app, Run& run);
+void AddBound(CLI::App& app, Run& run);
 void AddCompare(CLI::App& app, Run& run);
 void AddBench(CLI::App& app, Run& run);
 void AddExplain(CLI::App& app, Run& run);

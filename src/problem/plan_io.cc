@@ -250,24 +250,19 @@ Expected<NamedPlan> NamedFromDocument(const Expected<JsonDocument>& json) {
   NamedPlan named;
   Names names;
   // Whatever the file calls a user or a server is one; the strict reading comes after.
-  const auto note = [&](std::string_view key, std::string_view id, bool is_user) {
-    const nlohmann::json& rows = json->Root().raw();
-    if (!rows.is_object() || !rows.contains(key) || !rows[std::string(key)].is_array()) return;
-    for (const nlohmann::json& row : rows[std::string(key)]) {
-      if (!row.is_object() || !row.contains(id) || !row[std::string(id)].is_string()) continue;
-      const std::string text = row[std::string(id)];
-      if (is_user) {
-        if (names.users.emplace(text, static_cast<int>(names.users.size())).second) {
-          named.users.push_back(text);
-        }
-      } else if (names.servers.emplace(text, static_cast<int>(names.servers.size())).second) {
-        named.servers.push_back(text);
-      }
-    }
+  const auto note = [](const std::string& id, auto* index_of, std::vector<std::string>* ids) {
+    if (index_of->emplace(id, static_cast<int>(index_of->size())).second) ids->push_back(id);
   };
-  note("assignments", "user", true);
-  note("assignments", "server", false);
-  note("prices", "server", false);
+  JsonReader root = json->Root();
+  root.ForEach("assignments", [&](JsonReader row) {
+    note(row.String("user"), &names.users, &named.users);
+    note(row.String("server"), &names.servers, &named.servers);
+  });
+  if (root.HasValue("prices")) {
+    root.ForEach("prices", [&](JsonReader row) {
+      note(row.String("server"), &names.servers, &named.servers);
+    });
+  }
   named.document = ParseRoot(json->Root(), names, nullptr);
   if (json->error()) return tl::unexpected(*json->error());
   return named;
