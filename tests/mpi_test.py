@@ -78,7 +78,7 @@ class OverProcesses(unittest.TestCase):
                            "--out", self.path("json.json"))
         self.assertEqual(done.returncode, 0, done.stderr)
         outcome = json.loads(done.stdout)
-        self.assertTrue(outcome["feasible"])
+        self.assertEqual(outcome["primal"], "feasible_point")
         self.assertGreater(outcome["search"]["sweep"]["calls"], 0)
 
     def test_bad_input_ends_all_with_one_message(self):
