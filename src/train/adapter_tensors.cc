@@ -22,11 +22,6 @@ at::Tensor ToTensor(const std::vector<float>& values, std::int64_t rows, at::Sca
   return tensor.to(dtype);
 }
 
-void FromTensor(const at::Tensor& tensor, std::vector<float>* values) {
-  const at::Tensor plain = tensor.detach().to(at::kFloat).contiguous();
-  std::memcpy(values->data(), plain.data_ptr(), values->size() * sizeof(float));
-}
-
 }  // namespace
 
 AdapterTensors ToTensors(const Adapter& adapter, const ModelConfig& model, at::ScalarType dtype) {
@@ -50,22 +45,6 @@ AdapterTensors ToTensors(const Adapter& adapter, const ModelConfig& model, at::S
                          at::full({1}, gate, dtype)};
   }
   return tensors;
-}
-
-void CopyLayers(const AdapterTensors& tensors, int first, int last, Adapter* adapter) {
-  for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(last); ++i) {
-    if (adapter->config.kind == AdapterKind::kAdaptionPrompt) {
-      FromTensor(tensors[i].prompt.prompt, &adapter->prompts[i].prompt);
-      adapter->prompts[i].gate = tensors[i].prompt.gate.item<float>();
-      continue;
-    }
-    const std::vector<std::string>& targets = adapter->config.lora.targets;
-    for (std::size_t j = 0; j < targets.size(); ++j) {
-      const LoraFactors& factors = tensors[i].lora[IndexOf(targets[j])];
-      FromTensor(factors.a, &adapter->layers[i][j].a);
-      FromTensor(factors.b, &adapter->layers[i][j].b);
-    }
-  }
 }
 
 }  // namespace dashf::train

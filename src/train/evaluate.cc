@@ -10,6 +10,7 @@
 
 #include "train/adapter_tensors.h"
 #include "train/batch.h"
+#include "train/batch_order.h"
 #include "train/guarded.h"
 #include "train/loss.h"
 

@@ -3,6 +3,8 @@
 #include <ATen/Functions.h>
 #include <ATen/core/grad_mode.h>
 
+#include "train/batch_order.h"
+
 namespace dashf::train {
 
 HiddenCache::HiddenCache(const LlamaWeights& weights,

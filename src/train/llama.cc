@@ -9,8 +9,6 @@
 #include <numbers>
 #include <utility>
 
-#include "base/check.h"
-
 namespace dashf::train {
 namespace {
 
@@ -164,35 +162,6 @@ at::Tensor FeedForward(const LlamaLayer& layer, const LayerTensors* adapter, con
 }
 
 }  // namespace
-
-std::array<std::int64_t, 2> WeightShape(const ModelConfig& config, Projection projection) {
-  const std::int64_t d = config.hidden_size, wide = config.intermediate_size;
-  const std::int64_t q = std::int64_t{config.heads} * config.head_dim;
-  const std::int64_t kv = std::int64_t{config.kv_heads} * config.head_dim;
-  switch (projection) {
-    case kQ:
-      return {q, d};
-    case kK:
-    case kV:
-      return {kv, d};
-    case kO:
-      return {d, q};
-    case kGate:
-    case kUp:
-      return {wide, d};
-    case kDown:
-      return {d, wide};
-    case kProjections:
-      break;
-  }
-  DASHF_CHECK(false);
-}
-
-bool HasBias(const ModelConfig& config, Projection projection) {
-  if (projection >= kGate) return config.mlp_bias;
-  return config.attention_bias == AttentionBias::kAll ||
-         (config.attention_bias == AttentionBias::kQkv && projection != kO);
-}
 
 std::vector<std::int64_t> TensorShape(const ModelConfig& config, std::string_view name) {
   for (std::size_t p = 0; p < kProjections; ++p) {

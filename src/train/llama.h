@@ -12,20 +12,14 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "train/model.h"
+#include "train/projection.h"
 
 namespace dashf::train {
-
-enum Projection { kQ, kK, kV, kO, kGate, kUp, kDown, kProjections };
-// Hugging Face's names, in the order above.
-inline constexpr std::array<std::string_view, kProjections> kProjectionNames = {
-    "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
-// [out, in] of a projection's weight.
-std::array<std::int64_t, 2> WeightShape(const ModelConfig& config, Projection projection);
-bool HasBias(const ModelConfig& config, Projection projection);
 
 struct Linear {
   at::Tensor weight;  // [out, in]

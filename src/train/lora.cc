@@ -6,7 +6,7 @@
 #include <cctype>
 #include <cmath>
 
-#include "train/llama.h"
+#include "train/projection.h"
 
 namespace dashf::train {
 namespace {

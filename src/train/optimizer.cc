@@ -1,8 +1,8 @@
 #include "train/optimizer.h"
 
-#include <ATen/Functions.h>
-
 #include <cmath>
+
+#include "base/check.h"
 
 namespace dashf::train {
 namespace {
@@ -13,50 +13,40 @@ constexpr double kEpsilon = 1e-8;
 
 }  // namespace
 
-FlatParameters::FlatParameters(const std::vector<at::Tensor*>& tensors, std::size_t decayed) {
-  std::int64_t count = 0;
-  for (std::size_t i = 0; i < tensors.size(); ++i) {
-    if (i == decayed) decayed_ = count;
-    count += tensors[i]->numel();
+double ClipGradient(double norm_max, std::span<float> gradient) {
+  double square = 0.0;
+  for (const float g : gradient) square += static_cast<double>(g) * g;
+  const double norm = std::sqrt(square);
+  if (norm > norm_max) {
+    const auto factor = static_cast<float>(norm_max / norm);
+    for (float& g : gradient) g *= factor;
   }
-  if (decayed >= tensors.size()) decayed_ = count;
-  values_ = at::empty({count}, tensors.front()->options());
-  gradients_ = at::zeros_like(values_);
-  std::int64_t begin = 0;
-  for (at::Tensor* const tensor : tensors) {
-    const std::int64_t size = tensor->numel();
-    at::Tensor leaf = values_.narrow(0, begin, size).view(tensor->sizes());
-    leaf.copy_(*tensor);
-    leaf.requires_grad_(true);
-    // With a gradient in place, backward adds to it instead of allocating one.
-    leaf.mutable_grad() = gradients_.narrow(0, begin, size).view(tensor->sizes());
-    *tensor = leaf;
-    begin += size;
-  }
-}
-
-double FlatParameters::ClipGradients(double norm_max) {
-  const double norm = gradients_.norm().item<double>();
-  if (norm > norm_max) gradients_.mul_(norm_max / norm);
   return norm;
 }
 
-AdamW::AdamW(const FlatParameters& parameters)
-    : mean_(at::zeros_like(parameters.values())), square_(at::zeros_like(parameters.values())) {}
+AdamW::AdamW(std::size_t parameters, std::size_t decayed)
+    : mean_(parameters), square_(parameters), decayed_(decayed) {}
 
-void AdamW::Step(double learning_rate, double weight_decay, FlatParameters* parameters) {
+void AdamW::Step(double learning_rate,
+                 double weight_decay,
+                 std::span<const float> gradient,
+                 std::span<float> parameters) {
+  DASHF_CHECK(gradient.size() == mean_.size() && parameters.size() == mean_.size());
   ++steps_;
-  const at::Tensor& gradients = parameters->gradients();
-  mean_.mul_(kBeta1).add_(gradients, 1.0 - kBeta1);
-  square_.mul_(kBeta2).addcmul_(gradients, gradients, 1.0 - kBeta2);
-  const double mean_scale = 1.0 - std::pow(kBeta1, steps_);
-  const double square_scale = 1.0 - std::pow(kBeta2, steps_);
-  at::Tensor values = parameters->values();
-  if (weight_decay > 0.0) {
-    values.narrow(0, 0, parameters->decayed()).mul_(1.0 - learning_rate * weight_decay);
+  // 1 - beta is rounded from its own value: 1 - 0.999F would be off by 5e-5 of itself.
+  const auto beta1 = static_cast<float>(kBeta1), new1 = static_cast<float>(1.0 - kBeta1);
+  const auto beta2 = static_cast<float>(kBeta2), new2 = static_cast<float>(1.0 - kBeta2);
+  const auto rate = static_cast<float>(learning_rate / (1.0 - std::pow(kBeta1, steps_)));
+  const auto square_scale = static_cast<float>(1.0 / (1.0 - std::pow(kBeta2, steps_)));
+  const auto kept = static_cast<float>(1.0 - learning_rate * weight_decay);
+  for (std::size_t i = 0; i < decayed_; ++i) parameters[i] *= kept;
+  for (std::size_t i = 0; i < mean_.size(); ++i) {
+    const float g = gradient[i];
+    mean_[i] = beta1 * mean_[i] + new1 * g;
+    square_[i] = beta2 * square_[i] + new2 * g * g;
+    parameters[i] -=
+        rate * mean_[i] / (std::sqrt(square_[i] * square_scale) + static_cast<float>(kEpsilon));
   }
-  values.addcdiv_(
-      mean_, square_.div(square_scale).sqrt_().add_(kEpsilon), -learning_rate / mean_scale);
 }
 
 }  // namespace dashf::train

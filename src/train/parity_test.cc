@@ -16,7 +16,8 @@
 #include "base/file.h"
 #include "tensorfile/safetensors.h"
 #include "train/adapter_tensors.h"
-#include "train/optimizer.h"
+#include "train/batch.h"
+#include "train/flat_parameters.h"
 #include "train/peft_io.h"
 #include "train/phase_loss.h"
 #include "train/phases.h"
@@ -137,7 +138,7 @@ TEST_P(Parity, EveryGradientIsPefts) {
   AdapterTensors tensors = ToTensors(adapter_, model_->config(), at::kFloat);
   const Phase phase{0, layers, layers, 0};
   const std::vector<at::Tensor*> trained = TrainedTensors(phase, &tensors);
-  const FlatParameters parameters(trained, trained.size());
+  const FlatParameters parameters(trained);
   const at::Tensor loss = PhaseLoss(model_->weights(), tensors, phase, nullptr, WholeBatch());
   loss.backward();
   EXPECT_LE(Difference(loss.detach().view({1}), Recorded("loss")), 1e-5);

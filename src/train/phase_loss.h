@@ -6,16 +6,9 @@
 #include "train/batch.h"
 #include "train/hidden_cache.h"
 #include "train/llama.h"
+#include "train/phase.h"
 
 namespace dashf::train {
-
-// What distinguishes the phases. Layers are counted from 0, ranges are half open.
-struct Phase {
-  int first_trained = 0;
-  int last_trained = 0;
-  int loss_after = 0;  // The loss is taken above this many layers, through the final norm and head.
-  int cached = 0;      // The hidden states above this many layers come from a cache.
-};
 
 // The tensors that the phase trains, layer by layer.
 std::vector<at::Tensor*> TrainedTensors(const Phase& phase, AdapterTensors* adapter);

@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "train/adapter_tensors.h"
-#include "train/optimizer.h"
+#include "train/flat_parameters.h"
 #include "train/testing.h"
 
 namespace dashf::train {
@@ -47,7 +47,7 @@ void ExpectGradientsMatchCentralDifferences(const ModelConfig& config,
   const std::size_t per_layer = adapter.kind == AdapterKind::kLora ? 2 * kProjections : 2;
   ASSERT_EQ(trained.size(),
             static_cast<std::size_t>(phase.last_trained - phase.first_trained) * per_layer);
-  FlatParameters parameters(trained, trained.size());
+  FlatParameters parameters(trained);
   loss().backward();
   Rng rng(31);
   for (std::size_t i = 0; i < trained.size(); ++i) {
@@ -68,7 +68,7 @@ void ExpectGradientsMatchCentralDifferences(const ModelConfig& config,
       EXPECT_NEAR(along, (above - below) / (2.0 * kStep), 1e-8) << "factor " << i;
     }
   }
-  EXPECT_GT(parameters.gradients().abs().max().item<double>(), 1e-3);
+  EXPECT_GT(parameters.gradient_tensor().abs().max().item<double>(), 1e-3);
 }
 
 TEST(PhaseLoss, EarlyExitGradientsMatchCentralDifferences) {
@@ -114,9 +114,9 @@ TEST(PhaseLoss, CachedServerPhaseHasTheGradientsOfTheUncachedOne) {
     std::optional<HiddenCache> cache;
     if (phase.cached > 0) cache.emplace(model.weights(), &tensors, examples, phase.cached, 4);
     const std::vector<at::Tensor*> trained = TrainedTensors(phase, &tensors);
-    FlatParameters parameters(trained, trained.size());
+    FlatParameters parameters(trained);
     PhaseLoss(model.weights(), tensors, phase, cache ? &*cache : nullptr, batch).backward();
-    return parameters.gradients();
+    return parameters.gradient_tensor();
   };
   const at::Tensor cached = gradients({2, 3, 3, 2}), uncached = gradients({2, 3, 3, 0});
   EXPECT_GT(uncached.abs().max().item<double>(), 1e-3);

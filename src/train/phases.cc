@@ -1,20 +1,18 @@
 #include "train/phases.h"
 
-#include <ATen/core/Tensor.h>
 #include <fmt/format.h>
 
 #include <cmath>
 #include <ctime>
-#include <optional>
+#include <memory>
 
 #include "base/rng.h"
 #include "base/termination.h"
-#include "train/adapter_tensors.h"
-#include "train/batch.h"
+#include "train/batch_order.h"
 #include "train/guarded.h"
-#include "train/hidden_cache.h"
 #include "train/optimizer.h"
-#include "train/phase_loss.h"
+#include "train/phase_gradient.h"
+#include "train/trained_parameters.h"
 
 namespace dashf::train {
 namespace {
@@ -32,14 +30,12 @@ Expected<PhaseReport> TrainPhase(const Model& model,
                                  Adapter* adapter) {
   const Stopwatch watch;
   const double cpu_before_s = ProcessCpuS();
-  const LlamaWeights& weights = model.weights();
-  AdapterTensors tensors = ToTensors(*adapter, model.config(), weights.embedding.scalar_type());
-  std::optional<HiddenCache> cache;
-  if (phase.cached > 0)
-    cache.emplace(weights, &tensors, examples, phase.cached, options.batch_size);
-  const std::vector<at::Tensor*> trained = TrainedTensors(phase, &tensors);
-  FlatParameters parameters(trained, trained.size());
-  AdamW optimizer(parameters);
+  std::vector<float> parameters =
+      TrainedParameters(*adapter, phase.first_trained, phase.last_trained);
+  std::vector<float> gradient(parameters.size());
+  const std::unique_ptr<PhaseGradient> computation =
+      TorchPhaseGradient(model, examples, phase, *adapter, options.batch_size);
+  AdamW optimizer(parameters.size(), parameters.size());
 
   PhaseReport report;
   const std::size_t per_epoch = BatchOrder(examples, options.batch_size, nullptr).size();
@@ -47,29 +43,24 @@ Expected<PhaseReport> TrainPhase(const Model& model,
   Rng order = Rng(options.seed).Stream("batches");
   for (int epoch = 0; epoch < options.epochs && !report.stopped; ++epoch) {
     for (const auto& chosen : BatchOrder(examples, options.batch_size, &order)) {
-      const Batch batch = MakeBatch(examples, chosen);
-      parameters.ZeroGradients();
-      const at::Tensor loss = PhaseLoss(weights, tensors, phase, cache ? &*cache : nullptr, batch);
-      const double loss_value = loss.item<double>();
-      loss.backward();
-      const double norm = parameters.ClipGradients(options.gradient_norm_max);
-      if (!std::isfinite(loss_value) || !std::isfinite(norm)) {
+      const double loss = computation->Compute(chosen, parameters, gradient);
+      const double norm = ClipGradient(options.gradient_norm_max, gradient);
+      if (!std::isfinite(loss) || !std::isfinite(norm)) {
         return Fail(ErrorKind::kNumerical,
                     fmt::format("step {}", report.steps + 1),
-                    fmt::format("loss {} with gradient norm {}", loss_value, norm));
+                    fmt::format("loss {} with gradient norm {}", loss, norm));
       }
-      optimizer.Step(options.learning_rate, options.weight_decay, &parameters);
-      report.losses.push_back(loss_value);
-      report.tokens += batch.real_tokens;
+      optimizer.Step(options.learning_rate, options.weight_decay, gradient, parameters);
+      report.losses.push_back(loss);
+      for (const std::size_t i : chosen) report.tokens += std::ssize(examples[i].tokens);
       ++report.steps;
-      if (options.on_step &&
-          !options.on_step({report.steps, steps, loss_value, watch.ElapsedS()})) {
+      if (options.on_step && !options.on_step({report.steps, steps, loss, watch.ElapsedS()})) {
         report.stopped = true;
         break;
       }
     }
   }
-  CopyLayers(tensors, phase.first_trained, phase.last_trained, adapter);
+  SetTrainedParameters(parameters, phase.first_trained, phase.last_trained, adapter);
   report.elapsed_s = watch.ElapsedS();
   report.cpu_s = ProcessCpuS() - cpu_before_s;
   return report;

@@ -12,6 +12,7 @@
 
 #include "base/rng.h"
 #include "base/termination.h"
+#include "train/flat_parameters.h"
 #include "train/guarded.h"
 #include "train/llama.h"
 #include "train/loss.h"
@@ -64,17 +65,24 @@ double ValidationLoss(const LlamaWeights& weights, std::span<const int> stream, 
   return total / static_cast<double>(count);
 }
 
-// Matrices first, since they alone are subject to weight decay.
-FlatParameters MakeTrainable(LlamaWeights* weights) {
+struct Trainable {
+  FlatParameters parameters;
+  std::size_t decayed = 0;  // Matrices come first: they alone are subject to weight decay.
+};
+
+Trainable MakeTrainable(LlamaWeights* weights) {
   std::vector<at::Tensor*> matrices, vectors;
   ForEachTensor(*weights, [&](const std::string&, at::Tensor& tensor) {
     (tensor.dim() == 2 ? matrices : vectors).push_back(&tensor);
   });
-  const std::size_t decayed = matrices.size();
+  std::size_t decayed = 0;
+  for (const at::Tensor* const matrix : matrices) {
+    decayed += static_cast<std::size_t>(matrix->numel());
+  }
   matrices.insert(matrices.end(), vectors.begin(), vectors.end());
-  FlatParameters parameters(matrices, decayed);
+  FlatParameters parameters(matrices);
   if (weights->config.tied_embeddings) weights->head = weights->embedding;
-  return parameters;
+  return {std::move(parameters), decayed};
 }
 
 double LearningRate(const PretrainOptions& options, int step, double elapsed_s) {
@@ -103,8 +111,9 @@ Expected<Model> PretrainChecked(const Model& initial,
                                 const PretrainOptions& options) {
   const Stopwatch watch;
   auto weights = std::make_shared<LlamaWeights>(initial.weights());
-  FlatParameters parameters = MakeTrainable(weights.get());
-  AdamW optimizer(parameters);
+  auto [parameters, decayed] = MakeTrainable(weights.get());
+  const std::span<float> gradient = parameters.gradients();
+  AdamW optimizer(parameters.values().size(), decayed);
   Rng rng = Rng(options.seed).Stream("windows");
   const int length = options.sequence_length;
   const std::uint64_t places = train.size() - static_cast<std::size_t>(length);
@@ -114,18 +123,20 @@ Expected<Model> PretrainChecked(const Model& initial,
   for (bool more = true; more;) {
     std::vector<std::size_t> begins;
     for (int i = 0; i < options.batch_size; ++i) begins.push_back(rng.Below(places));
-    parameters.ZeroGradients();
+    std::fill(gradient.begin(), gradient.end(), 0.0F);
     const at::Tensor loss = StreamLoss(*weights, Windows(train, begins, length));
     loss.backward();
-    const double norm = parameters.ClipGradients(1.0);
+    const double norm = ClipGradient(1.0, gradient);
     const double value = loss.item<double>();
     if (!std::isfinite(value) || !std::isfinite(norm)) {
       return Fail(ErrorKind::kNumerical,
                   fmt::format("step {}", report.step + 1),
                   fmt::format("loss {} with gradient norm {}", value, norm));
     }
-    optimizer.Step(
-        LearningRate(options, report.step, watch.ElapsedS()), options.weight_decay, &parameters);
+    optimizer.Step(LearningRate(options, report.step, watch.ElapsedS()),
+                   options.weight_decay,
+                   gradient,
+                   parameters.values());
     loss_sum += value;
     ++summed;
     ++report.step;
