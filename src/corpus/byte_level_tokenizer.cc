@@ -167,12 +167,14 @@ class ByteLevelTokenizer final : public TokenizerModel {
   ByteLevelTokenizer(const ByteLevelTokenizer&) = delete;  // Its views point into itself.
   ByteLevelTokenizer& operator=(const ByteLevelTokenizer&) = delete;
 
-  std::vector<int> Encode(std::string_view text) const override {
+  std::vector<int> Encode(std::string_view text, bool find_special) const override {
     const std::string valid = ValidUtf8(text);
     std::vector<int> ids;
-    CutAt(raw_, valid, &ids, [&](std::string_view part) {
+    CutAt(raw_, valid, find_special, &ids, [&](std::string_view part) {
       const std::string normal = model_.nfc ? NormalFormC(part) : std::string(part);
-      CutAt(normalized_, normal, &ids, [&](std::string_view words) { EncodeWords(words, &ids); });
+      CutAt(normalized_, normal, find_special, &ids, [&](std::string_view words) {
+        EncodeWords(words, &ids);
+      });
     });
     return ids;
   }
@@ -181,7 +183,7 @@ class ByteLevelTokenizer final : public TokenizerModel {
     std::string bytes;
     for (const int id : ids) {
       const bool known = id >= 0 && id < vocab_size();
-      if (known && !model_.special[static_cast<std::size_t>(id)]) bytes += PieceOf(id);
+      if (known && !IsSpecial(id)) bytes += PieceOf(id);
     }
     std::string text;
     for (std::string_view rest = bytes; !rest.empty();) {
@@ -196,6 +198,12 @@ class ByteLevelTokenizer final : public TokenizerModel {
     DASHF_CHECK(id >= 0 && id < vocab_size());
     return PieceOf(id);
   }
+  int SpecialId(std::string_view text) const override {
+    for (const AddedToken& token : model_.added) {
+      if (token.text == text && IsSpecial(token.id)) return token.id;
+    }
+    return -1;
+  }
   int vocab_size() const override { return static_cast<int>(model_.pieces.size()); }
 
  private:
@@ -207,20 +215,22 @@ class ByteLevelTokenizer final : public TokenizerModel {
   static std::uint64_t PairKey(int left, int right) {
     return (static_cast<std::uint64_t>(left) << 32) | static_cast<std::uint64_t>(right);
   }
+  bool IsSpecial(int id) const { return model_.special[static_cast<std::size_t>(id)]; }
   const std::string& PieceOf(int id) const { return model_.pieces[static_cast<std::size_t>(id)]; }
 
   // Appends the added tokens in the text, leftmost first and longest of those that begin there;
   // what lies between goes to `encode`.
   template <class EncodePart>
-  static void CutAt(const ByFirstByte& tokens,
-                    std::string_view text,
-                    std::vector<int>* ids,
-                    const EncodePart& encode) {
+  void CutAt(const ByFirstByte& tokens,
+             std::string_view text,
+             bool find_special,
+             std::vector<int>* ids,
+             const EncodePart& encode) const {
     std::size_t begin = 0;
     for (std::size_t at = 0; at < text.size();) {
       const auto& candidates = tokens[static_cast<unsigned char>(text[at])];
       const auto found = std::ranges::find_if(candidates, [&](const AddedToken* token) {
-        return text.substr(at).starts_with(token->text);
+        return (find_special || !IsSpecial(token->id)) && text.substr(at).starts_with(token->text);
       });
       if (found == candidates.end()) {
         ++at;

@@ -107,7 +107,7 @@ TEST(ByteLevelTokens, ARecordsPromptAndAnswerAreEncodedApart) {
   const Record record{"Say it.", "", "yes"};
   const auto examples = Tokenize(std::vector{record}, llama3, 512);
   const Example& example = examples.front();
-  const std::vector<int> answer(example.tokens.begin() + example.answer_begin,
+  const std::vector<int> answer(example.tokens.begin() + example.answer_begin(),
                                 example.tokens.end());
   EXPECT_EQ(llama3.Decode(answer), "yes");
   EXPECT_EQ(example.tokens.front(), llama3.bos_id());

@@ -4,15 +4,11 @@
 
 #include <algorithm>
 
-#include "base/check.h"
 #include "base/file.h"
-#include "base/json.h"
+#include "corpus/json_records.h"
 
 namespace dashf::corpus {
-namespace {
-
-// Reads one object; what is wrong with it stays in the document.
-Record RecordOf(JsonReader object) {
+Record ReadRecord(JsonReader object) {
   Record record;
   record.instruction = object.String("instruction");
   if (object.Has("input")) record.input = object.String("input");
@@ -20,54 +16,11 @@ Record RecordOf(JsonReader object) {
   return record;
 }
 
-Expected<std::vector<Record>> ParseArray(const std::string& name, std::string_view bytes) {
-  auto document = JsonDocument::Parse(name, bytes);
-  if (!document) return tl::unexpected(document.error());
-  std::vector<Record> records;
-  document->Root().ForEach([&](JsonReader object) { records.push_back(RecordOf(object)); });
-  if (document->error()) return tl::unexpected(*document->error());
-  return records;
-}
-
-Expected<std::vector<Record>> ParseLines(const std::string& name, std::string_view bytes) {
-  std::vector<Record> records;
-  for (std::size_t line = 1; !bytes.empty(); ++line) {
-    const std::string_view text = bytes.substr(0, bytes.find('\n'));
-    bytes.remove_prefix(std::min(text.size() + 1, bytes.size()));
-    if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    auto document = JsonDocument::Parse(fmt::format("{}: line {}", name, line), text);
-    if (!document) return tl::unexpected(document.error());
-    records.push_back(RecordOf(document->Root()));
-    if (document->error()) return tl::unexpected(*document->error());
-  }
-  return records;
-}
-
-Example ExampleOf(const Record& record, const Tokenizer& tokenizer, std::size_t tokens_max) {
-  const std::vector<int> prompt = tokenizer.Encode(PromptOf(record), false);
-  std::vector<int> answer = tokenizer.Encode(record.output, false);
-  if (tokenizer.eos_id() >= 0) answer.push_back(tokenizer.eos_id());
-  Example example;
-  if (tokenizer.bos_id() >= 0) example.tokens.push_back(tokenizer.bos_id());
-  // One token of the prompt stays in any case, so that the answer's first token has a predecessor.
-  const std::size_t begin_max = example.tokens.size() + std::min<std::size_t>(prompt.size(), 1);
-  answer.resize(std::min(answer.size(), tokens_max - begin_max));
-  const std::size_t room = tokens_max - answer.size() - example.tokens.size();
-  const std::size_t kept = std::min(prompt.size(), room);
-  example.tokens.insert(
-      example.tokens.end(), prompt.end() - static_cast<std::ptrdiff_t>(kept), prompt.end());
-  example.answer_begin = static_cast<int>(example.tokens.size());
-  example.tokens.insert(example.tokens.end(), answer.begin(), answer.end());
-  return example;
-}
-
-}  // namespace
-
 Expected<std::vector<Record>> ParseRecords(const std::string& name, std::string_view bytes) {
-  const std::size_t first = bytes.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) return Fail(ErrorKind::kBadInput, name, "holds no record");
-  auto records = bytes[first] == '[' ? ParseArray(name, bytes) : ParseLines(name, bytes);
-  if (records && records->empty()) return Fail(ErrorKind::kBadInput, name, "holds no record");
+  std::vector<Record> records;
+  auto read = ForEachJsonRecord(
+      name, bytes, [&](JsonReader object) { records.push_back(ReadRecord(object)); });
+  if (!read) return tl::unexpected(read.error());
   return records;
 }
 
@@ -103,28 +56,51 @@ std::string PromptOf(const Record& record) {
       record.input);
 }
 
+Example TokenizeRecord(const Record& record, const Tokenizer& tokenizer, int tokens_max) {
+  std::vector<int> tokens = tokenizer.EncodeText(PromptOf(record));
+  if (tokenizer.bos_id() >= 0) tokens.insert(tokens.begin(), tokenizer.bos_id());
+  const auto answer_begin = static_cast<int>(tokens.size());
+  const std::vector<int> answer = tokenizer.EncodeText(record.output);
+  tokens.insert(tokens.end(), answer.begin(), answer.end());
+  if (tokenizer.eos_id() >= 0) tokens.push_back(tokenizer.eos_id());
+  return Fitted({std::move(tokens), answer_begin}, tokenizer.bos_id() >= 0 ? 1 : 0, tokens_max);
+}
+
 std::vector<Example> Tokenize(std::span<const Record> records,
                               const Tokenizer& tokenizer,
                               int tokens_max) {
-  DASHF_CHECK(tokens_max >= 3);
   std::vector<Example> examples;
   examples.reserve(records.size());
   for (const Record& record : records) {
-    examples.push_back(ExampleOf(record, tokenizer, static_cast<std::size_t>(tokens_max)));
+    examples.push_back(TokenizeRecord(record, tokenizer, tokens_max));
   }
   return examples;
 }
 
+std::vector<std::string_view> DocumentsOf(std::string_view text) {
+  std::vector<std::string_view> documents;
+  while (!text.empty()) {
+    text.remove_prefix(std::min(text.find_first_not_of('\n'), text.size()));
+    std::string_view document = text.substr(0, text.find("\n\n\n"));
+    text.remove_prefix(document.size());
+    while (document.ends_with('\n')) document.remove_suffix(1);
+    if (!document.empty()) documents.push_back(document);
+  }
+  return documents;
+}
+
+std::vector<int> TokenizeDocument(std::string_view text, const Tokenizer& tokenizer) {
+  std::vector<int> tokens = tokenizer.EncodeText(text);
+  if (tokenizer.bos_id() >= 0) tokens.insert(tokens.begin(), tokenizer.bos_id());
+  if (tokenizer.eos_id() >= 0) tokens.push_back(tokenizer.eos_id());
+  return tokens;
+}
+
 std::vector<int> TokenizeText(std::string_view text, const Tokenizer& tokenizer) {
   std::vector<int> stream;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find("\n\n\n"), text.size());
-    const std::string_view document = text.substr(0, end);
-    text.remove_prefix(std::min(text.find_first_not_of('\n', end), text.size()));
-    if (document.empty()) continue;
-    const std::vector<int> ids = tokenizer.Encode(document, true);
-    stream.insert(stream.end(), ids.begin(), ids.end());
-    if (tokenizer.eos_id() >= 0) stream.push_back(tokenizer.eos_id());
+  for (const std::string_view document : DocumentsOf(text)) {
+    const std::vector<int> tokens = TokenizeDocument(document, tokenizer);
+    stream.insert(stream.end(), tokens.begin(), tokens.end());
   }
   return stream;
 }

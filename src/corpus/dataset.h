@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "corpus/example.h"
 #include "corpus/tokenizer.h"
 
 namespace dashf::corpus {
@@ -33,22 +34,19 @@ std::string WriteRecords(std::span<const Record> records);
 // form where `input` is empty, ended by a line end as alpaca-lora and LLaMA-Factory have it.
 std::string PromptOf(const Record& record);
 
-// tokens = BOS, prompt, answer, EOS; the loss counts tokens[answer_begin..], EOS included.
-struct Example {
-  std::vector<int> tokens;
-  int answer_begin = 0;
-};
-
-// At most `tokens_max` >= 3 tokens each. Too long a prompt loses its beginning (but not BOS), so
-// that the whole answer fits; an answer that does not fit alone loses its end and with it EOS, so
-// that the model is not taught to stop there. The ids of prompt and answer are those of each
-// encoded alone, as a model that continues the prompt sees them.
+// BOS, prompt, answer, EOS, Fitted to `tokens_max` >= 3; the loss counts answer and EOS. The ids of
+// prompt and answer are those of each encoded alone, as a model that continues the prompt sees
+// them.
+Example TokenizeRecord(const Record& record, const Tokenizer& tokenizer, int tokens_max);
 std::vector<Example> Tokenize(std::span<const Record> records,
                               const Tokenizer& tokenizer,
                               int tokens_max);
 
-// Plain text for pre-training: documents that two empty lines part. Each becomes BOS, its text
-// without leading and trailing line ends, EOS; all of them one after the other.
+// Plain text is documents that two empty lines part, without the line ends around them.
+std::vector<std::string_view> DocumentsOf(std::string_view text);
+// BOS, text, EOS.
+std::vector<int> TokenizeDocument(std::string_view text, const Tokenizer& tokenizer);
+// For pre-training: all the documents one after the other.
 std::vector<int> TokenizeText(std::string_view text, const Tokenizer& tokenizer);
 
 }  // namespace dashf::corpus

@@ -67,7 +67,9 @@ TEST(Examples, AreBosPromptAnswerEos) {
   const Record record{"Greet the server.", "", "the user trains"};
   const std::vector<Example> examples = Tokenize(std::vector{record}, tokenizer, 1000);
   ASSERT_EQ(examples.size(), 1u);
-  const auto& [tokens, begin] = examples[0];
+  const std::vector<int>& tokens = examples[0].tokens;
+  const int begin = examples[0].answer_begin();
+  EXPECT_EQ(examples[0].answers, (std::vector<Span>{{begin, static_cast<int>(tokens.size())}}));
   EXPECT_EQ(tokens.front(), tokenizer.bos_id());
   EXPECT_EQ(tokens.back(), tokenizer.eos_id());
   EXPECT_EQ(tokenizer.Decode(std::span(tokens).first(static_cast<std::size_t>(begin))),
@@ -80,11 +82,11 @@ TEST(Examples, CutTheFrontOfALongPromptAndNeverTheAnswer) {
   const Tokenizer tokenizer = TestTokenizer();
   const std::vector<Record> record = {{std::string(500, 'q'), "", "the layer"}};
   const Example whole = Tokenize(record, tokenizer, 100000)[0];
-  const auto answer = whole.tokens.size() - static_cast<std::size_t>(whole.answer_begin);
+  const auto answer = whole.tokens.size() - static_cast<std::size_t>(whole.answer_begin());
   const Example cut = Tokenize(record, tokenizer, 40)[0];
   ASSERT_EQ(cut.tokens.size(), 40u);
   EXPECT_EQ(cut.tokens[0], tokenizer.bos_id());
-  EXPECT_EQ(cut.answer_begin, 40 - static_cast<int>(answer));
+  EXPECT_EQ(cut.answer_begin(), 40 - static_cast<int>(answer));
   EXPECT_TRUE(std::equal(cut.tokens.rbegin(), cut.tokens.rend() - 1, whole.tokens.rbegin()));
 }
 
@@ -94,10 +96,10 @@ TEST(Examples, CutTheEndOfAnAnswerThatDoesNotFitAlone) {
   const Example whole = Tokenize(record, tokenizer, 100000)[0];
   const Example cut = Tokenize(record, tokenizer, 4)[0];
   ASSERT_EQ(cut.tokens.size(), 4u);
-  EXPECT_EQ(cut.answer_begin, 2);  // BOS and the prompt's last token stay.
-  EXPECT_EQ(cut.tokens[1], whole.tokens[static_cast<std::size_t>(whole.answer_begin) - 1]);
-  EXPECT_EQ(cut.tokens[2], whole.tokens[static_cast<std::size_t>(whole.answer_begin)]);
-  EXPECT_EQ(cut.tokens[3], whole.tokens[static_cast<std::size_t>(whole.answer_begin) + 1]);
+  EXPECT_EQ(cut.answer_begin(), 2);  // BOS and the prompt's last token stay.
+  EXPECT_EQ(cut.tokens[1], whole.tokens[static_cast<std::size_t>(whole.answer_begin()) - 1]);
+  EXPECT_EQ(cut.tokens[2], whole.tokens[static_cast<std::size_t>(whole.answer_begin())]);
+  EXPECT_EQ(cut.tokens[3], whole.tokens[static_cast<std::size_t>(whole.answer_begin()) + 1]);
 }
 
 TEST(PlainText, IsDocumentsBetweenBosAndEos) {

@@ -48,10 +48,12 @@ struct SentencePieceTokenizer final : TokenizerModel {
   std::array<std::vector<std::string_view>, 256> user_defined;  // By first byte, longest first.
   std::array<int, 256> byte_ids;                                // The byte pieces, or -1.
 
-  std::vector<int> Encode(std::string_view text) const override;
+  std::vector<int> Encode(std::string_view text, bool find_special) const override;
   std::string Decode(std::span<const int> ids) const override;
   std::string_view Piece(int id) const override;
   int vocab_size() const override { return static_cast<int>(model.pieces.size()); }
+  int SpecialId(std::string_view text) const override { return ControlId(text); }
+  bool adds_space() const override { return model.add_dummy_prefix; }
 
   Expected<void> Index(const std::string& name);
   int ControlId(std::string_view piece) const;
@@ -152,7 +154,7 @@ std::string SentencePieceTokenizer::Normalize(std::string_view text) const {
   return normal;
 }
 
-std::vector<int> SentencePieceTokenizer::Encode(std::string_view text) const {
+std::vector<int> SentencePieceTokenizer::Encode(std::string_view text, bool) const {
   const std::string normal = Normalize(text);
   BpeMerger merger(model, text_ids, normal);
   for (std::string_view rest = normal; !rest.empty();) {
@@ -294,9 +296,13 @@ Expected<Tokenizer> Tokenizer::Parse(const std::string& name, std::string_view b
 }
 
 std::vector<int> Tokenizer::Encode(std::string_view text, bool add_bos) const {
-  std::vector<int> ids = model_->Encode(text);
+  std::vector<int> ids = model_->Encode(text, /*find_special=*/true);
   if (add_bos && bos_id() >= 0) ids.insert(ids.begin(), bos_id());
   return ids;
+}
+
+std::vector<int> Tokenizer::EncodeText(std::string_view text) const {
+  return model_->Encode(text, /*find_special=*/false);
 }
 
 std::string Tokenizer::Decode(std::span<const int> ids) const {
@@ -307,6 +313,12 @@ std::string_view Tokenizer::Piece(int id) const {
 }
 int Tokenizer::vocab_size() const {
   return model_->vocab_size();
+}
+int Tokenizer::SpecialId(std::string_view text) const {
+  return model_->SpecialId(text);
+}
+bool Tokenizer::adds_space() const {
+  return model_->adds_space();
 }
 int Tokenizer::unk_id() const {
   return model_->unk_id;

@@ -30,12 +30,18 @@ class Tokenizer {
   // text ("<s>") are plain text to SentencePiece, but tokenizer.json's added tokens are found. With
   // `add_bos`, bos_id() comes first where the model has one.
   std::vector<int> Encode(std::string_view text, bool add_bos) const;
+  // The same without BOS, and without looking for special tokens: those of tokenizer.json are plain
+  // text here as well. What strangers wrote is read so, so that no text ends a turn or begins one.
+  std::vector<int> EncodeText(std::string_view text) const;
   // The text of ids. Control pieces give nothing, ids outside the vocabulary the unknown piece's
   // text. The space that Encode puts in front of a text is taken away again.
   std::string Decode(std::span<const int> ids) const;
 
   std::string_view Piece(int id) const;  // 0 <= id < vocab_size().
   int vocab_size() const;
+  // The token that no text becomes, such as "<s>" or "<|eot_id|>"; -1 where there is none.
+  int SpecialId(std::string_view text) const;
+  bool adds_space() const;  // Encode puts a space in front of every text.
   int unk_id() const;
   int bos_id() const;  // -1 where the model has none; so is eos_id().
   int eos_id() const;

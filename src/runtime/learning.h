@@ -1,17 +1,16 @@
-// What users, servers and the references have in common: examples from records, and how good an
-// adapter is on held-out ones.
+// What users, servers and the references have in common: the base model with its tokenizer, and how
+// good an adapter is on held-out data.
 #pragma once
 
-#include <span>
 #include <string>
-#include <vector>
 
 #include "base/error.h"
-#include "corpus/dataset.h"
+#include "corpus/chat.h"
 #include "corpus/tokenizer.h"
 #include "round/round_record.h"
 #include "runtime/node_config.h"
 #include "train/adapter.h"
+#include "train/held_out.h"
 #include "train/model.h"
 
 namespace dashf::runtime {
@@ -19,25 +18,14 @@ namespace dashf::runtime {
 struct BaseModel {
   train::Model model;
   corpus::Tokenizer tokenizer;
+  Expected<corpus::ChatTemplate> chat;  // Or why there is none, which matters to conversations.
 };
 // The model folder's weights and tokenizer; sets one thread per process (a phase has one core).
 Expected<BaseModel> LoadBaseModel(const std::string& folder);
 
-struct HeldOut {
-  std::vector<corpus::Example> examples;
-  // For a choice among labels; empty where an answer is no label.
-  std::vector<std::vector<int>> prompts;
-  std::vector<int> truth;
-  std::vector<std::vector<int>> labels;
-};
-HeldOut PrepareHeldOut(std::span<const corpus::Record> records,
-                       const std::vector<std::string>& labels,
-                       const corpus::Tokenizer& tokenizer,
-                       int tokens_max);
-
 // A null adapter means the bare model.
-Expected<Quality> Assess(const train::Model& model,
-                         const train::Adapter* adapter,
-                         const HeldOut& held_out);
+Expected<Quality> QualityOf(const train::Model& model,
+                            const train::Adapter* adapter,
+                            const train::HeldOut& held_out);
 
 }  // namespace dashf::runtime

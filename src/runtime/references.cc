@@ -27,7 +27,7 @@ class Trainer {
 
   Expected<void> Do(const Job& job,
                     const std::vector<ReferenceUser>& users,
-                    const std::vector<HeldOut>& held_out) {
+                    const std::vector<train::HeldOut>& held_out) {
     train::TrainOptions settings =
         training_.OptionsFor(training_.epochs_user + training_.epochs_server);
     settings.on_step = [this](const train::StepReport&) { return !options_.cancelled(); };
@@ -37,7 +37,7 @@ class Trainer {
     if (!trained) return tl::unexpected(trained.error());
     for (const std::size_t user : job.users) {
       if (options_.cancelled()) return {};
-      const auto quality = Assess(base_.model, &*adapter, held_out[user]);
+      const auto quality = QualityOf(base_.model, &*adapter, held_out[user]);
       if (!quality) return tl::unexpected(quality.error());
       const std::lock_guard lock(mutex_);
       (*job.records)[user] = {users[user].id, *quality};
@@ -67,19 +67,24 @@ Expected<References> ComputeReferences(const BaseModel& base,
   References references;
   references.all_server.resize(options.all_server ? users.size() : 0);
   references.centralised.resize(options.centralised ? users.size() : 0);
-  std::vector<HeldOut> held_out;
+  std::vector<train::HeldOut> held_out;
   std::vector<Job> jobs;
   if (options.centralised) jobs.push_back({"centralised", {}, {}, &references.centralised});
   for (std::size_t n = 0; n < users.size(); ++n) {
-    held_out.push_back(PrepareHeldOut(users[n].test, labels, base.tokenizer, training.tokens_max));
-    auto examples = corpus::Tokenize(users[n].train, base.tokenizer, training.tokens_max);
+    auto prepared = train::PrepareHeldOut(
+        users[n].test, labels, base.tokenizer, base.chat, training.tokens_max);
+    if (!prepared) return tl::unexpected(prepared.error());
+    held_out.push_back(std::move(*prepared));
+    auto examples =
+        corpus::TokenizeSamples(users[n].train, base.tokenizer, base.chat, training.tokens_max);
+    if (!examples) return tl::unexpected(examples.error());
     if (options.centralised) {
-      jobs.front().examples.insert(jobs.front().examples.end(), examples.begin(), examples.end());
+      jobs.front().examples.insert(jobs.front().examples.end(), examples->begin(), examples->end());
       jobs.front().users.push_back(n);
     }
     if (!options.all_server) continue;
     jobs.push_back(
-        {"all-server for " + users[n].id, std::move(examples), {n}, &references.all_server});
+        {"all-server for " + users[n].id, std::move(*examples), {n}, &references.all_server});
   }
   // The longest job, the centralised one, comes first.
   Trainer trainer(base, training, options, progress);

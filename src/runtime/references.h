@@ -16,7 +16,7 @@ namespace dashf::runtime {
 
 struct ReferenceUser {
   std::string id;
-  std::vector<corpus::Record> train, test;
+  std::vector<corpus::Sample> train, test;
 };
 
 struct ReferenceOptions {

@@ -135,15 +135,17 @@ Expected<train::PhaseReport> ServerProcess::TrainOne(const TrainingJob& job) {
                             job.local_layers,
                             job.layers));
   }
-  const auto records = corpus::ParseRecords(who + "'s data set", job.data);
-  if (!records) return tl::unexpected(records.error());
+  const auto samples = corpus::ParseSamples(who + "'s data set", job.data);
+  if (!samples) return tl::unexpected(samples.error());
   auto adapter = train::InitialAdapter(model, training.adapter, training.seed);
   if (!adapter) return tl::unexpected(adapter.error());
   if (job.local_layers > 0) {
     const auto decoded = train::DecodeLayers(job.adapters, 1, job.local_layers, model, &*adapter);
     if (!decoded) return tl::unexpected(decoded.error());
   }
-  const auto examples = corpus::Tokenize(*records, base_.tokenizer, training.tokens_max);
+  const auto examples =
+      corpus::TokenizeSamples(*samples, base_.tokenizer, base_.chat, training.tokens_max);
+  if (!examples) return tl::unexpected(examples.error());
   train::TrainOptions options = training.OptionsFor(training.epochs_server);
   options.on_step = [&](const train::StepReport&) { return store_.Expected(job.user); };
   const auto turn = ComputeTurn::Take(config_.gate_folder, config_.gate_turns);
@@ -152,7 +154,7 @@ Expected<train::PhaseReport> ServerProcess::TrainOne(const TrainingJob& job) {
                    {{"round", config_.round}, {"user", job.user}, {"phase", "server"}});
   Failpoint(config_.node, "server");
   const auto trained =
-      train::TrainServerPhase(base_.model, examples, job.local_layers, options, &*adapter);
+      train::TrainServerPhase(base_.model, *examples, job.local_layers, options, &*adapter);
   if (!trained) return tl::unexpected(trained.error());
   if (trained->stopped) return Fail(ErrorKind::kRoundFailed, who, "was dropped");
   store_.Finish(job.user, train::EncodeLayers(*adapter, job.local_layers + 1, job.layers));

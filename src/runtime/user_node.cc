@@ -41,8 +41,8 @@ class UserProcess {
               const Credentials& credentials,
               Telemetry telemetry,
               BaseModel base,
-              std::vector<corpus::Record> train,
-              HeldOut held_out,
+              std::vector<corpus::Sample> train,
+              train::HeldOut held_out,
               train::Adapter adapter)
       : config_(config),
         credentials_(credentials),
@@ -51,7 +51,7 @@ class UserProcess {
         train_(std::move(train)),
         held_out_(std::move(held_out)),
         adapter_(std::move(adapter)),
-        data_(corpus::WriteRecords(train_)) {}
+        data_(corpus::WriteSamples(train_)) {}
 
   Expected<void> Run();
 
@@ -73,8 +73,8 @@ class UserProcess {
   const Credentials& credentials_;
   const Telemetry telemetry_;
   const BaseModel base_;
-  const std::vector<corpus::Record> train_;
-  const HeldOut held_out_;
+  const std::vector<corpus::Sample> train_;
+  const train::HeldOut held_out_;
   train::Adapter adapter_;
   const std::string data_;  // As it is sent.
   int k_ = 0, layers_ = 0;
@@ -178,13 +178,15 @@ Expected<void> UserProcess::Phase(runtime::Phase phase, const Work& work) {
 
 Expected<void> UserProcess::TrainLocally(v1::PhaseReport* report) {
   const TrainingSettings& training = config_.training;
-  const auto examples = corpus::Tokenize(train_, base_.tokenizer, training.tokens_max);
+  const auto examples =
+      corpus::TokenizeSamples(train_, base_.tokenizer, base_.chat, training.tokens_max);
+  if (!examples) return tl::unexpected(examples.error());
   train::TrainOptions options = training.OptionsFor(training.epochs_user);
   options.on_step = [this](const train::StepReport&) { return !link_->Over(); };
   const auto turn = ComputeTurn::Take(config_.gate_folder, config_.gate_turns);
   if (!turn) return tl::unexpected(turn.error());
   const auto trained =
-      train::TrainUserPhase(base_.model, examples, k_, training.objective, options, &adapter_);
+      train::TrainUserPhase(base_.model, *examples, k_, training.objective, options, &adapter_);
   if (!trained) return tl::unexpected(trained.error());
   if (trained->stopped) return Fail(ErrorKind::kRoundFailed, "", "the round ended");
   report->set_elapsed_s(trained->elapsed_s);
@@ -260,9 +262,9 @@ Expected<void> UserProcess::Verify(v1::PhaseReport* report) {
   if (!turn) return tl::unexpected(turn.error());
   const Stopwatch watch;
   if (auto sound = train::CheckAdapter(adapter_, base_.model.config()); !sound) return sound;
-  const auto before = Assess(base_.model, nullptr, held_out_);
+  const auto before = QualityOf(base_.model, nullptr, held_out_);
   if (!before) return tl::unexpected(before.error());
-  const auto after = Assess(base_.model, &adapter_, held_out_);
+  const auto after = QualityOf(base_.model, &adapter_, held_out_);
   if (!after) return tl::unexpected(after.error());
   *report->mutable_before() = ToWire(*before);
   *report->mutable_after() = ToWire(*after);
@@ -294,21 +296,22 @@ Expected<void> RunUser(const NodeConfig& config) {
   if (!telemetry) return tl::unexpected(telemetry.error());
   auto base = LoadBaseModel(config.model_folder);
   if (!base) return tl::unexpected(base.error());
-  auto train = corpus::ReadRecords(config.user.train_path);
+  auto train = corpus::ReadSamples(config.user.train_path);
   if (!train) return tl::unexpected(train.error());
-  const auto test = corpus::ReadRecords(config.user.test_path);
+  const auto test = corpus::ReadSamples(config.user.test_path);
   if (!test) return tl::unexpected(test.error());
   auto adapter =
       train::InitialAdapter(base->model.config(), config.training.adapter, config.training.seed);
   if (!adapter) return tl::unexpected(adapter.error());
-  HeldOut held_out =
-      PrepareHeldOut(*test, config.user.labels, base->tokenizer, config.training.tokens_max);
+  auto held_out = train::PrepareHeldOut(
+      *test, config.user.labels, base->tokenizer, base->chat, config.training.tokens_max);
+  if (!held_out) return tl::unexpected(held_out.error());
   UserProcess node(config,
                    *credentials,
                    std::move(*telemetry),
                    std::move(*base),
                    std::move(*train),
-                   std::move(held_out),
+                   std::move(*held_out),
                    std::move(*adapter));
   return node.Run();
 }

@@ -25,9 +25,11 @@ Batch MakeBatch(const std::vector<corpus::Example>& examples, std::span<const st
     std::copy(example.tokens.begin(),
               example.tokens.end(),
               tokens.begin() + static_cast<std::ptrdiff_t>(row * length));
-    for (auto t = static_cast<std::size_t>(example.answer_begin); t < example.tokens.size(); ++t) {
-      loss_rows.push_back(static_cast<std::int64_t>(row * length + t - 1));
-      targets.push_back(example.tokens[t]);
+    for (const auto& [begin, end] : example.answers) {
+      for (auto t = static_cast<std::size_t>(begin); t < static_cast<std::size_t>(end); ++t) {
+        loss_rows.push_back(static_cast<std::int64_t>(row * length + t - 1));
+        targets.push_back(example.tokens[t]);
+      }
     }
   }
   batch.tokens = Copied(tokens);

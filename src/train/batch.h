@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "corpus/dataset.h"
+#include "corpus/example.h"
 #include "train/llama.h"
 
 namespace dashf::train {

@@ -41,7 +41,7 @@ Expected<void> CheckExamples(const std::vector<corpus::Example>& examples,
                              const ModelConfig& model) {
   if (examples.empty()) return Fail(ErrorKind::kBadInput, "examples", "must not be empty");
   for (std::size_t i = 0; i < examples.size(); ++i) {
-    const auto& [tokens, answer_begin] = examples[i];
+    const auto& [tokens, answers] = examples[i];
     const std::string where = fmt::format("examples[{}]", i);
     if (std::ssize(tokens) > model.max_positions) {
       return Fail(
@@ -49,8 +49,19 @@ Expected<void> CheckExamples(const std::vector<corpus::Example>& examples,
           where,
           fmt::format("has {} tokens, the model takes {}", tokens.size(), model.max_positions));
     }
-    if (answer_begin < 1 || answer_begin >= std::ssize(tokens)) {
-      return Fail(ErrorKind::kBadInput, where, "must have a prompt token and an answer token");
+    if (answers.empty()) return Fail(ErrorKind::kBadInput, where, "must have an answer");
+    int free = 1;  // The first position that an answer may begin at.
+    for (const auto& [begin, end] : answers) {
+      if (begin < free || end <= begin || end > std::ssize(tokens)) {
+        return Fail(ErrorKind::kBadInput,
+                    where,
+                    fmt::format("must have a prompt token before its answers, which must hold a "
+                                "token and not overlap, got [{}, {}) of {} tokens",
+                                begin,
+                                end,
+                                tokens.size()));
+      }
+      free = end;
     }
     for (const int token : tokens) {
       if (token >= 0 && token < model.vocab_size) continue;

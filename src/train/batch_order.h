@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "corpus/dataset.h"
+#include "corpus/example.h"
 #include "train/model.h"
 
 namespace dashf::train {
@@ -18,8 +18,8 @@ std::vector<std::vector<std::size_t>> BatchOrder(const std::vector<corpus::Examp
                                                  int batch_size,
                                                  Rng* rng);
 
-// There are examples; each fits the model's vocabulary and positions and has an answer token with a
-// token before it. kBadInput names the example.
+// There are examples; each fits the model's vocabulary and positions, and its answers are as
+// Example demands. kBadInput names the example.
 Expected<void> CheckExamples(const std::vector<corpus::Example>& examples,
                              const ModelConfig& model);
 

@@ -48,10 +48,10 @@ Evaluation EvaluateAll(const LlamaWeights& weights,
     loss += scores.losses.sum(at::kDouble).item<double>();
     const bool* hit = scores.hits.data_ptr<bool>();
     for (const std::size_t i : chosen) {
-      const auto answer = std::ssize(examples[i].tokens) - examples[i].answer_begin;
+      const int answer = examples[i].answer_tokens();
       exact += std::all_of(hit, hit + answer, [](bool h) { return h; }) ? 1 : 0;
       hit += answer;
-      evaluation.answer_tokens += static_cast<int>(answer);
+      evaluation.answer_tokens += answer;
     }
   }
   evaluation.examples = static_cast<int>(examples.size());
@@ -117,14 +117,16 @@ Expected<void> CheckChoices(const ModelConfig& model,
   }
   std::vector<corpus::Example> checked;  // Longest prompt + longest label must fit as well.
   for (const std::vector<int>& prompt : prompts) {
-    checked.push_back({prompt, 1});
-    checked.back().tokens.resize(prompt.size() + longest, 0);
     if (prompt.empty()) return Fail(ErrorKind::kBadInput, "prompts", "must not hold an empty one");
+    std::vector<int> tokens = prompt;
+    tokens.resize(prompt.size() + longest, 0);
+    checked.emplace_back(std::move(tokens), static_cast<int>(prompt.size()));
   }
   for (const std::vector<int>& label : labels) {
     if (label.empty()) return Fail(ErrorKind::kBadInput, "labels", "must not be empty");
-    checked.push_back({label, 1});
-    checked.back().tokens.push_back(0);
+    std::vector<int> tokens = label;
+    tokens.push_back(0);
+    checked.emplace_back(std::move(tokens), 1);
   }
   return CheckExamples(checked, model);
 }

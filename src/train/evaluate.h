@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "corpus/dataset.h"
+#include "corpus/example.h"
 #include "train/adapter.h"
 #include "train/model.h"
 
@@ -15,14 +15,15 @@ namespace dashf::train {
 struct Evaluation {
   double loss = 0.0;         // Mean negative log-likelihood per answer token, in nat.
   double perplexity = 0.0;   // exp(loss).
-  double exact_match = 0.0;  // Share of examples whose greedy continuation is the whole answer.
+  double exact_match = 0.0;  // Share of examples whose answers greedy decoding all reproduces.
   int examples = 0;
   int answer_tokens = 0;
 };
 
 // A null adapter means the bare model. Greedy decoding reproduces the whole answer exactly
 // if at each answer position the most probable next token, given the true answer so far, is the
-// true one; so one teacher-forced pass decides exact match without generating.
+// true one; so one teacher-forced pass decides exact match without generating. Of a conversation
+// every answer must be reproduced, each after the true turns before it.
 Expected<Evaluation> Evaluate(const Model& model,
                               const Adapter* adapter,
                               const std::vector<corpus::Example>& examples);

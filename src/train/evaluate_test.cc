@@ -32,16 +32,54 @@ TEST(Evaluate, ExactMatchIsWhatGreedyGenerationReproduces) {
   const Adapter adapter = RandomAdapter(TinyConfig(), {.rank = 2}, 4);
   std::vector<corpus::Example> examples;
   for (int i = 0; i < 6; ++i) {
-    corpus::Example example{{1, 3 + i, 7}, 3};
-    const auto answer = GenerateGreedy(model, &adapter, example.tokens, 5);
+    std::vector<int> tokens = {1, 3 + i, 7};
+    const auto answer = GenerateGreedy(model, &adapter, tokens, 5);
     ASSERT_TRUE(answer);
     ASSERT_FALSE(answer->empty());
-    example.tokens.insert(example.tokens.end(), answer->begin(), answer->end());
-    examples.push_back(example);
+    tokens.insert(tokens.end(), answer->begin(), answer->end());
+    examples.emplace_back(std::move(tokens), 3);
   }
   EXPECT_EQ(Evaluate(model, &adapter, examples)->exact_match, 1.0);
   examples[2].tokens.back() = (examples[2].tokens.back() + 1) % 31;
   EXPECT_NEAR(Evaluate(model, &adapter, examples)->exact_match, 5.0 / 6.0, 1e-15);
+}
+
+// The loss of a conversation is the mean over all answers' tokens, and one wrong answer is enough
+// for the conversation not to match.
+TEST(Evaluate, CountsEveryAnswerOfAConversationAndNothingBetween) {
+  const Model model = TinyModel(TinyConfig(), 3, at::kFloat);
+  corpus::Example both({1, 5, 7, 9, 11, 4, 8}, 2);
+  both.answers = {{2, 3}, {5, 7}};
+  corpus::Example first({1, 5, 7}, 2), second(both.tokens, 5);
+  const double expected =
+      (Evaluate(model, nullptr, {first})->loss + 2.0 * Evaluate(model, nullptr, {second})->loss) /
+      3.0;
+  const auto evaluation = Evaluate(model, nullptr, {both});
+  EXPECT_NEAR(evaluation->loss, expected, 1e-6);
+  EXPECT_EQ(evaluation->answer_tokens, 3);
+  both.tokens = {1, 5};
+  both.answers.clear();
+  for (int turn = 0; turn < 2; ++turn) {  // Both answers are what greedy decoding gives.
+    const auto begin = static_cast<int>(both.tokens.size());
+    const auto answer = GenerateGreedy(model, nullptr, both.tokens, 2);
+    ASSERT_EQ(answer->size(), 2u);
+    both.tokens.insert(both.tokens.end(), answer->begin(), answer->end());
+    both.answers.push_back({begin, begin + 2});
+    if (turn == 0) both.tokens.push_back(6);
+  }
+  EXPECT_EQ(Evaluate(model, nullptr, {both})->exact_match, 1.0);
+  both.tokens.back() = (both.tokens.back() + 1) % 31;
+  EXPECT_EQ(Evaluate(model, nullptr, {both})->exact_match, 0.0);
+}
+
+TEST(Evaluate, RefusesAnswersThatOverlapOrLieOutside) {
+  const Model model = TinyModel(TinyConfig(), 3, at::kFloat);
+  for (const std::vector<corpus::Span>& answers :
+       {std::vector<corpus::Span>{}, {{0, 2}}, {{2, 2}}, {{1, 5}}, {{1, 3}, {2, 4}}}) {
+    corpus::Example example({1, 2, 3, 4}, 1);
+    example.answers = answers;
+    EXPECT_FALSE(Evaluate(model, nullptr, {example}));
+  }
 }
 
 // The shared prompt and the padded labels must score as each whole sequence would alone.
@@ -55,9 +93,10 @@ TEST(Evaluate, ChoiceAccuracyPicksTheLabelOfLeastWholeLoss) {
     double best = std::numeric_limits<double>::infinity();
     int best_label = -1;
     for (std::size_t i = 0; i < labels.size(); ++i) {
-      corpus::Example whole{example.tokens, static_cast<int>(example.tokens.size())};
-      whole.tokens.insert(whole.tokens.end(), labels[i].begin(), labels[i].end());
-      const auto evaluation = Evaluate(model, &adapter, {whole});
+      std::vector<int> whole = example.tokens;
+      whole.insert(whole.end(), labels[i].begin(), labels[i].end());
+      const auto evaluation =
+          Evaluate(model, &adapter, {{whole, static_cast<int>(example.tokens.size())}});
       const double loss = evaluation->loss * static_cast<double>(labels[i].size());
       if (loss < best) {
         best = loss;

@@ -59,12 +59,13 @@ class Parity : public ::testing::TestWithParam<std::string> {
     ASSERT_TRUE(numbers) << numbers.error().Text();
     numbers_.emplace(std::move(*numbers));
     for (std::int64_t row = 0; row < Recorded("tokens").size(0); ++row) {
-      corpus::Example& example = examples_.emplace_back();
+      std::vector<int> ids;
       const at::Tensor tokens = Recorded("tokens")[row];
       for (std::int64_t t = 0; t < Recorded("lengths")[row].item<std::int64_t>(); ++t) {
-        example.tokens.push_back(static_cast<int>(tokens[t].item<std::int64_t>()));
+        ids.push_back(static_cast<int>(tokens[t].item<std::int64_t>()));
       }
-      example.answer_begin = static_cast<int>(Recorded("answer_begin")[row].item<std::int64_t>());
+      const auto answer_begin = Recorded("answer_begin")[row].item<std::int64_t>();
+      examples_.emplace_back(std::move(ids), static_cast<int>(answer_begin));
     }
   }
 

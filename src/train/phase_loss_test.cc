@@ -137,7 +137,7 @@ TEST(PhaseLoss, PaddingChangesNothing) {
   };
   double total = 0.0, tokens = 0.0;
   for (const corpus::Example& example : examples) {
-    const double answer = static_cast<double>(std::ssize(example.tokens) - example.answer_begin);
+    const double answer = example.answer_tokens();
     total += answer * loss_of({example});
     tokens += answer;
   }

@@ -72,14 +72,12 @@ inline std::vector<corpus::Example> RandomExamples(const ModelConfig& config,
   Rng rng(seed);
   std::vector<corpus::Example> examples;
   for (int i = 0; i < count; ++i) {
-    corpus::Example example;
+    std::vector<int> tokens;
     const auto length = 5 + rng.Below(9);
     for (std::uint64_t t = 0; t < length; ++t) {
-      example.tokens.push_back(
-          static_cast<int>(rng.Below(static_cast<std::uint64_t>(config.vocab_size))));
+      tokens.push_back(static_cast<int>(rng.Below(static_cast<std::uint64_t>(config.vocab_size))));
     }
-    example.answer_begin = static_cast<int>(1 + rng.Below(length - 1));
-    examples.push_back(example);
+    examples.emplace_back(std::move(tokens), static_cast<int>(1 + rng.Below(length - 1)));
   }
   return examples;
 }

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Writes tests/parity/tokenizers: per family tokenizer.json, tokenizer_config.json and golden.tsv with
-texts (hex), the ids that Hugging Face's tokenizers give, and what they decode to (hex)."""
+texts (hex), the ids that Hugging Face's tokenizers give, and what they decode to (hex); and chat.json,
+conversations as transformers renders and encodes them."""
 import pathlib
 import shutil
 
+import chat_reference
 import tokenizer_reference as reference
 
 
@@ -17,6 +19,7 @@ def main():
                 ids = tokenizer.encode(text, add_special_tokens=False).ids
                 decoded = tokenizer.decode(ids)
                 golden.write(f"{text.encode().hex()}\t{' '.join(map(str, ids))}\t{decoded.encode().hex()}\n")
+    chat_reference.dump(root / "chat.json")
     print(sum(path.stat().st_size for path in root.rglob("*") if path.is_file()), "bytes")
 
 

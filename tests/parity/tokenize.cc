@@ -1,5 +1,7 @@
 // The tokenizer's side of tokenizer_live_test.py: dashf_tokenize FOLDER. A line "e HEX" on stdin
-// gives the text's ids, a line "d ID ID ..." the ids' text in hex.
+// gives the text's ids, "t HEX" the same without looking for special tokens, "d ID ID ..." the ids'
+// text in hex; "c JSON" gives a conversation as the folder's template renders it in hex and,
+// without its last message, the ids of the prompt that is to be continued.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -8,9 +10,12 @@
 #include <sstream>
 #include <string>
 
+#include "corpus/samples.h"
 #include "corpus/tokenizer.h"
 
 namespace {
+
+namespace corpus = dashf::corpus;
 
 std::string FromHex(const std::string& hex) {
   std::string bytes;
@@ -20,29 +25,55 @@ std::string FromHex(const std::string& hex) {
   return bytes;
 }
 
+std::string Hex(const std::string& bytes) {
+  std::string hex;
+  for (const char c : bytes) hex += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return hex;
+}
+
+std::string Chat(const std::string& json,
+                 const corpus::ChatTemplate& chat,
+                 const corpus::Tokenizer& tokenizer) {
+  const auto samples = corpus::ParseSamples("stdin", json);
+  if (!samples) return samples.error().Text();
+  const auto& conversation = std::get<corpus::Conversation>(samples->front());
+  const auto parts = corpus::Render(chat, conversation, /*open=*/false);
+  if (!parts) return parts.error().Text();
+  std::string text;
+  for (const corpus::ChatPart& part : *parts) text += part.text;
+  const auto ids = corpus::TokenizeChatPrompt(
+      chat, std::span(conversation).first(conversation.size() - 1), tokenizer);
+  return ids ? fmt::format("{} {}", Hex(text), fmt::join(*ids, " ")) : ids.error().Text();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
-  const auto tokenizer = dashf::corpus::Tokenizer::Load(argv[1]);
+  const auto tokenizer = corpus::Tokenizer::Load(argv[1]);
   if (!tokenizer) {
     fmt::print(stderr, "{}\n", tokenizer.error().Text());
     return 1;
   }
+  const auto chat = corpus::LoadChatTemplate(argv[1], *tokenizer);
   for (std::string line; std::getline(std::cin, line);) {
     const std::string rest = line.size() > 2 ? line.substr(2) : "";
     if (line.starts_with('e')) {
       fmt::print("{}\n", fmt::join(tokenizer->Encode(FromHex(rest), false), " "));
       continue;
     }
+    if (line.starts_with('t')) {
+      fmt::print("{}\n", fmt::join(tokenizer->EncodeText(FromHex(rest)), " "));
+      continue;
+    }
+    if (line.starts_with('c')) {
+      fmt::print("{}\n", chat ? Chat(rest, *chat, *tokenizer) : chat.error().Text());
+      continue;
+    }
     std::vector<int> ids;
     std::istringstream numbers(rest);
     for (int id = 0; numbers >> id;) ids.push_back(id);
-    std::string hex;
-    for (const char c : tokenizer->Decode(ids)) {
-      hex += fmt::format("{:02x}", static_cast<unsigned char>(c));
-    }
-    fmt::print("{}\n", hex);
+    fmt::print("{}\n", Hex(tokenizer->Decode(ids)));
   }
   return 0;
 }

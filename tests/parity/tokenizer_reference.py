@@ -73,7 +73,8 @@ def train(pre_tokenizer, special, *, normalizer=None, ignore_merges=False):
 
 def families():
     """Each with the token that ends a text."""
-    llama3 = train(split(LLAMA3), ["<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>"], ignore_merges=True)
+    llama3 = train(split(LLAMA3), ["<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>",
+                                     "<|start_header_id|>", "<|end_header_id|>"], ignore_merges=True)
     llama3.post_processor = processors.Sequence([
         processors.ByteLevel(trim_offsets=True),
         processors.TemplateProcessing(single="<|begin_of_text|> $A",

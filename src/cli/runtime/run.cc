@@ -205,13 +205,15 @@ Expected<void> RunSteps::MeasureProfile() {
 
 Expected<void> RunSteps::MakeScenario() {
   std::vector<DataSetSize> sizes;
-  for (const auto& records : data_.train) {
+  for (const auto& samples : data_.train) {
+    const auto examples = corpus::TokenizeSamples(
+        samples, base_->tokenizer, base_->chat, config_.training.tokens_max);
+    if (!examples) return tl::unexpected(examples.error());
     double tokens = 0.0;
-    for (const corpus::Example& example :
-         corpus::Tokenize(records, base_->tokenizer, config_.training.tokens_max)) {
+    for (const corpus::Example& example : *examples) {
       tokens += static_cast<double>(example.tokens.size());
     }
-    sizes.push_back({tokens, 8.0 * static_cast<double>(corpus::WriteRecords(records).size())});
+    sizes.push_back({tokens, 8.0 * static_cast<double>(corpus::WriteSamples(samples).size())});
   }
   if (!given_) {
     GeneratorOptions options;

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
-#include "base/json.h"
 #include "base/rng.h"
+#include "cli/train/data_options.h"
 #include "corpus/sections.h"
 
 namespace dashf::cli {
@@ -16,9 +16,9 @@ Expected<void> Write(const std::filesystem::path& folder, RunData* data) {
   for (std::size_t n = 0; n < data->train.size(); ++n) {
     const std::filesystem::path user = folder / fmt::format("u{}", n);
     const runtime::UserFiles files{(user / "train.jsonl").string(), (user / "test.jsonl").string()};
-    auto written = WriteFileAtomically(files.train, corpus::WriteRecords(data->train[n]));
+    auto written = WriteFileAtomically(files.train, corpus::WriteSamples(data->train[n]));
     if (!written) return written;
-    written = WriteFileAtomically(files.test, corpus::WriteRecords(data->test[n]));
+    written = WriteFileAtomically(files.test, corpus::WriteSamples(data->test[n]));
     if (!written) return written;
     data->files.push_back(files);
   }
@@ -38,20 +38,20 @@ Expected<RunData> FromSections(const runtime::RunConfig& config, int users) {
   data.labels = std::move(made->sections);
   data.source = "which archive section? (apt's lists)";
   for (corpus::SectionsUser& user : made->users) {
-    data.train.push_back(std::move(user.train));
-    data.test.push_back(std::move(user.test));
+    data.train.emplace_back(user.train.begin(), user.train.end());
+    data.test.emplace_back(user.test.begin(), user.test.end());
   }
   return data;
 }
 
 // Shuffled once, then each user takes its training and its held-out records from the deck.
 Expected<RunData> FromFile(const runtime::RunConfig& config, int users) {
-  auto records = corpus::ReadRecords(config.data.file);
-  if (!records) return tl::unexpected(records.error());
+  auto samples = corpus::ReadSamples(config.data.file);
+  if (!samples) return tl::unexpected(samples.error());
   const auto train = static_cast<std::size_t>(config.data.train_records);
   const auto test = static_cast<std::size_t>(config.data.test_records);
   const std::size_t wanted = static_cast<std::size_t>(users) * (train + test);
-  if (records->size() < wanted) {
+  if (samples->size() < wanted) {
     return Fail(ErrorKind::kBadInput,
                 config.data.file,
                 fmt::format("must have {} records for {} users with {} + {} each, has {}",
@@ -59,12 +59,12 @@ Expected<RunData> FromFile(const runtime::RunConfig& config, int users) {
                             users,
                             train,
                             test,
-                            records->size()));
+                            samples->size()));
   }
-  Rng(config.data.seed).Stream("records").Shuffle(&*records);
+  Rng(config.data.seed).Stream("records").Shuffle(&*samples);
   RunData data;
   data.source = config.data.file;
-  auto next = records->begin();
+  auto next = samples->begin();
   for (int n = 0; n < users; ++n) {
     data.train.emplace_back(next, next + static_cast<std::ptrdiff_t>(train));
     next += static_cast<std::ptrdiff_t>(train);
@@ -74,33 +74,22 @@ Expected<RunData> FromFile(const runtime::RunConfig& config, int users) {
   return data;
 }
 
-Expected<std::vector<std::string>> ReadLabels(const std::filesystem::path& path) {
-  std::vector<std::string> labels;
-  if (!std::filesystem::exists(path)) return labels;
-  const auto document = JsonDocument::ReadFile(path.string());
-  if (!document) return tl::unexpected(document.error());
-  JsonReader root = document->Root();
-  root.ForEach("sections",
-               [&labels](const JsonReader& label) { labels.push_back(label.AsString()); });
-  if (document->error()) return tl::unexpected(*document->error());
-  return labels;
-}
-
 Expected<RunData> FromFolder(const std::filesystem::path& folder, int users) {
   RunData data;
   data.source = folder.string();
   for (int n = 0; n < users; ++n) {
     const std::filesystem::path user = folder / fmt::format("u{}", n);
     const runtime::UserFiles files{(user / "train.jsonl").string(), (user / "test.jsonl").string()};
-    auto train = corpus::ReadRecords(files.train);
+    auto train = corpus::ReadSamples(files.train);
     if (!train) return tl::unexpected(train.error());
-    auto test = corpus::ReadRecords(files.test);
+    auto test = corpus::ReadSamples(files.test);
     if (!test) return tl::unexpected(test.error());
     data.files.push_back(files);
     data.train.push_back(std::move(*train));
     data.test.push_back(std::move(*test));
   }
-  auto labels = ReadLabels(folder / "labels.json");
+  if (!std::filesystem::exists(folder / "labels.json")) return data;
+  auto labels = ReadLabels((folder / "labels.json").string());
   if (!labels) return tl::unexpected(labels.error());
   data.labels = std::move(*labels);
   return data;

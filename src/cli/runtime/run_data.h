@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "corpus/dataset.h"
+#include "corpus/samples.h"
 #include "runtime/launch.h"
 #include "runtime/run_config.h"
 
@@ -15,7 +15,7 @@ namespace dashf::cli {
 
 struct RunData {
   std::vector<runtime::UserFiles> files;  // One per user.
-  std::vector<std::vector<corpus::Record>> train, test;
+  std::vector<std::vector<corpus::Sample>> train, test;
   std::vector<std::string> labels;  // Of a choice task; empty: none.
   std::string source;               // In words.
 };

@@ -9,8 +9,8 @@
 #include "base/file.h"
 #include "base/termination.h"
 #include "cli/command.h"
+#include "cli/train/data_options.h"
 #include "cli/verbs.h"
-#include "corpus/dataset.h"
 #include "corpus/tokenizer.h"
 #include "scenario/profile_io.h"
 #include "train/compute.h"
@@ -20,7 +20,7 @@ namespace {
 
 struct Flags {
   std::string model_dir;
-  std::string data_path;
+  DataOptions data;
   std::string out_path;
   std::string objective = "early_exit";
   std::string adapter = "lora";
@@ -85,15 +85,18 @@ Expected<int> RunProfile(const Flags& flags) {
   if (!model) return tl::unexpected(model.error());
   const auto tokenizer = corpus::Tokenizer::Load(flags.model_dir);
   if (!tokenizer) return tl::unexpected(tokenizer.error());
-  const auto records = corpus::ReadRecords(flags.data_path);
-  if (!records) return tl::unexpected(records.error());
-  const auto examples = corpus::Tokenize(*records, *tokenizer, flags.record_tokens_max);
+  const auto samples = ReadData(flags.data);
+  if (!samples) return tl::unexpected(samples.error());
+  const auto chat = TemplateFor(flags.data.chat_template, flags.model_dir, *tokenizer);
+  const auto examples =
+      corpus::TokenizeSamples(*samples, *tokenizer, chat, flags.record_tokens_max);
+  if (!examples) return tl::unexpected(examples.error());
   double tokens = 0.0;
-  for (const corpus::Example& example : examples) {
+  for (const corpus::Example& example : *examples) {
     tokens += static_cast<double>(example.tokens.size());
   }
-  const double data_bit = 8.0 * static_cast<double>(corpus::WriteRecords(*records).size());
-  const auto costs = train::MeasurePhases(*model, examples, flags.options);
+  const double data_bit = 8.0 * static_cast<double>(corpus::WriteSamples(*samples).size());
+  const auto costs = train::MeasurePhases(*model, *examples, flags.options);
   if (!costs) return tl::unexpected(costs.error());
   const std::string slow = train::ComputeWarning(costs->gemm_flop_per_s, 1);
   if (!slow.empty()) fmt::print(stderr, "warning: {}\n", slow);
@@ -125,8 +128,8 @@ void AddProfile(CLI::App& app, Run& run) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* verb = AddEngineVerb(app, "profile");
   verb->add_option("--model", flags->model_dir, "Hugging Face Llama or Qwen2 folder")->required();
-  verb->add_option("--data", flags->data_path, "Alpaca records, of which a sample is trained on")
-      ->required();
+  AddDataOptions(
+      verb, "Records, conversations or text, a part of which is trained on", &flags->data);
   verb->add_option("--out", flags->out_path, "Profile to write (dashf.profile/1)")->required();
   verb->add_option("--objective", flags->objective, "The user phase's loss")
       ->capture_default_str()

@@ -1,0 +1,33 @@
+// The options that say what a data file holds and how conversations are put to the model; shared by
+// the verbs that read data.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "corpus/samples.h"
+
+namespace dashf::cli {
+
+struct DataOptions {
+  std::string path;
+  std::string format;         // Empty: what the content tells.
+  std::string chat_template;  // Empty: what the model folder tells.
+};
+
+// Adds --data, --format and --template.
+void AddDataOptions(CLI::App* verb, const char* text, DataOptions* options);
+// Adds --template alone.
+void AddTemplateOption(CLI::App* verb, std::string* chat_template);
+
+Expected<std::vector<corpus::Sample>> ReadData(const DataOptions& options);
+// The template named, or else the model folder's.
+Expected<corpus::ChatTemplate> TemplateFor(const std::string& chat_template,
+                                           const std::string& model_dir,
+                                           const corpus::Tokenizer& tokenizer);
+
+// Labels of a choice: a JSON array of strings, or the labels.json that `dashf sections` writes.
+Expected<std::vector<std::string>> ReadLabels(const std::string& path);
+
+}  // namespace dashf::cli
