@@ -1,12 +1,15 @@
-// dashf generate: greedy text of a model, alone on stdout.
+// dashf generate: text of a model, on stdout as it comes.
 #include "train/generate.h"
 
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/train/data_options.h"
 #include "cli/verbs.h"
+#include "corpus/text_stream.h"
 #include "corpus/tokenizer.h"
 #include "train/compute.h"
 #include "train/peft_io.h"
@@ -18,16 +21,57 @@ struct Flags {
   std::string model_dir;
   std::string adapter_dir;
   std::string prompt;
-  int tokens_max = 256;
+  std::string system;
+  std::string messages_path;
+  std::string chat_template;
+  bool chat = false;
+  train::GenerateOptions options;
   int threads = 1;
 };
 
-constexpr const char* kExamples = R"(Examples:
+constexpr const char* kExamples =
+    R"(Without --chat the text is continued as it stands and printed with its continuation. With --chat, or --messages,
+the model answers in the form that its folder's chat template asks for, and the answer alone is printed. The most
+probable token comes each time unless --temperature says otherwise.
+
+Examples:
   dashf generate --model share/models/debian-3m --max-tokens 60 --prompt "Package: "
-  dashf generate --model stories260K --max-tokens 200
-  dashf generate --model BASE --adapter RUN/adapters/u0 --prompt "Hello" --max-tokens 40)";
+  dashf generate --model stories260K --max-tokens 200 --temperature 0.8 --top-p 0.9 --seed 7
+  dashf generate --model BASE --adapter RUN/adapters/u0 --prompt "Hello" --max-tokens 40
+  dashf generate --model CHAT --chat --system "Answer in one word." --prompt "Capital of Austria?"
+  dashf generate --model CHAT --messages conversation.json)";
+
+Expected<void> CheckFlags(const Flags& flags) {
+  const train::SamplingOptions& sampling = flags.options.sampling;
+  if (sampling.temperature == 0.0 && (sampling.top_k > 0 || sampling.top_p < 1.0)) {
+    return Fail(ErrorKind::kUsage, "--top-k, --top-p", "need a --temperature above 0");
+  }
+  const bool chat = flags.chat || !flags.messages_path.empty();
+  if (!chat && !flags.system.empty()) return Fail(ErrorKind::kUsage, "--system", "needs --chat");
+  if (!chat && !flags.chat_template.empty()) {
+    return Fail(ErrorKind::kUsage, "--template", "needs --chat or --messages");
+  }
+  return {};
+}
+
+// The conversation to be continued; nothing: there is none, and the prompt stands for itself.
+Expected<std::optional<corpus::Conversation>> ConversationOf(const Flags& flags) {
+  if (!flags.messages_path.empty()) {
+    auto read = corpus::ReadPrompt(flags.messages_path);
+    if (!read) return tl::unexpected(read.error());
+    return std::optional(std::move(*read));
+  }
+  if (!flags.chat) return std::nullopt;
+  corpus::Conversation conversation;
+  if (!flags.system.empty()) conversation.push_back({corpus::Role::kSystem, flags.system});
+  conversation.push_back({corpus::Role::kUser, flags.prompt});
+  return std::optional(std::move(conversation));
+}
 
 Expected<int> RunGenerate(const Flags& flags) {
+  if (auto sound = CheckFlags(flags); !sound) return tl::unexpected(sound.error());
+  const auto conversation = ConversationOf(flags);
+  if (!conversation) return tl::unexpected(conversation.error());
   train::SetThreads(flags.threads);
   const auto model = train::LoadModel(flags.model_dir);
   if (!model) return tl::unexpected(model.error());
@@ -39,12 +83,28 @@ Expected<int> RunGenerate(const Flags& flags) {
     if (!loaded) return tl::unexpected(loaded.error());
     adapter = std::move(*loaded);
   }
-  std::vector<int> tokens = tokenizer->Encode(flags.prompt, /*add_bos=*/true);
-  const auto generated =
-      train::GenerateGreedy(*model, adapter ? &*adapter : nullptr, tokens, flags.tokens_max);
+  train::GenerateOptions options = flags.options;
+  corpus::TextStream text(*tokenizer);
+  const auto print = [](const std::string& piece) {
+    std::fwrite(piece.data(), 1, piece.size(), stdout);
+    std::fflush(stdout);
+  };
+  std::vector<int> prompt;
+  if (*conversation) {
+    const auto chat = TemplateFor(flags.chat_template, flags.model_dir, *tokenizer);
+    if (!chat) return tl::unexpected(chat.error());
+    auto tokens = corpus::TokenizeChatPrompt(*chat, **conversation, *tokenizer);
+    if (!tokens) return tl::unexpected(tokens.error());
+    prompt = std::move(*tokens);
+    options.stop_tokens = {corpus::EndOfTurn(*chat, *tokenizer)};
+  } else {
+    prompt = tokenizer->Encode(flags.prompt, /*add_bos=*/true);
+    for (const int token : prompt) print(text.Add(token));
+  }
+  options.on_token = [&](int token) { print(text.Add(token)); };
+  const auto generated = train::Generate(*model, adapter ? &*adapter : nullptr, prompt, options);
+  print(text.Finish() + "\n");
   if (!generated) return tl::unexpected(generated.error());
-  tokens.insert(tokens.end(), generated->begin(), generated->end());
-  fmt::print("{}\n", tokenizer->Decode(tokens));
   return kExitOk;
 }
 
@@ -52,12 +112,33 @@ Expected<int> RunGenerate(const Flags& flags) {
 
 void AddGenerate(CLI::App& app, Run& run) {
   const auto flags = std::make_shared<Flags>();
+  train::SamplingOptions& sampling = flags->options.sampling;
   CLI::App* verb = AddEngineVerb(app, "generate");
   verb->add_option("--model", flags->model_dir, "Hugging Face Llama or Qwen2 folder")->required();
-  verb->add_option("--max-tokens", flags->tokens_max, "Most tokens to generate")
+  verb->add_option("--max-tokens", flags->options.tokens_max, "Most tokens to generate")
       ->capture_default_str();
-  verb->add_option("--prompt", flags->prompt, "Text to continue; without it, from the beginning");
+  CLI::Option* prompt = verb->add_option(
+      "--prompt", flags->prompt, "Text to continue; without it, from the beginning");
   verb->add_option("--adapter", flags->adapter_dir, "PEFT adapter folder to apply");
+  verb->add_option(
+          "--temperature", sampling.temperature, "0: the most probable token; 1: as likely")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 100.0));
+  verb->add_option("--top-k", sampling.top_k, "Draw from the k most probable tokens; 0: from all")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 20));
+  verb->add_option("--top-p", sampling.top_p, "Draw from the most probable with this share")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
+  verb->add_option("--seed", flags->options.seed, "Same seed, same text")->capture_default_str();
+  CLI::Option* chat =
+      verb->add_flag("--chat", flags->chat, "The prompt is a user's message to be answered");
+  CLI::Option* system = verb->add_option("--system", flags->system, "System message, with --chat");
+  verb->add_option("--messages", flags->messages_path, "JSON file of a conversation to continue")
+      ->excludes(chat)
+      ->excludes(system)
+      ->excludes(prompt);
+  AddTemplateOption(verb, &flags->chat_template);
   verb->add_option("--threads", flags->threads, "Threads")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
