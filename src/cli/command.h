@@ -34,6 +34,8 @@ void AddExplain(CLI::App& app, Run& run);
 void AddReport(CLI::App& app, Run& run);
 void AddSections(CLI::App& app, Run& run);
 void AddGenerate(CLI::App& app, Run& run);     // DASHF_TRAIN
+void AddMerge(CLI::App& app, Run& run);        // DASHF_TRAIN
+void AddScore(CLI::App& app, Run& run);        // DASHF_TRAIN
 void AddPretrain(CLI::App& app, Run& run);     // DASHF_TRAIN
 void AddProfile(CLI::App& app, Run& run);      // DASHF_TRAIN
 void AddRun(CLI::App& app, Run& run);          // DASHF_RUNTIME

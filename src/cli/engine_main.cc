@@ -5,6 +5,8 @@ int main(int argc, char** argv) {
   namespace cli = dashf::cli;
   const cli::AddVerb kVerbs[] = {
       cli::AddGenerate,
+      cli::AddScore,
+      cli::AddMerge,
       cli::AddPretrain,
       cli::AddProfile,
 #ifdef DASHF_RUNTIME

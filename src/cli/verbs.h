@@ -26,7 +26,9 @@ inline constexpr std::array<const char*, 0> kMpiVerbs = {};
 
 inline const std::vector<Verb> kEngineVerbs = {
 #ifdef DASHF_TRAIN
-    {"generate", "Print a model's greedy text (prompt and continuation) on stdout"},
+    {"generate", "Continue a prompt or a conversation, greedily or by sampling"},
+    {"score", "Measure a model with its adapter on data: loss, perplexity, exact match, labels"},
+    {"merge", "Merge a LoRA adapter into its base and write one model folder"},
     {"pretrain", "Pre-train a small Llama from a text file"},
     {"profile", "Measure what each split costs on this machine and write a split profile"},
 #endif

@@ -1,0 +1,98 @@
+// dashf merge: a base with its adapter as one model folder.
+#include "train/merge.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "base/file.h"
+#include "cli/command.h"
+#include "cli/verbs.h"
+#include "train/compute.h"
+#include "train/peft_io.h"
+
+namespace dashf::cli {
+namespace {
+
+struct Flags {
+  std::string model_dir;
+  std::string adapter_dir;
+  std::string out_dir;
+  std::string precision = "float32";
+  int threads = 1;
+};
+
+constexpr const char* kExamples =
+    R"(Writes OUT as a model folder of its own, W + s B A for each weight with LoRA, with the base's tokenizer.
+bfloat16 halves the file and rounds each weight to 8 bits, which also rounds away part of a small adapter.
+
+Examples:
+  dashf merge --model BASE --adapter RUN/adapters/u0 --out merged
+  dashf generate --model merged --prompt "Hello")";
+
+// What a folder has beside config.json and weights.
+constexpr const char* kCopied[] = {"tokenizer.model",
+                                   "tokenizer.json",
+                                   "tokenizer_config.json",
+                                   "special_tokens_map.json",
+                                   "chat_template.jinja",
+                                   "generation_config.json"};
+
+Expected<void> CopyFiles(const std::filesystem::path& from, const std::filesystem::path& to) {
+  for (const char* name : kCopied) {
+    std::error_code ignored;  // What cannot be looked at is for ReadFile to report.
+    if (!std::filesystem::exists(from / name, ignored)) continue;
+    const auto bytes = ReadFile(from / name);
+    if (!bytes) return tl::unexpected(bytes.error());
+    if (auto written = WriteFileAtomically(to / name, *bytes); !written) return written;
+  }
+  return {};
+}
+
+Expected<int> RunMerge(const Flags& flags) {
+  std::error_code ignored;
+  if (std::filesystem::equivalent(flags.model_dir, flags.out_dir, ignored)) {
+    return Fail(ErrorKind::kUsage, "--out", "must be another folder than --model");
+  }
+  train::SetThreads(flags.threads);
+  const auto model = train::LoadModel(flags.model_dir);
+  if (!model) return tl::unexpected(model.error());
+  const auto adapter = train::LoadAdapter(flags.adapter_dir, model->config());
+  if (!adapter) return tl::unexpected(adapter.error());
+  const auto merged = train::MergeAdapter(*model, *adapter);
+  if (!merged) {
+    const Error& error = merged.error();
+    return Fail(error.kind, flags.adapter_dir, error.message);
+  }
+  if (auto copied = CopyFiles(flags.model_dir, flags.out_dir); !copied) {
+    return tl::unexpected(copied.error());
+  }
+  const auto precision =
+      flags.precision == "float32" ? train::Precision::kFloat32 : train::Precision::kBFloat16;
+  if (auto saved = train::SaveModel(*merged, precision, flags.out_dir); !saved) {
+    return tl::unexpected(saved.error());
+  }
+  fmt::print(
+      stderr, "{}: {} parameters in {}\n", flags.out_dir, merged->parameters(), flags.precision);
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddMerge(CLI::App& app, Run& run) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* verb = AddEngineVerb(app, "merge");
+  verb->add_option("--model", flags->model_dir, "Hugging Face Llama or Qwen2 folder")->required();
+  verb->add_option("--adapter", flags->adapter_dir, "PEFT folder with LoRA")->required();
+  verb->add_option("--out", flags->out_dir, "Model folder to write")->required();
+  verb->add_option("--precision", flags->precision, "Of the weights written")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"float32", "bfloat16"}));
+  verb->add_option("--threads", flags->threads, "Threads")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
+  verb->footer(kExamples);
+  verb->callback([flags, &run] { run = [flags] { return RunMerge(*flags); }; });
+}
+
+}  // namespace dashf::cli

@@ -1,0 +1,127 @@
+"""generate, score and merge from outside, on the model that ships. Usage: engine_cli_test.py DASHF_BINARY
+[unittest options]"""
+import json
+import pathlib
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BINARY = sys.argv[1] if len(sys.argv) > 1 else "build/release/bin/dashf"
+MODEL = pathlib.Path(__file__).resolve().parent.parent / "share/models/debian-3m"
+PROMPTS = [("Package: bb\nSummary: ASCII art demo", "games"), ("Package: libfoo-dev\nSummary: headers", "libdevel")]
+
+
+def dashf(*args):
+    return subprocess.run([BINARY, *map(str, args)], capture_output=True, text=True, timeout=300, check=False)
+
+
+def write_adapter(folder, kind):
+    """A random adapter of rank 2 on every q_proj, or prompts, as PEFT lays them out."""
+    config = json.loads((MODEL / "config.json").read_text())
+    width, layers, rng = config["hidden_size"], config["num_hidden_layers"], random.Random(1)
+    tensors, stem = {}, "base_model.model.model.layers."
+    for layer in range(layers):
+        if kind == "LORA":
+            tensors[f"{stem}{layer}.self_attn.q_proj.lora_A.weight"] = (2, width)
+            tensors[f"{stem}{layer}.self_attn.q_proj.lora_B.weight"] = (width, 2)
+        else:
+            tensors[f"{stem}{layer}.self_attn.adaption_prompt"] = (1, 3, width)
+            tensors[f"{stem}{layer}.self_attn.adaption_gate"] = (1,)
+    header, data = {}, b""
+    for name, shape in tensors.items():
+        count = 1
+        for size in shape:
+            count *= size
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + 4 * count]}
+        data += struct.pack(f"<{count}f", *(rng.gauss(0, 0.2) for _ in range(count)))
+    text = json.dumps(header).encode()
+    folder.mkdir()
+    (folder / "adapter_model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
+    options = ({"r": 2, "lora_alpha": 4, "target_modules": ["q_proj"]} if kind == "LORA"
+               else {"adapter_len": 3, "adapter_layers": layers, "target_modules": "self_attn"})
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": kind, **options}))
+
+
+class EngineVerbs(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def write(self, name, value):
+        path = self.folder / name
+        path.write_text(value if isinstance(value, str) else json.dumps(value))
+        return path
+
+    def score(self, *args):
+        done = dashf("score", "--json", *args)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def test_merged_model_scores_as_base_and_adapter(self):
+        write_adapter(self.folder / "adapter", "LORA")
+        data = self.write("data.json", [{"instruction": a, "output": b} for a, b in PROMPTS])
+        labels = self.write("labels.json", ["games", "libdevel", "science"])
+        done = dashf("merge", "--model", MODEL, "--adapter", self.folder / "adapter", "--out",
+                     self.folder / "merged")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        options = ["--data", data, "--labels", labels]
+        base = self.score("--model", MODEL, *options)
+        both = self.score("--model", MODEL, "--adapter", self.folder / "adapter", *options)
+        merged = self.score("--model", self.folder / "merged", *options)
+        self.assertAlmostEqual(merged["loss_nat_per_token"], both["loss_nat_per_token"], delta=1e-4)
+        self.assertGreater(abs(base["loss_nat_per_token"] - both["loss_nat_per_token"]), 1e-2)
+        self.assertEqual(merged["choice_accuracy"], both["choice_accuracy"])
+        self.assertEqual(both["examples"], 2)
+
+    def test_prompts_are_not_merged(self):
+        write_adapter(self.folder / "adapter", "ADAPTION_PROMPT")
+        done = dashf("merge", "--model", MODEL, "--adapter", self.folder / "adapter", "--out",
+                     self.folder / "merged")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("ADAPTION_PROMPT cannot be merged", done.stderr)
+        self.assertFalse((self.folder / "merged").exists())
+
+    def test_sampled_text_depends_on_the_seed_alone(self):
+        def text(seed):
+            done = dashf("generate", "--model", MODEL, "--prompt", "Package: ", "--max-tokens", 30, "--temperature", 1,
+                         "--top-k", 50, "--top-p", 0.95, "--seed", seed)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return done.stdout
+        first = text(1)
+        self.assertEqual(first, text(1))
+        self.assertNotEqual(first, text(2))
+        self.assertTrue(first.startswith("Package: "))
+
+    def test_a_conversation_needs_a_form(self):
+        messages = self.write("chat.json", {"messages": [{"role": "user", "content": "Hello"}]})
+        done = dashf("generate", "--model", MODEL, "--messages", messages, "--max-tokens", 3)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("has no chat template", done.stderr)
+        done = dashf("generate", "--model", MODEL, "--messages", messages, "--max-tokens", 3, "--template", "llama2")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn("[INST]", done.stdout)
+        done = dashf("generate", "--model", MODEL, "--messages", messages, "--template", "chatml")
+        self.assertIn("needs the special token <|im_start|>", done.stderr)
+
+    def test_conversations_and_text_are_scored(self):
+        chat = self.write("chat.json", {"messages": [{"role": "user", "content": "a"},
+                                                     {"role": "assistant", "content": "games"}]})
+        self.assertEqual(self.score("--model", MODEL, "--data", chat, "--template", "llama2")["examples"], 1)
+        text = self.write("text.txt", "Package: a\nSummary: text to be scored\n\n\nPackage: b\n")
+        whole = self.score("--model", MODEL, "--data", text)
+        cut = self.score("--model", MODEL, "--data", text, "--max-tokens", 8)
+        self.assertEqual(whole["answer_tokens"], cut["answer_tokens"])
+        self.assertGreater(cut["examples"], whole["examples"])
+
+    def test_sampling_options_need_a_temperature(self):
+        done = dashf("generate", "--model", MODEL, "--top-k", 5)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--temperature", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]])
