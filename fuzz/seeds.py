@@ -54,6 +54,56 @@ def plan(dashf, path):
     return path.read_text() + "\n=\n" + json.dumps(found)
 
 
+def byte_alphabet():
+    """Byte-level BPE's characters for the bytes."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return [chr(byte) for byte in printable] + [chr(0x100 + i) for i in range(len(others))]
+
+
+def tokenizer_json(split, normalizer):
+    tokens = byte_alphabet() + ["th", "the", "\u0120the"]
+    words = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": not split}
+    if split:
+        words = {"type": "Sequence", "pretokenizers": [
+            {"type": "Digits", "individual_digits": True}, words | {"use_regex": True}]}
+    return json.dumps({
+        "version": "1.0", "normalizer": normalizer and {"type": normalizer}, "pre_tokenizer": words,
+        "added_tokens": [{"id": len(tokens) + i, "content": text, "single_word": False, "lstrip": False, "rstrip": False,
+                          "normalized": normal, "special": not normal}
+                         for i, (text, normal) in enumerate([("<|end|>", False), ("users", True)])],
+        "post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<|end|>", "type_id": 0}},
+                                                                    {"Sequence": {"id": "A", "type_id": 0}}]},
+        "model": {"type": "BPE", "ignore_merges": split, "vocab": {token: i for i, token in enumerate(tokens)},
+                  "merges": ["t h", ["th", "e"], "\u0120 the"]}})
+
+
+def engine(folder):
+    """Of the engine's readers: model folders, adapters' tensors and data."""
+    for kind in ("safetensors", "tokenizer_model", "tokenizer_json", "samples", "model_config"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+    header = json.dumps({"__metadata__": {"format": "pt"},
+                         "a": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
+                         "b": {"dtype": "BF16", "shape": [20], "data_offsets": [24, 64]},
+                         "none": {"dtype": "I8", "shape": [0, 5], "data_offsets": [64, 64]}}).encode()
+    (folder / "safetensors" / "header").write_bytes(header)
+    (folder / "safetensors" / "file").write_bytes(len(header).to_bytes(8, "little") + header + bytes(range(64)))
+    shutil.copy(ROOT / "src/corpus/testdata/tokenizer.model", folder / "tokenizer_model" / "bpe")
+    (folder / "tokenizer_json" / "plain").write_text(tokenizer_json(False, None))
+    (folder / "tokenizer_json" / "digits").write_text(tokenizer_json(True, "NFC"))
+    messages = [{"role": role, "content": text} for role, text in
+                [("system", " s "), ("user", "hi\u00a0"), ("assistant", "ho"), ("user", "[INST]"), ("assistant", "")]]
+    for name, text in {
+            "alpaca": json.dumps([{"instruction": "add", "input": "1 2", "output": "3"}]),
+            "chat": json.dumps({"messages": messages}) + "\n" + json.dumps({"messages": messages[1:3]}),
+            "shared": json.dumps({"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}),
+            "documents": json.dumps({"text": "the user"}), "text": "one\n\n\ntwo\n",
+            "form": "{{ '<|im_start|>system\\nBe kind.<|im_end|>\\n' }}"}.items():
+        (folder / "samples" / name).write_text(text)
+    for config in (ROOT / "tests/parity/recorded").glob("*/model/config.json"):
+        shutil.copy(config, folder / "model_config" / config.parts[-3])
+
+
 def main():
     dashf, folder = sys.argv[1], pathlib.Path(sys.argv[2])
     for kind in ("scenario", "plan", "profile", "round", "config"):
@@ -70,6 +120,7 @@ def main():
         "adapter_bit_per_layer": [100], **{column: [0, 0] for column in columns},
         "machine": {"clock_hz": 1e9, "flop_per_cycle": 8, "kappa_w_per_hz3": 1e-27,
                     "gemm_flop_per_s": 1e9}}))
+    engine(folder)
     for config in (ROOT / "configs").glob("*.toml"):
         shutil.copy(config, folder / "config" / config.stem)
 

@@ -79,10 +79,7 @@ void ReadTokens(JsonReader* root, ModelConfig* config) {
   }
 }
 
-}  // namespace
-
-Expected<ModelConfig> ReadModelConfig(const std::filesystem::path& file) {
-  Expected<JsonDocument> document = JsonDocument::ReadFile(file.string());
+Expected<ModelConfig> ReadConfig(const Expected<JsonDocument>& document) {
   if (!document) return tl::unexpected(document.error());
   JsonReader root = document->Root();
   ModelConfig config;
@@ -130,6 +127,16 @@ Expected<ModelConfig> ReadModelConfig(const std::filesystem::path& file) {
   ReadTokens(&root, &config);
   if (document->error()) return tl::unexpected(*document->error());
   return config;
+}
+
+}  // namespace
+
+Expected<ModelConfig> ReadModelConfig(const std::filesystem::path& file) {
+  return ReadConfig(JsonDocument::ReadFile(file.string()));
+}
+
+Expected<ModelConfig> ParseModelConfig(const std::string& name, std::string_view bytes) {
+  return ReadConfig(JsonDocument::Parse(name, bytes));
 }
 
 std::string WriteModelConfig(const ModelConfig& config, Precision precision) {

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
 #include "train/model.h"
@@ -12,6 +13,8 @@ namespace dashf::train {
 // Rope parameters at the top level or inside "rope_parameters" (transformers 5). Features that are
 // not supported are refused by name. What is absent has the default of transformers.
 Expected<ModelConfig> ReadModelConfig(const std::filesystem::path& file);
+// The same of a file's bytes; `name` is the place that errors name.
+Expected<ModelConfig> ParseModelConfig(const std::string& name, std::string_view bytes);
 
 std::string WriteModelConfig(const ModelConfig& config, Precision precision);
 
