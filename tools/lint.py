@@ -24,6 +24,7 @@ LAYERS = {
     "mpi": {"base"},
     "tensorfile": {"base"},
     "corpus": {"base"},
+    "llama": {"base", "tensorfile"},
     "train": {"base", "corpus", "tensorfile"},
     "runtime": {"base", "scenario", "plan", "round", "corpus", "train", "proto"},
     "round": {"base", "scenario", "plan"},

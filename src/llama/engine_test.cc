@@ -1,0 +1,269 @@
+#include "llama/engine.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "llama/testing.h"
+
+namespace dashf::llama {
+namespace {
+
+using testing::LoraLayout;
+using testing::PromptLayout;
+using testing::RandomBatch;
+using testing::RandomParameters;
+using testing::RandomWeights;
+using testing::TinyConfig;
+
+const std::vector<int> kAllProjections = {2, 3, 1, 2, 2, 1, 3};
+
+template <class T>
+struct Outcome {
+  std::vector<double> losses;             // Per slot.
+  std::vector<std::vector<T>> gradients;  // Per slot.
+  bool operator==(const Outcome&) const = default;
+};
+
+template <class T>
+Outcome<T> OneStep(Engine<T>* engine,
+                   std::span<const Sequence> sequences,
+                   const std::vector<std::vector<T>>& parameters) {
+  Outcome<T> outcome;
+  std::vector<Slot<T>> slots;
+  outcome.gradients.resize(parameters.size());
+  for (std::size_t s = 0; s < parameters.size(); ++s) {
+    outcome.gradients[s].resize(parameters[s].size());
+    slots.push_back({parameters[s].data(), outcome.gradients[s].data()});
+  }
+  outcome.losses = engine->LossAndGradient(sequences, slots);
+  return outcome;
+}
+
+// The hidden states that enter layer `first`, per sequence key.
+template <class T>
+using Hidden = std::vector<std::vector<T>>;
+
+template <class T>
+Hidden<T> HiddenBelow(const Weights& weights,
+                      const AdapterLayout& layout,
+                      int first,
+                      std::span<const Sequence> sequences,
+                      std::vector<T> parameters) {
+  Engine<T> engine(weights, layout, {0, first + 1, first + 1, first + 1}, {.positions = 128});
+  Hidden<T> hidden(sequences.size());
+  const Slot<T> slot{parameters.data(), nullptr};
+  engine.ForEachHidden(sequences, {&slot, 1}, [&](const PackedBatch& batch, Matrix<const T> rows) {
+    for (std::size_t s = 0; s < batch.keys.size(); ++s) {
+      const AttentionRows& own = batch.all[s];
+      hidden[static_cast<std::size_t>(batch.keys[s])].assign(rows.Row(own.first_key),
+                                                             rows.Row(own.first_key + own.keys));
+    }
+  });
+  return hidden;
+}
+
+template <class T>
+EnterRows<T> From(const Hidden<T>& hidden) {
+  return [&hidden](const PackedBatch& batch, Matrix<T> rows) {
+    for (std::size_t s = 0; s < batch.keys.size(); ++s) {
+      const auto& own = hidden[static_cast<std::size_t>(batch.keys[s])];
+      std::copy(own.begin(), own.end(), rows.Row(batch.all[s].first_key));
+    }
+  };
+}
+
+// The gradient along random directions against (loss(x + h v) - loss(x - h v)) / 2h in double, one
+// trained layer at a time. With |v| = 1 and h = 1e-5 the truncation error is about h^2 = 1e-10 and
+// rounding about 1e-16 / h = 1e-11. A wrong entry shows in almost every direction.
+void ExpectGradientsMatchCentralDifferences(const ModelConfig& config,
+                                            const AdapterLayout& layout,
+                                            const LayerRange& range,
+                                            Keep keep = Keep::kAll) {
+  constexpr double kStep = 1e-5;
+  const Weights weights = RandomWeights(config, 3);
+  const RandomBatch batch(config, 4, 1, 7);
+  std::vector<std::vector<double>> parameters = {RandomParameters<double>(layout, 5)};
+  Engine<double> engine(weights, layout, range, {.keep = keep, .positions = 128});
+  const Hidden<double> hidden =
+      HiddenBelow<double>(weights, layout, range.begin, batch.sequences, parameters[0]);
+  engine.SetEntrance(From(hidden));
+  const Outcome<double> at = OneStep(&engine, batch.sequences, parameters);
+  const std::vector<double> kept = parameters[0];
+  Rng rng(31);
+  for (int layer = 0; layer < config.layers; ++layer) {
+    const LayerPlaces& places = layout.layers[static_cast<std::size_t>(layer)];
+    const bool trained = range.first_trained <= layer && layer < range.last_trained;
+    double largest = 0.0;
+    for (std::int64_t i = places.begin; i < places.end; ++i) {
+      largest = std::max(largest, std::abs(at.gradients[0][static_cast<std::size_t>(i)]));
+    }
+    EXPECT_EQ(largest > 1e-4, trained) << "layer " << layer;
+    for (int repeat = 0; trained && repeat < 12; ++repeat) {
+      std::vector<double> direction(kept.size(), 0.0);
+      double norm = 0.0, along = 0.0;
+      for (std::int64_t i = places.begin; i < places.end; ++i) {
+        const auto j = static_cast<std::size_t>(i);
+        direction[j] = rng.Normal();
+        norm += direction[j] * direction[j];
+      }
+      const auto moved = [&](double h) {
+        for (std::size_t i = 0; i < kept.size(); ++i) {
+          parameters[0][i] = kept[i] + h * direction[i] / std::sqrt(norm);
+        }
+        return OneStep(&engine, batch.sequences, parameters).losses[0];
+      };
+      for (std::size_t i = 0; i < kept.size(); ++i) {
+        along += at.gradients[0][i] * direction[i] / std::sqrt(norm);
+      }
+      EXPECT_NEAR(along, (moved(kStep) - moved(-kStep)) / (2.0 * kStep), 1e-8) << "layer " << layer;
+    }
+  }
+}
+
+TEST(Gradients, OfEveryLayerMatchCentralDifferences) {
+  const ModelConfig config = TinyConfig();
+  ExpectGradientsMatchCentralDifferences(config, LoraLayout(config, kAllProjections), {0, 0, 3, 3});
+}
+
+TEST(Gradients, OfAnEarlyExitMatchCentralDifferences) {
+  const ModelConfig config = TinyConfig();
+  const AdapterLayout layout = LoraLayout(config, kAllProjections);
+  ExpectGradientsMatchCentralDifferences(config, layout, {0, 0, 1, 1});
+  ExpectGradientsMatchCentralDifferences(config, layout, {0, 0, 2, 2});
+}
+
+TEST(Gradients, BelowFrozenLayersMatchCentralDifferences) {
+  const ModelConfig config = TinyConfig();
+  ExpectGradientsMatchCentralDifferences(config, LoraLayout(config, kAllProjections), {0, 0, 1, 3});
+}
+
+TEST(Gradients, AboveFrozenLayersMatchCentralDifferences) {
+  const ModelConfig config = TinyConfig();
+  const AdapterLayout layout = LoraLayout(config, kAllProjections);
+  ExpectGradientsMatchCentralDifferences(config, layout, {0, 1, 3, 3});
+  ExpectGradientsMatchCentralDifferences(config, layout, {1, 1, 3, 3});
+  ExpectGradientsMatchCentralDifferences(config, layout, {2, 2, 3, 3}, Keep::kInputs);
+}
+
+TEST(Gradients, OfSingleProjectionsMatchCentralDifferences) {
+  const ModelConfig config = TinyConfig();
+  for (std::size_t p = 0; p < kProjections; ++p) {
+    std::vector<int> ranks(kProjections, 0);
+    ranks[p] = 2;
+    SCOPED_TRACE(kProjectionNames[p]);
+    ExpectGradientsMatchCentralDifferences(config, LoraLayout(config, ranks), {0, 0, 3, 3});
+  }
+}
+
+TEST(Gradients, WithBiasesTiedHeadAndLlama3RotaryMatchCentralDifferences) {
+  ModelConfig config = TinyConfig();
+  config.attention_bias = AttentionBias::kAll;
+  config.mlp_bias = true;
+  config.tied_embeddings = true;
+  config.rope_llama3 = Llama3Rope{.original_max_position_embeddings = 16.0};
+  ExpectGradientsMatchCentralDifferences(config, LoraLayout(config, kAllProjections), {0, 0, 3, 3});
+}
+
+TEST(Gradients, OfPromptsMatchCentralDifferences) {
+  ModelConfig config = TinyConfig();
+  config.attention_bias = AttentionBias::kQkv;
+  ExpectGradientsMatchCentralDifferences(config, PromptLayout(config, 5), {0, 0, 3, 3});
+  ExpectGradientsMatchCentralDifferences(config, PromptLayout(config, 5), {0, 0, 1, 3});
+}
+
+TEST(Gradients, AreTheSameBitsWhenLayersAreComputedAgain) {
+  const ModelConfig config = TinyConfig();
+  const AdapterLayout layout = LoraLayout(config, kAllProjections);
+  const Weights weights = RandomWeights(config, 3);
+  const RandomBatch batch(config, 4, 1, 7);
+  const auto run = [&](Keep keep) {
+    Engine<float> engine(weights, layout, {0, 0, 3, 3}, {.keep = keep, .positions = 128});
+    return OneStep<float>(&engine, batch.sequences, {RandomParameters<float>(layout, 5)});
+  };
+  EXPECT_EQ(run(Keep::kAll), run(Keep::kInputs));
+}
+
+TEST(Gradients, OfUsersInOneBatchAreThoseOfEachAlone) {
+  const ModelConfig config = TinyConfig();
+  const AdapterLayout layout = LoraLayout(config, kAllProjections);
+  const Weights weights = RandomWeights(config, 3);
+  constexpr int kSlots = 3;
+  const RandomBatch batch(config, 7, kSlots, 7);
+  std::vector<std::vector<float>> parameters;
+  for (std::uint64_t s = 0; s < kSlots; ++s) {
+    parameters.push_back(RandomParameters<float>(layout, 5 + s));
+  }
+  Engine<float> engine(weights, layout, {0, 0, 3, 3}, {.positions = 128});
+  const Outcome<float> together = OneStep(&engine, batch.sequences, parameters);
+  for (std::size_t s = 0; s < kSlots; ++s) {
+    std::vector<Sequence> own;
+    for (Sequence sequence : batch.sequences) {
+      if (sequence.slot != static_cast<int>(s)) continue;
+      sequence.slot = 0;
+      own.push_back(sequence);
+    }
+    const Outcome<float> alone = OneStep<float>(&engine, own, {parameters[s]});
+    EXPECT_NEAR(together.losses[s], alone.losses[0], 1e-6);
+    for (std::size_t i = 0; i < alone.gradients[0].size(); ++i) {
+      ASSERT_NEAR(together.gradients[s][i], alone.gradients[0][i], 1e-6) << "slot " << s;
+    }
+  }
+}
+
+TEST(Gradients, AreTheSameBitsTwiceAndNearlyThoseOfOneThread) {
+  const ModelConfig config = TinyConfig();
+  const AdapterLayout layout = LoraLayout(config, kAllProjections);
+  const Weights weights = RandomWeights(config, 3);
+  const RandomBatch batch(config, 9, 1, 7);
+  const auto run = [&](int threads) {
+    Engine<float> engine(weights, layout, {0, 0, 3, 3}, {.threads = threads, .positions = 128});
+    return OneStep<float>(&engine, batch.sequences, {RandomParameters<float>(layout, 5)});
+  };
+  const Outcome<float> one = run(1), three = run(3);
+  EXPECT_EQ(three, run(3));
+  EXPECT_NEAR(one.losses[0], three.losses[0], 1e-6);
+  for (std::size_t i = 0; i < one.gradients[0].size(); ++i) {
+    ASSERT_NEAR(one.gradients[0][i], three.gradients[0][i], 1e-6);
+  }
+}
+
+// Sequences longer than one tile of attention, whose hidden states come from a cache or not.
+TEST(Gradients, FromHiddenStatesAreThoseFromTokens) {
+  ModelConfig config = TinyConfig();
+  const AdapterLayout layout = LoraLayout(config, kAllProjections);
+  const Weights weights = RandomWeights(config, 3);
+  Rng rng(1);
+  std::vector<std::vector<int>> tokens = {std::vector<int>(100), std::vector<int>(67)};
+  std::vector<Sequence> sequences;
+  for (auto& own : tokens) {
+    for (int& token : own) token = static_cast<int>(rng.Below(31));
+    sequences.push_back({own, 30, 0, std::ssize(sequences)});
+  }
+  const std::vector<std::vector<float>> parameters = {RandomParameters<float>(layout, 5)};
+  const Hidden<float> hidden = HiddenBelow(weights, layout, 2, sequences, parameters[0]);
+  Engine<float> cached(weights, layout, {2, 2, 3, 3}, {.positions = 128});
+  cached.SetEntrance(From(hidden));
+  Engine<float> whole(weights, layout, {0, 2, 3, 3}, {.positions = 128});
+  EXPECT_EQ(OneStep(&cached, sequences, parameters), OneStep(&whole, sequences, parameters));
+}
+
+TEST(Scores, AreTheLossesOfTraining) {
+  const ModelConfig config = TinyConfig();
+  const AdapterLayout layout = LoraLayout(config, kAllProjections);
+  const Weights weights = RandomWeights(config, 3);
+  const RandomBatch batch(config, 5, 1, 7);
+  const std::vector<std::vector<float>> parameters = {RandomParameters<float>(layout, 5)};
+  Engine<float> training(weights, layout, {0, 0, 3, 3}, {.positions = 128});
+  Engine<float> scoring(weights, layout, {0, 3, 3, 3}, {.threads = 2, .positions = 128});
+  const Slot<float> slot{parameters[0].data(), nullptr};
+  const auto scores = scoring.Score(batch.sequences, {&slot, 1});
+  double sum = 0.0;
+  for (const double loss : scores.losses) sum += loss;
+  EXPECT_NEAR(sum / static_cast<double>(scores.losses.size()),
+              OneStep(&training, batch.sequences, parameters).losses[0],
+              1e-6);
+}
+
+}  // namespace
+}  // namespace dashf::llama

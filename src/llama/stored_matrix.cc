@@ -1,0 +1,182 @@
+#include "llama/stored_matrix.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+
+#include "base/check.h"
+
+namespace dashf::llama {
+namespace {
+
+// Quantiles of the standard normal distribution, scaled to [-1, 1] with an exact 0 (QLoRA's
+// appendix E prints them).
+constexpr std::array<float, 16> kNf4Values = {-1.0F,
+                                              -0.69619280F,
+                                              -0.52507305F,
+                                              -0.39491749F,
+                                              -0.28444138F,
+                                              -0.18477343F,
+                                              -0.09105004F,
+                                              0.0F,
+                                              0.07958030F,
+                                              0.16093020F,
+                                              0.24611230F,
+                                              0.33791524F,
+                                              0.44070983F,
+                                              0.56261700F,
+                                              0.72295684F,
+                                              1.0F};
+
+// Both numbers of each byte of codes, so that decoding looks up once for two.
+using Pair = std::array<float, 2>;
+std::array<Pair, 256> MakeNf4Pairs() {
+  std::array<Pair, 256> pairs{};
+  for (std::size_t byte = 0; byte < 256; ++byte) {
+    pairs[byte] = {kNf4Values[byte & 15], kNf4Values[byte >> 4]};
+  }
+  return pairs;
+}
+const std::array<Pair, 256> kNf4Pairs = MakeNf4Pairs();
+
+std::uint8_t NearestNf4(float value) {
+  const auto above = std::lower_bound(kNf4Values.begin(), kNf4Values.end(), value);
+  if (above == kNf4Values.begin()) return 0;
+  if (above == kNf4Values.end()) return 15;
+  const auto code = static_cast<std::uint8_t>(above - kNf4Values.begin());
+  const bool lower = value - *(above - 1) < *above - value;
+  return lower ? static_cast<std::uint8_t>(code - 1) : code;
+}
+
+float LargestMagnitude(const float* values, std::int64_t count) {
+  float largest = 0.0F;
+  for (std::int64_t i = 0; i < count; ++i) largest = std::max(largest, std::abs(values[i]));
+  return largest;
+}
+
+}  // namespace
+
+std::uint16_t ToBFloat16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return static_cast<std::uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
+}
+
+float FromBFloat16(std::uint16_t half) {
+  return std::bit_cast<float>(std::uint32_t{half} << 16);
+}
+
+StoredMatrix::StoredMatrix(Format format, std::int64_t rows, std::int64_t columns)
+    : format_(format), rows_(rows), columns_(columns) {
+  const auto count = static_cast<std::size_t>(rows * columns);
+  if (format == Format::kFloat32) floats_.resize(count);
+  if (format == Format::kBFloat16) halves_.resize(count);
+  if (format == Format::kFloat32 || format == Format::kBFloat16) return;
+  codes_.resize(static_cast<std::size_t>(rows * CodesPerRow()));
+  row_scale_.resize(static_cast<std::size_t>(rows));
+  if (format == Format::kNf4) block_max_.resize(static_cast<std::size_t>(rows * Blocks()));
+}
+
+std::int64_t StoredMatrix::CodesPerRow() const {
+  return format_ == Format::kInt8 ? columns_ : (columns_ + 1) / 2;
+}
+
+std::size_t StoredMatrix::Bytes() const {
+  return floats_.size() * sizeof(float) + halves_.size() * sizeof(std::uint16_t) + codes_.size() +
+         block_max_.size() + row_scale_.size() * sizeof(float);
+}
+
+Matrix<const float> StoredMatrix::Floats() const {
+  DASHF_CHECK(format_ == Format::kFloat32);
+  return {floats_.data(), rows_, columns_};
+}
+
+void StoredMatrix::Fill(std::int64_t first, ConstMatrix<float> values) {
+  DASHF_CHECK(values.columns == columns_ && first >= 0 && first + values.rows <= rows_);
+  for (std::int64_t i = 0; i < values.rows; ++i) {
+    const float* const from = values.Row(i);
+    const std::int64_t row = first + i;
+    if (format_ == Format::kFloat32) {
+      std::copy_n(from, columns_, floats_.begin() + row * columns_);
+    } else if (format_ == Format::kBFloat16) {
+      std::transform(from, from + columns_, halves_.begin() + row * columns_, ToBFloat16);
+    } else if (format_ == Format::kInt8) {
+      const float scale = LargestMagnitude(from, columns_) / 127.0F;
+      row_scale_[static_cast<std::size_t>(row)] = scale;
+      for (std::int64_t j = 0; j < columns_; ++j) {
+        const float code = scale > 0.0F ? std::nearbyint(from[j] / scale) : 0.0F;
+        codes_[static_cast<std::size_t>(row * columns_ + j)] =
+            static_cast<std::uint8_t>(static_cast<std::int8_t>(code));
+      }
+    } else {
+      EncodeNf4(row, from);
+    }
+  }
+}
+
+void StoredMatrix::EncodeNf4(std::int64_t row, const float* values) {
+  const float unit = LargestMagnitude(values, columns_) / 255.0F;
+  row_scale_[static_cast<std::size_t>(row)] = unit;
+  std::uint8_t* const codes = codes_.data() + row * CodesPerRow();
+  std::fill_n(codes, CodesPerRow(), std::uint8_t{0});
+  for (std::int64_t block = 0; block < Blocks(); ++block) {
+    const std::int64_t begin = block * kBlock, end = std::min(begin + kBlock, columns_);
+    const float largest = LargestMagnitude(values + begin, end - begin);
+    const float steps = unit > 0.0F ? std::nearbyint(largest / unit) : 0.0F;
+    block_max_[static_cast<std::size_t>(row * Blocks() + block)] = static_cast<std::uint8_t>(steps);
+    const float scale = steps * unit;
+    for (std::int64_t j = begin; j < end; ++j) {
+      const std::uint8_t code = NearestNf4(scale > 0.0F ? values[j] / scale : 0.0F);
+      codes[j / 2] = static_cast<std::uint8_t>(codes[j / 2] | (j % 2 == 0 ? code : code << 4));
+    }
+  }
+}
+
+template <class T>
+void StoredMatrix::DecodeRow(std::int64_t row, T* out) const {
+  switch (format_) {
+    case Format::kFloat32:
+      std::copy_n(floats_.begin() + row * columns_, columns_, out);
+      return;
+    case Format::kBFloat16:
+      std::transform(halves_.begin() + row * columns_,
+                     halves_.begin() + (row + 1) * columns_,
+                     out,
+                     FromBFloat16);
+      return;
+    case Format::kInt8: {
+      const std::uint8_t* const codes = codes_.data() + row * columns_;
+      const float scale = row_scale_[static_cast<std::size_t>(row)];
+      for (std::int64_t j = 0; j < columns_; ++j) {
+        out[j] = scale * static_cast<float>(static_cast<std::int8_t>(codes[j]));
+      }
+      return;
+    }
+    case Format::kNf4:
+      break;
+  }
+  const std::uint8_t* codes = codes_.data() + row * CodesPerRow();
+  const std::uint8_t* block_max = block_max_.data() + row * Blocks();
+  for (std::int64_t begin = 0; begin < columns_; begin += kBlock, ++block_max) {
+    const std::int64_t end = std::min(begin + kBlock, columns_);
+    const float scale = row_scale_[static_cast<std::size_t>(row)] * *block_max;
+    std::int64_t j = begin;
+    for (; j + 1 < end; j += 2, ++codes) {
+      const Pair& pair = kNf4Pairs[*codes];
+      out[j] = scale * pair[0];
+      out[j + 1] = scale * pair[1];
+    }
+    if (j < end) out[j] = scale * kNf4Pairs[*codes++][0];
+  }
+}
+
+template <class T>
+void StoredMatrix::Decode(std::int64_t first, Matrix<T> out) const {
+  DASHF_CHECK(out.columns == columns_ && first >= 0 && first + out.rows <= rows_);
+  for (std::int64_t i = 0; i < out.rows; ++i) DecodeRow(first + i, out.Row(i));
+}
+
+template void StoredMatrix::Decode<float>(std::int64_t, Matrix<float>) const;
+template void StoredMatrix::Decode<double>(std::int64_t, Matrix<double>) const;
+
+}  // namespace dashf::llama

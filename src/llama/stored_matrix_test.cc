@@ -1,0 +1,130 @@
+#include "llama/stored_matrix.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/rng.h"
+
+namespace dashf::llama {
+namespace {
+
+constexpr std::int64_t kRows = 5,
+                       kColumns = 150;  // Neither whole blocks nor whole bytes: 149, 150.
+
+std::vector<float> NormalNumbers(std::int64_t count) {
+  Rng rng(3);
+  std::vector<float> values(static_cast<std::size_t>(count));
+  for (float& value : values) value = static_cast<float>(0.02 * rng.Normal());
+  return values;
+}
+
+std::vector<float> Decoded(const StoredMatrix& stored) {
+  std::vector<float> out(static_cast<std::size_t>(stored.rows() * stored.columns()));
+  stored.Decode(0, Matrix<float>(out.data(), stored.rows(), stored.columns()));
+  return out;
+}
+
+StoredMatrix Stored(Format format, const std::vector<float>& values, std::int64_t columns) {
+  const std::int64_t rows = std::ssize(values) / columns;
+  StoredMatrix stored(format, rows, columns);
+  stored.Fill(0, {values.data(), rows, columns});
+  return stored;
+}
+
+TEST(StoredMatrix, Float32IsKeptBitForBit) {
+  const std::vector<float> values = NormalNumbers(kRows * kColumns);
+  const StoredMatrix stored = Stored(Format::kFloat32, values, kColumns);
+  EXPECT_EQ(Decoded(stored), values);
+  EXPECT_EQ(stored.Bytes(), values.size() * 4);
+}
+
+TEST(StoredMatrix, BFloat16IsTheNearestTiesToEven) {
+  EXPECT_EQ(ToBFloat16(1.0F), 0x3F80);
+  EXPECT_EQ(ToBFloat16(1.0F + 0x1p-8F), 0x3F80);            // Half way, down to even.
+  EXPECT_EQ(ToBFloat16(1.0F + 0x1p-7F + 0x1p-8F), 0x3F82);  // Half way, up to even.
+  EXPECT_EQ(ToBFloat16(-1.0F - 0x1.1p-8F), 0xBF81);
+  const std::vector<float> values = NormalNumbers(kRows * kColumns);
+  const StoredMatrix stored = Stored(Format::kBFloat16, values, kColumns);
+  const std::vector<float> decoded = Decoded(stored);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    EXPECT_LE(std::abs(decoded[i] - values[i]), std::abs(values[i]) * 0x1p-8F);
+  }
+  EXPECT_EQ(stored.Bytes(), values.size() * 2);
+}
+
+TEST(StoredMatrix, Int8IsWithinHalfAStepOfItsRow) {
+  std::vector<float> values = NormalNumbers(kRows * kColumns);
+  std::fill_n(values.begin() + kColumns, kColumns, 0.0F);  // A row of zeros stays one.
+  const StoredMatrix stored = Stored(Format::kInt8, values, kColumns);
+  const std::vector<float> decoded = Decoded(stored);
+  for (std::int64_t row = 0; row < kRows; ++row) {
+    const auto begin = values.begin() + row * kColumns;
+    const float largest = std::abs(*std::max_element(
+        begin, begin + kColumns, [](float a, float b) { return std::abs(a) < std::abs(b); }));
+    for (auto i = static_cast<std::size_t>(row * kColumns); std::cmp_less(i, (row + 1) * kColumns);
+         ++i) {
+      EXPECT_LE(std::abs(decoded[i] - values[i]), 0.5001F * largest / 127.0F);
+    }
+  }
+  EXPECT_EQ(stored.Bytes(), values.size() + kRows * 4);
+}
+
+// Halves of the widest gap between neighbouring values (0.304), plus the rounding of the block's
+// largest magnitude.
+TEST(StoredMatrix, Nf4IsWithinHalfTheWidestGapOfItsBlock) {
+  for (const std::int64_t columns : {std::int64_t{149}, kColumns}) {
+    std::vector<float> values = NormalNumbers(kRows * columns);
+    std::fill_n(values.begin(), 64, 0.0F);
+    const StoredMatrix stored = Stored(Format::kNf4, values, columns);
+    const std::vector<float> decoded = Decoded(stored);
+    const auto largest = [&](std::int64_t begin, std::int64_t end) {
+      float found = 0.0F;
+      for (std::int64_t i = begin; i < end; ++i) {
+        found = std::max(found, std::abs(values[static_cast<std::size_t>(i)]));
+      }
+      return found;
+    };
+    double square = 0.0, error = 0.0;
+    for (std::int64_t row = 0; row < kRows; ++row) {
+      const std::int64_t begin = row * columns;
+      for (std::int64_t j = 0; j < columns; ++j) {
+        const std::int64_t block = j / 64 * 64;
+        const float in_block = largest(begin + block, begin + std::min(block + 64, columns));
+        const float in_row = largest(begin, begin + columns);
+        const auto i = static_cast<std::size_t>(begin + j);
+        EXPECT_LE(std::abs(decoded[i] - values[i]), 0.153F * in_block + in_row / 509.0F);
+        square += values[i] * values[i];
+        error += (decoded[i] - values[i]) * (decoded[i] - values[i]);
+      }
+    }
+    EXPECT_LT(std::sqrt(error / square), 0.11);  // Normal numbers lose a tenth in the mean square.
+    EXPECT_EQ(decoded[0], 0.0F);
+    EXPECT_EQ(stored.Bytes(),
+              static_cast<std::size_t>(kRows * ((columns + 1) / 2 + 3 + 4)));  // Codes, 3 blocks.
+  }
+}
+
+// What computes on tiles sees the same numbers as what decodes everything.
+TEST(StoredMatrix, TilesCoverAnyRangeOfRows) {
+  constexpr std::int64_t kMany = 700;
+  const std::vector<float> values = NormalNumbers(kMany * 3);
+  for (const Format format : {Format::kFloat32, Format::kBFloat16, Format::kInt8, Format::kNf4}) {
+    const StoredMatrix stored = Stored(format, values, 3);
+    const std::vector<float> all = Decoded(stored);
+    std::vector<double> seen(all.size(), -1.0);
+    std::vector<double> scratch(static_cast<std::size_t>(StoredMatrix::ScratchElements(3)));
+    stored.ForEachTile(10, 600, scratch.data(), [&](std::int64_t first, Matrix<const double> w) {
+      std::copy_n(w.data, w.rows * 3, seen.begin() + (10 + first) * 3);
+    });
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const bool within = 30 <= i && i < 1830;
+      EXPECT_EQ(seen[i], within ? static_cast<double>(all[i]) : -1.0);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace dashf::llama

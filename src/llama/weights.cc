@@ -1,0 +1,131 @@
+#include "llama/weights.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/check.h"
+
+namespace dashf::llama {
+namespace {
+
+// A tensor's numbers: rows of a stored matrix, or a plain vector.
+struct Home {
+  StoredMatrix* matrix = nullptr;
+  std::int64_t first_row = 0;
+  std::int64_t rows = 0;
+  float* vector = nullptr;
+  std::int64_t size = 0;
+};
+
+Home HomeOf(std::string_view name, Weights* weights) {
+  const ModelConfig& config = weights->config;
+  if (name == "model.embed_tokens.weight") {
+    return {.matrix = &weights->embedding, .rows = config.vocab_size};
+  }
+  if (name == "lm_head.weight") {
+    return {.matrix = &weights->untied_head, .rows = config.vocab_size};
+  }
+  if (name == "model.norm.weight") {
+    return {.vector = weights->final_norm.data(), .size = config.hidden_size};
+  }
+  constexpr std::string_view kPrefix = "model.layers.";
+  DASHF_CHECK(name.starts_with(kPrefix));
+  std::size_t index = 0;
+  std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), index);
+  LayerWeights& layer = weights->layers.at(index);
+  if (name.ends_with("input_layernorm.weight")) {
+    return {.vector = layer.input_norm.data(), .size = config.hidden_size};
+  }
+  if (name.ends_with("post_attention_layernorm.weight")) {
+    return {.vector = layer.post_attention_norm.data(), .size = config.hidden_size};
+  }
+  for (int p = 0; p < kProjections; ++p) {
+    if (name.find(kProjectionNames[static_cast<std::size_t>(p)]) == name.npos) continue;
+    const ProjectionPlace place = PlaceOf(config, static_cast<Projection>(p));
+    if (name.ends_with(".bias")) {
+      return {.vector = layer.biases[place.group].data() + place.first_row, .size = place.rows};
+    }
+    return {
+        .matrix = &layer.matrices[place.group], .first_row = place.first_row, .rows = place.rows};
+  }
+  DASHF_CHECK(false);
+}
+
+}  // namespace
+
+ProjectionPlace PlaceOf(const ModelConfig& config, Projection projection) {
+  ProjectionPlace place;
+  for (int group = 0; group < kGroups; ++group) {
+    if (projection >= kFirstProjection[static_cast<std::size_t>(group)]) {
+      place.group = static_cast<Group>(group);
+    }
+  }
+  for (int p = kFirstProjection[place.group]; p < projection; ++p) {
+    place.first_row += WeightShape(config, static_cast<Projection>(p))[0];
+  }
+  place.rows = WeightShape(config, projection)[0];
+  return place;
+}
+
+std::size_t Weights::Bytes() const {
+  std::size_t bytes = embedding.Bytes() + untied_head.Bytes() + final_norm.size() * sizeof(float);
+  for (const LayerWeights& layer : layers) {
+    bytes += (layer.input_norm.size() + layer.post_attention_norm.size()) * sizeof(float);
+    for (const StoredMatrix& matrix : layer.matrices) bytes += matrix.Bytes();
+    for (const auto& bias : layer.biases) bytes += bias.size() * sizeof(float);
+  }
+  return bytes;
+}
+
+Weights MakeWeights(const ModelConfig& config, const Storage& storage) {
+  const std::int64_t d = config.hidden_size;
+  const auto width = static_cast<std::size_t>(d);
+  Weights weights;
+  weights.config = config;
+  weights.embedding = StoredMatrix(storage.tables, config.vocab_size, d);
+  weights.final_norm.resize(width);
+  if (!config.tied_embeddings) {
+    weights.untied_head = StoredMatrix(storage.tables, config.vocab_size, d);
+  }
+  weights.layers.resize(static_cast<std::size_t>(config.layers));
+  for (LayerWeights& layer : weights.layers) {
+    layer.input_norm.resize(width);
+    layer.post_attention_norm.resize(width);
+    for (std::size_t group = 0; group < kGroups; ++group) {
+      const auto last = static_cast<Projection>(kFirstProjection[group + 1] - 1);
+      const ProjectionPlace place = PlaceOf(config, last);
+      const std::int64_t rows = place.first_row + place.rows;
+      layer.matrices[group] = StoredMatrix(storage.projections, rows, WeightShape(config, last)[1]);
+      if (HasBias(config, last)) layer.biases[group].resize(static_cast<std::size_t>(rows));
+    }
+  }
+  return weights;
+}
+
+Weights Restore(const Weights& weights, const Storage& storage) {
+  Weights restored = MakeWeights(weights.config, storage);
+  ForEachTensor(weights.config, [&](const std::string& name, const auto&) {
+    SetTensor(name, GetTensor(name, weights).data(), &restored);
+  });
+  return restored;
+}
+
+void SetTensor(std::string_view name, const float* values, Weights* weights) {
+  const Home home = HomeOf(name, weights);
+  if (home.matrix == nullptr) {
+    std::copy_n(values, home.size, home.vector);
+    return;
+  }
+  home.matrix->Fill(home.first_row, {values, home.rows, home.matrix->columns()});
+}
+
+std::vector<float> GetTensor(std::string_view name, const Weights& weights) {
+  const Home home = HomeOf(name, const_cast<Weights*>(&weights));  // Only read from here.
+  if (home.matrix == nullptr) return {home.vector, home.vector + home.size};
+  std::vector<float> values(static_cast<std::size_t>(home.rows * home.matrix->columns()));
+  home.matrix->Decode(home.first_row,
+                      Matrix<float>(values.data(), home.rows, home.matrix->columns()));
+  return values;
+}
+
+}  // namespace dashf::llama
