@@ -9,7 +9,7 @@
 // the compiler's target decides.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define DASHF_VECTORISED \
-  __attribute__((target_clones("default", "arch=haswell", "arch=skylake-avx512")))
+  __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #else
 #define DASHF_VECTORISED
 #endif
