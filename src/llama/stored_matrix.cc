@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 
 #include "base/check.h"
+#include "tensorfile/floats.h"
 
 namespace dashf::llama {
 namespace {
@@ -57,15 +57,6 @@ float LargestMagnitude(const float* values, std::int64_t count) {
 
 }  // namespace
 
-std::uint16_t ToBFloat16(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  return static_cast<std::uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
-}
-
-float FromBFloat16(std::uint16_t half) {
-  return std::bit_cast<float>(std::uint32_t{half} << 16);
-}
-
 StoredMatrix::StoredMatrix(Format format, std::int64_t rows, std::int64_t columns)
     : format_(format), rows_(rows), columns_(columns) {
   const auto count = static_cast<std::size_t>(rows * columns);
@@ -99,7 +90,8 @@ void StoredMatrix::Fill(std::int64_t first, ConstMatrix<float> values) {
     if (format_ == Format::kFloat32) {
       std::copy_n(from, columns_, floats_.begin() + row * columns_);
     } else if (format_ == Format::kBFloat16) {
-      std::transform(from, from + columns_, halves_.begin() + row * columns_, ToBFloat16);
+      std::transform(
+          from, from + columns_, halves_.begin() + row * columns_, tensorfile::ToBFloat16);
     } else if (format_ == Format::kInt8) {
       const float scale = LargestMagnitude(from, columns_) / 127.0F;
       row_scale_[static_cast<std::size_t>(row)] = scale;
@@ -142,7 +134,7 @@ void StoredMatrix::DecodeRow(std::int64_t row, T* out) const {
       std::transform(halves_.begin() + row * columns_,
                      halves_.begin() + (row + 1) * columns_,
                      out,
-                     FromBFloat16);
+                     tensorfile::FromBFloat16);
       return;
     case Format::kInt8: {
       const std::uint8_t* const codes = codes_.data() + row * columns_;

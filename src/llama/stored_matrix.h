@@ -84,8 +84,4 @@ class StoredMatrix {
   std::vector<float> row_scale_;         // int8: s; NF4: the row's largest magnitude / 255.
 };
 
-// The nearest bfloat16 of a finite number, ties to even; and back.
-std::uint16_t ToBFloat16(float value);
-float FromBFloat16(std::uint16_t half);
-
 }  // namespace dashf::llama
