@@ -3,7 +3,7 @@
 # name the OpenMP build themselves, which needs no header: BLAS's Fortran interface never changes.
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 add_library(dashf_blas INTERFACE)
-target_link_libraries(dashf_blas INTERFACE OpenMP::OpenMP_CXX)
+target_link_libraries(dashf_blas INTERFACE ${OpenMP_CXX_LIBRARIES})
 file(GLOB openblas_openmp /usr/lib/*/openblas-openmp)
 if(openblas_openmp)
   # DT_RPATH (no new dtags): DT_RUNPATH is not used for what a library needs in its turn.

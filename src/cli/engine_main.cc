@@ -7,7 +7,6 @@ int main(int argc, char** argv) {
       cli::AddGenerate,
       cli::AddScore,
       cli::AddMerge,
-      cli::AddPretrain,
       cli::AddProfile,
 #ifdef DASHF_RUNTIME
       cli::AddRun,

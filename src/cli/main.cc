@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
   const std::vector<std::string_view> words(argv + 1, argv + argc);
   const auto called = [&](std::string_view verb) { return !words.empty() && words[0] == verb; };
   for (const cli::Verb& verb : cli::kEngineVerbs) {
-    if (called(verb.name)) return cli::Become("dashf-engine", argv);
+    if (called(verb.name)) return cli::Become(verb.program, argv);
   }
   const bool on_ranks = std::find(words.begin(), words.end(), "--mpi") != words.end();
   for (const char* verb : cli::kMpiVerbs) {

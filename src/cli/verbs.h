@@ -1,6 +1,7 @@
 // The verbs of the one command line, in the order --help lists them. The planner's are in the
-// program `dashf` itself. The others need libtorch, whose loading alone takes about a second: they
-// are in libexec/dashf-engine, which `dashf` becomes when one of them is called.
+// program `dashf` itself. The others are in programs under libexec/, one of which `dashf` becomes
+// when such a verb is called: dashf-engine needs BLAS and gRPC, dashf-pretrain libtorch, whose
+// loading alone takes about a second.
 #pragma once
 
 #include <array>
@@ -14,6 +15,7 @@ namespace dashf::cli {
 struct Verb {
   const char* name;
   const char* summary;
+  const char* program = "dashf-engine";
 };
 
 // What --mpi is an option of, and what it does: in the program libexec/dashf-mpi, which `dashf`
@@ -29,7 +31,7 @@ inline const std::vector<Verb> kEngineVerbs = {
     {"generate", "Continue a prompt or a conversation, greedily or by sampling"},
     {"score", "Measure a model with its adapter on data: loss, perplexity, exact match, labels"},
     {"merge", "Merge a LoRA adapter into its base and write one model folder"},
-    {"pretrain", "Pre-train a small Llama from a text file"},
+    {"pretrain", "Pre-train a small Llama from a text file", "dashf-pretrain"},
     {"profile", "Measure what each split costs on this machine and write a split profile"},
 #endif
 #ifdef DASHF_RUNTIME

@@ -1,25 +1,10 @@
 #include "llama/engine.h"
 
-#include <omp.h>
-
 #include "base/check.h"
+#include "llama/threads.h"
 
 namespace dashf::llama {
 namespace {
-
-// The calling thread's OpenMP threads, which BLAS takes as its own, while this lives.
-class ThreadScope {
- public:
-  explicit ThreadScope(int threads) : before_(omp_get_max_threads()) {
-    omp_set_num_threads(threads);
-  }
-  ~ThreadScope() { omp_set_num_threads(before_); }
-  ThreadScope(const ThreadScope&) = delete;
-  ThreadScope& operator=(const ThreadScope&) = delete;
-
- private:
-  int before_;
-};
 
 // Where each part's losses begin in the whole batch's.
 std::vector<std::size_t> LossBegins(const std::vector<PackedBatch>& parts) {

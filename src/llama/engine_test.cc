@@ -238,7 +238,7 @@ TEST(Gradients, FromHiddenStatesAreThoseFromTokens) {
   std::vector<Sequence> sequences;
   for (auto& own : tokens) {
     for (int& token : own) token = static_cast<int>(rng.Below(31));
-    sequences.push_back({own, 30, 0, std::ssize(sequences)});
+    sequences.push_back({own, {{30, static_cast<int>(own.size())}}, 0, std::ssize(sequences)});
   }
   const std::vector<std::vector<float>> parameters = {RandomParameters<float>(layout, 5)};
   const Hidden<float> hidden = HiddenBelow(weights, layout, 2, sequences, parameters[0]);

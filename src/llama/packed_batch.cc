@@ -7,8 +7,10 @@
 namespace dashf::llama {
 namespace {
 
-std::int64_t Rows(const Sequence& sequence) {
-  return std::ssize(sequence.tokens) - 1;
+std::int64_t Answers(const Sequence& sequence) {
+  std::int64_t count = 0;
+  for (const TokenRange& range : sequence.answers) count += range.end - range.begin;
+  return count;
 }
 
 // Lengthens the last run if it is this slot's.
@@ -22,9 +24,10 @@ void Extend(int slot, std::int64_t count, std::vector<SlotRows>* runs) {
 }
 
 void Append(const Sequence& sequence, double weight, PackedBatch* batch) {
-  const std::int64_t rows = Rows(sequence), begin = std::ssize(batch->tokens);
-  const std::int64_t losses = std::ssize(sequence.tokens) - sequence.answer_begin;
-  DASHF_CHECK(sequence.answer_begin >= 1 && losses >= 1);
+  const std::int64_t rows = RowsOf(sequence), begin = std::ssize(batch->tokens);
+  const std::int64_t losses = Answers(sequence);
+  DASHF_CHECK(losses >= 1 && sequence.answers.front().begin >= 1);
+  DASHF_CHECK(rows < std::ssize(sequence.tokens));
   DASHF_CHECK(sequence.slot >= 0 && sequence.slot < batch->slots);
   batch->all.push_back({begin, rows, begin, rows});
   batch->chosen.push_back({std::ssize(batch->loss_rows), losses, begin, rows});
@@ -35,16 +38,23 @@ void Append(const Sequence& sequence, double weight, PackedBatch* batch) {
   for (int t = 0; t < rows; ++t) {
     batch->tokens.push_back(sequence.tokens[static_cast<std::size_t>(t)]);
     batch->positions.push_back(t);
-    if (t + 1 < sequence.answer_begin) continue;
-    batch->loss_rows.push_back(begin + t);
-    batch->loss_positions.push_back(t);
-    batch->targets.push_back(sequence.tokens[static_cast<std::size_t>(t) + 1]);
-    batch->loss_slots.push_back(sequence.slot);
-    batch->loss_weights.push_back(weight);
+  }
+  for (const auto& [first, end] : sequence.answers) {
+    for (int t = first; t < end; ++t) {
+      batch->loss_rows.push_back(begin + t - 1);
+      batch->loss_positions.push_back(t - 1);
+      batch->targets.push_back(sequence.tokens[static_cast<std::size_t>(t)]);
+      batch->loss_slots.push_back(sequence.slot);
+      batch->loss_weights.push_back(weight);
+    }
   }
 }
 
 }  // namespace
+
+std::int64_t RowsOf(const Sequence& sequence) {
+  return sequence.answers.back().end - 1;
+}
 
 PackedBatch Pack(std::span<const Sequence> sequences, int slots) {
   return PackInParts(sequences, slots, 1).front();
@@ -54,20 +64,19 @@ std::vector<PackedBatch> PackInParts(std::span<const Sequence> sequences, int sl
   std::vector<std::int64_t> answers(static_cast<std::size_t>(slots), 0);
   std::int64_t total = 0;
   for (const Sequence& sequence : sequences) {
-    answers.at(static_cast<std::size_t>(sequence.slot)) +=
-        std::ssize(sequence.tokens) - sequence.answer_begin;
-    total += Rows(sequence);
+    answers.at(static_cast<std::size_t>(sequence.slot)) += Answers(sequence);
+    total += RowsOf(sequence);
   }
   std::vector<PackedBatch> batches;
   std::int64_t rows = 0, last_part = -1;
   for (const Sequence& sequence : sequences) {
     // A sequence belongs to the part that its middle falls into.
-    const std::int64_t part = (2 * rows + Rows(sequence)) * parts / (2 * total);
+    const std::int64_t part = (2 * rows + RowsOf(sequence)) * parts / (2 * total);
     if (part != last_part) batches.emplace_back().slots = slots;
     last_part = part;
     const auto slot = static_cast<std::size_t>(sequence.slot);
     Append(sequence, 1.0 / static_cast<double>(answers[slot]), &batches.back());
-    rows += Rows(sequence);
+    rows += RowsOf(sequence);
   }
   return batches;
 }

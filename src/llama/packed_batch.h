@@ -10,16 +10,24 @@
 
 namespace dashf::llama {
 
-// Token ids, of which those from answer_begin on are to be predicted; 1 <= answer_begin < size.
+// Positions begin..end - 1.
+struct TokenRange {
+  int begin = 0, end = 0;
+};
+
+// Token ids, of which those of the answers are to be predicted: at least one range, ascending and
+// apart, none empty, none from position 0.
 struct Sequence {
   std::span<const int> tokens;
-  int answer_begin = 0;
+  std::vector<TokenRange> answers;
   int slot = 0;          // Whose adapter it passes through, 0..slots - 1.
   std::int64_t key = 0;  // The caller's name for it.
 };
 
-// A sequence's last token is a target only: causal attention shows it to no other row, so its own
-// row would be computed for nothing and is left out.
+// The rows of a sequence that are computed. Its last answer's last token is a target only: causal
+// attention shows neither it nor what follows it to any row that counts.
+std::int64_t RowsOf(const Sequence& sequence);
+
 struct PackedBatch {
   int slots = 0;
   std::vector<int> tokens;               // [N]

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/rng.h"
@@ -87,10 +88,12 @@ struct RandomBatch {
     }
     for (int i = 0; i < count; ++i) {
       const auto& own = tokens[static_cast<std::size_t>(i)];
-      sequences.push_back({.tokens = own,
-                           .answer_begin = static_cast<int>(1 + rng.Below(own.size() - 1)),
-                           .slot = i % slots,
-                           .key = i});
+      const auto length = static_cast<int>(own.size());
+      const auto begin = static_cast<int>(1 + rng.Below(own.size() - 1));
+      std::vector<TokenRange> answers = {{begin, length}};
+      if (begin + 3 < length) answers = {{begin, begin + 1}, {begin + 2, length - 1}};
+      sequences.push_back(
+          {.tokens = own, .answers = std::move(answers), .slot = i % slots, .key = i});
     }
   }
 };

@@ -1,32 +1,43 @@
 #include "train/compute.h"
 
-#include <ATen/Functions.h>
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
+#include <limits>
+#include <vector>
 
 #include "base/termination.h"
+#include "llama/matrix.h"
+#include "llama/threads.h"
 
 namespace dashf::train {
 
+namespace {
+
+std::atomic<int> threads_of_process{1};
+
+}  // namespace
+
 void SetThreads(int threads) {
-  at::set_num_threads(threads);
+  threads_of_process = threads;
 }
 
 int Threads() {
-  return at::get_num_threads();
+  return threads_of_process;
 }
 
 double MeasureGemmFlopPerS() {
   constexpr std::int64_t kSize = 512;
   constexpr int kRepeats = 12;
-  const at::Tensor a = at::ones({kSize, kSize}), b = at::ones({kSize, kSize});
-  at::Tensor product = at::mm(a, b);
+  const std::vector<float> ones(kSize * kSize, 1.0F);
+  std::vector<float> product(kSize * kSize);
+  const llama::Matrix<const float> a(ones.data(), kSize, kSize);
+  const llama::ThreadScope scope(Threads());
   double best_s = std::numeric_limits<double>::infinity();
   for (int i = 0; i < kRepeats; ++i) {
     const Stopwatch watch;
-    at::mm_out(product, a, b);
+    llama::MultiplyTransposed(1, a, a, 0, llama::Matrix<float>(product.data(), kSize, kSize));
     best_s = std::min(best_s, watch.ElapsedS());
   }
   return 2.0 * kSize * kSize * kSize / best_s;

@@ -5,7 +5,7 @@
 
 namespace dashf::train {
 
-// Threads for one operation, for the whole process; call before the first computation. >= 1.
+// Threads for one computation, for the whole process; 1 at first. Call before the first one. >= 1.
 void SetThreads(int threads);
 int Threads();
 

@@ -17,9 +17,7 @@ using testing::TinyModel;
 
 // With every weight zero all logits are equal: the loss is ln(vocabulary).
 TEST(Evaluate, LossOfTheUniformModelIsTheLogOfTheVocabulary) {
-  LlamaWeights zero = Convert(RandomModel(TinyConfig(), 1).weights(), at::kFloat);
-  ForEachTensor(zero, [](const std::string&, at::Tensor& t) { t = at::zeros_like(t); });
-  const Model model(std::make_shared<const LlamaWeights>(std::move(zero)));
+  const Model model(llama::MakeWeights(TinyConfig(), {}));
   const auto evaluation = Evaluate(model, nullptr, RandomExamples(TinyConfig(), 9, 2));
   ASSERT_TRUE(evaluation);
   EXPECT_NEAR(evaluation->loss, std::log(31.0), 1e-6);
@@ -28,7 +26,7 @@ TEST(Evaluate, LossOfTheUniformModelIsTheLogOfTheVocabulary) {
 
 // An answer made by greedy generation is matched exactly; with one token changed it is not.
 TEST(Evaluate, ExactMatchIsWhatGreedyGenerationReproduces) {
-  const Model model = TinyModel(TinyConfig(), 3, at::kFloat);
+  const Model model = TinyModel(TinyConfig(), 3);
   const Adapter adapter = RandomAdapter(TinyConfig(), {.rank = 2}, 4);
   std::vector<corpus::Example> examples;
   for (int i = 0; i < 6; ++i) {
@@ -47,7 +45,7 @@ TEST(Evaluate, ExactMatchIsWhatGreedyGenerationReproduces) {
 // The loss of a conversation is the mean over all answers' tokens, and one wrong answer is enough
 // for the conversation not to match.
 TEST(Evaluate, CountsEveryAnswerOfAConversationAndNothingBetween) {
-  const Model model = TinyModel(TinyConfig(), 3, at::kFloat);
+  const Model model = TinyModel(TinyConfig(), 3);
   corpus::Example both({1, 5, 7, 9, 11, 4, 8}, 2);
   both.answers = {{2, 3}, {5, 7}};
   corpus::Example first({1, 5, 7}, 2), second(both.tokens, 5);
@@ -73,7 +71,7 @@ TEST(Evaluate, CountsEveryAnswerOfAConversationAndNothingBetween) {
 }
 
 TEST(Evaluate, RefusesAnswersThatOverlapOrLieOutside) {
-  const Model model = TinyModel(TinyConfig(), 3, at::kFloat);
+  const Model model = TinyModel(TinyConfig(), 3);
   for (const std::vector<corpus::Span>& answers :
        {std::vector<corpus::Span>{}, {{0, 2}}, {{2, 2}}, {{1, 5}}, {{1, 3}, {2, 4}}}) {
     corpus::Example example({1, 2, 3, 4}, 1);
@@ -84,7 +82,7 @@ TEST(Evaluate, RefusesAnswersThatOverlapOrLieOutside) {
 
 // The shared prompt and the padded labels must score as each whole sequence would alone.
 TEST(Evaluate, ChoiceAccuracyPicksTheLabelOfLeastWholeLoss) {
-  const Model model = TinyModel(TinyConfig(), 5, at::kFloat);
+  const Model model = TinyModel(TinyConfig(), 5);
   const Adapter adapter = RandomAdapter(TinyConfig(), {.rank = 2}, 6);
   const std::vector<std::vector<int>> labels = {{4}, {4, 9, 2}, {11, 3}, {8, 8, 8, 8}, {17, 2}};
   std::vector<std::vector<int>> prompts;
@@ -112,12 +110,12 @@ TEST(Evaluate, ChoiceAccuracyPicksTheLabelOfLeastWholeLoss) {
 }
 
 TEST(Evaluate, RefusesALabelThatDoesNotExist) {
-  const Model model = TinyModel(TinyConfig(), 5, at::kFloat);
+  const Model model = TinyModel(TinyConfig(), 5);
   EXPECT_FALSE(ChoiceAccuracy(model, nullptr, {{1, 2}}, {3}, {{4}, {5}}));
 }
 
 TEST(Evaluate, NoExamplesHaveNoQuality) {
-  const Model model = TinyModel(TinyConfig(), 5, at::kFloat);
+  const Model model = TinyModel(TinyConfig(), 5);
   EXPECT_FALSE(Evaluate(model, nullptr, {}));
   const auto accuracy = ChoiceAccuracy(model, nullptr, {}, {}, {{4}, {5}});
   ASSERT_FALSE(accuracy);

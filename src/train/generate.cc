@@ -1,50 +1,35 @@
 #include "train/generate.h"
 
-#include <ATen/Functions.h>
-#include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 
-#include "train/adapter_tensors.h"
-#include "train/guarded.h"
+#include "llama/decoder.h"
+#include "llama/threads.h"
+#include "train/adapter_layout.h"
+#include "train/compute.h"
+#include "train/trained_parameters.h"
+#include "train/within_memory.h"
 
 namespace dashf::train {
 namespace {
 
-Expected<std::vector<int>> Continue(const LlamaWeights& weights,
-                                    const AdapterTensors* tensors,
+Expected<std::vector<int>> Continue(llama::Decoder* decoder,
+                                    std::vector<int> ends,
                                     const std::vector<int>& prompt,
                                     const GenerateOptions& options) {
-  const at::NoGradGuard no_grad;
-  std::vector<int> ends = weights.config.eos_tokens;
   ends.insert(ends.end(), options.stop_tokens.begin(), options.stop_tokens.end());
   Rng rng(options.seed);
   std::vector<int> generated;
-  std::vector<std::int64_t> input(prompt.begin(), prompt.end());
-  KeyValueCache cache;
+  std::vector<int> unread = prompt;
   while (std::ssize(generated) < options.tokens_max) {
-    const at::Tensor hidden = ForwardLayers(weights,
-                                            tensors,
-                                            Embed(weights, at::tensor(input, at::kLong)),
-                                            {1, std::ssize(input)},
-                                            0,
-                                            weights.config.layers,
-                                            &cache);
-    const at::Tensor last = RmsNorm(hidden.narrow(0, std::ssize(input) - 1, 1),
-                                    weights.final_norm,
-                                    weights.config.rms_norm_eps);
-    const at::Tensor logits = at::mm(last, weights.head.t()).to(at::kFloat).contiguous();
-    const auto next =
-        SampleToken({logits.data_ptr<float>(), static_cast<std::size_t>(logits.numel())},
-                    options.sampling,
-                    &rng);
+    decoder->Read(unread);
+    const auto next = SampleToken(decoder->Logits(std::ssize(unread) - 1), options.sampling, &rng);
     if (!next) return Fail(ErrorKind::kNumerical, "generation", "the logits are not finite");
     if (std::find(ends.begin(), ends.end(), *next) != ends.end()) break;
     generated.push_back(*next);
     if (options.on_token) options.on_token(*next);
-    input = {*next};
+    unread = {*next};
   }
   return generated;
 }
@@ -55,7 +40,7 @@ Expected<std::vector<int>> Generate(const Model& model,
                                     const Adapter* adapter,
                                     const std::vector<int>& prompt,
                                     const GenerateOptions& options) {
-  return Guarded("generation", [&]() -> Expected<std::vector<int>> {
+  return WithinMemory("generation", [&]() -> Expected<std::vector<int>> {
     const ModelConfig& config = model.config();
     const int tokens_max = options.tokens_max;
     if (auto sound = CheckSampling(options.sampling); !sound) return tl::unexpected(sound.error());
@@ -74,12 +59,14 @@ Expected<std::vector<int>> Generate(const Model& model,
                               tokens_max,
                               config.max_positions));
     }
-    std::optional<AdapterTensors> tensors;
     if (adapter != nullptr) {
       if (auto sound = CheckAdapter(*adapter, config); !sound) return tl::unexpected(sound.error());
-      tensors = ToTensors(*adapter, config, model.weights().embedding.scalar_type());
     }
-    return Continue(model.weights(), tensors ? &*tensors : nullptr, prompt, options);
+    const llama::AdapterLayout layout = LayoutOf(adapter, config);
+    const std::vector<float> parameters = AllParameters(adapter);
+    const llama::ThreadScope scope(Threads());
+    llama::Decoder decoder(model.weights(), layout, parameters, std::ssize(prompt) + tokens_max);
+    return Continue(&decoder, config.eos_tokens, prompt, options);
   });
 }
 

@@ -16,7 +16,7 @@ using testing::TinyModel;
 const std::vector<int> kPrompt = {1, 5, 9};
 
 TEST(Generate, SameSeedSameTokensAndOtherSeedsOthers) {
-  const Model model = TinyModel(TinyConfig(), 3, at::kFloat);
+  const Model model = TinyModel(TinyConfig(), 3);
   const auto tokens = [&](std::uint64_t seed) {
     return Generate(model,
                     nullptr,
@@ -31,7 +31,7 @@ TEST(Generate, SameSeedSameTokensAndOtherSeedsOthers) {
 TEST(Generate, TellsEachTokenInOrderAndEndsBeforeAStopToken) {
   ModelConfig endless = TinyConfig();
   endless.eos_tokens.clear();
-  const Model model = TinyModel(endless, 3, at::kFloat);
+  const Model model = TinyModel(endless, 3);
   const Adapter adapter = RandomAdapter(endless, LoraConfig{.rank = 2}, 4);
   std::vector<int> told;
   GenerateOptions options{.tokens_max = 8,
@@ -47,7 +47,7 @@ TEST(Generate, TellsEachTokenInOrderAndEndsBeforeAStopToken) {
 }
 
 TEST(Generate, RefusesSamplingOptionsOutsideTheirRange) {
-  const Model model = TinyModel(TinyConfig(), 3, at::kFloat);
+  const Model model = TinyModel(TinyConfig(), 3);
   const auto tokens = Generate(model, nullptr, kPrompt, {.sampling = {.top_p = 2.0}});
   ASSERT_FALSE(tokens);
   EXPECT_EQ(tokens.error().kind, ErrorKind::kUsage);

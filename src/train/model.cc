@@ -1,57 +1,46 @@
 #include "train/model.h"
 
-#include <ATen/Functions.h>
-
 #include <cmath>
+#include <string>
+#include <vector>
 
 #include "base/rng.h"
-#include "train/llama.h"
 
 namespace dashf::train {
 namespace {
 
-at::Tensor NormalTensor(const std::vector<std::int64_t>& shape, double deviation, Rng rng) {
-  at::Tensor tensor = at::empty(shape, at::kFloat);
-  float* const values = tensor.data_ptr<float>();
-  for (std::int64_t i = 0; i < tensor.numel(); ++i) {
-    values[i] = static_cast<float>(deviation * rng.Normal());
-  }
-  return tensor;
+std::int64_t Elements(const std::vector<std::int64_t>& shape) {
+  std::int64_t count = 1;
+  for (const std::int64_t size : shape) count *= size;
+  return count;
 }
 
 }  // namespace
 
-const ModelConfig& Model::config() const {
-  return weights_->config;
-}
-
 std::int64_t Model::parameters() const {
   std::int64_t count = 0;
-  ForEachTensor(*weights_,
-                [&](const std::string&, const at::Tensor& tensor) { count += tensor.numel(); });
+  llama::ForEachTensor(config(),
+                       [&](const std::string&, const auto& shape) { count += Elements(shape); });
   return count;
 }
 
 Model RandomModel(const ModelConfig& config, std::uint64_t seed) {
-  LlamaWeights weights;
-  weights.config = config;
-  weights.layers.resize(static_cast<std::size_t>(config.layers));
+  llama::Weights weights = llama::MakeWeights(config, {});
   const double residual_deviation = 0.02 / std::sqrt(2.0 * config.layers);
-  ForEachTensor(weights, [&](const std::string& name, at::Tensor& tensor) {
-    const std::vector<std::int64_t> shape = TensorShape(config, name);
+  llama::ForEachTensor(config, [&](const std::string& name, const auto& shape) {
     const bool into_residual =
         name.find("o_proj") != std::string::npos || name.find("down_proj") != std::string::npos;
+    std::vector<float> values(static_cast<std::size_t>(Elements(shape)), 0.0F);
     if (name.find("norm.") != std::string::npos) {
-      tensor = at::ones(shape, at::kFloat);
-    } else if (name.ends_with(".bias")) {
-      tensor = at::zeros(shape, at::kFloat);
-    } else {
-      tensor =
-          NormalTensor(shape, into_residual ? residual_deviation : 0.02, Rng(seed).Stream(name));
+      values.assign(values.size(), 1.0F);
+    } else if (!name.ends_with(".bias")) {
+      Rng rng = Rng(seed).Stream(name);
+      const double deviation = into_residual ? residual_deviation : 0.02;
+      for (float& value : values) value = static_cast<float>(deviation * rng.Normal());
     }
+    llama::SetTensor(name, values.data(), &weights);
   });
-  if (config.tied_embeddings) weights.head = weights.embedding;
-  return Model(std::make_shared<const LlamaWeights>(std::move(weights)));
+  return Model(std::move(weights));
 }
 
 }  // namespace dashf::train

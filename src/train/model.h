@@ -1,67 +1,36 @@
-// A frozen Llama-architecture causal language model (Touvron et al. 2023, arXiv:2302.13971; Qwen2,
-// arXiv:2407.10671, is the same with biases), read from and written to Hugging Face model folders.
-// The weights are float32 in memory, whatever the file holds. A Model is a shared pointer to
-// immutable weights: copies are cheap, and every function of this module that takes one is safe
-// from any thread.
+// A frozen Llama-architecture causal language model, read from and written to Hugging Face model
+// folders. The weights are in memory in the format that the caller asks for, whatever the file
+// holds. A Model is a shared pointer to immutable weights: copies are cheap, and every function of
+// this module that takes one is safe from any thread.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <optional>
-#include <string>
-#include <vector>
+#include <utility>
 
 #include "base/error.h"
+#include "llama/config.h"
+#include "llama/weights.h"
 
 namespace dashf::train {
 
-// Llama 3's stretching of the rotary wavelengths ("rope_type": "llama3" in config.json).
-struct Llama3Rope {
-  double factor = 8.0;
-  double low_freq_factor = 1.0;
-  double high_freq_factor = 4.0;
-  double original_max_position_embeddings = 8192.0;
-
-  bool operator==(const Llama3Rope&) const = default;
-};
-
-// Which attention projections add a bias: all four as Llama's "attention_bias" has it, or queries,
-// keys and values as Qwen2 does.
-enum class AttentionBias { kNone, kQkv, kAll };
-
-struct ModelConfig {
-  int layers = 0;             // L >= 1.
-  int hidden_size = 0;        // d.
-  int heads = 0;              // Query heads.
-  int kv_heads = 0;           // Key and value heads; divides `heads`.
-  int head_dim = 0;           // Even.
-  int intermediate_size = 0;  // Width of the feed-forward block.
-  int vocab_size = 0;
-  int max_positions = 2048;  // Longer sequences are refused.
-  double rms_norm_eps = 1e-5;
-  double rope_theta = 10000.0;
-  std::optional<Llama3Rope> rope_llama3;
-  bool tied_embeddings = false;  // The output head is the embedding matrix.
-  AttentionBias attention_bias = AttentionBias::kNone;
-  bool mlp_bias = false;
-  int bos_token = 1;
-  std::vector<int> eos_tokens = {2};
-
-  bool operator==(const ModelConfig&) const = default;
-};
-
-struct LlamaWeights;  // The tensors; train/llama.h.
+using llama::AttentionBias;
+using llama::Llama3Rope;
+using llama::ModelConfig;
 
 class Model {
  public:
-  explicit Model(std::shared_ptr<const LlamaWeights> weights) : weights_(std::move(weights)) {}
-  const ModelConfig& config() const;
+  explicit Model(llama::Weights weights)
+      : weights_(std::make_shared<const llama::Weights>(std::move(weights))) {}
+  const ModelConfig& config() const { return weights_->config; }
   std::int64_t parameters() const;
-  const LlamaWeights& weights() const { return *weights_; }
+  const llama::Weights& weights() const { return *weights_; }
+  // Keeps the weights alive.
+  std::shared_ptr<const llama::Weights> owner() const { return weights_; }
 
  private:
-  std::shared_ptr<const LlamaWeights> weights_;
+  std::shared_ptr<const llama::Weights> weights_;
 };
 
 // Reads config.json with model.safetensors or the shards that model.safetensors.index.json names.
@@ -70,7 +39,7 @@ class Model {
 // original names ("layers.0.attention.wq.weight") with interleaved pairs, which are permuted.
 // kIo if the folder or a file is missing; kBadInput naming the tensor or key for a wrong shape, a
 // missing tensor, a value that is not finite, or a feature that is not supported.
-Expected<Model> LoadModel(const std::filesystem::path& folder);
+Expected<Model> LoadModel(const std::filesystem::path& folder, const llama::Storage& storage = {});
 
 enum class Precision { kFloat32, kBFloat16 };
 

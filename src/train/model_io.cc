@@ -1,17 +1,20 @@
-#include <ATen/Functions.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
+#include <map>
 #include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/file.h"
 #include "base/json.h"
+#include "tensorfile/floats.h"
 #include "tensorfile/safetensors.h"
-#include "train/guarded.h"
-#include "train/llama.h"
 #include "train/model.h"
 #include "train/model_config.h"
-#include "train/read_tensor.h"
+#include "train/within_memory.h"
 
 namespace dashf::train {
 namespace {
@@ -94,90 +97,116 @@ std::string OriginalName(std::string name) {
 }
 
 // Interleaved pairs (2i, 2i + 1) of each head's rows become pairs (i, i + head_dim / 2).
-at::Tensor RotateHalfLayout(const at::Tensor& interleaved, std::int64_t head_dim) {
-  std::vector<std::int64_t> split = {-1, head_dim / 2, 2};
-  if (interleaved.dim() == 2) split.push_back(interleaved.size(1));
-  return interleaved.view(split).transpose(1, 2).reshape(interleaved.sizes());
+std::vector<float> RotateHalfLayout(const std::vector<float>& interleaved,
+                                    const std::vector<std::int64_t>& shape,
+                                    std::int64_t head_dim) {
+  std::vector<float> halves(interleaved.size());
+  const std::int64_t row = std::ssize(interleaved) / shape.front();
+  for (std::int64_t i = 0; i < shape.front(); ++i) {
+    const std::int64_t head = i / head_dim, at = i % head_dim;
+    const std::int64_t to = head * head_dim + at / 2 + at % 2 * (head_dim / 2);
+    std::copy_n(interleaved.begin() + i * row, row, halves.begin() + to * row);
+  }
+  return halves;
 }
 
-Expected<void> FillWeights(const fs::path& folder, WeightFiles* files, LlamaWeights* weights) {
+// Each tensor that the configuration asks for, by its Hugging Face name: where it is, and in which
+// layout. Checked before anything is allocated: a hostile config.json must not make room for
+// numbers that the files do not have.
+struct FoundTensor {
+  std::string name, place;
+  const TensorView* view = nullptr;
+  std::vector<std::int64_t> shape;
+  bool interleaved = false;
+};
+
+Expected<std::vector<FoundTensor>> FindTensors(const fs::path& folder,
+                                               const ModelConfig& config,
+                                               WeightFiles* files) {
   const bool original = files->tensors.contains("tok_embeddings.weight");
-  const ModelConfig& config = weights->config;
+  std::vector<FoundTensor> found;
   Expected<void> outcome;
-  ForEachTensor(*weights, [&](const std::string& name, at::Tensor& tensor) {
+  llama::ForEachTensor(config, [&](const std::string& name, const auto& shape) {
     if (!outcome) return;
     const std::string stored = original ? OriginalName(name) : name;
-    const auto found = files->tensors.find(stored);
-    if (found == files->tensors.end()) {
+    const auto at = files->tensors.find(stored);
+    if (at == files->tensors.end()) {
       outcome = Fail(ErrorKind::kBadInput, folder.string(), fmt::format("has no {}", stored));
       return;
     }
-    const auto& [view, file] = found->second;
-    Expected<at::Tensor> read = ReadTensor(file + ": " + stored, *view, TensorShape(config, name));
-    if (!read) {
-      outcome = tl::unexpected(read.error());
+    const auto& [view, file] = at->second;
+    const std::string place = file + ": " + stored;
+    if (view->shape != shape) {
+      outcome = Fail(ErrorKind::kBadInput,
+                     place,
+                     fmt::format("must have shape [{}], got [{}]",
+                                 fmt::join(shape, ", "),
+                                 fmt::join(view->shape, ", ")));
       return;
     }
     const bool rotated =
         name.find("q_proj") != std::string::npos || name.find("k_proj") != std::string::npos;
-    tensor = original && rotated ? RotateHalfLayout(*read, config.head_dim) : std::move(*read);
-    files->tensors.erase(found);
+    found.push_back({name, place, view, shape, original && rotated});
+    files->tensors.erase(at);
   });
-  if (!outcome) return outcome;
+  if (!outcome) return tl::unexpected(outcome.error());
   // Some exporters write the tied head, and the frequencies that follow from config.json.
   if (config.tied_embeddings) files->tensors.erase(original ? "output.weight" : "lm_head.weight");
   std::erase_if(files->tensors, [](const auto& item) {
     return item.first.ends_with("rotary_emb.inv_freq") || item.first == "rope.freqs";
   });
-  if (files->tensors.empty()) return {};
+  if (files->tensors.empty()) return found;
   const auto& [name, place] = *files->tensors.begin();
   return Fail(ErrorKind::kBadInput,
               place.second,
               fmt::format("{} is no tensor of the Llama model that config.json describes", name));
 }
 
-Expected<Model> ReadModel(const fs::path& folder) {
+Expected<Model> ReadModel(const fs::path& folder, const llama::Storage& storage) {
   Expected<ModelConfig> config = ReadModelConfig(folder / "config.json");
   if (!config) return tl::unexpected(config.error());
   Expected<WeightFiles> files = OpenWeights(folder);
   if (!files) return tl::unexpected(files.error());
-  auto weights = std::make_shared<LlamaWeights>();
-  weights->config = std::move(*config);
-  // A hostile config.json must not make room for layers that the file does not have.
-  const auto layers = static_cast<std::size_t>(weights->config.layers);
-  if (files->tensors.size() < layers * 9) {
-    return Fail(ErrorKind::kBadInput,
-                folder.string(),
-                fmt::format("{} tensors are too few for {} layers", files->tensors.size(), layers));
+  const Expected<std::vector<FoundTensor>> tensors = FindTensors(folder, *config, &*files);
+  if (!tensors) return tl::unexpected(tensors.error());
+  llama::Weights weights = llama::MakeWeights(*config, storage);
+  for (const FoundTensor& tensor : *tensors) {
+    Expected<std::vector<float>> values =
+        tensorfile::ReadFloats(tensor.place, *tensor.view, tensor.shape);
+    if (!values) return tl::unexpected(values.error());
+    if (tensor.interleaved) *values = RotateHalfLayout(*values, tensor.shape, config->head_dim);
+    llama::SetTensor(tensor.name, values->data(), &weights);
   }
-  weights->layers.resize(layers);
-  if (auto filled = FillWeights(folder, &*files, weights.get()); !filled) {
-    return tl::unexpected(filled.error());
-  }
-  if (weights->config.tied_embeddings) weights->head = weights->embedding;
   return Model(std::move(weights));
+}
+
+// A tensor's bytes as the file has them.
+std::string Encode(const std::vector<float>& values, Precision precision) {
+  if (precision == Precision::kFloat32) {
+    return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
+  }
+  std::vector<std::uint16_t> halves(values.size());
+  std::transform(values.begin(), values.end(), halves.begin(), tensorfile::ToBFloat16);
+  return {reinterpret_cast<const char*>(halves.data()), halves.size() * sizeof(std::uint16_t)};
 }
 
 }  // namespace
 
-Expected<Model> LoadModel(const fs::path& folder) {
+Expected<Model> LoadModel(const fs::path& folder, const llama::Storage& storage) {
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored)) {
     return Fail(ErrorKind::kIo, folder.string(), "there is no such model folder");
   }
-  return Guarded(folder.c_str(), [&] { return ReadModel(folder); });
+  return WithinMemory(folder.string(), [&] { return ReadModel(folder, storage); });
 }
 
 Expected<void> SaveModel(const Model& model, Precision precision, const fs::path& folder) {
-  const bool full = precision == Precision::kFloat32;
-  std::vector<at::Tensor> kept;  // The views' memory.
+  std::map<std::string, std::string> kept;  // The views' memory.
   tensorfile::TensorMap tensors;
-  ForEachTensor(model.weights(), [&](const std::string& name, const at::Tensor& tensor) {
-    kept.push_back(tensor.detach().to(full ? at::kFloat : at::kBFloat16).contiguous());
-    const auto sizes = tensor.sizes();
-    tensors[name] = {full ? DType::kF32 : DType::kBF16,
-                     {sizes.begin(), sizes.end()},
-                     {static_cast<const char*>(kept.back().data_ptr()), kept.back().nbytes()}};
+  llama::ForEachTensor(model.config(), [&](const std::string& name, const auto& shape) {
+    std::string& bytes = kept[name];
+    bytes = Encode(llama::GetTensor(name, model.weights()), precision);
+    tensors[name] = {precision == Precision::kFloat32 ? DType::kF32 : DType::kBF16, shape, bytes};
   });
   const std::string bytes = tensorfile::WriteSafetensors(tensors, {{"format", "pt"}});
   if (auto done = WriteFileAtomically(folder / "model.safetensors", bytes); !done) return done;

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/json.h"
-#include "train/llama.h"
+#include "train/projection.h"
 
 namespace dashf::train {
 namespace {

@@ -11,11 +11,11 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "tensorfile/floats.h"
 #include "tensorfile/safetensors.h"
-#include "train/guarded.h"
-#include "train/llama.h"
 #include "train/peft_config.h"
-#include "train/read_tensor.h"
+#include "train/projection.h"
+#include "train/within_memory.h"
 
 namespace dashf::train {
 namespace {
@@ -78,11 +78,9 @@ Expected<std::vector<float>> TakeValues(const std::string& where,
                                         std::map<std::string, const TensorView*>* tensors) {
   const auto found = tensors->find(key);
   if (found == tensors->end()) return Fail(ErrorKind::kBadInput, where, "has no " + key);
-  const Expected<at::Tensor> tensor = ReadTensor(where + ": " + key, *found->second, shape);
-  if (!tensor) return tl::unexpected(tensor.error());
-  tensors->erase(found);
-  const float* values = tensor->data_ptr<float>();
-  return std::vector<float>(values, values + tensor->numel());
+  auto values = tensorfile::ReadFloats(where + ": " + key, *found->second, shape);
+  if (values) tensors->erase(found);
+  return values;
 }
 
 // What an adapter adds is at most proportional to this.
@@ -272,7 +270,7 @@ Expected<void> SaveAdapter(const Adapter& adapter,
 }
 
 Expected<Adapter> LoadAdapter(const fs::path& folder, const ModelConfig& model) {
-  return Guarded(folder.c_str(), [&] { return ReadAdapter(folder, model); });
+  return WithinMemory(folder.c_str(), [&] { return ReadAdapter(folder, model); });
 }
 
 std::string EncodeLayers(const Adapter& adapter, int first, int last) {
@@ -286,8 +284,8 @@ Expected<void> DecodeLayers(
   const std::string where = fmt::format("adapter layers {} to {}", first, last);
   std::vector<int> layers(static_cast<std::size_t>(std::max(0, last - first + 1)));
   std::iota(layers.begin(), layers.end(), first - 1);
-  auto taken = Guarded(where.c_str(),
-                       [&] { return ReadLayers(where, bytes, model, adapter->config, layers); });
+  auto taken = WithinMemory(
+      where.c_str(), [&] { return ReadLayers(where, bytes, model, adapter->config, layers); });
   if (!taken) return tl::unexpected(taken.error());
   const auto begin = static_cast<std::ptrdiff_t>(first) - 1;
   std::ranges::move(taken->layers, adapter->layers.begin() + begin);

@@ -2,11 +2,14 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <limits>
+#include <map>
 
 #include "base/file.h"
+#include "tensorfile/floats.h"
 #include "tensorfile/safetensors.h"
 #include "train/memory_limit.h"
 #include "train/testing.h"
@@ -36,19 +39,32 @@ TEST(PeftIo, AdapterSurvivesTheFolderBitForBit) {
   EXPECT_EQ(*loaded, adapter);
 }
 
+// A number with few significant bits and a magnitude in [2^-14, 2) or 0, as IEEE 754 binary16.
+std::uint16_t ToFloat16(float value) {
+  if (value == 0.0F) return 0;
+  int exponent = 0;
+  const float fraction = std::frexp(std::abs(value), &exponent);  // In [1/2, 1).
+  const auto behind_point = static_cast<int>((2.0F * fraction - 1.0F) * 1024.0F);
+  const int bits = (exponent + 14) * 1024 + behind_point;
+  return static_cast<std::uint16_t>(value < 0.0F ? bits + 0x8000 : bits);
+}
+
 // The image of `adapter` with its numbers stored as half precision.
-std::string HalfImage(const Adapter& adapter, tensorfile::DType dtype, at::ScalarType type) {
+std::string HalfImage(const Adapter& adapter, tensorfile::DType dtype) {
   const std::string image = EncodeLayers(adapter, 1, static_cast<int>(adapter.layers.size()));
   const auto file = *tensorfile::SafetensorsFile::Parse("image", image);
-  std::vector<at::Tensor> kept;  // The views' memory.
+  std::map<std::string, std::vector<std::uint16_t>> kept;  // The views' memory.
   tensorfile::TensorMap tensors = file.tensors();
   for (auto& [name, view] : tensors) {
-    at::Tensor full = at::empty(view.shape, at::kFloat);
-    std::memcpy(full.data_ptr(), view.bytes.data(), view.bytes.size());
-    kept.push_back(full.to(type));
+    std::vector<std::uint16_t>& halves = kept[name];
+    const std::vector<float> values = *tensorfile::ReadFloats(name, view, view.shape);
+    for (const float value : values) {
+      halves.push_back(dtype == tensorfile::DType::kF16 ? ToFloat16(value)
+                                                        : tensorfile::ToBFloat16(value));
+    }
     view = {dtype,
             view.shape,
-            {static_cast<const char*>(kept.back().data_ptr()), kept.back().nbytes()}};
+            {reinterpret_cast<const char*>(halves.data()), halves.size() * sizeof(halves[0])}};
   }
   return tensorfile::WriteSafetensors(tensors);
 }
@@ -66,10 +82,8 @@ TEST(PeftIo, HalfPrecisionFactorsLoadAsTheirValues) {
   }
   const auto folder = FreshFolder("half");
   ASSERT_TRUE(SaveAdapter(adapter, TinyConfig(), "base", folder));
-  const std::pair<tensorfile::DType, at::ScalarType> types[] = {
-      {tensorfile::DType::kF16, at::kHalf}, {tensorfile::DType::kBF16, at::kBFloat16}};
-  for (const auto& [dtype, type] : types) {
-    const std::string image = HalfImage(adapter, dtype, type);
+  for (const auto dtype : {tensorfile::DType::kF16, tensorfile::DType::kBF16}) {
+    const std::string image = HalfImage(adapter, dtype);
     ASSERT_TRUE(WriteFileAtomically(folder / "adapter_model.safetensors", image));
     const auto loaded = LoadAdapter(folder, TinyConfig());
     ASSERT_TRUE(loaded) << loaded.error().Text();

@@ -25,13 +25,16 @@ class PhaseGradient {
                          std::span<float> gradient) = 0;
 };
 
-// By libtorch's autograd. Hidden states that the phase takes from a cache are computed here, in
-// batches of `batch_size`. The model's tensors are kept, the examples and the adapter are not:
-// `examples` must outlive it.
-std::unique_ptr<PhaseGradient> TorchPhaseGradient(const Model& model,
-                                                  const std::vector<corpus::Example>& examples,
-                                                  const Phase& phase,
-                                                  const Adapter& adapter,
-                                                  int batch_size);
+// Hidden states that the phase takes from a cache are computed here, in batches of `batch_size`.
+// The model and the adapter are copied, the examples are not: `examples` must outlive it. All
+// arguments have been checked, and the phase trains a layer.
+using MakePhaseGradient =
+    std::unique_ptr<PhaseGradient>(const Model& model,
+                                   const std::vector<corpus::Example>& examples,
+                                   const Phase& phase,
+                                   const Adapter& adapter,
+                                   int batch_size);
+// By the engine in llama/: what training uses. autograd/ has another, to check it.
+MakePhaseGradient NativePhaseGradient;
 
 }  // namespace dashf::train

@@ -9,10 +9,10 @@
 #include "base/rng.h"
 #include "base/termination.h"
 #include "train/batch_order.h"
-#include "train/guarded.h"
 #include "train/optimizer.h"
 #include "train/phase_gradient.h"
 #include "train/trained_parameters.h"
+#include "train/within_memory.h"
 
 namespace dashf::train {
 namespace {
@@ -34,7 +34,7 @@ Expected<PhaseReport> TrainPhase(const Model& model,
       TrainedParameters(*adapter, phase.first_trained, phase.last_trained);
   std::vector<float> gradient(parameters.size());
   const std::unique_ptr<PhaseGradient> computation =
-      TorchPhaseGradient(model, examples, phase, *adapter, options.batch_size);
+      NativePhaseGradient(model, examples, phase, *adapter, options.batch_size);
   AdamW optimizer(parameters.size(), parameters.size());
 
   PhaseReport report;
@@ -87,7 +87,7 @@ Expected<PhaseReport> CheckAndTrain(const Model& model,
                                     const Phase& phase,
                                     const TrainOptions& options,
                                     Adapter* adapter) {
-  return Guarded("training", [&]() -> Expected<PhaseReport> {
+  return WithinMemory("training", [&]() -> Expected<PhaseReport> {
     if (auto sound = CheckArguments(model, examples, k, options, *adapter); !sound) {
       return tl::unexpected(sound.error());
     }

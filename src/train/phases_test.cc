@@ -19,7 +19,7 @@ using testing::TinyModel;
 const LoraConfig kLora{.rank = 2, .alpha = 4.0, .targets = {"q_proj", "v_proj", "down_proj"}};
 
 struct Fixture {
-  Model model = TinyModel(TinyConfig(), 1, at::kFloat);
+  Model model = TinyModel(TinyConfig(), 1);
   std::vector<corpus::Example> examples = RandomExamples(TinyConfig(), 12, 2);
   Adapter adapter = *InitialAdapter(TinyConfig(), {.lora = kLora}, 3);
   TrainOptions options = [] {

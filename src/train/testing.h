@@ -1,19 +1,17 @@
 // Tiny random models, adapters and examples for this module's tests.
 #pragma once
 
-#include <ATen/Functions.h>
-#include <ATen/TensorOperators.h>
-
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/rng.h"
 #include "corpus/dataset.h"
 #include "train/adapter.h"
 #include "train/compute.h"
-#include "train/llama.h"
 #include "train/model.h"
+#include "train/projection.h"
 
 namespace dashf::train::testing {
 
@@ -37,13 +35,15 @@ inline ModelConfig TinyConfig() {
 }
 
 // A model whose activations are of order 1, so that no gradient is negligible.
-inline Model TinyModel(const ModelConfig& config, std::uint64_t seed, at::ScalarType dtype) {
-  LlamaWeights weights = Convert(RandomModel(config, seed).weights(), dtype);
-  ForEachTensor(weights, [](const std::string& name, at::Tensor& tensor) {
-    if (name.find("norm") == std::string::npos) tensor = tensor * 12.0;
+inline Model TinyModel(const ModelConfig& config, std::uint64_t seed) {
+  llama::Weights weights = RandomModel(config, seed).weights();
+  llama::ForEachTensor(config, [&](const std::string& name, const auto&) {
+    if (name.find("norm") != std::string::npos) return;
+    std::vector<float> values = llama::GetTensor(name, weights);
+    for (float& value : values) value *= 12.0F;
+    llama::SetTensor(name, values.data(), &weights);
   });
-  if (config.tied_embeddings) weights.head = weights.embedding;
-  return Model(std::make_shared<const LlamaWeights>(std::move(weights)));
+  return Model(std::move(weights));
 }
 
 // Everything random: with B = 0 no gradient reaches A, with a gate of 0 none the prompt.

@@ -39,6 +39,12 @@ std::vector<float> TrainedParameters(const Adapter& adapter, int first, int last
   return parameters;
 }
 
+std::vector<float> AllParameters(const Adapter* adapter) {
+  if (adapter == nullptr) return {};
+  const auto layers = std::max(std::ssize(adapter->layers), std::ssize(adapter->prompts));
+  return TrainedParameters(*adapter, 0, static_cast<int>(layers));
+}
+
 void SetTrainedParameters(std::span<const float> parameters,
                           int first,
                           int last,

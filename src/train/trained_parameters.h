@@ -14,7 +14,9 @@ namespace dashf::train {
 
 // Of layers first..last - 1 (0-based, half open).
 std::vector<float> TrainedParameters(const Adapter& adapter, int first, int last);
-// The reverse; `parameters` has the size that TrainedParameters() gives.
+// Of all layers; empty without an adapter.
+std::vector<float> AllParameters(const Adapter* adapter);
+// The reverse of TrainedParameters; `parameters` has the size that TrainedParameters() gives.
 void SetTrainedParameters(std::span<const float> parameters, int first, int last, Adapter* adapter);
 
 }  // namespace dashf::train

@@ -1,7 +1,6 @@
 // The engine's side of live_test.py:
 //   dashf_parity logits MODEL TOKENS OUT [ADAPTER]   logits of the tokens ("tokens", I64 [R, T])
 //   dashf_parity train MODEL TOKENS ADAPTER KIND     trains an adapter (lora, prompt) and saves it
-#include <ATen/Functions.h>
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -9,47 +8,61 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/file.h"
+#include "llama/decoder.h"
 #include "tensorfile/safetensors.h"
-#include "train/adapter_tensors.h"
+#include "train/adapter_layout.h"
 #include "train/peft_io.h"
 #include "train/phases.h"
+#include "train/trained_parameters.h"
 
 namespace dashf::train {
 namespace {
 
 using Arguments = std::span<const std::string>;
 
-Expected<at::Tensor> ReadTokens(const std::string& path) {
+// Rows of equally many tokens.
+Expected<std::vector<std::vector<int>>> ReadTokens(const std::string& path) {
   const auto file = tensorfile::SafetensorsFile::Open(path);
   if (!file) return tl::unexpected(file.error());
   const tensorfile::TensorView& view = file->tensors().at("tokens");
-  at::Tensor tokens = at::empty(view.shape, at::kLong);
-  std::memcpy(tokens.data_ptr(), view.bytes.data(), view.bytes.size());
-  return tokens;
+  std::vector<std::int64_t> tokens(view.bytes.size() / sizeof(std::int64_t));
+  std::memcpy(tokens.data(), view.bytes.data(), view.bytes.size());
+  std::vector<std::vector<int>> rows;
+  for (auto at = tokens.begin(); at != tokens.end(); at += view.shape[1]) {
+    rows.emplace_back(at, at + view.shape[1]);
+  }
+  return rows;
 }
 
-Expected<void> WriteLogits(const Model& model, const at::Tensor& tokens, Arguments rest) {
-  const LlamaWeights& weights = model.weights();
-  std::optional<AdapterTensors> lora;
+Expected<void> WriteLogits(const Model& model,
+                           const std::vector<std::vector<int>>& tokens,
+                           Arguments rest) {
+  std::optional<Adapter> adapter;
   if (rest.size() > 1) {
-    const auto adapter = LoadAdapter(rest[1], model.config());
-    if (!adapter) return tl::unexpected(adapter.error());
-    lora = ToTensors(*adapter, model.config(), at::kFloat);
+    auto loaded = LoadAdapter(rest[1], model.config());
+    if (!loaded) return tl::unexpected(loaded.error());
+    adapter = std::move(*loaded);
   }
-  const at::Tensor hidden = ForwardLayers(weights,
-                                          lora ? &*lora : nullptr,
-                                          Embed(weights, tokens.flatten()),
-                                          {tokens.size(0), tokens.size(1)},
-                                          0,
-                                          weights.config.layers);
-  const at::Tensor logits =
-      at::mm(RmsNorm(hidden, weights.final_norm, weights.config.rms_norm_eps), weights.head.t());
+  const Adapter* const used = adapter ? &*adapter : nullptr;
+  const llama::AdapterLayout layout = LayoutOf(used, model.config());
+  const std::vector<float> parameters = AllParameters(used);
+  std::vector<float> logits;
+  for (const std::vector<int>& row : tokens) {
+    llama::Decoder decoder(model.weights(), layout, parameters, std::ssize(row));
+    decoder.Read(row);
+    for (std::int64_t t = 0; t < std::ssize(row); ++t) {
+      const std::vector<float> next = decoder.Logits(t);
+      logits.insert(logits.end(), next.begin(), next.end());
+    }
+  }
   const tensorfile::TensorView view = {
       tensorfile::DType::kF32,
-      {tokens.size(0), tokens.size(1), logits.size(1)},
-      {static_cast<const char*>(logits.data_ptr()), logits.nbytes()}};
+      {std::ssize(tokens), std::ssize(tokens.front()), model.config().vocab_size},
+      {reinterpret_cast<const char*>(logits.data()), logits.size() * sizeof(float)}};
   return WriteFileAtomically(rest[0], tensorfile::WriteSafetensors({{"logits", view}}));
 }
 
@@ -61,14 +74,13 @@ AdapterConfig ConfigOf(const std::string& kind) {
   return {.lora = lora};
 }
 
-Expected<void> TrainAdapter(const Model& model, const at::Tensor& tokens, Arguments rest) {
+Expected<void> TrainAdapter(const Model& model,
+                            const std::vector<std::vector<int>>& tokens,
+                            Arguments rest) {
   auto adapter = InitialAdapter(model.config(), ConfigOf(rest[1]), 7);
   if (!adapter) return tl::unexpected(adapter.error());
   std::vector<corpus::Example> examples;
-  for (std::int64_t row = 0; row < tokens.size(0); ++row) {
-    const std::int64_t* token = tokens.data_ptr<std::int64_t>() + row * tokens.size(1);
-    examples.push_back({{token, token + tokens.size(1)}, 1});
-  }
+  for (const std::vector<int>& row : tokens) examples.push_back({row, 1});
   const TrainOptions options{.epochs = 5, .learning_rate = 1e-2, .on_step = {}};
   const auto report = TrainAllLayers(model, examples, options, &*adapter);
   if (!report) return tl::unexpected(report.error());

@@ -1,10 +1,10 @@
-#include "train/batch.h"
+#include "autograd/batch.h"
 
 #include <ATen/Functions.h>
 
 #include <algorithm>
 
-namespace dashf::train {
+namespace dashf::autograd {
 namespace {
 
 at::Tensor Copied(std::vector<std::int64_t>& values) {
@@ -38,4 +38,4 @@ Batch MakeBatch(const std::vector<corpus::Example>& examples, std::span<const st
   return batch;
 }
 
-}  // namespace dashf::train
+}  // namespace dashf::autograd

@@ -16,10 +16,18 @@
 #include <string_view>
 #include <vector>
 
+#include "llama/config.h"
 #include "train/model.h"
-#include "train/projection.h"
 
-namespace dashf::train {
+namespace dashf::autograd {
+
+using llama::HasBias;
+using llama::kProjectionNames;
+using llama::Projection;
+using llama::WeightShape;
+using enum llama::Projection;
+using train::Model;
+using train::ModelConfig;
 
 struct Linear {
   at::Tensor weight;  // [out, in]
@@ -61,8 +69,12 @@ void ForEachTensor(Weights& weights, Visit visit) {
   visit(std::string("model.norm.weight"), weights.final_norm);
   if (!weights.config.tied_embeddings) visit(std::string("lm_head.weight"), weights.head);
 }
-// The shape of the tensor with this name.
-std::vector<std::int64_t> TensorShape(const ModelConfig& config, std::string_view name);
+
+// The model's weights as tensors: the same memory where it holds float32, which then stays alive as
+// long as they do; decoded copies otherwise. Not to be written to.
+LlamaWeights TensorsOf(const Model& model);
+// The reverse, a float32 copy.
+Model ModelOf(const LlamaWeights& weights);
 
 // The same weights in another floating dtype.
 LlamaWeights Convert(const LlamaWeights& weights, at::ScalarType dtype);
@@ -89,29 +101,18 @@ struct BatchShape {
   std::int64_t length = 0;  // T.
 };
 
-// Keys and values of the positions already seen, per layer: [R * kv_heads, positions, head_dim].
-struct KeyValueCache {
-  struct Layer {
-    at::Tensor keys, values;
-  };
-  std::vector<Layer> layers;
-  std::int64_t positions = 0;
-};
-
 // tokens [N] of int64 to hidden states [N, d].
 at::Tensor Embed(const LlamaWeights& weights, const at::Tensor& tokens);
 
-// Hidden states [R * T, d] through layers first..last - 1 (0-based, half open). With a cache the
-// positions follow those in it, and the cache is extended; all layers must then be passed at once.
+// Hidden states [R * T, d] through layers first..last - 1 (0-based, half open).
 at::Tensor ForwardLayers(const LlamaWeights& weights,
                          const AdapterTensors* adapter,
                          at::Tensor hidden,
                          BatchShape shape,
                          int first,
-                         int last,
-                         KeyValueCache* cache = nullptr);
+                         int last);
 
 // RMSNorm (Zhang and Sennrich 2019, arXiv:1910.07467): x / sqrt(mean(x^2) + eps) * weight.
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 
-}  // namespace dashf::train
+}  // namespace dashf::autograd

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "train/model.h"
 
-namespace dashf::train {
+namespace dashf::autograd {
 
 struct PretrainReport {
   int step = 0;
@@ -32,15 +32,15 @@ struct PretrainOptions {
   std::uint64_t seed = 1;  // Of the sequences' order.
   // About every so often, and at the end, with the model as it is; false ends the training.
   double report_interval_s = 60.0;
-  std::function<bool(const PretrainReport&, const Model&)> on_report;
+  std::function<bool(const PretrainReport&, const train::Model&)> on_report;
 };
 
 // Starts from `initial`: RandomModel, or one that an earlier pre-training left (whose optimiser
 // state is not kept: the warm-up makes up for it). kBadInput if a token is not in the vocabulary or
 // a stream is shorter than one sequence; kNumerical if the loss is not finite.
-Expected<Model> Pretrain(const Model& initial,
-                         std::span<const int> train,
-                         std::span<const int> validation,
-                         const PretrainOptions& options);
+Expected<train::Model> Pretrain(const train::Model& initial,
+                                std::span<const int> train,
+                                std::span<const int> validation,
+                                const PretrainOptions& options);
 
-}  // namespace dashf::train
+}  // namespace dashf::autograd

@@ -6,11 +6,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "autograd/batch.h"
+#include "autograd/llama.h"
 #include "corpus/dataset.h"
-#include "train/batch.h"
-#include "train/llama.h"
 
-namespace dashf::train {
+namespace dashf::autograd {
 
 class HiddenCache {
  public:
@@ -30,4 +30,4 @@ class HiddenCache {
   std::vector<std::int64_t> begin_, length_;  // Per example.
 };
 
-}  // namespace dashf::train
+}  // namespace dashf::autograd

@@ -1,11 +1,11 @@
-#include "train/hidden_cache.h"
+#include "autograd/hidden_cache.h"
 
 #include <ATen/Functions.h>
 #include <ATen/core/grad_mode.h>
 
 #include "train/batch_order.h"
 
-namespace dashf::train {
+namespace dashf::autograd {
 
 HiddenCache::HiddenCache(const LlamaWeights& weights,
                          const AdapterTensors* tensors,
@@ -20,7 +20,7 @@ HiddenCache::HiddenCache(const LlamaWeights& weights,
     total += length_.back();
   }
   rows_ = at::empty({total, weights.config.hidden_size}, weights.embedding.options());
-  for (const auto& chosen : BatchOrder(examples, batch_size, nullptr)) {
+  for (const auto& chosen : train::BatchOrder(examples, batch_size, nullptr)) {
     const Batch batch = MakeBatch(examples, chosen);
     const at::Tensor hidden =
         ForwardLayers(weights, tensors, Embed(weights, batch.tokens), batch.shape, 0, layers);
@@ -43,4 +43,4 @@ at::Tensor HiddenCache::Gather(const Batch& batch) const {
   return rows_.index_select(0, index);
 }
 
-}  // namespace dashf::train
+}  // namespace dashf::autograd

@@ -1,4 +1,4 @@
-#include "train/pretrain.h"
+#include "autograd/pretrain.h"
 
 #include <ATen/Functions.h>
 #include <ATen/core/grad_mode.h>
@@ -10,15 +10,15 @@
 #include <utility>
 #include <vector>
 
+#include "autograd/flat_parameters.h"
+#include "autograd/guarded.h"
+#include "autograd/llama.h"
+#include "autograd/loss.h"
 #include "base/rng.h"
 #include "base/termination.h"
-#include "train/flat_parameters.h"
-#include "train/guarded.h"
-#include "train/llama.h"
-#include "train/loss.h"
 #include "train/optimizer.h"
 
-namespace dashf::train {
+namespace dashf::autograd {
 namespace {
 
 constexpr int kValidationSequences = 32;
@@ -110,10 +110,10 @@ Expected<Model> PretrainChecked(const Model& initial,
                                 std::span<const int> validation,
                                 const PretrainOptions& options) {
   const Stopwatch watch;
-  auto weights = std::make_shared<LlamaWeights>(initial.weights());
-  auto [parameters, decayed] = MakeTrainable(weights.get());
+  LlamaWeights weights = TensorsOf(initial);
+  auto [parameters, decayed] = MakeTrainable(&weights);
   const std::span<float> gradient = parameters.gradients();
-  AdamW optimizer(parameters.values().size(), decayed);
+  train::AdamW optimizer(parameters.values().size(), decayed);
   Rng rng = Rng(options.seed).Stream("windows");
   const int length = options.sequence_length;
   const std::uint64_t places = train.size() - static_cast<std::size_t>(length);
@@ -124,9 +124,9 @@ Expected<Model> PretrainChecked(const Model& initial,
     std::vector<std::size_t> begins;
     for (int i = 0; i < options.batch_size; ++i) begins.push_back(rng.Below(places));
     std::fill(gradient.begin(), gradient.end(), 0.0F);
-    const at::Tensor loss = StreamLoss(*weights, Windows(train, begins, length));
+    const at::Tensor loss = StreamLoss(weights, Windows(train, begins, length));
     loss.backward();
-    const double norm = ClipGradient(1.0, gradient);
+    const double norm = train::ClipGradient(1.0, gradient);
     const double value = loss.item<double>();
     if (!std::isfinite(value) || !std::isfinite(norm)) {
       return Fail(ErrorKind::kNumerical,
@@ -147,15 +147,13 @@ Expected<Model> PretrainChecked(const Model& initial,
         (!more || report.elapsed_s - reported_s >= options.report_interval_s)) {
       reported_s = report.elapsed_s;
       report.train_loss = loss_sum / summed;
-      report.validation_loss = ValidationLoss(*weights, validation, length);
+      report.validation_loss = ValidationLoss(weights, validation, length);
       loss_sum = 0.0;
       summed = 0;
-      more = options.on_report(report, Model(weights)) && more;
+      more = options.on_report(report, ModelOf(weights)) && more;
     }
   }
-  ForEachTensor(*weights, [](const std::string&, at::Tensor& tensor) { tensor = tensor.detach(); });
-  if (weights->config.tied_embeddings) weights->head = weights->embedding;
-  return Model(std::move(weights));
+  return ModelOf(weights);
 }
 
 }  // namespace
@@ -183,4 +181,4 @@ Expected<Model> Pretrain(const Model& initial,
   });
 }
 
-}  // namespace dashf::train
+}  // namespace dashf::autograd

@@ -1,4 +1,4 @@
-#include "train/llama.h"
+#include "autograd/llama.h"
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
@@ -9,7 +9,7 @@
 #include <numbers>
 #include <utility>
 
-namespace dashf::train {
+namespace dashf::autograd {
 namespace {
 
 // cos and sin of position * frequency, each [T, 1, head_dim / 2].
@@ -25,7 +25,7 @@ std::vector<double> RotaryFrequencies(const ModelConfig& config) {
   for (int i = 0; i < config.head_dim / 2; ++i) {
     double frequency = std::pow(config.rope_theta, -2.0 * i / config.head_dim);
     if (config.rope_llama3) {
-      const Llama3Rope& rope = *config.rope_llama3;
+      const llama::Llama3Rope& rope = *config.rope_llama3;
       const double turns =
           rope.original_max_position_embeddings * frequency / (2.0 * std::numbers::pi);
       const double kept = std::clamp(
@@ -39,17 +39,13 @@ std::vector<double> RotaryFrequencies(const ModelConfig& config) {
   return frequencies;
 }
 
-Rotary RotaryTables(const ModelConfig& config,
-                    std::int64_t begin,
-                    std::int64_t length,
-                    at::ScalarType dtype) {
+Rotary RotaryTables(const ModelConfig& config, std::int64_t length, at::ScalarType dtype) {
   const std::vector<double> frequencies = RotaryFrequencies(config);
   const auto half = static_cast<std::int64_t>(frequencies.size());
   at::Tensor angles = at::empty({length, 1, half}, at::kDouble);
   double* angle = angles.data_ptr<double>();
   for (std::int64_t t = 0; t < length; ++t) {
-    for (const double frequency : frequencies)
-      *angle++ = static_cast<double>(begin + t) * frequency;
+    for (const double frequency : frequencies) *angle++ = static_cast<double>(t) * frequency;
   }
   return {angles.cos().to(dtype), angles.sin().to(dtype)};
 }
@@ -73,20 +69,16 @@ struct Pass {
   const ModelConfig& config;
   BatchShape shape;
   Rotary rotary;
-  at::Tensor mask;  // [groups * T, positions]: 0 where attention may look, else -infinity.
+  at::Tensor mask;  // [groups * T, T]: 0 where attention may look, else -infinity.
 };
 
-Pass MakePass(const ModelConfig& config,
-              BatchShape shape,
-              std::int64_t before,
-              at::ScalarType dtype) {
-  const std::int64_t positions = before + shape.length;
+Pass MakePass(const ModelConfig& config, BatchShape shape, at::ScalarType dtype) {
   const at::Tensor mask =
-      at::full({shape.length, positions}, -std::numeric_limits<double>::infinity(), dtype)
-          .triu(before + 1);
+      at::full({shape.length, shape.length}, -std::numeric_limits<double>::infinity(), dtype)
+          .triu(1);
   return {config,
           shape,
-          RotaryTables(config, before, shape.length, dtype),
+          RotaryTables(config, shape.length, dtype),
           mask.repeat({config.heads / config.kv_heads, 1})};
 }
 
@@ -114,8 +106,7 @@ at::Tensor AttendPrompt(const LlamaLayer& layer,
 at::Tensor Attend(const Pass& pass,
                   const LlamaLayer& layer,
                   const LayerTensors* adapter,
-                  const at::Tensor& x,
-                  KeyValueCache::Layer* cache) {
+                  const at::Tensor& x) {
   const auto project = [&](Projection p, const at::Tensor& input) {
     return Apply(layer.projections[p], adapter ? &adapter->lora[p] : nullptr, input);
   };
@@ -126,20 +117,13 @@ at::Tensor Attend(const Pass& pass,
                            .view({rows, length, kv_heads, groups, head_dim})
                            .permute({0, 2, 3, 1, 4})
                            .reshape({rows * kv_heads, groups * length, head_dim});
-  at::Tensor k = Rotate(project(kK, x).view({rows, length, kv_heads, head_dim}), pass.rotary)
-                     .transpose(1, 2)
-                     .reshape({rows * kv_heads, length, head_dim});
-  at::Tensor v = project(kV, x)
-                     .view({rows, length, kv_heads, head_dim})
-                     .transpose(1, 2)
-                     .reshape({rows * kv_heads, length, head_dim});
-  if (cache != nullptr) {
-    if (cache->keys.defined()) {
-      k = at::cat({cache->keys, k}, 1);
-      v = at::cat({cache->values, v}, 1);
-    }
-    *cache = {k, v};
-  }
+  const at::Tensor k = Rotate(project(kK, x).view({rows, length, kv_heads, head_dim}), pass.rotary)
+                           .transpose(1, 2)
+                           .reshape({rows * kv_heads, length, head_dim});
+  const at::Tensor v = project(kV, x)
+                           .view({rows, length, kv_heads, head_dim})
+                           .transpose(1, 2)
+                           .reshape({rows * kv_heads, length, head_dim});
   const double softmax_scale = 1.0 / std::sqrt(static_cast<double>(head_dim));
   const at::Tensor weights =
       at::baddbmm(pass.mask, q, k.transpose(1, 2), 1.0, softmax_scale).softmax(2);
@@ -163,14 +147,53 @@ at::Tensor FeedForward(const LlamaLayer& layer, const LayerTensors* adapter, con
 
 }  // namespace
 
-std::vector<std::int64_t> TensorShape(const ModelConfig& config, std::string_view name) {
-  for (std::size_t p = 0; p < kProjections; ++p) {
-    if (name.find(kProjectionNames[p]) == std::string_view::npos) continue;
-    const auto [out, in] = WeightShape(config, static_cast<Projection>(p));
-    return name.ends_with(".bias") ? std::vector{out} : std::vector{out, in};
+LlamaWeights TensorsOf(const Model& model) {
+  const llama::Weights& plain = model.weights();
+  const auto keep = [owner = model.owner()](void*) {};
+  const auto of_vector = [&](const std::vector<float>& values) {
+    return at::from_blob(const_cast<float*>(values.data()), {std::ssize(values)}, keep, at::kFloat);
+  };
+  const auto of_rows = [&](const llama::StoredMatrix& matrix,
+                           std::int64_t first,
+                           std::int64_t rows) {
+    if (matrix.format() == llama::Format::kFloat32) {
+      float* const at = const_cast<float*>(matrix.Floats().Row(first));
+      return at::from_blob(at, {rows, matrix.columns()}, keep, at::kFloat);
+    }
+    at::Tensor decoded = at::empty({rows, matrix.columns()}, at::kFloat);
+    matrix.Decode(first, llama::Matrix<float>(decoded.data_ptr<float>(), rows, matrix.columns()));
+    return decoded;
+  };
+  LlamaWeights weights;
+  weights.config = plain.config;
+  weights.embedding = of_rows(plain.embedding, 0, plain.embedding.rows());
+  weights.final_norm = of_vector(plain.final_norm);
+  weights.head = plain.config.tied_embeddings
+                     ? weights.embedding
+                     : of_rows(plain.untied_head, 0, plain.untied_head.rows());
+  for (const llama::LayerWeights& from : plain.layers) {
+    LlamaLayer& layer = weights.layers.emplace_back();
+    layer.input_norm = of_vector(from.input_norm);
+    layer.post_attention_norm = of_vector(from.post_attention_norm);
+    for (std::size_t p = 0; p < kProjections; ++p) {
+      const auto place = llama::PlaceOf(plain.config, static_cast<Projection>(p));
+      Linear& linear = layer.projections[p];
+      linear.weight = of_rows(from.matrices[place.group], place.first_row, place.rows);
+      if (!from.biases[place.group].empty()) {
+        linear.bias = of_vector(from.biases[place.group]).narrow(0, place.first_row, place.rows);
+      }
+    }
   }
-  if (name.find("norm.") != std::string_view::npos) return {config.hidden_size};
-  return {config.vocab_size, config.hidden_size};
+  return weights;
+}
+
+Model ModelOf(const LlamaWeights& weights) {
+  llama::Weights plain = llama::MakeWeights(weights.config, {});
+  ForEachTensor(weights, [&](const std::string& name, const at::Tensor& tensor) {
+    const at::Tensor values = tensor.detach().to(at::kFloat).contiguous();
+    llama::SetTensor(name, values.data_ptr<float>(), &plain);
+  });
+  return Model(std::move(plain));
 }
 
 LlamaWeights Convert(const LlamaWeights& weights, at::ScalarType dtype) {
@@ -194,25 +217,18 @@ at::Tensor ForwardLayers(const LlamaWeights& weights,
                          at::Tensor hidden,
                          BatchShape shape,
                          int first,
-                         int last,
-                         KeyValueCache* cache) {
+                         int last) {
   const ModelConfig& config = weights.config;
-  const Pass pass = MakePass(config, shape, cache ? cache->positions : 0, hidden.scalar_type());
-  if (cache != nullptr) cache->layers.resize(weights.layers.size());
+  const Pass pass = MakePass(config, shape, hidden.scalar_type());
   for (int i = first; i < last; ++i) {
     const auto index = static_cast<std::size_t>(i);
     const LlamaLayer& layer = weights.layers[index];
     const LayerTensors* tensors = adapter ? &(*adapter)[index] : nullptr;
     const double eps = config.rms_norm_eps;
-    hidden = hidden + Attend(pass,
-                             layer,
-                             tensors,
-                             RmsNorm(hidden, layer.input_norm, eps),
-                             cache ? &cache->layers[index] : nullptr);
+    hidden = hidden + Attend(pass, layer, tensors, RmsNorm(hidden, layer.input_norm, eps));
     hidden = hidden + FeedForward(layer, tensors, RmsNorm(hidden, layer.post_attention_norm, eps));
   }
-  if (cache != nullptr) cache->positions += shape.length;
   return hidden;
 }
 
-}  // namespace dashf::train
+}  // namespace dashf::autograd

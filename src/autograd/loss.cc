@@ -1,4 +1,4 @@
-#include "train/loss.h"
+#include "autograd/loss.h"
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <vector>
 
-namespace dashf::train {
+namespace dashf::autograd {
 namespace {
 
 constexpr std::int64_t kLogitsMax = std::int64_t{1} << 21;  // 8 MiB of float32 at a time.
@@ -60,19 +60,7 @@ class HeadLossFunction : public torch::autograd::Function<HeadLossFunction> {
 }  // namespace
 
 at::Tensor HeadLoss(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets) {
-  if (!at::GradMode::is_enabled()) return ScoreRows(hidden, head, targets).losses.mean();
   return HeadLossFunction::apply(hidden, head, targets);
 }
 
-RowScores ScoreRows(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets) {
-  std::vector<at::Tensor> losses, hits;
-  ForEachChunk(hidden.size(0), head.size(0), [&](std::int64_t first, std::int64_t count) {
-    const at::Tensor logits = at::mm(hidden.narrow(0, first, count), head.t());
-    const at::Tensor target = targets.narrow(0, first, count);
-    losses.push_back(logits.logsumexp(1) - logits.gather(1, target.unsqueeze(1)).squeeze(1));
-    hits.push_back(logits.argmax(1) == target);
-  });
-  return {at::cat(losses), at::cat(hits)};
-}
-
-}  // namespace dashf::train
+}  // namespace dashf::autograd

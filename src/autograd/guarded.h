@@ -8,14 +8,15 @@
 #include <string>
 
 #include "base/error.h"
+#include "train/compute.h"
 
-namespace dashf::train {
+namespace dashf::autograd {
 
 // Runs f() -> Expected<T>. libtorch's own errors, memory that it cannot get among them, become
 // kNumerical.
 template <class F>
 auto Guarded(const char* where, F f) -> decltype(f()) {
-  at::init_num_threads();  // OpenMP's thread count belongs to each calling thread.
+  at::set_num_threads(train::Threads());  // OpenMP's count belongs to each calling thread.
   try {
     return f();
   } catch (const c10::Error& error) {
@@ -26,4 +27,4 @@ auto Guarded(const char* where, F f) -> decltype(f()) {
   }
 }
 
-}  // namespace dashf::train
+}  // namespace dashf::autograd

@@ -1,33 +1,33 @@
+#include "autograd/phase_gradient.h"
+
 #include <ATen/Functions.h>
 
 #include <cstring>
 #include <optional>
 
+#include "autograd/adapter_tensors.h"
+#include "autograd/batch.h"
+#include "autograd/flat_parameters.h"
+#include "autograd/hidden_cache.h"
+#include "autograd/phase_loss.h"
 #include "base/check.h"
-#include "train/adapter_tensors.h"
-#include "train/batch.h"
-#include "train/flat_parameters.h"
-#include "train/hidden_cache.h"
-#include "train/phase_gradient.h"
-#include "train/phase_loss.h"
 
-namespace dashf::train {
+namespace dashf::autograd {
 namespace {
 
-class Autograd final : public PhaseGradient {
+class Autograd final : public train::PhaseGradient {
  public:
   Autograd(const Model& model,
            const std::vector<corpus::Example>& examples,
-           const Phase& phase,
-           const Adapter& adapter,
+           const train::Phase& phase,
+           const train::Adapter& adapter,
            int batch_size)
-      : model_(model),
+      : weights_(TensorsOf(model)),
         examples_(examples),
         phase_(phase),
         tensors_(ToTensors(adapter, model.config(), at::kFloat)),
         parameters_(TrainedTensors(phase_, &tensors_)) {
-    if (phase.cached > 0)
-      cache_.emplace(model.weights(), &tensors_, examples, phase.cached, batch_size);
+    if (phase.cached > 0) cache_.emplace(weights_, &tensors_, examples, phase.cached, batch_size);
   }
 
   double Compute(std::span<const std::size_t> chosen,
@@ -39,16 +39,16 @@ class Autograd final : public PhaseGradient {
     std::fill(gradients.begin(), gradients.end(), 0.0F);
     const Batch batch = MakeBatch(examples_, chosen);
     const at::Tensor loss =
-        PhaseLoss(model_.weights(), tensors_, phase_, cache_ ? &*cache_ : nullptr, batch);
+        PhaseLoss(weights_, tensors_, phase_, cache_ ? &*cache_ : nullptr, batch);
     loss.backward();
     std::copy(gradients.begin(), gradients.end(), gradient.begin());
     return loss.item<double>();
   }
 
  private:
-  const Model model_;
+  const LlamaWeights weights_;
   const std::vector<corpus::Example>& examples_;
-  const Phase phase_;
+  const train::Phase phase_;
   AdapterTensors tensors_;
   FlatParameters parameters_;
   std::optional<HiddenCache> cache_;
@@ -56,12 +56,13 @@ class Autograd final : public PhaseGradient {
 
 }  // namespace
 
-std::unique_ptr<PhaseGradient> TorchPhaseGradient(const Model& model,
-                                                  const std::vector<corpus::Example>& examples,
-                                                  const Phase& phase,
-                                                  const Adapter& adapter,
-                                                  int batch_size) {
+std::unique_ptr<train::PhaseGradient> AutogradPhaseGradient(
+    const Model& model,
+    const std::vector<corpus::Example>& examples,
+    const train::Phase& phase,
+    const train::Adapter& adapter,
+    int batch_size) {
   return std::make_unique<Autograd>(model, examples, phase, adapter, batch_size);
 }
 
-}  // namespace dashf::train
+}  // namespace dashf::autograd

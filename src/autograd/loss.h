@@ -3,19 +3,11 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace dashf::train {
+namespace dashf::autograd {
 
 // Mean over rows of -log softmax(hidden head')[target]: hidden [N, d] after the final norm, head
 // [V, d], targets [N] of int64. A scalar; differentiable in hidden and, where it requires a
 // gradient, head. Both gradients are made in the forward pass, a few rows of logits at a time.
 at::Tensor HeadLoss(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets);
 
-// Per row, without gradients: -log softmax(hidden head')[target], and whether the target is the
-// most probable token.
-struct RowScores {
-  at::Tensor losses;  // [N]
-  at::Tensor hits;    // [N] of bool.
-};
-RowScores ScoreRows(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets);
-
-}  // namespace dashf::train
+}  // namespace dashf::autograd

@@ -1,10 +1,10 @@
-#include "train/phase_loss.h"
+#include "autograd/phase_loss.h"
 
-#include "train/loss.h"
+#include "autograd/loss.h"
 
-namespace dashf::train {
+namespace dashf::autograd {
 
-std::vector<at::Tensor*> TrainedTensors(const Phase& phase, AdapterTensors* adapter) {
+std::vector<at::Tensor*> TrainedTensors(const train::Phase& phase, AdapterTensors* adapter) {
   std::vector<at::Tensor*> trained;
   for (int i = phase.first_trained; i < phase.last_trained; ++i) {
     LayerTensors& layer = (*adapter)[static_cast<std::size_t>(i)];
@@ -22,7 +22,7 @@ std::vector<at::Tensor*> TrainedTensors(const Phase& phase, AdapterTensors* adap
 
 at::Tensor PhaseLoss(const LlamaWeights& weights,
                      const AdapterTensors& adapter,
-                     const Phase& phase,
+                     const train::Phase& phase,
                      const HiddenCache* cache,
                      const Batch& batch) {
   at::Tensor hidden = cache ? cache->Gather(batch) : Embed(weights, batch.tokens);
@@ -32,4 +32,4 @@ at::Tensor PhaseLoss(const LlamaWeights& weights,
   return HeadLoss(hidden, weights.head, batch.targets);
 }
 
-}  // namespace dashf::train
+}  // namespace dashf::autograd

@@ -3,21 +3,21 @@
 
 #include <vector>
 
-#include "train/batch.h"
-#include "train/hidden_cache.h"
-#include "train/llama.h"
+#include "autograd/batch.h"
+#include "autograd/hidden_cache.h"
+#include "autograd/llama.h"
 #include "train/phase.h"
 
-namespace dashf::train {
+namespace dashf::autograd {
 
 // The tensors that the phase trains, layer by layer.
-std::vector<at::Tensor*> TrainedTensors(const Phase& phase, AdapterTensors* adapter);
+std::vector<at::Tensor*> TrainedTensors(const train::Phase& phase, AdapterTensors* adapter);
 
 // Mean over the batch's answer tokens. `cache` may be null where phase.cached is 0.
 at::Tensor PhaseLoss(const LlamaWeights& weights,
                      const AdapterTensors& adapter,
-                     const Phase& phase,
+                     const train::Phase& phase,
                      const HiddenCache* cache,
                      const Batch& batch);
 
-}  // namespace dashf::train
+}  // namespace dashf::autograd

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-namespace dashf::train {
+namespace dashf::autograd {
 
 // Tensors as consecutive views of one buffer of float32 or float64, their gradients as views of
 // another: the optimiser's step is one loop however many tensors there are.
@@ -24,4 +24,4 @@ class FlatParameters {
   at::Tensor values_, gradients_;
 };
 
-}  // namespace dashf::train
+}  // namespace dashf::autograd

@@ -1,8 +1,8 @@
-#include "train/flat_parameters.h"
+#include "autograd/flat_parameters.h"
 
 #include <ATen/Functions.h>
 
-namespace dashf::train {
+namespace dashf::autograd {
 namespace {
 
 std::span<float> Numbers(const at::Tensor& tensor) {
@@ -37,4 +37,4 @@ std::span<float> FlatParameters::gradients() {
   return Numbers(gradients_);
 }
 
-}  // namespace dashf::train
+}  // namespace dashf::autograd

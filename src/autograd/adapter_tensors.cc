@@ -1,4 +1,4 @@
-#include "train/adapter_tensors.h"
+#include "autograd/adapter_tensors.h"
 
 #include <ATen/Functions.h>
 
@@ -7,7 +7,7 @@
 
 #include "base/check.h"
 
-namespace dashf::train {
+namespace dashf::autograd {
 namespace {
 
 std::size_t IndexOf(const std::string& target) {
@@ -24,14 +24,16 @@ at::Tensor ToTensor(const std::vector<float>& values, std::int64_t rows, at::Sca
 
 }  // namespace
 
-AdapterTensors ToTensors(const Adapter& adapter, const ModelConfig& model, at::ScalarType dtype) {
+AdapterTensors ToTensors(const train::Adapter& adapter,
+                         const ModelConfig& model,
+                         at::ScalarType dtype) {
   AdapterTensors tensors(static_cast<std::size_t>(model.layers));
-  const LoraConfig& lora = adapter.config.lora;
+  const train::LoraConfig& lora = adapter.config.lora;
   for (std::size_t i = 0; i < adapter.layers.size(); ++i) {
     for (std::size_t j = 0; j < lora.targets.size(); ++j) {
       const std::string& target = lora.targets[j];
       const std::size_t projection = IndexOf(target);
-      const LoraPair& pair = adapter.layers[i][j];
+      const train::LoraPair& pair = adapter.layers[i][j];
       const std::int64_t out = WeightShape(model, static_cast<Projection>(projection))[0];
       const auto layer = static_cast<int>(i);
       tensors[i].lora[projection] = {ToTensor(pair.a, lora.Rank(layer, target), dtype),
@@ -47,4 +49,4 @@ AdapterTensors ToTensors(const Adapter& adapter, const ModelConfig& model, at::S
   return tensors;
 }
 
-}  // namespace dashf::train
+}  // namespace dashf::autograd

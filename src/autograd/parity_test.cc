@@ -13,23 +13,43 @@
 #include <functional>
 #include <optional>
 
+#include "autograd/phase_gradient.h"
 #include "base/file.h"
+#include "llama/decoder.h"
 #include "tensorfile/safetensors.h"
-#include "train/adapter_tensors.h"
-#include "train/batch.h"
-#include "train/flat_parameters.h"
+#include "train/adapter_layout.h"
+#include "train/evaluate.h"
 #include "train/peft_io.h"
-#include "train/phase_loss.h"
 #include "train/phases.h"
-#include "train/testing.h"
+#include "train/trained_parameters.h"
 
-namespace dashf::train {
+namespace dashf::autograd {
 namespace {
 
 namespace fs = std::filesystem;
+using llama::kProjectionNames;
+using llama::kProjections;
 using tensorfile::DType;
 using tensorfile::SafetensorsFile;
 using tensorfile::TensorView;
+using train::Adapter;
+using train::AllParameters;
+using train::Evaluate;
+using train::LayoutOf;
+using train::LoadAdapter;
+using train::LoadModel;
+using train::MakePhaseGradient;
+using train::Model;
+using train::ModuleName;
+using train::NativePhaseGradient;
+using train::PhaseReport;
+using train::SaveAdapter;
+using train::TrainAllLayers;
+using train::TrainedParameters;
+using train::TrainOptions;
+using train::TrainServerPhase;
+using train::TrainUserPhase;
+using train::UserObjective;
 
 constexpr int kSplit = 1;  // As recorded; so are these options.
 const TrainOptions kOptions{.epochs = 10,
@@ -76,23 +96,28 @@ class Parity : public ::testing::TestWithParam<std::string> {
     return tensor;
   }
 
-  Batch WholeBatch() const { return MakeBatch(examples_, std::vector<std::size_t>{0, 1, 2, 3}); }
-
   // The largest difference of logits at positions that are not padding.
-  double LogitDifference(const AdapterTensors* tensors, const std::string& recorded) const {
-    const LlamaWeights& weights = model_->weights();
-    const Batch batch = WholeBatch();
-    const at::Tensor hidden = ForwardLayers(
-        weights, tensors, Embed(weights, batch.tokens), batch.shape, 0, weights.config.layers);
-    const at::Tensor logits =
-        at::mm(RmsNorm(hidden, weights.final_norm, weights.config.rms_norm_eps), weights.head.t())
-            .view(Recorded(recorded).sizes());
+  double LogitDifference(const Adapter* adapter, const std::string& recorded) const {
+    const llama::AdapterLayout layout = LayoutOf(adapter, model_->config());
+    const std::vector<float> parameters = AllParameters(adapter);
     double difference = 0.0;
-    for (std::int64_t row = 0; row < logits.size(0); ++row) {
-      const auto length = std::ssize(examples_[static_cast<std::size_t>(row)].tokens);
-      difference = std::max(difference,
-                            Difference(logits[row].narrow(0, 0, length),
-                                       Recorded(recorded)[row].narrow(0, 0, length)));
+    for (std::size_t row = 0; row < examples_.size(); ++row) {
+      const std::vector<int>& tokens = examples_[row].tokens;
+      const auto length = std::ssize(tokens);
+      llama::Decoder decoder(model_->weights(), layout, parameters, length);
+      const std::int64_t half = length / 2;  // In two pieces, as a generation would.
+      at::Tensor logits = at::empty({length, model_->config().vocab_size});
+      for (const auto& [begin, end] : {std::pair{std::int64_t{0}, half}, std::pair{half, length}}) {
+        decoder.Read({tokens.begin() + begin, tokens.begin() + end});
+        for (std::int64_t t = begin; t < end; ++t) {
+          const std::vector<float> next = decoder.Logits(t - begin);
+          std::copy(next.begin(), next.end(), logits[t].data_ptr<float>());
+        }
+      }
+      difference = std::max(
+          difference,
+          Difference(logits,
+                     Recorded(recorded)[static_cast<std::int64_t>(row)].narrow(0, 0, length)));
     }
     return difference;
   }
@@ -126,53 +151,81 @@ TEST_P(Parity, LogitsOfTheModelAreTransformers) {
   RecordProperty("logits", fmt::format("{:.1e}", difference));
 }
 
-TEST_P(Parity, LogitsWithTheAdapterArePefts) {
-  const AdapterTensors tensors = ToTensors(adapter_, model_->config(), at::kFloat);
-  const double difference = LogitDifference(&tensors, "logits");
-  EXPECT_LE(difference, 1e-5);
-  RecordProperty("logits_with_adapter", fmt::format("{:.1e}", difference));
-  EXPECT_GT(LogitDifference(&tensors, "base_logits"), 1e-2);  // The adapter does something.
+// Training and evaluation show no logits: they are held to the logarithm of the probability that
+// these give to each token of the text.
+TEST_P(Parity, LogProbabilitiesOfTheEngineArePefts) {
+  for (const bool adapted : {false, true}) {
+    const Adapter* const adapter = adapted ? &adapter_ : nullptr;
+    const at::Tensor log_p =
+        Recorded(adapted ? "logits" : "base_logits").to(at::kDouble).log_softmax(2);
+    double largest = 0.0;
+    for (std::size_t row = 0; row < examples_.size(); ++row) {
+      const std::vector<int>& tokens = examples_[row].tokens;
+      for (std::size_t length = 2; length <= tokens.size(); ++length) {
+        // Only the last token is an answer: its loss alone.
+        const corpus::Example example{{tokens.begin(), tokens.begin() + static_cast<long>(length)},
+                                      static_cast<int>(length) - 1};
+        const auto evaluation = Evaluate(*model_, adapter, {example});
+        ASSERT_TRUE(evaluation) << evaluation.error().Text();
+        const double theirs = -log_p[static_cast<std::int64_t>(row)]
+                                    [static_cast<std::int64_t>(length) - 2][tokens[length - 1]]
+                                        .item<double>();
+        largest = std::max(largest, std::abs(evaluation->loss / theirs - 1.0));
+      }
+    }
+    EXPECT_LE(largest, 1e-5);
+    RecordProperty(adapted ? "log_p_with_adapter" : "log_p", fmt::format("{:.1e}", largest));
+  }
 }
 
+TEST_P(Parity, LogitsWithTheAdapterArePefts) {
+  const double difference = LogitDifference(&adapter_, "logits");
+  EXPECT_LE(difference, 1e-5);
+  RecordProperty("logits_with_adapter", fmt::format("{:.1e}", difference));
+  EXPECT_GT(LogitDifference(&adapter_, "base_logits"), 1e-2);  // The adapter does something.
+}
+
+// Of both implementations.
 TEST_P(Parity, EveryGradientIsPefts) {
-  const int layers = model_->config().layers;
-  AdapterTensors tensors = ToTensors(adapter_, model_->config(), at::kFloat);
-  const Phase phase{0, layers, layers, 0};
-  const std::vector<at::Tensor*> trained = TrainedTensors(phase, &tensors);
-  const FlatParameters parameters(trained);
-  const at::Tensor loss = PhaseLoss(model_->weights(), tensors, phase, nullptr, WholeBatch());
-  loss.backward();
-  EXPECT_LE(Difference(loss.detach().view({1}), Recorded("loss")), 1e-5);
-  std::size_t compared = 0;
-  double largest = 0.0;
-  for (int layer = 0; layer < layers; ++layer) {
-    for (std::size_t p = 0; p < kProjections; ++p) {
-      const LoraFactors& factors = tensors[static_cast<std::size_t>(layer)].lora[p];
-      const std::string key = "gradient.base_model.model." +
-                              ModuleName(layer, std::string(kProjectionNames[p])) + ".lora_";
-      if (!numbers_->tensors().contains(key + "A.weight")) continue;
-      const double a = Difference(factors.a.grad(), Recorded(key + "A.weight"));
-      const double b = Difference(factors.b.grad(), Recorded(key + "B.weight"));
-      EXPECT_LE(std::max(a, b), 1e-4) << key;
-      largest = std::max({largest, a, b});
-      compared += 2;
+  const std::pair<MakePhaseGradient*, const char*> implementations[] = {
+      {NativePhaseGradient, "gradients"}, {AutogradPhaseGradient, "gradients_libtorch"}};
+  for (const auto& [make, property] : implementations) {
+    const int layers = model_->config().layers;
+    const std::vector<float> parameters = TrainedParameters(adapter_, 0, layers);
+    std::vector<float> gradient(parameters.size());
+    const double loss = make(*model_, examples_, {0, layers, layers, 0}, adapter_, 4)
+                            ->Compute(std::vector<std::size_t>{0, 1, 2, 3}, parameters, gradient);
+    EXPECT_LE(std::abs(loss / Recorded("loss").item<double>() - 1.0), 1e-5);
+    const llama::AdapterLayout layout = LayoutOf(&adapter_, model_->config());
+    std::size_t compared = 0;
+    double largest = 0.0;
+    const auto compare = [&](const std::string& name, std::int64_t begin) {
+      if (!numbers_->tensors().contains("gradient.base_model.model." + name)) return;
+      const at::Tensor theirs = Recorded("gradient.base_model.model." + name);
+      const at::Tensor ours = at::from_blob(gradient.data() + begin, theirs.sizes(), at::kFloat);
+      const double difference = Difference(ours, theirs);
+      EXPECT_LE(difference, 1e-4) << property << " " << name;
+      largest = std::max(largest, difference);
+      ++compared;
+    };
+    for (int layer = 0; layer < layers; ++layer) {
+      const llama::LayerPlaces& places = layout.layers[static_cast<std::size_t>(layer)];
+      for (std::size_t p = 0; p < kProjections; ++p) {
+        const std::string module = ModuleName(layer, std::string(kProjectionNames[p]));
+        compare(module + ".lora_A.weight", places.lora[p].a);
+        compare(module + ".lora_B.weight", places.lora[p].b);
+      }
+      const std::string prompt = fmt::format("model.layers.{}.self_attn.adaption_", layer);
+      compare(prompt + "prompt", places.prompt.prompt);
+      compare(prompt + "gate", places.prompt.gate);
     }
-    const std::string key =
-        fmt::format("gradient.base_model.model.model.layers.{}.self_attn.adaption_", layer);
-    if (!numbers_->tensors().contains(key + "gate")) continue;
-    const auto& [prompt, gate] = tensors[static_cast<std::size_t>(layer)].prompt;
-    const double p = Difference(prompt.grad().unsqueeze(0), Recorded(key + "prompt"));
-    const double g = Difference(gate.grad(), Recorded(key + "gate"));
-    EXPECT_LE(std::max(p, g), 1e-4) << key;
-    largest = std::max({largest, p, g});
-    compared += 2;
+    const auto recorded =
+        std::count_if(numbers_->tensors().begin(), numbers_->tensors().end(), [](const auto& item) {
+          return item.first.starts_with("gradient.");
+        });
+    EXPECT_EQ(compared, static_cast<std::size_t>(recorded));
+    RecordProperty(property, fmt::format("{:.1e}", largest));
   }
-  const auto recorded =
-      std::count_if(numbers_->tensors().begin(), numbers_->tensors().end(), [](const auto& item) {
-        return item.first.starts_with("gradient.");
-      });
-  EXPECT_EQ(compared, static_cast<std::size_t>(recorded));
-  RecordProperty("gradients", fmt::format("{:.1e}", largest));
 }
 
 TEST_P(Parity, TenTrainingLossesOfEveryPhaseArePefts) {
@@ -225,4 +278,4 @@ INSTANTIATE_TEST_SUITE_P(Recorded,
                          [](const auto& test) { return test.param; });
 
 }  // namespace
-}  // namespace dashf::train
+}  // namespace dashf::autograd

@@ -1,5 +1,5 @@
 // dashf pretrain: a small base model from a text file.
-#include "train/pretrain.h"
+#include "autograd/pretrain.h"
 
 #include <fmt/format.h>
 
@@ -22,7 +22,7 @@ struct Flags {
   std::string from_dir;
   std::string out_dir;
   train::ModelConfig config;
-  train::PretrainOptions options;
+  autograd::PretrainOptions options;
   std::optional<double> minutes;
   std::optional<int> steps;
   int threads = 1;
@@ -79,13 +79,13 @@ Expected<int> RunPretrain(const Flags& flags) {
     return tl::unexpected(done.error());
   }
   Expected<void> saved;
-  train::PretrainOptions options = flags.options;
+  autograd::PretrainOptions options = flags.options;
   options.steps = flags.steps.value_or(options.steps);
   if (flags.minutes) options.elapsed_s = *flags.minutes * 60.0;
   if (flags.minutes && !flags.steps) options.steps = std::numeric_limits<int>::max();
   fmt::print(
       stderr, "{:>8} {:>12} {:>8} {:>11} {:>11}\n", "step", "tokens", "s", "train", "held out");
-  options.on_report = [&](const train::PretrainReport& report, const train::Model& model) {
+  options.on_report = [&](const autograd::PretrainReport& report, const train::Model& model) {
     fmt::print(stderr,
                "{:>8} {:>12} {:>8.0f} {:>11.4f} {:>11.4f}\n",
                report.step,
@@ -96,7 +96,7 @@ Expected<int> RunPretrain(const Flags& flags) {
     saved = train::SaveModel(model, train::Precision::kBFloat16, out);
     return saved.has_value();
   };
-  const auto model = train::Pretrain(
+  const auto model = autograd::Pretrain(
       *initial, stream.first(stream.size() - held_out), stream.last(held_out), options);
   if (!model) return tl::unexpected(model.error());
   if (!saved) return tl::unexpected(saved.error());

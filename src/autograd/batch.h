@@ -8,10 +8,10 @@
 #include <span>
 #include <vector>
 
+#include "autograd/llama.h"
 #include "corpus/example.h"
-#include "train/llama.h"
 
-namespace dashf::train {
+namespace dashf::autograd {
 
 struct Batch {
   std::vector<std::size_t> examples;  // Which examples, by index.
@@ -23,4 +23,4 @@ struct Batch {
 
 Batch MakeBatch(const std::vector<corpus::Example>& examples, std::span<const std::size_t> chosen);
 
-}  // namespace dashf::train
+}  // namespace dashf::autograd

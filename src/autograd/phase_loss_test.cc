@@ -1,22 +1,25 @@
-#include "train/phase_loss.h"
+#include "autograd/phase_loss.h"
 
 #include <ATen/TensorOperators.h>
 #include <gmock/gmock.h>
 
 #include <numeric>
 
-#include "train/adapter_tensors.h"
-#include "train/flat_parameters.h"
-#include "train/testing.h"
+#include "autograd/adapter_tensors.h"
+#include "autograd/flat_parameters.h"
+#include "autograd/testing.h"
 
-namespace dashf::train {
+namespace dashf::autograd {
 namespace {
 
-using testing::kAllTargets;
-using testing::RandomAdapter;
-using testing::RandomExamples;
-using testing::TinyConfig;
-using testing::TinyModel;
+using testing::TinyTensors;
+using train::AdapterConfig;
+using train::AdapterKind;
+using train::Phase;
+using train::testing::kAllTargets;
+using train::testing::RandomAdapter;
+using train::testing::RandomExamples;
+using train::testing::TinyConfig;
 
 const AdapterConfig kAllLora{.lora = {.rank = 2, .alpha = 3.0, .targets = kAllTargets}};
 const AdapterConfig kPrompts{.kind = AdapterKind::kAdaptionPrompt, .prompt = {.length = 5}};
@@ -34,14 +37,14 @@ void ExpectGradientsMatchCentralDifferences(const ModelConfig& config,
                                             const Phase& phase,
                                             const AdapterConfig& adapter = kAllLora) {
   constexpr double kStep = 1e-5;
-  const Model model = TinyModel(config, 3, at::kDouble);
+  const LlamaWeights weights = TinyTensors(config, 3, at::kDouble);
   AdapterTensors tensors = ToTensors(RandomAdapter(config, adapter, 5), config, at::kDouble);
   const auto examples = RandomExamples(config, 4, 7);
   const Batch batch = WholeBatch(examples);
   std::optional<HiddenCache> cache;
-  if (phase.cached > 0) cache.emplace(model.weights(), &tensors, examples, phase.cached, 2);
+  if (phase.cached > 0) cache.emplace(weights, &tensors, examples, phase.cached, 2);
   const auto loss = [&] {
-    return PhaseLoss(model.weights(), tensors, phase, cache ? &*cache : nullptr, batch);
+    return PhaseLoss(weights, tensors, phase, cache ? &*cache : nullptr, batch);
   };
   const std::vector<at::Tensor*> trained = TrainedTensors(phase, &tensors);
   const std::size_t per_layer = adapter.kind == AdapterKind::kLora ? 2 * kProjections : 2;
@@ -86,9 +89,9 @@ TEST(PhaseLoss, ServerPhaseGradientsMatchCentralDifferences) {
 TEST(PhaseLoss, GradientsMatchWithTiedEmbeddingsBiasesAndStretchedRotary) {
   ModelConfig config = TinyConfig();
   config.tied_embeddings = true;
-  config.attention_bias = AttentionBias::kAll;
+  config.attention_bias = llama::AttentionBias::kAll;
   config.mlp_bias = true;
-  config.rope_llama3 = Llama3Rope{.original_max_position_embeddings = 16.0};
+  config.rope_llama3 = llama::Llama3Rope{.original_max_position_embeddings = 16.0};
   ExpectGradientsMatchCentralDifferences(config, {0, 3, 3, 0});
 }
 
@@ -96,7 +99,7 @@ TEST(PhaseLoss, PromptGradientsMatchCentralDifferencesInEveryPhase) {
   ExpectGradientsMatchCentralDifferences(TinyConfig(), {0, 2, 2, 0}, kPrompts);
   ExpectGradientsMatchCentralDifferences(TinyConfig(), {0, 1, 3, 0}, kPrompts);
   ModelConfig config = TinyConfig();
-  config.attention_bias = AttentionBias::kQkv;
+  config.attention_bias = llama::AttentionBias::kQkv;
   ExpectGradientsMatchCentralDifferences(config, {1, 3, 3, 1}, kPrompts);
 }
 
@@ -104,7 +107,7 @@ TEST(PhaseLoss, PromptGradientsMatchCentralDifferencesInEveryPhase) {
 // differently, hence float32's 1e-6 and not equality.
 TEST(PhaseLoss, CachedServerPhaseHasTheGradientsOfTheUncachedOne) {
   const ModelConfig config = TinyConfig();
-  const Model model = TinyModel(config, 11, at::kFloat);
+  const LlamaWeights weights = TinyTensors(config, 11, at::kFloat);
   const AdapterConfig lora_config{
       .lora = {.rank = 2, .alpha = 4.0, .targets = {"q_proj", "v_proj"}}};
   const auto examples = RandomExamples(config, 6, 13);
@@ -112,10 +115,10 @@ TEST(PhaseLoss, CachedServerPhaseHasTheGradientsOfTheUncachedOne) {
   const auto gradients = [&](const Phase& phase) {
     AdapterTensors tensors = ToTensors(RandomAdapter(config, lora_config, 17), config, at::kFloat);
     std::optional<HiddenCache> cache;
-    if (phase.cached > 0) cache.emplace(model.weights(), &tensors, examples, phase.cached, 4);
+    if (phase.cached > 0) cache.emplace(weights, &tensors, examples, phase.cached, 4);
     const std::vector<at::Tensor*> trained = TrainedTensors(phase, &tensors);
     FlatParameters parameters(trained);
-    PhaseLoss(model.weights(), tensors, phase, cache ? &*cache : nullptr, batch).backward();
+    PhaseLoss(weights, tensors, phase, cache ? &*cache : nullptr, batch).backward();
     return parameters.gradient_tensor();
   };
   const at::Tensor cached = gradients({2, 3, 3, 2}), uncached = gradients({2, 3, 3, 0});
@@ -127,13 +130,13 @@ TEST(PhaseLoss, CachedServerPhaseHasTheGradientsOfTheUncachedOne) {
 // examples' own losses.
 TEST(PhaseLoss, PaddingChangesNothing) {
   const ModelConfig config = TinyConfig();
-  const Model model = TinyModel(config, 19, at::kDouble);
+  const LlamaWeights weights = TinyTensors(config, 19, at::kDouble);
   const AdapterTensors tensors = ToTensors(
       RandomAdapter(config, {.lora = {.rank = 2, .targets = {"k_proj"}}}, 23), config, at::kDouble);
   const auto examples = RandomExamples(config, 5, 29);
   const Phase phase{0, 3, 3, 0};
   const auto loss_of = [&](const std::vector<corpus::Example>& some) {
-    return PhaseLoss(model.weights(), tensors, phase, nullptr, WholeBatch(some)).item<double>();
+    return PhaseLoss(weights, tensors, phase, nullptr, WholeBatch(some)).item<double>();
   };
   double total = 0.0, tokens = 0.0;
   for (const corpus::Example& example : examples) {
@@ -145,4 +148,4 @@ TEST(PhaseLoss, PaddingChangesNothing) {
 }
 
 }  // namespace
-}  // namespace dashf::train
+}  // namespace dashf::autograd
