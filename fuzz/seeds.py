@@ -80,7 +80,7 @@ def tokenizer_json(split, normalizer):
 
 def engine(folder):
     """Of the engine's readers: model folders, adapters' tensors and data."""
-    for kind in ("safetensors", "tokenizer_model", "tokenizer_json", "samples", "model_config"):
+    for kind in ("safetensors", "tokenizer_model", "tokenizer_json", "samples", "model_config", "adapter_config"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
     header = json.dumps({"__metadata__": {"format": "pt"},
                          "a": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
@@ -102,6 +102,8 @@ def engine(folder):
         (folder / "samples" / name).write_text(text)
     for config in (ROOT / "tests/parity/recorded").glob("*/model/config.json"):
         shutil.copy(config, folder / "model_config" / config.parts[-3])
+    for config in (ROOT / "tests/parity/recorded").glob("*/adapter/adapter_config.json"):
+        shutil.copy(config, folder / "adapter_config" / config.parts[-3])
 
 
 def main():

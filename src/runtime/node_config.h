@@ -35,7 +35,7 @@ struct TrainingSettings {
 struct UserKit {
   User device;                        // What it can do; position and profile index are unused.
   SplitProfile profile;               // For its own data set.
-  std::string train_path, test_path;  // JSON lines, or an Alpaca array.
+  std::string train_path, test_path;  // What corpus/samples.h reads.
   std::vector<std::string> labels;    // Of a choice task; empty: none.
   std::string adapter_folder;         // Where its PEFT adapter is written.
 };

@@ -30,7 +30,7 @@ struct RunConfig {
   std::string model;  // A model folder; empty: the one that ships.
   struct {
     std::string folder;       // One subfolder per user with train.jsonl and test.jsonl, or
-    std::string file;         // one file of records, shared out among the users, or
+    std::string file;         // one file of samples, shared out among the users, or
     bool sections = false;    // the sections task, made from apt's lists. Default if none is set.
     int train_records = 120;  // Per user.
     int test_records = 40;    // Per user.

@@ -18,7 +18,7 @@ struct TrainingJob {
   std::string user;
   int local_layers = 0;
   int layers = 0;
-  std::string data;      // Records as JSON lines.
+  std::string data;      // Samples as JSON lines.
   std::string adapters;  // Of layers 1..k; empty if k = 0.
 };
 

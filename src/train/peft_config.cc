@@ -117,6 +117,18 @@ PeftConfig ReadPrompts(JsonReader& root, const ModelConfig& model) {
   return config;
 }
 
+Expected<PeftConfig> ReadConfig(const Expected<JsonDocument>& document, const ModelConfig& model) {
+  if (!document) return tl::unexpected(document.error());
+  JsonReader root = document->Root();
+  const std::string type = root.String("peft_type");
+  if (type != "LORA" && type != "ADAPTION_PROMPT") {
+    root.Reject("peft_type", "only \"LORA\" and \"ADAPTION_PROMPT\" are supported");
+  }
+  PeftConfig config = type == "LORA" ? ReadLora(root, model) : ReadPrompts(root, model);
+  if (document->error()) return tl::unexpected(*document->error());
+  return config;
+}
+
 }  // namespace
 
 bool Coverage::Covers(int layer, const std::string& target) const {
@@ -128,16 +140,13 @@ bool Coverage::Covers(int layer, const std::string& target) const {
 }
 
 Expected<PeftConfig> ReadPeftConfig(const std::filesystem::path& file, const ModelConfig& model) {
-  Expected<JsonDocument> document = JsonDocument::ReadFile(file.string());
-  if (!document) return tl::unexpected(document.error());
-  JsonReader root = document->Root();
-  const std::string type = root.String("peft_type");
-  if (type != "LORA" && type != "ADAPTION_PROMPT") {
-    root.Reject("peft_type", "only \"LORA\" and \"ADAPTION_PROMPT\" are supported");
-  }
-  PeftConfig config = type == "LORA" ? ReadLora(root, model) : ReadPrompts(root, model);
-  if (document->error()) return tl::unexpected(*document->error());
-  return config;
+  return ReadConfig(JsonDocument::ReadFile(file.string()), model);
+}
+
+Expected<PeftConfig> ParsePeftConfig(const std::string& name,
+                                     std::string_view bytes,
+                                     const ModelConfig& model) {
+  return ReadConfig(JsonDocument::Parse(name, bytes), model);
 }
 
 std::string WritePeftConfig(const AdapterConfig& adapter,

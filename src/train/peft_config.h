@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -26,6 +27,10 @@ struct PeftConfig {
 
 // Options that would change the result and are not supported are refused by name.
 Expected<PeftConfig> ReadPeftConfig(const std::filesystem::path& file, const ModelConfig& model);
+// The same of a file's bytes; `name` is the place that errors name.
+Expected<PeftConfig> ParsePeftConfig(const std::string& name,
+                                     std::string_view bytes,
+                                     const ModelConfig& model);
 
 // `base_model` is stored as base_model_name_or_path.
 std::string WritePeftConfig(const AdapterConfig& adapter,
