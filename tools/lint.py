@@ -26,6 +26,7 @@ LAYERS = {
     "corpus": {"base"},
     "llama": {"base", "tensorfile"},
     "train": {"base", "corpus", "tensorfile", "llama"},
+    "study": {"base", "corpus", "train"},
     "autograd": {"base", "corpus", "tensorfile", "llama", "train"},
     "runtime": {"base", "scenario", "plan", "round", "corpus", "train", "proto"},
     "round": {"base", "scenario", "plan"},

@@ -14,7 +14,8 @@ namespace dashf::cli {
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitInfeasible = 4;
-inline constexpr int kExitLimitHit = 5;  // A limit was hit; a usable plan was written.
+inline constexpr int kExitLimitHit = 5;    // A limit was hit; a usable plan was written.
+inline constexpr int kExitJobsFailed = 7;  // Of a sweep; the others' results are kept.
 inline constexpr int kExitRoundFailed = 8;
 
 // What a verb does once the command line is parsed: an exit code, or an error that main prints to
@@ -39,6 +40,7 @@ void AddScore(CLI::App& app, Run& run);        // DASHF_TRAIN
 void AddPretrain(CLI::App& app, Run& run);     // DASHF_TRAIN
 void AddProfile(CLI::App& app, Run& run);      // DASHF_TRAIN
 void AddRun(CLI::App& app, Run& run);          // DASHF_RUNTIME
+void AddStudy(CLI::App& app, Run& run);        // DASHF_RUNTIME
 void AddCoordinator(CLI::App& app, Run& run);  // DASHF_RUNTIME
 void AddServer(CLI::App& app, Run& run);       // DASHF_RUNTIME
 void AddUser(CLI::App& app, Run& run);         // DASHF_RUNTIME

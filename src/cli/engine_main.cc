@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
       cli::AddProfile,
 #ifdef DASHF_RUNTIME
       cli::AddRun,
+      cli::AddStudy,
       cli::AddCoordinator,
       cli::AddServer,
       cli::AddUser,

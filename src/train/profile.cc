@@ -1,13 +1,10 @@
 #include "train/profile.h"
 
-#include <malloc.h>
-
 #include <algorithm>
-#include <fstream>
 #include <functional>
 #include <limits>
-#include <string>
 
+#include "base/peak_memory.h"
 #include "train/compute.h"
 #include "train/peft_io.h"
 
@@ -30,20 +27,6 @@ std::vector<corpus::Example> Sample(const std::vector<corpus::Example>& examples
     due += share;
   }
   return sample;
-}
-
-// Peak resident memory since ResetPeakMemory (proc(5): /proc/self/clear_refs, VmHWM).
-void ResetPeakMemory() {
-  malloc_trim(0);
-  std::ofstream("/proc/self/clear_refs") << "5";
-}
-
-double PeakMemoryBytes() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmHWM:")) return std::stod(line.substr(6)) * 1024.0;
-  }
-  return 0.0;
 }
 
 // The least processor time of `repeats` runs.

@@ -17,6 +17,7 @@
 #include "cli/comparison.h"
 #include "cli/runtime/run_data.h"
 #include "cli/runtime/run_tables.h"
+#include "cli/runtime/shipped_model.h"
 #include "cli/verbs.h"
 #include "problem/plan_io.h"
 #include "report/report.h"
@@ -43,21 +44,6 @@ struct Flags {
   bool no_references = false;
   bool json = false;
 };
-
-fs::path OwnProgram() {
-  std::error_code failed;
-  return fs::read_symlink("/proc/self/exe", failed);
-}
-
-// The model that ships: beside an installed binary, or in the source tree that holds the build.
-std::string ShippedModel() {
-  const fs::path folder = OwnProgram().parent_path();
-  for (const char* place : {"../share/dashf/models/debian-3m", "../../../share/models/debian-3m"}) {
-    const fs::path candidate = (folder / place).lexically_normal();
-    if (fs::exists(candidate / "config.json")) return candidate.string();
-  }
-  return (folder / "../share/dashf/models/debian-3m").lexically_normal().string();
-}
 
 Expected<RunConfig> Configure(const Flags& flags) {
   RunConfig config;

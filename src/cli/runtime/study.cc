@@ -1,0 +1,338 @@
+// dashf study split: what a split costs in quality, time, memory and bytes, against training all
+// layers in one place.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/digest.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/command.h"
+#include "cli/runtime/run_data.h"
+#include "cli/runtime/shipped_model.h"
+#include "cli/runtime/study_tables.h"
+#include "cli/verbs.h"
+#include "runtime/learning.h"
+#include "runtime/process.h"
+#include "runtime/run_config.h"
+#include "study/jobs.h"
+#include "study/summary.h"
+
+namespace dashf::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using runtime::RunConfig;
+
+struct Flags {
+  std::string input, out;
+  std::string model, data;
+  int train_records = 0, test_records = 0;  // 0: as configured.
+  int users = 0;
+  int repetitions = 3;
+  std::vector<std::string> schedules = {"plain", "rounds=3"};
+  std::vector<std::string> objectives = {"early_exit", "full_depth"};
+  std::vector<int> splits;  // Empty: all.
+  int processes = 1;
+  bool no_averages = false;
+  bool json = false;
+};
+
+Expected<RunConfig> Configure(const Flags& flags) {
+  auto config = runtime::ReadRunConfig(flags.input);
+  if (!config) return config;
+  if (!flags.model.empty()) config->model = flags.model;
+  if (config->model.empty()) config->model = ShippedModel();
+  if (!flags.data.empty()) {
+    const bool folder = fs::is_directory(flags.data);
+    config->data.folder = folder ? flags.data : "";
+    config->data.file = folder ? "" : flags.data;
+  }
+  if (flags.train_records > 0) config->data.train_records = flags.train_records;
+  if (flags.test_records > 0) config->data.test_records = flags.test_records;
+  if (flags.users > 0) config->scenario.users = flags.users;
+  return config;
+}
+
+Expected<std::string> DigestOfModel(const fs::path& folder) {
+  std::vector<fs::path> files;
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator(folder, failed)) {
+    const std::string extension = entry.path().extension().string();
+    if (extension == ".json" || extension == ".safetensors" || extension == ".model") {
+      files.push_back(entry.path());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  Sha256 digest;
+  for (const fs::path& file : files) {
+    auto blocks = FileBlocks::Open(file, std::uint64_t{1} << 44);
+    if (!blocks) return tl::unexpected(blocks.error());
+    digest.Add(file.filename().string());
+    while (true) {
+      const auto block = blocks->Next();
+      if (!block) return tl::unexpected(block.error());
+      if (block->empty()) break;
+      digest.Add(*block);
+    }
+  }
+  return digest.Hex();
+}
+
+// Made once, complete or not at all; a study that goes on uses what it began with, even where apt's
+// lists have changed since.
+Expected<RunData> DataOf(RunConfig config, int repetition, const fs::path& out) {
+  config.data.seed += static_cast<std::uint64_t>(repetition);
+  const int users = config.scenario.users;
+  const fs::path folder = out / "data" / fmt::to_string(repetition + 1);
+  if (!config.data.folder.empty()) return PrepareData(config, users, folder);
+  if (!fs::exists(folder)) {
+    const fs::path partial = folder.string() + ".partial";
+    if (auto made = PrepareData(config, users, partial); !made) return made;
+    std::error_code failed;
+    fs::rename(partial, folder, failed);
+    if (failed) return Fail(ErrorKind::kIo, folder.string(), failed.message());
+  }
+  config.data.folder = folder.string();
+  return PrepareData(config, users, folder);
+}
+
+Expected<std::vector<study::Repetition>> ReadRepetitions(const RunConfig& config,
+                                                         const Flags& flags,
+                                                         const corpus::Tokenizer& tokenizer) {
+  const int tokens_max = config.training.tokens_max;
+  std::vector<study::Repetition> repetitions;
+  for (int i = 0; i < flags.repetitions; ++i) {
+    const auto data = DataOf(config, i, flags.out);
+    if (!data) return tl::unexpected(data.error());
+    study::Repetition& repetition = repetitions.emplace_back();
+    repetition.seed = config.training.seed + static_cast<std::uint64_t>(i);
+    for (std::size_t user = 0; user < data->train.size(); ++user) {
+      study::UserData& one = repetition.users.emplace_back();
+      one.train = corpus::Tokenize(data->train[user], tokenizer, tokens_max);
+      one.test = corpus::Tokenize(data->test[user], tokenizer, tokens_max);
+      one.data_bytes = static_cast<double>(corpus::WriteRecords(data->train[user]).size());
+      one.sha256 = study::DigestOf(one);
+    }
+  }
+  return repetitions;
+}
+
+double UserShare(const runtime::TrainingSettings& training) {
+  return static_cast<double>(training.epochs_user) /
+         (training.epochs_user + training.epochs_server);
+}
+
+Expected<study::Design> DesignOf(const RunConfig& config, const Flags& flags, int layers) {
+  const runtime::TrainingSettings& training = config.training;
+  study::Design design{.adapter = training.adapter,
+                       .training = training.OptionsFor(1),
+                       .passes = training.epochs_user + training.epochs_server,
+                       .schedules = {},
+                       .objectives = {},
+                       .splits = flags.splits,
+                       .averages = !flags.no_averages};
+  for (const std::string& text : flags.schedules) {
+    const auto schedule = study::ParseSchedule(text, UserShare(training));
+    if (!schedule) return tl::unexpected(schedule.error());
+    design.schedules.push_back(*schedule);
+  }
+  for (const std::string& name : flags.objectives) {
+    design.objectives.push_back(name == "early_exit" ? train::UserObjective::kEarlyExit
+                                                     : train::UserObjective::kFullDepth);
+  }
+  if (design.splits.empty()) {
+    design.splits.resize(static_cast<std::size_t>(layers) + 1);
+    std::iota(design.splits.begin(), design.splits.end(), 0);
+  }
+  for (const int k : design.splits) {
+    if (k >= 0 && k <= layers) continue;
+    return Fail(
+        ErrorKind::kUsage, "--splits", fmt::format("must be in [0, {}], got {}", layers, k));
+  }
+  return design;
+}
+
+// What changes a job's outcome, and may therefore not change between two runs into one folder.
+Expected<nlohmann::ordered_json> SettingsOf(const RunConfig& config) {
+  const auto model = DigestOfModel(config.model);
+  if (!model) return tl::unexpected(model.error());
+  const runtime::TrainingSettings& training = config.training;
+  const train::AdapterConfig& adapter = training.adapter;
+  const bool lora = adapter.kind == train::AdapterKind::kLora;
+  nlohmann::ordered_json settings = {
+      {"model_sha256", *model},
+      {"data", config.data.folder.empty() ? config.data.file : config.data.folder},
+      {"data_seed", config.data.seed},
+      {"users", config.scenario.users},
+      {"train_records", config.data.train_records},
+      {"test_records", config.data.test_records},
+      {"adapter", lora ? "lora" : "adaption_prompt"}};
+  if (lora) {
+    settings["rank"] = adapter.lora.rank;
+    settings["alpha"] = adapter.lora.alpha;
+    settings["targets"] = adapter.lora.targets;
+  } else {
+    settings["length"] = adapter.prompt.length;
+  }
+  settings["batch_size"] = training.batch_size;
+  settings["learning_rate"] = training.learning_rate;
+  settings["tokens_max"] = training.tokens_max;
+  settings["passes"] = training.epochs_user + training.epochs_server;
+  settings["seed"] = training.seed;
+  return settings;
+}
+
+Expected<void> WriteAll(const fs::path& out,
+                        const StudyTitle& title,
+                        const study::Summary& summary,
+                        bool json) {
+  const std::string markdown = StudyMarkdown(title, summary);
+  const nlohmann::ordered_json rows = StudyRows(title, summary);
+  const std::pair<const char*, std::string> files[] = {{"report.md", markdown},
+                                                       {"split.csv", StudyCsv(rows)},
+                                                       {"split.svg", StudySvg(title, summary)}};
+  for (const auto& [name, bytes] : files) {
+    if (auto written = WriteFileAtomically(out / name, bytes); !written) return written;
+  }
+  fmt::print("{}", json ? DumpRows({{"rows", rows}}) : markdown);
+  return {};
+}
+
+Expected<int> RunSplit(const Flags& flags) {
+  auto config = Configure(flags);
+  if (!config) return tl::unexpected(config.error());
+  const auto base = runtime::LoadBaseModel(config->model);
+  if (!base) return tl::unexpected(base.error());
+  const int layers = base->model.config().layers;
+  const auto design = DesignOf(*config, flags, layers);
+  if (!design) return tl::unexpected(design.error());
+  const auto settings = SettingsOf(*config);
+  if (!settings) return tl::unexpected(settings.error());
+  auto results = study::Results::Open(fs::path(flags.out) / "results.jsonl", *settings);
+  if (!results) return tl::unexpected(results.error());
+  const auto repetitions = ReadRepetitions(*config, flags, base->tokenizer);
+  if (!repetitions) return tl::unexpected(repetitions.error());
+
+  runtime::StopSignals signals;
+  std::optional<int> signal;
+  const auto tally = study::CarryOutAll(
+      base->model,
+      *repetitions,
+      *design,
+      {.out = flags.out,
+       .processes = flags.processes,
+       .base_name = config->model,
+       .stopped =
+           [&] {
+             if (!signal) signal = signals.Wait(0);
+             return signal.has_value();
+           },
+       .progress = [](const std::string& line) { fmt::print(stderr, "{}\n", line); }},
+      &*results);
+  if (!tally) return tl::unexpected(tally.error());
+  if (signal) {
+    fmt::print(stderr,
+               "stopped with {} results in {}: the same command goes on from there\n",
+               results->size(),
+               (fs::path(flags.out) / "results.jsonl").string());
+    return 128 + *signal;
+  }
+  const auto summary = study::Summarise(base->model.config(), *repetitions, *design, *results);
+  if (!summary) return tl::unexpected(summary.error());
+  const bool sections = config->data.folder.empty() && config->data.file.empty();
+  const std::string data = config->data.folder.empty() ? config->data.file : config->data.folder;
+  const StudyTitle title{.model = fs::path(config->model).filename().string(),
+                         .data = sections ? "sections" : fs::path(data).filename().string(),
+                         .users = config->scenario.users,
+                         .repetitions = flags.repetitions,
+                         .layers = layers,
+                         .passes = design->passes,
+                         .user_share = UserShare(config->training)};
+  if (auto written = WriteAll(flags.out, title, *summary, flags.json); !written) {
+    return tl::unexpected(written.error());
+  }
+  if (tally->failed > 0) {
+    fmt::print(stderr,
+               "{} of {} jobs failed; the same command tries them again\n",
+               tally->failed,
+               tally->jobs);
+  }
+  return tally->failed > 0 ? kExitJobsFailed : kExitOk;
+}
+
+constexpr const char* kFooter =
+    R"(CONFIG is a configuration of `dashf run` (configs/README.md): its model, data, adapter and training
+are taken; epochs_user + epochs_server passes are what every training makes. For each user and
+repetition the same first adapter is trained on the same data in all the ways asked for: for every k
+the user trains layers 1..k and the server the others, with both losses of the user's phase and by
+every --schedule,
+  plain           the user's phase, then the server's, as in `dashf run`
+  rounds=N        in turns, N times
+  overlap=N       the server also trains the user's last N layers
+  joint=SHARE     for the last SHARE of all steps, the server trains all layers
+  share=SHARE     the user's share of the other steps [epochs_user / all]
+  server-first    the server's phase before the user's
+or several joined by commas; and in one place, with as many steps and with as many FLOP.
+
+Written to OUT: results.jsonl (a line per training; what is there is not done again), split.csv,
+split.svg, report.md, data/, adapters/ (each user's own). docs/split.md says how to read them.
+Exit 7: some jobs failed; the others are kept. The same command goes on where a stopped one was.
+
+Examples:
+  dashf study split configs/demo.toml --out runs/split --users 4 --repetitions 2
+  dashf study split configs/demo.toml --out runs/split --schedule rounds=3,joint=0.1 --splits 2,4
+  dashf study split configs/stories260k-alpaca.toml --model stories260K --data records.json
+    --out runs/stories --jobs 2)";
+
+}  // namespace
+
+void AddStudy(CLI::App& app, Run& run) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* study = AddEngineVerb(app, "study");
+  study->require_subcommand(1);
+  study->footer("Examples:\n  dashf study split configs/demo.toml --out runs/split");
+  CLI::App* verb = study->add_subcommand(
+      "split", "Every split and schedule against training all layers in one place");
+  verb->add_option("CONFIG", flags->input, "TOML configuration")->required();
+  verb->add_option("--out", flags->out, "The study's folder")->required();
+  verb->add_option("--model", flags->model, "Model folder instead of the configured one");
+  verb->add_option(
+      "--data", flags->data, "Folder with u0/train.jsonl ..., or one file to share out");
+  verb->add_option("--train-records", flags->train_records, "Training records per user")
+      ->check(CLI::PositiveNumber);
+  verb->add_option("--test-records", flags->test_records, "Held-out records per user")
+      ->check(CLI::PositiveNumber);
+  verb->add_option("--users", flags->users, "Users instead of the configured number")
+      ->check(CLI::Range(1, 1000));
+  verb->add_option("--repetitions", flags->repetitions, "Each with data, adapters and orders anew")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  verb->add_option("--schedule", flags->schedules, "Repeatable; see below")
+      ->capture_default_str()
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  verb->add_option("--objectives", flags->objectives, "Losses of the user's phase")
+      ->capture_default_str()
+      ->delimiter(',')
+      ->check(CLI::IsMember({"early_exit", "full_depth"}));
+  verb->add_option("--splits", flags->splits, "Values of k, comma-separated [all]")->delimiter(',');
+  verb->add_option("--jobs", flags->processes, "Trainings at the same time, one core each")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
+  verb->add_flag("--no-averages",
+                 flags->no_averages,
+                 "Leave out one adapter for all users: trained on all data, and averages");
+  verb->add_flag("--json", flags->json, "Print the table's rows as JSON");
+  verb->footer(kFooter);
+  verb->callback([flags, &run] { run = [flags] { return RunSplit(*flags); }; });
+}
+
+}  // namespace dashf::cli
