@@ -259,6 +259,14 @@ class Usage(Case):
             self.assertEqual(done.returncode, 0, verb)
             self.assertIn("xample", done.stdout, verb)
 
+    @unittest.skipUnless("study" in HELP, "this build has no runtime")
+    def test_a_schedule_that_is_none_is_named(self):
+        config = self.folder / "study.toml"
+        config.write_text("")
+        self.assert_fails(dashf("study", "split", config, "--out", self.folder / "out",
+                                "--schedule", "rounds=2,magic"), 2, "--schedule", "got magic")
+        self.assertFalse((self.folder / "out").exists())
+
 
 @unittest.skipUnless(HAS_ENGINE, "this build has no training engine")
 class ModelFolders(Case):

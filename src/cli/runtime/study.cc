@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -206,6 +207,26 @@ Expected<void> WriteAll(const fs::path& out,
   return {};
 }
 
+// Keeps the first signal that asks this process to end.
+std::function<bool()> StopOn(std::optional<int>* signal) {
+  return [signals = std::make_shared<runtime::StopSignals>(), signal] {
+    if (!*signal) *signal = signals->Wait(0);
+    return signal->has_value();
+  };
+}
+
+StudyTitle TitleOf(const RunConfig& config, const Flags& flags, int layers) {
+  const bool sections = config.data.folder.empty() && config.data.file.empty();
+  const fs::path data = config.data.folder.empty() ? config.data.file : config.data.folder;
+  return {.model = fs::path(config.model).filename().string(),
+          .data = sections ? "sections" : data.filename().string(),
+          .users = config.scenario.users,
+          .repetitions = flags.repetitions,
+          .layers = layers,
+          .passes = config.training.epochs_user + config.training.epochs_server,
+          .user_share = UserShare(config.training)};
+}
+
 Expected<int> RunSplit(const Flags& flags) {
   auto config = Configure(flags);
   if (!config) return tl::unexpected(config.error());
@@ -221,22 +242,17 @@ Expected<int> RunSplit(const Flags& flags) {
   const auto repetitions = ReadRepetitions(*config, flags, base->tokenizer);
   if (!repetitions) return tl::unexpected(repetitions.error());
 
-  runtime::StopSignals signals;
   std::optional<int> signal;
-  const auto tally = study::CarryOutAll(
-      base->model,
-      *repetitions,
-      *design,
-      {.out = flags.out,
-       .processes = flags.processes,
-       .base_name = config->model,
-       .stopped =
-           [&] {
-             if (!signal) signal = signals.Wait(0);
-             return signal.has_value();
-           },
-       .progress = [](const std::string& line) { fmt::print(stderr, "{}\n", line); }},
-      &*results);
+  const study::StudyRun run{
+      .out = flags.out,
+      .processes = flags.processes,
+      .base_name = config->model,
+      .stopped = StopOn(&signal),
+      .progress = [](const std::string& line) { fmt::print(stderr, "{}\n", line); }};
+  Expected<study::Tally> tally = study::Tally{};
+  if (flags.processes > 0) {
+    tally = study::CarryOutAll(base->model, *repetitions, *design, run, &*results);
+  }
   if (!tally) return tl::unexpected(tally.error());
   if (signal) {
     fmt::print(stderr,
@@ -247,15 +263,7 @@ Expected<int> RunSplit(const Flags& flags) {
   }
   const auto summary = study::Summarise(base->model.config(), *repetitions, *design, *results);
   if (!summary) return tl::unexpected(summary.error());
-  const bool sections = config->data.folder.empty() && config->data.file.empty();
-  const std::string data = config->data.folder.empty() ? config->data.file : config->data.folder;
-  const StudyTitle title{.model = fs::path(config->model).filename().string(),
-                         .data = sections ? "sections" : fs::path(data).filename().string(),
-                         .users = config->scenario.users,
-                         .repetitions = flags.repetitions,
-                         .layers = layers,
-                         .passes = design->passes,
-                         .user_share = UserShare(config->training)};
+  const StudyTitle title = TitleOf(*config, flags, layers);
   if (auto written = WriteAll(flags.out, title, *summary, flags.json); !written) {
     return tl::unexpected(written.error());
   }
@@ -324,9 +332,11 @@ void AddStudy(CLI::App& app, Run& run) {
       ->delimiter(',')
       ->check(CLI::IsMember({"early_exit", "full_depth"}));
   verb->add_option("--splits", flags->splits, "Values of k, comma-separated [all]")->delimiter(',');
-  verb->add_option("--jobs", flags->processes, "Trainings at the same time, one core each")
+  verb->add_option("--jobs",
+                   flags->processes,
+                   "Trainings at the same time, one core each; 0: none, report what is there")
       ->capture_default_str()
-      ->check(CLI::Range(1, 1024));
+      ->check(CLI::Range(0, 1024));
   verb->add_flag("--no-averages",
                  flags->no_averages,
                  "Leave out one adapter for all users: trained on all data, and averages");

@@ -32,7 +32,7 @@ std::string Markdown(const Table& table) {
     text += "|\n";
   };
   line(table.header);
-  for (const std::size_t width : widths) text += "|" + std::string(width + 2, '-');
+  for (const std::size_t width : widths) text += fmt::format("|{:-<{}}", "", width + 2);
   text += "|\n";
   for (const auto& row : table.rows) line(row);
   return text;
