@@ -151,17 +151,24 @@ TEST(Study, AnEqualFlopReferenceIsTheNearestNumberOfSteps) {
   }
 }
 
-TEST(Study, OtherSettingsAndOtherDataAreRefused) {
+TEST(Study, OtherSettingsOtherDataAndASecondStudyAreRefused) {
   Fixture setup;
   setup.design.schedules = {};
   setup.design.averages = false;
   auto results = setup.OpenResults();
   ASSERT_TRUE(results && setup.Go(&*results));
-  const auto other = Results::Open(setup.out / "results.jsonl", {{"model", "tiny"}, {"passes", 3}});
+  const std::filesystem::path path = setup.out / "results.jsonl";
+  const auto second = Results::Open(path, kSettings);
+  ASSERT_FALSE(second);
+  EXPECT_THAT(second.error().message, HasSubstr("in use by another study"));
+  results = tl::unexpected(Error{});  // Gives the file free.
+  const auto other = Results::Open(path, {{"model", "tiny"}, {"passes", 3}});
   ASSERT_FALSE(other);
   EXPECT_EQ(other.error().kind, ErrorKind::kUsage);
   EXPECT_THAT(other.error().message, HasSubstr("has results for passes = 2, not 3"));
   setup.repetitions[0].users[1] = RandomUser(6, 4);
+  results = setup.OpenResults();
+  ASSERT_TRUE(results);
   const auto tally = setup.Go(&*results);
   ASSERT_FALSE(tally);
   EXPECT_THAT(tally.error().message, HasSubstr("results of seed 1 for user 1 on other data"));

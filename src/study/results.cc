@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -117,8 +118,8 @@ Expected<Results> Results::Open(const std::filesystem::path& path, const Json& s
     if (auto begun = WriteFileAtomically(path, header.dump() + "\n"); !begun) {
       return tl::unexpected(begun.error());
     }
-    return results;
   }
+  if (auto locked = results.Lock(); !locked) return tl::unexpected(locked.error());
   const auto text = ReadFile(path);
   if (!text) return tl::unexpected(text.error());
   std::size_t number = 0, begin = 0;
@@ -143,6 +144,17 @@ Expected<Results> Results::Open(const std::filesystem::path& path, const Json& s
     if (failed) return Fail(ErrorKind::kIo, path.string(), failed.message());
   }
   return results;
+}
+
+Expected<void> Results::Lock() {
+  const int file = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return Fail(ErrorKind::kIo, path_.string(), std::strerror(errno));
+  lock_ = std::shared_ptr<const int>(new int(file), [](const int* descriptor) {
+    ::close(*descriptor);
+    delete descriptor;
+  });
+  if (::flock(file, LOCK_EX | LOCK_NB) == 0) return {};
+  return Fail(ErrorKind::kUsage, "--out", path_.string() + " is in use by another study");
 }
 
 Expected<const Outcome*> Results::Find(std::uint64_t seed,

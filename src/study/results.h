@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -45,8 +46,9 @@ Expected<Outcome> ParseOutcome(const std::string& place, std::string_view line);
 // the next Open.
 class Results {
  public:
-  // Reads what is there, or begins the file with the settings. kUsage naming the first setting that
-  // differs from the file's; kBadInput for a broken line, naming it.
+  // Reads what is there, or begins the file with the settings; as long as one lives, no other
+  // process opens it. kUsage if one has, or naming the first setting that differs from the file's;
+  // kBadInput for a broken line, naming it.
   static Expected<Results> Open(const std::filesystem::path& path,
                                 const nlohmann::ordered_json& settings);
   // kBadInput if it is there on other data than the caller has.
@@ -59,7 +61,10 @@ class Results {
 
  private:
   using Key = std::tuple<std::uint64_t, int, std::string>;
+  Expected<void> Lock();
+
   std::filesystem::path path_;
+  std::shared_ptr<const int> lock_;  // A descriptor of the file, closed with the last copy.
   std::map<Key, Outcome> outcomes_;
 };
 
