@@ -102,8 +102,12 @@ std::string SplitSvg(const std::string& title,
                        ServerColour(index)) +
            Text(Frame::kLeft + 16, y + 4, "start", series[i].name);
   }
-  return svg + Text(kWidth / 2, frame.height - 8, "middle", "k, layers trained at the user") +
-         Text(Frame::kLeft + 4, Frame::kTop + 12, "start", y_label) + "</svg>\n";
+  return svg +
+         Text(kWidth / 2,
+              frame.height - 8,
+              "middle",
+              fmt::format("k, layers trained at the user (upwards: {})", y_label)) +
+         "</svg>\n";
 }
 
 }  // namespace dashf::report

@@ -50,7 +50,7 @@ Volume VolumeOf(const std::vector<corpus::Example>& examples) {
     const auto length = static_cast<double>(example.tokens.size());
     volume.tokens += length;
     volume.pairs += length * (length + 1.0) / 2.0;
-    volume.answers += length - example.answer_begin;
+    volume.answers += example.answer_tokens();
   }
   return volume;
 }

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "corpus/dataset.h"
+#include "corpus/example.h"
 #include "study/schedule.h"
 #include "train/adapter.h"
 #include "train/model.h"

@@ -37,12 +37,10 @@ inline UserData RandomUser(int train_examples, std::uint64_t seed) {
   const auto examples = [&rng](int count) {
     std::vector<corpus::Example> made;
     for (int i = 0; i < count; ++i) {
-      corpus::Example& example = made.emplace_back();
       const auto length = 4 + rng.Below(6);
-      for (std::uint64_t t = 0; t < length; ++t) {
-        example.tokens.push_back(static_cast<int>(rng.Below(19)));
-      }
-      example.answer_begin = static_cast<int>(1 + rng.Below(length - 1));
+      std::vector<int> tokens;
+      for (std::uint64_t t = 0; t < length; ++t) tokens.push_back(static_cast<int>(rng.Below(19)));
+      made.emplace_back(tokens, static_cast<int>(1 + rng.Below(length - 1)));
     }
     return made;
   };

@@ -63,7 +63,9 @@ std::string DigestOf(const UserData& data) {
   Sha256 digest;
   for (const auto* examples : {&data.train, &data.test}) {
     for (const corpus::Example& example : *examples) {
-      digest.Add(fmt::format("{}:{};", example.answer_begin, fmt::join(example.tokens, ",")));
+      for (const auto& [begin, end] : example.answers)
+        digest.Add(fmt::format("{}-{},", begin, end));
+      digest.Add(fmt::format("{};", fmt::join(example.tokens, ",")));
     }
     digest.Add("\n");
   }

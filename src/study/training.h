@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "corpus/dataset.h"
+#include "corpus/example.h"
 #include "study/results.h"
 #include "study/schedule.h"
 #include "train/adapter.h"

@@ -107,8 +107,10 @@ Expected<RunData> DataOf(RunConfig config, int repetition, const fs::path& out) 
 
 Expected<std::vector<study::Repetition>> ReadRepetitions(const RunConfig& config,
                                                          const Flags& flags,
-                                                         const corpus::Tokenizer& tokenizer) {
-  const int tokens_max = config.training.tokens_max;
+                                                         const runtime::BaseModel& base) {
+  const auto tokenized = [&](const std::vector<corpus::Sample>& samples) {
+    return corpus::TokenizeSamples(samples, base.tokenizer, base.chat, config.training.tokens_max);
+  };
   std::vector<study::Repetition> repetitions;
   for (int i = 0; i < flags.repetitions; ++i) {
     const auto data = DataOf(config, i, flags.out);
@@ -116,10 +118,15 @@ Expected<std::vector<study::Repetition>> ReadRepetitions(const RunConfig& config
     study::Repetition& repetition = repetitions.emplace_back();
     repetition.seed = config.training.seed + static_cast<std::uint64_t>(i);
     for (std::size_t user = 0; user < data->train.size(); ++user) {
+      auto train = tokenized(data->train[user]);
+      if (!train) return tl::unexpected(train.error());
+      auto test = tokenized(data->test[user]);
+      if (!test) return tl::unexpected(test.error());
+      const std::size_t bytes = corpus::WriteSamples(data->train[user]).size();
       study::UserData& one = repetition.users.emplace_back();
-      one.train = corpus::Tokenize(data->train[user], tokenizer, tokens_max);
-      one.test = corpus::Tokenize(data->test[user], tokenizer, tokens_max);
-      one.data_bytes = static_cast<double>(corpus::WriteRecords(data->train[user]).size());
+      one.train = std::move(*train);
+      one.test = std::move(*test);
+      one.data_bytes = static_cast<double>(bytes);
       one.sha256 = study::DigestOf(one);
     }
   }
@@ -239,7 +246,7 @@ Expected<int> RunSplit(const Flags& flags) {
   if (!settings) return tl::unexpected(settings.error());
   auto results = study::Results::Open(fs::path(flags.out) / "results.jsonl", *settings);
   if (!results) return tl::unexpected(results.error());
-  const auto repetitions = ReadRepetitions(*config, flags, base->tokenizer);
+  const auto repetitions = ReadRepetitions(*config, flags, *base);
   if (!repetitions) return tl::unexpected(repetitions.error());
 
   std::optional<int> signal;

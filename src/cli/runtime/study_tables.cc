@@ -266,7 +266,7 @@ std::string StudySvg(const StudyTitle& title, const Summary& summary) {
   }
   return report::SplitSvg(
       fmt::format("Held-out loss lost by the split: {} on {}", title.model, title.data),
-      "held-out loss above that of training all layers in one place (nat per answer token)",
+      "held-out loss lost, nat per answer token",
       title.layers,
       series);
 }
