@@ -34,6 +34,7 @@ void AddBench(CLI::App& app, Run& run);
 void AddExplain(CLI::App& app, Run& run);
 void AddReport(CLI::App& app, Run& run);
 void AddSections(CLI::App& app, Run& run);
+void AddBenchTrain(CLI::App& app, Run& run);   // DASHF_TRAIN
 void AddGenerate(CLI::App& app, Run& run);     // DASHF_TRAIN
 void AddMerge(CLI::App& app, Run& run);        // DASHF_TRAIN
 void AddScore(CLI::App& app, Run& run);        // DASHF_TRAIN

@@ -4,6 +4,7 @@
 int main(int argc, char** argv) {
   namespace cli = dashf::cli;
   const cli::AddVerb kVerbs[] = {
+      cli::AddBenchTrain,
       cli::AddGenerate,
       cli::AddScore,
       cli::AddMerge,

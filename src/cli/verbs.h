@@ -43,6 +43,10 @@ inline const std::vector<Verb> kEngineVerbs = {
 #endif
 };
 
+// The one subcommand of a planner's verb, `bench`, that is the engine's.
+inline constexpr Verb kBenchTrain = {
+    "train", "Speed and memory of training, beside PyTorch and PEFT on the same work"};
+
 // Adds the subcommand of an engine verb under its name and summary in the table above.
 inline CLI::App* AddEngineVerb(CLI::App& app, std::string_view name) {
   for (const Verb& verb : kEngineVerbs) {

@@ -17,6 +17,7 @@
 #include "base/json.h"
 #include "certificate/verification.h"
 #include "cli/command.h"
+#include "cli/verbs.h"
 #include "problem/evaluation.h"
 #include "scenario/eua.h"
 #include "scenario/generator.h"
@@ -209,9 +210,12 @@ Expected<int> RunBench(const Arguments& arguments) {
 
 void AddBench(CLI::App& app, Run& run) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand("bench", "Measure the planner on this machine");
+  CLI::App* verb = app.add_subcommand("bench", "Measure planning or training on this machine");
   verb->require_subcommand(1);
   verb->footer("Examples:\n  dashf bench planner --sizes 10x2,50x5 --delay sum");
+#ifdef DASHF_TRAIN
+  verb->add_subcommand(kBenchTrain.name, kBenchTrain.summary);  // Carried out by the engine.
+#endif
   CLI::App* planner = verb->add_subcommand(
       "planner", "Gap, time and memory of method prices by size; medians over seeds 1, 2, ...");
   solvers::SolveOptions& options = arguments->options;

@@ -1,0 +1,165 @@
+#include "cli/train/bench_job.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <ctime>
+#include <utility>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/peak_memory.h"
+#include "cli/command.h"
+#include "train/compute.h"
+#include "train/peft_io.h"
+#include "train/phases.h"
+
+namespace dashf::cli {
+namespace {
+
+constexpr int kTokenMax = 1 << 30;
+constexpr std::array<std::pair<Trains, const char*>, 4> kTrains = {{
+    {Trains::kAllLayers, "all_layers"},
+    {Trains::kUserEarlyExit, "user_early_exit"},
+    {Trains::kUserFullDepth, "user_full_depth"},
+    {Trains::kServer, "server"},
+}};
+
+BenchExample ReadExample(JsonReader reader) {
+  BenchExample example;
+  reader.ForEach("tokens", [&](const JsonReader& token) {
+    example.tokens.push_back(static_cast<int>(token.AsInteger(0, kTokenMax)));
+  });
+  example.answer_begin = static_cast<int>(reader.Integer("answer_begin", 1, kTokenMax));
+  reader.RejectUnknownKeys();
+  return example;
+}
+
+Expected<train::PhaseReport> Train(const train::Model& model,
+                                   const BenchJob& job,
+                                   std::size_t phase,
+                                   train::Adapter* adapter) {
+  std::vector<corpus::Example> examples;
+  for (const auto& [tokens, answer_begin] :
+       job.batches[static_cast<std::size_t>(job.phases[phase].batch)]) {
+    examples.push_back({tokens, answer_begin});
+  }
+  train::TrainOptions options;
+  options.epochs = job.phases[phase].epochs;
+  options.batch_size = static_cast<int>(examples.size());
+  options.learning_rate = job.learning_rate;
+  options.weight_decay = job.weight_decay;
+  options.gradient_norm_max = job.gradient_norm_max;
+  options.on_step = [&job, phase, begin = std::clock()](const train::StepReport& step) {
+    const double processor_s = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+    const nlohmann::ordered_json line = {
+        {"phase", phase},
+        {"loss", step.loss},
+        {"elapsed_s", job.processor_time ? processor_s : step.elapsed_s}};
+    fmt::print("{}\n", line.dump());
+    std::fflush(stdout);  // The reader's clock tells when the first step was done.
+    return true;
+  };
+  switch (job.trains) {
+    case Trains::kAllLayers:
+      return TrainAllLayers(model, examples, options, adapter);
+    case Trains::kServer:
+      return TrainServerPhase(model, examples, job.split, options, adapter);
+    case Trains::kUserEarlyExit:
+    case Trains::kUserFullDepth:
+      break;
+  }
+  const auto objective = job.trains == Trains::kUserEarlyExit ? train::UserObjective::kEarlyExit
+                                                              : train::UserObjective::kFullDepth;
+  return TrainUserPhase(model, examples, job.split, objective, options, adapter);
+}
+
+}  // namespace
+
+Expected<void> WriteJob(const BenchJob& job, const std::string& path) {
+  nlohmann::ordered_json batches = nlohmann::ordered_json::array();
+  for (const BenchBatch& batch : job.batches) {
+    batches.push_back(nlohmann::ordered_json::array());
+    for (const auto& [tokens, answer_begin] : batch) {
+      batches.back().push_back({{"tokens", tokens}, {"answer_begin", answer_begin}});
+    }
+  }
+  nlohmann::ordered_json phases = nlohmann::ordered_json::array();
+  for (const auto& [batch, epochs] : job.phases) {
+    phases.push_back({{"batch", batch}, {"epochs", epochs}});
+  }
+  return WriteFileAtomically(path,
+                             DumpRows({{"model", job.model_dir},
+                                       {"adapter", job.adapter_dir},
+                                       {"threads", job.threads},
+                                       {"processor_time", job.processor_time},
+                                       {"trains", kTrains[static_cast<int>(job.trains)].second},
+                                       {"split", job.split},
+                                       {"learning_rate", job.learning_rate},
+                                       {"weight_decay", job.weight_decay},
+                                       {"gradient_norm_max", job.gradient_norm_max},
+                                       {"batches", batches},
+                                       {"phases", phases}}));
+}
+
+Expected<BenchJob> ReadJob(const std::string& path) {
+  const auto document = JsonDocument::ReadFile(path);
+  if (!document) return tl::unexpected(document.error());
+  JsonReader root = document->Root();
+  BenchJob job;
+  job.model_dir = root.String("model");
+  job.adapter_dir = root.String("adapter");
+  job.threads = static_cast<int>(root.Integer("threads", 1, 1024));
+  job.processor_time = root.Boolean("processor_time");
+  const std::string trains = root.String("trains");
+  bool known = false;
+  for (const auto& [value, name] : kTrains) {
+    if (trains != name) continue;
+    job.trains = value;
+    known = true;
+  }
+  if (!known) root.Reject("trains", "is no phase of training");
+  job.split = static_cast<int>(root.Integer("split", 0, kTokenMax));
+  job.learning_rate = root.Number("learning_rate", kPositive);
+  job.weight_decay = root.Number("weight_decay", kNonNegative);
+  job.gradient_norm_max = root.Number("gradient_norm_max", kPositive);
+  root.ForEach("batches", [&](const JsonReader& examples) {
+    job.batches.emplace_back();
+    examples.ForEach(
+        [&](const JsonReader& example) { job.batches.back().push_back(ReadExample(example)); });
+  });
+  root.ForEach("phases", [&](JsonReader phase) {
+    const std::int64_t last = std::ssize(job.batches) - 1;
+    job.phases.push_back({static_cast<int>(phase.Integer("batch", 0, last)),
+                          static_cast<int>(phase.Integer("epochs", 1, 100000))});
+    phase.RejectUnknownKeys();
+  });
+  root.RejectUnknownKeys();
+  if (document->error()) return tl::unexpected(*document->error());
+  return job;
+}
+
+Expected<void> CarryOutJob(const BenchJob& job) {
+  train::SetThreads(job.threads);
+  const auto model = train::LoadModel(job.model_dir);
+  if (!model) return tl::unexpected(model.error());
+  auto adapter = train::LoadAdapter(job.adapter_dir, model->config());
+  if (!adapter) return tl::unexpected(adapter.error());
+  const double loaded_bytes = ResidentMemoryBytes();
+  for (std::size_t phase = 0; phase < job.phases.size(); ++phase) {
+    const auto trained = Train(*model, job, phase, &*adapter);
+    if (!trained) return tl::unexpected(trained.error());
+  }
+  const double peak_bytes = PeakMemoryBytes();  // Before the matrix product takes its own.
+  const nlohmann::ordered_json line = {
+      {"program", fmt::format("dashf {}", DASHF_VERSION)},
+      {"settings", "float32"},
+      {"loaded_bytes", loaded_bytes},
+      {"peak_bytes", peak_bytes},
+      {"gemm_flop_per_s", train::MeasureGemmFlopPerS()},
+  };
+  fmt::print("{}\n", line.dump());
+  return {};
+}
+
+}  // namespace dashf::cli

@@ -1,0 +1,167 @@
+#include "cli/train/bench_subject.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/rng.h"
+#include "corpus/dataset.h"
+#include "corpus/tokenizer.h"
+#include "train/peft_io.h"
+
+namespace dashf::cli {
+namespace {
+
+constexpr int kPool = 16;       // Batches that are made of examples sorted by length.
+constexpr int kFirstToken = 3;  // Below are the special ones.
+constexpr std::uint64_t kSeed = 1;
+
+train::ModelConfig ConfigOf(const std::string& name) {
+  const bool small = name == kRandomModels.front();
+  train::ModelConfig config;
+  config.layers = small ? 6 : 12;
+  config.heads = config.kv_heads = small ? 6 : 12;
+  config.hidden_size = small ? 288 : 768;
+  config.head_dim = config.hidden_size / config.heads;
+  config.intermediate_size = small ? 768 : 2048;
+  config.vocab_size = 32000;
+  config.tied_embeddings = true;
+  return config;
+}
+
+std::vector<BenchExample> RandomExamples(const train::ModelConfig& config,
+                                         const BatchRules& rules) {
+  Rng rng = Rng(kSeed).Stream("examples");
+  const auto log_normal = [&rng](double mean, double deviation) {
+    return static_cast<int>(std::exp(mean + deviation * rng.Normal()));
+  };
+  std::vector<BenchExample> examples;
+  for (int i = 0; i < kPool * rules.batch_size; ++i) {
+    const int longest = std::min(rules.tokens_max, config.max_positions);
+    // The template's words, then the instruction's.
+    const int prompt = std::clamp(42 + log_normal(2.6, 1.1), 1, longest - 1);
+    const int answer = std::clamp(1 + log_normal(4.5, 1.4), 1, longest - prompt);
+    BenchExample example{{}, prompt};
+    for (int t = 0; t < prompt + answer; ++t) {
+      const auto ordinary = static_cast<std::uint64_t>(config.vocab_size - kFirstToken);
+      example.tokens.push_back(kFirstToken + static_cast<int>(rng.Below(ordinary)));
+    }
+    examples.push_back(example);
+  }
+  return examples;
+}
+
+Expected<std::vector<BenchExample>> ReadExamples(const std::string& model_dir,
+                                                 const std::string& data_path,
+                                                 int tokens_max) {
+  const auto tokenizer = corpus::Tokenizer::Load(model_dir);
+  if (!tokenizer) return tl::unexpected(tokenizer.error());
+  const auto records = corpus::ReadRecords(data_path);
+  if (!records) return tl::unexpected(records.error());
+  std::vector<BenchExample> examples;
+  for (const auto& example : corpus::Tokenize(*records, *tokenizer, tokens_max)) {
+    examples.push_back({example.tokens, example.answer_begin});
+  }
+  return examples;
+}
+
+std::vector<BenchBatch> BatchesOf(std::vector<BenchExample> examples, int batch_size) {
+  std::stable_sort(examples.begin(), examples.end(), [](const auto& a, const auto& b) {
+    return a.tokens.size() < b.tokens.size();
+  });
+  const auto count = std::ssize(examples), size = std::min<std::ptrdiff_t>(batch_size, count);
+  std::vector<BenchBatch> batches;
+  for (const std::ptrdiff_t quarters : {1, 3}) {
+    const auto begin =
+        examples.begin() +
+        std::clamp((count * quarters - 2 * size) / 4, std::ptrdiff_t{0}, count - size);
+    batches.emplace_back(begin, begin + size);
+  }
+  return batches;
+}
+
+// With the adapter's start in a folder of its own.
+Expected<BenchSubject> Finished(BenchSubject subject, const std::filesystem::path& folder) {
+  const auto adapter = train::InitialAdapter(subject.config, subject.adapter, kSeed);
+  if (!adapter) return tl::unexpected(adapter.error());
+  subject.adapter_dir = (folder / "adapter").string();
+  const auto saved =
+      train::SaveAdapter(*adapter, subject.config, subject.model_dir, subject.adapter_dir);
+  if (!saved) return tl::unexpected(saved.error());
+  return subject;
+}
+
+}  // namespace
+
+Expected<BenchSubject> RandomSubject(const std::string& name,
+                                     const BatchRules& rules,
+                                     const std::filesystem::path& folder) {
+  BenchSubject subject{.name = name, .model_dir = (folder / "model").string()};
+  subject.config = ConfigOf(name);
+  const train::Model model = train::RandomModel(subject.config, kSeed);
+  subject.parameters = model.parameters();
+  const auto saved = train::SaveModel(model, train::Precision::kFloat32, subject.model_dir);
+  if (!saved) return tl::unexpected(saved.error());
+  subject.batches = BatchesOf(RandomExamples(subject.config, rules), rules.batch_size);
+  return Finished(std::move(subject), folder);
+}
+
+Expected<BenchSubject> GivenSubject(const std::string& model_dir,
+                                    const std::string& data_path,
+                                    const BatchRules& rules,
+                                    const std::filesystem::path& folder) {
+  // The folder's name, also where it is given with a slash behind it.
+  const std::filesystem::path path = std::filesystem::path(model_dir) / "";
+  BenchSubject subject{.name = path.parent_path().filename().string(), .model_dir = model_dir};
+  const auto model = train::LoadModel(model_dir);
+  if (!model) return tl::unexpected(model.error());
+  subject.config = model->config();
+  subject.parameters = model->parameters();
+  std::vector<BenchExample> examples;
+  if (data_path.empty()) {
+    examples = RandomExamples(subject.config, rules);
+  } else {
+    auto read = ReadExamples(model_dir, data_path, rules.tokens_max);
+    if (!read) return tl::unexpected(read.error());
+    examples = std::move(*read);
+  }
+  subject.batches = BatchesOf(std::move(examples), rules.batch_size);
+  return Finished(std::move(subject), folder);
+}
+
+int TokensOf(const BenchBatch& batch) {
+  int tokens = 0;
+  for (const BenchExample& example : batch) tokens += static_cast<int>(example.tokens.size());
+  return tokens;
+}
+
+int AnswerTokensOf(const BenchBatch& batch) {
+  int tokens = TokensOf(batch);
+  for (const BenchExample& example : batch) tokens -= example.answer_begin;
+  return tokens;
+}
+
+double StepFlop(const BenchSubject& subject, const BenchBatch& batch) {
+  const train::ModelConfig& config = subject.config;
+  const double tokens = TokensOf(batch);
+  double pairs = 0.0;
+  for (const BenchExample& example : batch) {
+    const auto length = static_cast<double>(example.tokens.size());
+    pairs += length * (length + 1.0) / 2.0;
+  }
+  double weights = 0.0, factors = 0.0;  // Of one layer.
+  for (const char* projection :
+       {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}) {
+    const train::ProjectionShape shape = *train::ShapeOf(config, projection);
+    weights += static_cast<double>(shape.in) * shape.out;
+  }
+  for (const std::string& target : subject.adapter.lora.targets) {
+    const train::ProjectionShape shape = *train::ShapeOf(config, target);
+    factors += subject.adapter.lora.rank * (static_cast<double>(shape.in) + shape.out);
+  }
+  const double attention = 4.0 * pairs * config.heads * config.head_dim;
+  const double layer = 2.0 * tokens * (2.0 * weights + 3.0 * factors) + 3.0 * attention;
+  const double head = 2.0 * AnswerTokensOf(batch) * config.hidden_size * config.vocab_size;
+  return config.layers * layer + 2.0 * head;
+}
+
+}  // namespace dashf::cli

@@ -1,0 +1,58 @@
+// What `dashf bench train` trains: a base model, batches of a data set, and where the adapter
+// starts.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "cli/train/bench_job.h"
+#include "train/adapter.h"
+#include "train/model.h"
+
+namespace dashf::cli {
+
+struct BenchSubject {
+  std::string name;
+  std::string model_dir;
+  std::string adapter_dir = {};
+  train::ModelConfig config = {};
+  train::AdapterConfig adapter = {};
+  std::int64_t parameters = 0;
+  // Two of those that a training on the data would have, where batches are made of examples of
+  // similar length: the ones at a quarter and at three quarters of the lengths.
+  std::vector<BenchBatch> batches = {};
+};
+
+struct BatchRules {
+  int batch_size = 4;
+  int tokens_max = 256;  // Of an example.
+};
+
+// Named by their parameters; the shapes of Karpathy's llama2.c.
+inline const std::vector<std::string> kRandomModels = {"15M", "110M"};
+
+// Random weights, written to `folder`, and random tokens whose lengths follow those of Alpaca
+// records: fits to a thousand of them, at four characters a token.
+Expected<BenchSubject> RandomSubject(const std::string& name,
+                                     const BatchRules& rules,
+                                     const std::filesystem::path& folder);
+
+// A Hugging Face folder; without `data_path` with random tokens, as above.
+Expected<BenchSubject> GivenSubject(const std::string& model_dir,
+                                    const std::string& data_path,
+                                    const BatchRules& rules,
+                                    const std::filesystem::path& folder);
+
+int TokensOf(const BenchBatch& batch);
+int AnswerTokensOf(const BenchBatch& batch);
+
+// Multiplications and additions of a step on all layers, one each, in matrix products that no
+// implementation can do without: 2 per weight and token forward, LoRA's factors included, 4 x heads
+// x head_dim per pair of a query and a key not after it, 2 d V per answer token in the head; as
+// much again backward, but twice as much for the pairs and LoRA's factors.
+double StepFlop(const BenchSubject& subject, const BenchBatch& batch);
+
+}  // namespace dashf::cli

@@ -1,0 +1,255 @@
+// dashf bench train: the engine beside its peers on the same base, data, precision and optimiser,
+// every measurement in a process of its own, and no time for a program whose losses are others.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <thread>
+
+#include "base/json.h"
+#include "cli/command.h"
+#include "cli/train/bench_job.h"
+#include "cli/train/bench_subject.h"
+#include "cli/train/bench_table.h"
+#include "cli/verbs.h"
+
+namespace dashf::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kSteps = 3;  // On each batch, the first of them to warm up.
+constexpr int kServerEpochs = 3;
+constexpr double kLossTolerance = 1e-4;
+
+constexpr const char* kExamples =
+    R"(A step's rate is that of real tokens, its share of the matrix product's rate that of the operations
+that no implementation can do without; "engine x" is how many times longer the peer takes than the
+engine, "start" the time to the end of the first step less a later step's, "losses" the largest
+difference from the engine's. A peer whose losses differ by more than 1e-4 ends the benchmark.
+
+Examples:
+  dashf bench train
+  DASHF_HF_PYTHON=venv/bin/python dashf bench train --peer bench/peers/train/peft_job.py
+  dashf bench train --models 15M --threads 2 --json | jq '.models[0].user'
+  dashf bench train --model BASE --data records.json --batch 8)";
+
+struct Flags {
+  std::vector<std::string> models = kRandomModels;
+  std::string model_dir, data_path, job_path;
+  std::vector<std::string> peers;
+  std::vector<int> threads;
+  BatchRules rules;
+  int repeats = 3;
+  int time_limit_s = 600;
+  bool processor_time = false;
+  bool json = false;
+};
+
+// A folder that goes with everything in it.
+class Scratch {
+ public:
+  Scratch() {
+    std::string name = (fs::temp_directory_path() / "dashf-bench-XXXXXX").string();
+    if (::mkdtemp(name.data()) != nullptr) path_ = name;
+  }
+  ~Scratch() {
+    std::error_code ignored;
+    if (!path_.empty()) fs::remove_all(path_, ignored);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+std::vector<BenchPhase> PhasesOf(const BenchSubject& subject, int epochs) {
+  std::vector<BenchPhase> phases;
+  for (int batch = 0; batch < static_cast<int>(subject.batches.size()); ++batch) {
+    phases.push_back({batch, epochs});
+  }
+  return phases;
+}
+
+BenchMeasurement PlanOf(const Flags& flags,
+                        const BenchSubject& subject,
+                        const std::string& engine) {
+  BenchJob job{.model_dir = subject.model_dir, .adapter_dir = subject.adapter_dir};
+  job.processor_time = flags.processor_time;
+  job.batches = subject.batches;
+  job.phases = PhasesOf(subject, kSteps);
+  BenchMeasurement plan;
+  for (const int threads : flags.threads) {
+    job.threads = threads;
+    plan.steps.push_back({engine, job});
+    for (const std::string& peer : flags.peers) plan.steps.push_back({peer, job});
+  }
+  job.split = std::max(1, subject.config.layers / 4);
+  for (const Trains trains : {Trains::kUserEarlyExit, Trains::kUserFullDepth}) {
+    job.trains = trains;
+    plan.user.push_back({engine, job});
+  }
+  job.trains = Trains::kServer;
+  job.split = subject.config.layers / 2;
+  job.phases = PhasesOf(subject, kServerEpochs);
+  job.phases.insert(job.phases.begin(), {0, 1});  // To warm up.
+  plan.server.push_back({engine, job});
+  // A phase of one epoch computes the hidden states for this epoch alone.
+  job.phases.assign(1, {0, 1});
+  for (int epoch = 0; epoch < kServerEpochs; ++epoch) {
+    for (const BenchPhase& phase : PhasesOf(subject, 1)) job.phases.push_back(phase);
+  }
+  plan.server.push_back({engine, job});
+  return plan;
+}
+
+// Runs the cell once more. Its losses must be the reference's: of all steps of the same job, else
+// of the first step, before which every phase but the early exit has the same loss.
+Expected<void> Measure(const Flags& flags,
+                       const fs::path& job_path,
+                       const BenchOutcome* reference,
+                       BenchCell* cell) {
+  auto outcome = RunJob(cell->command, cell->job, job_path.string(), flags.time_limit_s);
+  if (!outcome) return tl::unexpected(outcome.error());
+  if (reference != nullptr && cell->job.trains != Trains::kUserEarlyExit) {
+    const int steps = cell->job.trains == Trains::kAllLayers ? 0 : 1;
+    const double difference = LossDifference(*outcome, *reference, steps);
+    if (!(difference <= kLossTolerance)) {
+      return Fail(
+          ErrorKind::kNumerical,
+          cell->command,
+          fmt::format("its losses must be the engine's within {:.0e}, got a difference of {:.1e}",
+                      kLossTolerance,
+                      difference));
+    }
+  }
+  cell->outcomes.push_back(std::move(*outcome));
+  return {};
+}
+
+Expected<BenchMeasurement> MeasureSubject(const Flags& flags,
+                                          const BenchSubject& subject,
+                                          const fs::path& folder) {
+  const std::string engine =
+      ShellQuoted(fs::read_symlink("/proc/self/exe").string()) + " bench train --job";
+  BenchMeasurement measurement = PlanOf(flags, subject, engine);
+  const BenchCell& first = measurement.steps.front();
+  for (int repeat = 1; repeat <= flags.repeats; ++repeat) {
+    fmt::print(stderr, "{}: repeat {} of {}\n", subject.name, repeat, flags.repeats);
+    for (auto* cells : {&measurement.steps, &measurement.user, &measurement.server}) {
+      for (BenchCell& cell : *cells) {
+        const BenchOutcome* reference = first.outcomes.empty() ? nullptr : &first.outcomes.front();
+        if (auto done = Measure(flags, folder / "job.json", reference, &cell); !done) {
+          return tl::unexpected(done.error());
+        }
+      }
+    }
+  }
+  return measurement;
+}
+
+Expected<BenchSubject> Prepare(const Flags& flags,
+                               const std::string& model,
+                               const fs::path& folder) {
+  return flags.model_dir.empty()
+             ? RandomSubject(model, flags.rules, folder)
+             : GivenSubject(flags.model_dir, flags.data_path, flags.rules, folder);
+}
+
+Expected<int> RunBenchTrain(const Flags& flags) {
+  if (!flags.job_path.empty()) {
+    const auto job = ReadJob(flags.job_path);
+    if (!job) return tl::unexpected(job.error());
+    const auto done = CarryOutJob(*job);
+    if (!done) return tl::unexpected(done.error());
+    return kExitOk;
+  }
+  if (flags.peers.empty()) {
+    fmt::print(stderr, "without --peer the engine is measured alone\n");
+  }
+  const std::vector<std::string> models =
+      flags.model_dir.empty() ? flags.models : std::vector<std::string>{flags.model_dir};
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (const std::string& model : models) {
+    const Scratch scratch;
+    if (scratch.path().empty()) {
+      return Fail(
+          ErrorKind::kIo, fs::temp_directory_path().string(), "no folder can be made there");
+    }
+    const auto subject = Prepare(flags, model, scratch.path());
+    if (!subject) return tl::unexpected(subject.error());
+    const auto measured = MeasureSubject(flags, *subject, scratch.path());
+    if (!measured) return tl::unexpected(measured.error());
+    rows.push_back(RowsOf(*subject, *measured));
+    PrintTable(rows.back());
+  }
+  if (flags.json)
+    fmt::print("{}",
+               DumpRows({{"repeats", flags.repeats},
+                         {"processor_time", flags.processor_time},
+                         {"models", rows}}));
+  return kExitOk;
+}
+
+void AddOptions(CLI::App* verb, Flags* flags) {
+  auto* models =
+      verb->add_option("--models", flags->models, "Random models by size, comma-separated")
+          ->delimiter(',')
+          ->check(CLI::IsMember(kRandomModels))
+          ->capture_default_str();
+  auto* model =
+      verb->add_option("--model", flags->model_dir, "A Hugging Face Llama or Qwen2 folder instead")
+          ->excludes(models);
+  verb->add_option("--data", flags->data_path, "Alpaca records [random tokens of such lengths]")
+      ->needs(model);
+  verb->add_option(
+          "--peer",
+          flags->peers,
+          "Shell command of a peer, which gets a job's file as its last argument; repeatable")
+      ->type_name("COMMAND");
+  verb->add_option(
+          "--threads", flags->threads, "Thread counts, comma-separated [1 and the machine's]")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1024));
+  verb->add_option("--batch", flags->rules.batch_size, "Examples per step")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  verb->add_option("--max-tokens", flags->rules.tokens_max, "Most tokens of an example")
+      ->check(CLI::Range(3, 1 << 20))
+      ->capture_default_str();
+  verb->add_option("--repeats", flags->repeats, "Processes per figure, whose median it is")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  verb->add_option("--time-limit-s", flags->time_limit_s, "For each process")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  verb->add_flag("--processor-time",
+                 flags->processor_time,
+                 "Time steps by the processor's time, where other programs share the machine");
+  verb->add_flag(
+      "--json", flags->json, "Write one JSON object to stdout beside the table on stderr");
+  verb->add_option("--job",
+                   flags->job_path,
+                   "Be measured: carry one job's file out and state its steps on stdout");
+}
+
+}  // namespace
+
+void AddBenchTrain(CLI::App& app, Run& run) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* bench = app.add_subcommand("bench");
+  bench->require_subcommand(1);
+  CLI::App* verb = bench->add_subcommand(kBenchTrain.name, kBenchTrain.summary);
+  const auto cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  flags->threads = cores == 1 ? std::vector<int>{1} : std::vector<int>{1, cores};
+  AddOptions(verb, flags.get());
+  verb->footer(kExamples);
+  verb->callback([flags, &run] { run = [flags] { return RunBenchTrain(*flags); }; });
+}
+
+}  // namespace dashf::cli
