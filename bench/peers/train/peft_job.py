@@ -70,10 +70,11 @@ class Batch:
         self.tokens = torch.zeros(len(examples), longest, dtype=torch.long)
         rows, targets = [], []
         for row, example in enumerate(examples):
-            tokens, begin = example["tokens"], example["answer_begin"]
+            tokens = example["tokens"]
             self.tokens[row, :len(tokens)] = torch.tensor(tokens)
-            rows += [row * longest + t - 1 for t in range(begin, len(tokens))]
-            targets += tokens[begin:]
+            for answer in example["answers"]:
+                rows += [row * longest + t - 1 for t in range(answer["begin"], answer["end"])]
+                targets += tokens[answer["begin"]:answer["end"]]
         self.rows, self.targets = torch.tensor(rows), torch.tensor(targets)
 
 

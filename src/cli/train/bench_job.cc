@@ -25,12 +25,16 @@ constexpr std::array<std::pair<Trains, const char*>, 4> kTrains = {{
     {Trains::kServer, "server"},
 }};
 
-BenchExample ReadExample(JsonReader reader) {
-  BenchExample example;
+corpus::Example ReadExample(JsonReader reader) {
+  corpus::Example example;
   reader.ForEach("tokens", [&](const JsonReader& token) {
     example.tokens.push_back(static_cast<int>(token.AsInteger(0, kTokenMax)));
   });
-  example.answer_begin = static_cast<int>(reader.Integer("answer_begin", 1, kTokenMax));
+  reader.ForEach("answers", [&](JsonReader answer) {
+    example.answers.push_back({static_cast<int>(answer.Integer("begin", 1, kTokenMax)),
+                               static_cast<int>(answer.Integer("end", 1, kTokenMax))});
+    answer.RejectUnknownKeys();
+  });
   reader.RejectUnknownKeys();
   return example;
 }
@@ -39,11 +43,7 @@ Expected<train::PhaseReport> Train(const train::Model& model,
                                    const BenchJob& job,
                                    std::size_t phase,
                                    train::Adapter* adapter) {
-  std::vector<corpus::Example> examples;
-  for (const auto& [tokens, answer_begin] :
-       job.batches[static_cast<std::size_t>(job.phases[phase].batch)]) {
-    examples.push_back({tokens, answer_begin});
-  }
+  const BenchBatch& examples = job.batches[static_cast<std::size_t>(job.phases[phase].batch)];
   train::TrainOptions options;
   options.epochs = job.phases[phase].epochs;
   options.batch_size = static_cast<int>(examples.size());
@@ -80,8 +80,12 @@ Expected<void> WriteJob(const BenchJob& job, const std::string& path) {
   nlohmann::ordered_json batches = nlohmann::ordered_json::array();
   for (const BenchBatch& batch : job.batches) {
     batches.push_back(nlohmann::ordered_json::array());
-    for (const auto& [tokens, answer_begin] : batch) {
-      batches.back().push_back({{"tokens", tokens}, {"answer_begin", answer_begin}});
+    for (const corpus::Example& example : batch) {
+      nlohmann::ordered_json answers = nlohmann::ordered_json::array();
+      for (const auto& [begin, end] : example.answers) {
+        answers.push_back({{"begin", begin}, {"end", end}});
+      }
+      batches.back().push_back({{"tokens", example.tokens}, {"answers", answers}});
     }
   }
   nlohmann::ordered_json phases = nlohmann::ordered_json::array();

@@ -9,14 +9,11 @@
 #include <vector>
 
 #include "base/error.h"
+#include "corpus/example.h"
 
 namespace dashf::cli {
 
-struct BenchExample {
-  std::vector<int> tokens;
-  int answer_begin = 0;  // The loss counts tokens[answer_begin..].
-};
-using BenchBatch = std::vector<BenchExample>;
+using BenchBatch = std::vector<corpus::Example>;
 
 // Training of its own, with an optimiser that starts anew, on one batch: an epoch is a step, so
 // that every program trains on the same examples in each.

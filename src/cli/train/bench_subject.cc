@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/rng.h"
-#include "corpus/dataset.h"
+#include "corpus/samples.h"
 #include "corpus/tokenizer.h"
 #include "train/peft_io.h"
 
@@ -28,43 +29,40 @@ train::ModelConfig ConfigOf(const std::string& name) {
   return config;
 }
 
-std::vector<BenchExample> RandomExamples(const train::ModelConfig& config,
-                                         const BatchRules& rules) {
+std::vector<corpus::Example> RandomExamples(const train::ModelConfig& config,
+                                            const BatchRules& rules) {
   Rng rng = Rng(kSeed).Stream("examples");
   const auto log_normal = [&rng](double mean, double deviation) {
     return static_cast<int>(std::exp(mean + deviation * rng.Normal()));
   };
-  std::vector<BenchExample> examples;
+  std::vector<corpus::Example> examples;
   for (int i = 0; i < kPool * rules.batch_size; ++i) {
     const int longest = std::min(rules.tokens_max, config.max_positions);
     // The template's words, then the instruction's.
     const int prompt = std::clamp(42 + log_normal(2.6, 1.1), 1, longest - 1);
     const int answer = std::clamp(1 + log_normal(4.5, 1.4), 1, longest - prompt);
-    BenchExample example{{}, prompt};
+    std::vector<int> tokens;
     for (int t = 0; t < prompt + answer; ++t) {
       const auto ordinary = static_cast<std::uint64_t>(config.vocab_size - kFirstToken);
-      example.tokens.push_back(kFirstToken + static_cast<int>(rng.Below(ordinary)));
+      tokens.push_back(kFirstToken + static_cast<int>(rng.Below(ordinary)));
     }
-    examples.push_back(example);
+    examples.emplace_back(std::move(tokens), prompt);
   }
   return examples;
 }
 
-Expected<std::vector<BenchExample>> ReadExamples(const std::string& model_dir,
-                                                 const std::string& data_path,
-                                                 int tokens_max) {
+Expected<std::vector<corpus::Example>> ReadExamples(const std::string& model_dir,
+                                                    const std::string& data_path,
+                                                    int tokens_max) {
   const auto tokenizer = corpus::Tokenizer::Load(model_dir);
   if (!tokenizer) return tl::unexpected(tokenizer.error());
-  const auto records = corpus::ReadRecords(data_path);
-  if (!records) return tl::unexpected(records.error());
-  std::vector<BenchExample> examples;
-  for (const auto& example : corpus::Tokenize(*records, *tokenizer, tokens_max)) {
-    examples.push_back({example.tokens, example.answer_begin});
-  }
-  return examples;
+  const auto samples = corpus::ReadSamples(data_path);
+  if (!samples) return tl::unexpected(samples.error());
+  return corpus::TokenizeSamples(
+      *samples, *tokenizer, corpus::LoadChatTemplate(model_dir, *tokenizer), tokens_max);
 }
 
-std::vector<BenchBatch> BatchesOf(std::vector<BenchExample> examples, int batch_size) {
+std::vector<BenchBatch> BatchesOf(std::vector<corpus::Example> examples, int batch_size) {
   std::stable_sort(examples.begin(), examples.end(), [](const auto& a, const auto& b) {
     return a.tokens.size() < b.tokens.size();
   });
@@ -116,7 +114,7 @@ Expected<BenchSubject> GivenSubject(const std::string& model_dir,
   if (!model) return tl::unexpected(model.error());
   subject.config = model->config();
   subject.parameters = model->parameters();
-  std::vector<BenchExample> examples;
+  std::vector<corpus::Example> examples;
   if (data_path.empty()) {
     examples = RandomExamples(subject.config, rules);
   } else {
@@ -130,13 +128,13 @@ Expected<BenchSubject> GivenSubject(const std::string& model_dir,
 
 int TokensOf(const BenchBatch& batch) {
   int tokens = 0;
-  for (const BenchExample& example : batch) tokens += static_cast<int>(example.tokens.size());
+  for (const corpus::Example& example : batch) tokens += static_cast<int>(example.tokens.size());
   return tokens;
 }
 
 int AnswerTokensOf(const BenchBatch& batch) {
-  int tokens = TokensOf(batch);
-  for (const BenchExample& example : batch) tokens -= example.answer_begin;
+  int tokens = 0;
+  for (const corpus::Example& example : batch) tokens += example.answer_tokens();
   return tokens;
 }
 
@@ -144,7 +142,7 @@ double StepFlop(const BenchSubject& subject, const BenchBatch& batch) {
   const train::ModelConfig& config = subject.config;
   const double tokens = TokensOf(batch);
   double pairs = 0.0;
-  for (const BenchExample& example : batch) {
+  for (const corpus::Example& example : batch) {
     const auto length = static_cast<double>(example.tokens.size());
     pairs += length * (length + 1.0) / 2.0;
   }

@@ -205,7 +205,9 @@ void AddOptions(CLI::App* verb, Flags* flags) {
   auto* model =
       verb->add_option("--model", flags->model_dir, "A Hugging Face Llama or Qwen2 folder instead")
           ->excludes(models);
-  verb->add_option("--data", flags->data_path, "Alpaca records [random tokens of such lengths]")
+  verb->add_option("--data",
+                   flags->data_path,
+                   "Records, conversations or text [random tokens, as long as Alpaca records]")
       ->needs(model);
   verb->add_option(
           "--peer",
