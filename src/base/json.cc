@@ -179,6 +179,20 @@ bool JsonReader::HasValue(std::string_view key) const {
   return state_->cells.type(state_->cells.Next(at)) != Type::kNull;
 }
 
+std::optional<double> JsonReader::NumberIfAny(std::string_view key, NumberRule rule) {
+  return HasValue(key) ? std::optional(Number(key, rule)) : std::nullopt;
+}
+
+std::optional<std::int64_t> JsonReader::IntegerIfAny(std::string_view key,
+                                                     std::int64_t low,
+                                                     std::int64_t high) {
+  return HasValue(key) ? std::optional(Integer(key, low, high)) : std::nullopt;
+}
+
+std::optional<std::string> JsonReader::StringIfAny(std::string_view key) {
+  return HasValue(key) ? std::optional(String(key)) : std::nullopt;
+}
+
 JsonCells::Index JsonReader::Find(std::string_view key) {
   if (failed()) return kMissing;
   if (!Is(Type::kObject)) {

@@ -80,6 +80,12 @@ class JsonReader {
   bool Boolean(std::string_view key);
   std::string String(std::string_view key);
   std::vector<double> Numbers(std::string_view key, NumberRule rule = kFinite);
+  // Nothing where the member is absent or null.
+  std::optional<double> NumberIfAny(std::string_view key, NumberRule rule = kFinite);
+  std::optional<std::int64_t> IntegerIfAny(std::string_view key,
+                                           std::int64_t low,
+                                           std::int64_t high);
+  std::optional<std::string> StringIfAny(std::string_view key);
   JsonReader Object(std::string_view key);
   void ForEach(std::string_view key, const std::function<void(JsonReader)>& visit);  // An array.
   void ForEachMember(std::string_view key,

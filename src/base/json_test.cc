@@ -72,9 +72,16 @@ TEST(StrictJson, AValueThatMayBeMissingMayBeAbsentOrNull) {
                          EXPECT_FALSE(root.HasValue("a"));
                          EXPECT_TRUE(root.HasValue("b"));
                          EXPECT_FALSE(root.HasValue("c"));
+                         EXPECT_EQ(root.NumberIfAny("a"), std::nullopt);
+                         EXPECT_EQ(root.StringIfAny("a"), std::nullopt);
+                         EXPECT_EQ(root.IntegerIfAny("c", 0, 9), std::nullopt);
+                         EXPECT_EQ(root.NumberIfAny("b"), 2.0);
+                         EXPECT_EQ(root.IntegerIfAny("b", 0, 9), 2);
                          root.RejectUnknownKeys();
                        }),
             "");
+  EXPECT_THAT(FirstError(R"({"b": 2})", [](JsonReader& root) { root.IntegerIfAny("b", 3, 9); }),
+              HasSubstr("must be an integer in [3, 9], got 2"));
 }
 
 TEST(StrictJson, TakesTimeLinearInTheLengthOfAnArrayOfObjects) {

@@ -173,7 +173,7 @@ ordered_json BoundToJson(const Certificate& certificate, double scr) {
 Certificate ParseBound(JsonReader bound, const Scenario& scenario) {
   Certificate certificate;
   certificate.scr_upper = bound.Number("scr_upper", kPositive);
-  if (bound.HasValue("gap")) bound.Number("gap");
+  bound.NumberIfAny("gap");
   JsonReader data = bound.Object("certificate");
   data.ForEach("boxes", [&](const JsonReader& box) {
     certificate.boxes.push_back(ParseBox(box, scenario));

@@ -65,7 +65,7 @@ ordered_json HistoryToJson(const std::vector<IterationRecord>& history) {
 // Results that a file states about itself: numbers, or null where there is no value. They are
 // evaluated anew, so their type is all that is asked.
 void SkipNumber(JsonReader& reader, std::string_view key) {
-  if (reader.HasValue(key)) reader.Number(key);
+  reader.NumberIfAny(key);
 }
 
 void SkipPhases(JsonReader& parent, std::string_view key) {
@@ -133,7 +133,7 @@ void ParseAssignment(JsonReader reader, const Names& names, std::vector<bool>* s
 IterationRecord ParseRecord(JsonReader reader) {
   IterationRecord record;
   const auto number = [&reader](std::string_view key) {
-    return reader.HasValue(key) ? reader.Number(key) : std::nan("");
+    return reader.NumberIfAny(key).value_or(std::nan(""));
   };
   record.iteration =
       static_cast<int>(reader.Integer("iteration", 0, std::numeric_limits<int>::max()));
@@ -181,7 +181,7 @@ void ParseStatus(JsonReader status, PlanDocument* document) {
   document->termination = ParseName(status, "termination", kTerminations);
   ParseName(status, "primal", kPrimals);
   if (status.HasValue("bound")) ParseName(status, "bound", kBounds);
-  if (status.HasValue("scr_upper")) document->scr_upper = status.Number("scr_upper", kPositive);
+  document->scr_upper = status.NumberIfAny("scr_upper", kPositive);
   SkipNumber(status, "gap");
   status.RejectUnknownKeys();
 }

@@ -17,14 +17,6 @@ namespace {
 
 constexpr std::size_t kFilesMax = 200;
 
-std::optional<double> NumberIfAny(JsonReader& reader, std::string_view key) {
-  return reader.HasValue(key) ? std::optional(reader.Number(key)) : std::nullopt;
-}
-
-std::optional<std::string> TextIfAny(JsonReader& reader, std::string_view key) {
-  return reader.HasValue(key) ? std::optional(reader.String(key)) : std::nullopt;
-}
-
 // The record's users in the scenario's order, each beside its references.
 Expected<Round> ReadRound(const std::filesystem::path& path, const LoadedScenario& loaded) {
   const auto bytes = ReadFile(path);
@@ -80,13 +72,13 @@ Expected<std::vector<MethodResult>> ReadComparison(const std::filesystem::path& 
   root.ForEach("rows", [&rows](JsonReader reader) {
     MethodResult row;
     row.method = reader.String("method");
-    row.scr = NumberIfAny(reader, "scr");
-    row.score = NumberIfAny(reader, "score");
-    row.cost = NumberIfAny(reader, "cost");
-    row.delay_s = NumberIfAny(reader, "delay_s");
-    row.energy_j = NumberIfAny(reader, "energy_j");
-    row.elapsed_s = NumberIfAny(reader, "elapsed_s");
-    row.note = TextIfAny(reader, "note").value_or("");
+    row.scr = reader.NumberIfAny("scr");
+    row.score = reader.NumberIfAny("score");
+    row.cost = reader.NumberIfAny("cost");
+    row.delay_s = reader.NumberIfAny("delay_s");
+    row.energy_j = reader.NumberIfAny("energy_j");
+    row.elapsed_s = reader.NumberIfAny("elapsed_s");
+    row.note = reader.StringIfAny("note").value_or("");
     rows.push_back(std::move(row));
   });
   if (document->error()) return tl::unexpected(*document->error());

@@ -65,30 +65,21 @@ Json ToJson(const std::vector<ReferenceRecord>& records) {
   return json;
 }
 
-std::optional<double> OptionalNumber(JsonReader& reader, const std::string& key) {
-  return reader.HasValue(key) ? std::optional(reader.Number(key)) : std::nullopt;
-}
-
-std::optional<std::string> OptionalString(JsonReader& reader, const std::string& key) {
-  return reader.HasValue(key) ? std::optional(reader.String(key)) : std::nullopt;
-}
-
 std::optional<std::uint64_t> OptionalBytes(JsonReader& reader, const std::string& key) {
-  if (!reader.HasValue(key)) return std::nullopt;
-  return static_cast<std::uint64_t>(reader.Integer(key, 0, std::int64_t{1} << 53));
+  return reader.IntegerIfAny(key, 0, std::int64_t{1} << 53);
 }
 
 PhaseSeconds ReadSeconds(JsonReader& parent, const std::string& key) {
   JsonReader reader = parent.Object(key);
   PhaseSeconds seconds;
-  for (const auto& [name, member] : kPhases) seconds.*member = OptionalNumber(reader, name);
+  for (const auto& [name, member] : kPhases) seconds.*member = reader.NumberIfAny(name);
   return seconds;
 }
 
 Quality ReadQuality(JsonReader& reader, const std::string& suffix) {
   Quality quality;
   for (const auto& [key, member] : kQualities) {
-    quality.*member = OptionalNumber(reader, key + suffix);
+    quality.*member = reader.NumberIfAny(key + suffix);
   }
   return quality;
 }
@@ -99,11 +90,11 @@ UserRecord ReadUser(JsonReader reader) {
   user.server = reader.String("server");
   user.local_layers = static_cast<int>(reader.Integer("local_layers", 0, 100'000));
   user.layers = static_cast<int>(reader.Integer("layers", 0, 100'000));
-  user.failure = OptionalString(reader, "failure");
+  user.failure = reader.StringIfAny("failure");
   user.predicted_s = ReadSeconds(reader, "predicted_s");
   user.measured_s = ReadSeconds(reader, "measured_s");
-  user.local_cpu_s = OptionalNumber(reader, "local_cpu_s");
-  user.server_cpu_s = OptionalNumber(reader, "server_cpu_s");
+  user.local_cpu_s = reader.NumberIfAny("local_cpu_s");
+  user.server_cpu_s = reader.NumberIfAny("server_cpu_s");
   user.measured_at_planned_s = ReadSeconds(reader, "measured_at_planned_s");
   user.upload_bytes = OptionalBytes(reader, "upload_bytes");
   user.download_bytes = OptionalBytes(reader, "download_bytes");
@@ -191,14 +182,14 @@ Expected<RoundRecord> ParseRound(const std::string& name, std::string_view bytes
   JsonReader root = document->Root();
   RoundRecord record;
   if (root.String("schema") != "dashf.round/1") root.Reject("schema", "must be dashf.round/1");
-  record.scenario_sha256 = OptionalString(root, "scenario_sha256");
+  record.scenario_sha256 = root.StringIfAny("scenario_sha256");
   record.model = root.String("model");
   record.seed =
       static_cast<std::uint64_t>(root.Integer("seed", 0, std::numeric_limits<std::int64_t>::max()));
   root.ForEach("users", [&](JsonReader reader) { record.users.push_back(ReadUser(reader)); });
   root.ForEach("servers", [&](JsonReader reader) {
     const std::string id = reader.String("id");
-    record.servers.push_back({id, OptionalString(reader, "failure")});
+    record.servers.push_back({id, reader.StringIfAny("failure")});
     reader.String("state");  // Follows from "failure".
     reader.RejectUnknownKeys();
   });
@@ -209,8 +200,8 @@ Expected<RoundRecord> ParseRound(const std::string& name, std::string_view bytes
     references.RejectUnknownKeys();
   }
   JsonReader bound = root.Object("bound");
-  record.exhaustive_scr = OptionalNumber(bound, "exhaustive_scr");
-  record.gap = OptionalNumber(bound, "gap");
+  record.exhaustive_scr = bound.NumberIfAny("exhaustive_scr");
+  record.gap = bound.NumberIfAny("gap");
   bound.RejectUnknownKeys();
   root.String("state");  // Follows from the users.
   root.RejectUnknownKeys();
