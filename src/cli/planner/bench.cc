@@ -1,5 +1,6 @@
 // dashf bench planner: the default method over sizes, each plan checked by the evaluator and each
-// bound proven, as one table of medians over seeds.
+// bound proven, as one table of medians over seeds; with --replan, what going on from a standing
+// plan takes instead.
 #include <fmt/format.h>
 #include <sys/resource.h>
 
@@ -17,6 +18,7 @@
 #include "base/json.h"
 #include "certificate/verification.h"
 #include "cli/command.h"
+#include "cli/planner/replanning.h"
 #include "cli/verbs.h"
 #include "problem/evaluation.h"
 #include "scenario/eua.h"
@@ -35,6 +37,7 @@ struct Arguments {
   std::vector<std::string> delays = {"sum", "makespan"};
   std::vector<std::string> eua;
   int seeds = 3;
+  bool replan = false;
   bool json = false;
   solvers::SolveOptions options;
 };
@@ -162,7 +165,7 @@ void PrintRow(const nlohmann::ordered_json& row) {
              cell("peak_mib", 1.0, 0));
 }
 
-Expected<int> RunBench(const Arguments& arguments) {
+Expected<std::vector<Size>> ParseSizes(const Arguments& arguments) {
   std::vector<Size> sizes;
   for (const std::string& name : arguments.sizes) {
     const auto size = ParseSize(name);
@@ -170,6 +173,85 @@ Expected<int> RunBench(const Arguments& arguments) {
     sizes.push_back(*size);
   }
   if (!arguments.eua.empty()) sizes.push_back({"eua"});
+  return sizes;
+}
+
+void PrintJson(const Arguments& arguments, const nlohmann::ordered_json& rows) {
+  fmt::print("{}",
+             DumpRows({{"seeds", arguments.seeds},
+                       {"threads", arguments.options.threads},
+                       {"gap_target", arguments.options.gap_target},
+                       {"rows", rows}}));
+}
+
+void PrintReplanning(const nlohmann::ordered_json& row) {
+  const double afresh_s = row["afresh_s"], replan_s = row["replan_s"];
+  fmt::print(
+      "{:<12} {:<12} {:>4} {:>10.3f} {:>10.3f} {:>7.1f} {:>5} {:>9} {:>9} {:>9.4f} {:>9.4f}\n",
+      row["size"].get<std::string>(),
+      row["change"].get<std::string>(),
+      row["seed"].get<int>(),
+      afresh_s,
+      replan_s,
+      100.0 * replan_s / afresh_s,
+      row["users_displaced"].get<int>(),
+      row["handovers_afresh"].get<int>(),
+      row["handovers"].get<int>(),
+      100.0 * row["gap_afresh"].get<double>(),
+      100.0 * row["gap"].get<double>());
+}
+
+Expected<int> RunReplan(const Arguments& arguments) {
+  const auto sizes = ParseSizes(arguments);
+  if (!sizes) return tl::unexpected(sizes.error());
+  if (!arguments.json) {
+    fmt::print("{:<12} {:<12} {:>4} {:>10} {:>10} {:>7} {:>5} {:>9} {:>9} {:>9} {:>9}\n",
+               "size",
+               "change",
+               "seed",
+               "afresh (s)",
+               "replan (s)",
+               "ratio %",
+               "must",
+               "ho afresh",
+               "handovers",
+               "gap afr %",
+               "gap (%)");
+  }
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (const Size& size : *sizes) {
+    for (int seed = 1; seed <= arguments.seeds; ++seed) {
+      const Rng rng(static_cast<std::uint64_t>(seed));
+      const auto before = MakeScenario(arguments, size, "sum", static_cast<std::uint64_t>(seed));
+      if (!before) return tl::unexpected(before.error());
+      const std::pair<const char*, Expected<Scenario>> changes[] = {
+          {"users moved", WithUsersMoved(*before, rng.Stream("moved"))},
+          {"server gone", WithoutOneServer(*before, rng.Stream("gone"))}};
+      for (const auto& [change, now] : changes) {
+        if (!now) return tl::unexpected(now.error());
+        const auto measured = MeasureReplanning(*before, *now, arguments.options);
+        if (!measured) return tl::unexpected(measured.error());
+        rows.push_back({{"size", size.name},
+                        {"change", change},
+                        {"seed", seed},
+                        {"afresh_s", measured->afresh_s},
+                        {"replan_s", measured->replan_s},
+                        {"users_displaced", measured->users_displaced},
+                        {"handovers_afresh", measured->handovers_afresh},
+                        {"handovers", measured->handovers},
+                        {"gap_afresh", measured->gap_afresh},
+                        {"gap", measured->gap}});
+        if (!arguments.json) PrintReplanning(rows.back());
+      }
+    }
+  }
+  if (arguments.json) PrintJson(arguments, rows);
+  return kExitOk;
+}
+
+Expected<int> RunBench(const Arguments& arguments) {
+  const auto sizes = ParseSizes(arguments);
+  if (!sizes) return tl::unexpected(sizes.error());
   if (!arguments.json) {
     fmt::print("{:<14} {:<9} {:>9} {:>10} {:>10} {:>10} {:>10}\n",
                "size",
@@ -181,7 +263,7 @@ Expected<int> RunBench(const Arguments& arguments) {
                "peak (MiB)");
   }
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
-  for (const Size& size : sizes) {
+  for (const Size& size : *sizes) {
     for (const std::string& delay : arguments.delays) {
       std::vector<Measurement> all;
       for (int seed = 1; seed <= arguments.seeds; ++seed) {
@@ -196,13 +278,7 @@ Expected<int> RunBench(const Arguments& arguments) {
       if (!arguments.json) PrintRow(rows.back());
     }
   }
-  if (arguments.json) {
-    fmt::print("{}",
-               DumpRows({{"seeds", arguments.seeds},
-                         {"threads", arguments.options.threads},
-                         {"gap_target", arguments.options.gap_target},
-                         {"rows", rows}}));
-  }
+  if (arguments.json) PrintJson(arguments, rows);
   return kExitOk;
 }
 
@@ -227,10 +303,8 @@ void AddBench(CLI::App& app, Run& run) {
                    "reaches its 8 strongest servers")
       ->delimiter(',')
       ->capture_default_str();
-  planner->add_option("--delay", arguments->delays, "Delay modes, comma-separated")
-      ->delimiter(',')
-      ->check(CLI::IsMember({"sum", "makespan"}))
-      ->capture_default_str();
+  auto* delay = planner->add_option("--delay", arguments->delays, "Delay modes, comma-separated");
+  delay->delimiter(',')->check(CLI::IsMember({"sum", "makespan"}))->capture_default_str();
   planner
       ->add_option(
           "--eua", arguments->eua, "Also the EUA data set: CSV files of sites and of users")
@@ -246,6 +320,12 @@ void AddBench(CLI::App& app, Run& run) {
       ->check(CLI::PositiveNumber);
   planner->add_option("--threads", options.threads, "Threads [the machine's]")
       ->check(CLI::Range(1, 1024));
+  planner
+      ->add_flag("--replan",
+                 arguments->replan,
+                 "Measure going on from a standing plan (solve --from) after 1 % of the users have "
+                 "moved, and after a server has vanished, against planning afresh (sum)")
+      ->excludes(delay);
   planner->add_flag("--json", arguments->json, "Write one JSON object instead of a table");
   planner->footer(
       "Every plan is checked by the evaluator and every bound is proven. peak is the process's, "
@@ -255,7 +335,9 @@ void AddBench(CLI::App& app, Run& run) {
       "  dashf bench planner\n"
       "  dashf bench planner --sizes 10000x200 --delay sum --seeds 1\n"
       "  dashf bench planner --sizes 50x5 --json | jq '.rows[0].gap'");
-  planner->callback([arguments, &run] { run = [arguments] { return RunBench(*arguments); }; });
+  planner->callback([arguments, &run] {
+    run = [arguments] { return arguments->replan ? RunReplan(*arguments) : RunBench(*arguments); };
+  });
 }
 
 }  // namespace dashf::cli
