@@ -109,7 +109,7 @@ AssociationStepResult ImproveAssociation(const ScrProblem& problem,
                                          Rng rng) {
   const Stopwatch watch;
   AssociationStepResult result;
-  const TentativeTable table = MakeTentativeTable(problem, y, incumbent);
+  const TentativeTable table = MakeTentativeTable(problem, y, incumbent, options.tentative);
   Limits limits = options.relaxation_limits;
   limits.elapsed_s = std::min(limits.elapsed_s, time_left_s);
   const RelaxedAssociation relaxed = RelaxStepA(problem, table, y, options.relaxation, limits);

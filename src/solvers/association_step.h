@@ -10,12 +10,14 @@
 #include "base/rng.h"
 #include "solvers/association_relaxation.h"
 #include "solvers/split_search.h"
+#include "solvers/tentative_resources.h"
 
 namespace dashf::solvers {
 
 struct AssociationOptions {
   // The lifting of the published method, or the tighter and faster linear program.
   Relaxation relaxation = Relaxation::kSdr;
+  TentativeShares tentative = TentativeShares::kIfJoined;
   Limits relaxation_limits{.iterations = 60, .tolerance = 1e-6};
   // Gaussian samples rounded per step, besides the relaxed x itself. The best of all is kept, so
   // more never hurts one step; time grows linearly.

@@ -143,4 +143,10 @@ Expected<SolveResult> SolveDashfOneStart(const Scenario& scenario, const SolveOp
   return SolveDashf(scenario, options, dashf);
 }
 
+Expected<SolveResult> SolveDashfMeanShares(const Scenario& scenario, const SolveOptions& options) {
+  DashfOptions dashf;
+  dashf.association.tentative = TentativeShares::kMean;
+  return SolveDashf(scenario, options, dashf);
+}
+
 }  // namespace dashf::solvers

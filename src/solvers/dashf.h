@@ -29,9 +29,11 @@ Expected<SolveResult> SolveDashf(const Scenario& scenario,
                                  const SolveOptions& options,
                                  const DashfOptions& dashf);
 
-// With the defaults; with the hull in place of the semidefinite relaxation; without balanced start.
+// With the defaults; with the hull in place of the semidefinite relaxation; without balanced start;
+// with mean tentative shares.
 Expected<SolveResult> SolveDashf(const Scenario& scenario, const SolveOptions& options);
 Expected<SolveResult> SolveDashfHull(const Scenario& scenario, const SolveOptions& options);
 Expected<SolveResult> SolveDashfOneStart(const Scenario& scenario, const SolveOptions& options);
+Expected<SolveResult> SolveDashfMeanShares(const Scenario& scenario, const SolveOptions& options);
 
 }  // namespace dashf::solvers

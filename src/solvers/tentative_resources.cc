@@ -184,7 +184,10 @@ Plan QuickShares(const ScrProblem& problem, double y, const Association& associa
   return BestClockLevel(problem, y, plan);
 }
 
-TentativeTable MakeTentativeTable(const ScrProblem& problem, double y, const Plan& plan) {
+TentativeTable MakeTentativeTable(const ScrProblem& problem,
+                                  double y,
+                                  const Plan& plan,
+                                  TentativeShares shares) {
   TentativeTable table;
   std::vector<int> load(problem.server_slots.size(), 0);
   for (const Decision& decision : plan) ++load[decision.server];
@@ -192,13 +195,15 @@ TentativeTable MakeTentativeTable(const ScrProblem& problem, double y, const Pla
   table.share_of_link.resize(problem.link_server.size());
   table.share_max.assign(load.size(), {0.0, 0.0, 0.0});
   const double barrier_s = UserBarrierS(problem, plan);
+  const double mean = std::min(1.0, static_cast<double>(load.size()) / problem.users());
   for (int n = 0; n < problem.users(); ++n) {
     for (int link = problem.link_begin[n]; link < problem.link_begin[n + 1]; ++link) {
       const int m = problem.link_server[link];
-      const double equal = 1.0 / (load[m] + 1);
+      const bool joined = shares == TentativeShares::kIfJoined;
+      const double equal = joined ? 1.0 / (load[m] + 1) : mean;
       Decision base{.server = m};
       if (plan[n].server == m) {
-        const double kept = load[m] * equal;
+        const double kept = joined ? load[m] * equal : 1.0;
         base = plan[n];
         base.bandwidth_hz *= kept;
         base.server_tx_power_w *= kept;

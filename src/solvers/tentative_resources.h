@@ -16,6 +16,12 @@ namespace dashf::solvers {
 // clock is lowered to just fill the best barrier T_u.
 Plan QuickShares(const ScrProblem& problem, double y, const Association& association);
 
+// What a pair of user and server not in use is taken to hold.
+enum class TentativeShares {
+  kIfJoined,  // What the user would get if it joined the server's present users.
+  kMean,      // M / N of each resource, whatever the server's load; pairs in use keep theirs.
+};
+
 // What each reachable server and allowed split would bring a user at tentative resources.
 struct TentativeChoice {
   int server = 0;
@@ -32,12 +38,15 @@ struct TentativeTable {
   std::vector<std::array<double, 3>> share_max;
 };
 
-// Everyone is valued as if their server had one user more than now: who is there keeps n / (n + 1)
-// of the present share, who would join gets 1 / (n + 1). So one user per server fits in without
-// another leaving, exchanges always fit, and staying and joining are compared on equal terms.
-// Left out are choices that no plan of ratio y or more can contain: those whose own cost times y
-// exceeds the largest conceivable score of all users. Each user keeps the cheapest choice.
-TentativeTable MakeTentativeTable(const ScrProblem& problem, double y, const Plan& plan);
+// kIfJoined: everyone is valued as if their server had one user more than now: who is there keeps n
+// / (n + 1) of the present share, who would join gets 1 / (n + 1). So one user per server fits in
+// without another leaving, exchanges always fit, and staying and joining are compared on equal
+// terms. Left out are choices that no plan of ratio y or more can contain: those whose own cost
+// times y exceeds the largest conceivable score of all users. Each user keeps the cheapest choice.
+TentativeTable MakeTentativeTable(const ScrProblem& problem,
+                                  double y,
+                                  const Plan& plan,
+                                  TentativeShares shares = TentativeShares::kIfJoined);
 
 // The user's clock for a split: the cheapest in sum mode; in makespan mode the one that just fills
 // `user_phase_s` after the upload, or full clock where none does. d must have its other resources.
