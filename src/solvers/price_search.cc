@@ -186,7 +186,7 @@ DualPoint SearchPrices(const ScrProblem& problem,
                        const DualPoint& start,
                        const PriceSearchOptions& options,
                        PricedUsers* users) {
-  constexpr double kReduction = 0.5, kWindow = 12.0, kCentred = 3e-3;
+  constexpr double kReduction = 0.5, kWindow = 12.0, kCentred = 3e-3, kReserved = 3.0;
   constexpr double kReductionWarm = 0.2, kRaise = 8.0, kRaisedMax = 0.3;
   constexpr int kStepsMax = 8, kStagesMax = 60;
   // Fewer are all kept.
@@ -195,7 +195,10 @@ DualPoint SearchPrices(const ScrProblem& problem,
   DualPoint at = start;
   double first_length = 1.0;
   const double count = static_cast<double>(problem.tx_power_w_max.size());
-  DualSums sums = users->Refresh(at, kEverything, kAllColumns, false);
+  const double first_window =
+      users->columns() > kColumnsAlways ? options.first_window : kEverything;
+  DualSums sums = users->Refresh(at, first_window, kAllColumns, false);
+  const double time_limit_s = options.time_limit_s - kReserved * watch.ElapsedS();
   // At the right y the cost of the best replies is worth their score.
   const double mean_score = std::max(sums.cost + sums.value, 1e-3 * sums.cost) / count;
   const double last = options.smoothing_last * mean_score;
@@ -209,11 +212,6 @@ DualPoint SearchPrices(const ScrProblem& problem,
   const auto narrow = [&] {
     if (users->columns() > kColumnsAlways) window = kWindow * eta;
   };
-  if (options.warm) {
-    narrow();
-    centre_y();
-    look_again();
-  }
   for (int stage = 0; stage < kStagesMax; ++stage) {
     if (stage > 0) {
       // Every second stage looks at all columns again, and every one after prices moved far.
@@ -226,11 +224,14 @@ DualPoint SearchPrices(const ScrProblem& problem,
     NewtonDescent descent(users, eta, scale, &first_length);
     centred = false;
     for (int step = 0; step < kStepsMax; ++step) {
-      if (watch.ElapsedS() > options.time_limit_s) return at;
+      if (watch.ElapsedS() > time_limit_s) return at;
       centred = descent.Step(&at, &sums) <= kCentred * eta * count;
       if (centred) break;
     }
-    if (centred && eta <= last) return at;
+    if (centred && eta <= last) {
+      centre_y();
+      return at;
+    }
     settled |= centred;
     if (centred) {
       eta = std::max(last, eta * (options.warm ? kReductionWarm : kReduction));
@@ -245,17 +246,21 @@ DualPoint SearchPrices(const ScrProblem& problem,
   return at;
 }
 
-void RaiseToBound(double window, PricedUsers* users, DualPoint* at) {
+bool RaiseToBound(double window, PricedUsers* users, DualPoint* at, double time_limit_s) {
   constexpr int kStepsMax = 30;
   constexpr std::size_t kThorough = 16;  // Columns of each user that are searched thoroughly.
-  constexpr double kExact = 1e-10;
+  constexpr double kExact = 1e-8;
+  const Stopwatch watch;
+  // Newton's steps on a convex decreasing function come from the left; going a little past the rest
+  // of them, and past where the search ended, finds a dual just below 0.
+  at->y *= 1.0 + kExact;
   for (int i = 0; i < kStepsMax; ++i) {
+    if (watch.ElapsedS() > time_limit_s) return false;
     const DualSums sums = users->Refresh(*at, window, kThorough, true);
-    // Newton's steps on a convex decreasing function come from the left; one step past the rest of
-    // them ends at a dual below 0.
-    if (i > 0 && sums.value <= 0.0 && sums.value >= -kExact * 10 * sums.cost) return;
+    if (sums.value <= 0.0 && sums.value >= -10.0 * kExact * sums.cost) return true;
     at->y *= std::clamp(1.0 + sums.value / sums.cost, 0.5, 2.0) * (1.0 + kExact);
   }
+  return true;
 }
 
 }  // namespace dashf::solvers::internal

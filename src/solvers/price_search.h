@@ -14,9 +14,13 @@ namespace dashf::solvers::internal {
 struct PriceSearchOptions {
   double smoothing_first = 0.3;  // Of the mean score of a user: small where the start is good.
   double smoothing_last = 2e-5;  // Likewise.
-  bool warm = false;   // The start is nearly right; where the smoothing is too little it is raised.
-  double y_min = 0.0;  // y goes no lower; ends early where the dual there is below
+  bool warm = false;  // The start is nearly right; where the smoothing is too little it is raised.
+  // Columns farther below their user's best at the start are left for the second stage.
+  double first_window = std::numeric_limits<double>::infinity();
+  double y_min = 0.0;       // y goes no lower; ends early where the dual there is below
   double far_below = 0.05;  // minus this much of the cost.
+  // Ends earlier by what rounding the prices to a plan will take: a few times what it takes to
+  // look at all columns.
   double time_limit_s = std::numeric_limits<double>::infinity();
 };
 
@@ -33,7 +37,10 @@ DualPoint SearchPrices(const ScrProblem& problem,
 
 // The least y at these prices at which the dual, all columns searched thoroughly, is <= 0: an upper
 // bound of every plan's SCR. at->y is set to it. `users` keeps the columns within `window` of each
-// user's best.
-void RaiseToBound(double window, PricedUsers* users, DualPoint* at);
+// user's best. False when the time is up before.
+bool RaiseToBound(double window,
+                  PricedUsers* users,
+                  DualPoint* at,
+                  double time_limit_s = std::numeric_limits<double>::infinity());
 
 }  // namespace dashf::solvers::internal

@@ -188,7 +188,10 @@ Reply PricedUsers::ReplyOf(const DualPoint& at,
   return reply;
 }
 
-double PricedUsers::Ceiling(const DualPoint& at, std::size_t user, std::size_t column) const {
+bool PricedUsers::CanExceed(double level,
+                            const DualPoint& at,
+                            std::size_t user,
+                            std::size_t column) const {
   const double w_t = constants_.delay_weight_per_s_bound;
   UserTerms terms = MakeUserTerms(problem_,
                                   user,
@@ -199,8 +202,9 @@ double PricedUsers::Ceiling(const DualPoint& at, std::size_t user, std::size_t c
                                   false);
   terms.download_energy = 0.0;
   const auto m = static_cast<std::size_t>(terms.server);
-  const Reply reply = SolveReply(terms, at.price[m].head<3>(), last_share_[column].cast<double>());
-  return reply.psi - at.price[m][3] * slot_share_[m];
+  const Eigen::Vector3d price = at.price[m].head<3>(), near = last_share_[column].cast<double>();
+  level += at.price[m][3] * slot_share_[m];
+  return CeilingFrom(terms, price, near) > level && SolveReply(terms, price, near).psi > level;
 }
 
 void PricedUsers::RefreshChunk(
@@ -239,7 +243,7 @@ void PricedUsers::RefreshChunk(
       std::iter_swap(order.begin(), best);
       double highest = -std::numeric_limits<double>::infinity();
       for (auto& [loss, c] : order) {
-        if (highest >= Ceiling(at, n, c)) continue;
+        if (!CanExceed(highest, at, n, c)) continue;
         const Reply reply = ReplyOf(at, n, c, true);
         loss = -reply.psi;
         cost[c - first] = reply.cost;

@@ -109,8 +109,9 @@ class PricedUsers {
   bool Meets(std::size_t column) const;
   PhaseCharges ChargesOf(std::size_t user) const;
   Reply ReplyOf(const DualPoint& at, std::size_t user, std::size_t column, bool thorough);
-  // No less than the thorough reply's psi: without the download's energy the problem is concave.
-  double Ceiling(const DualPoint& at, std::size_t user, std::size_t column) const;
+  // False if no reply of the column exceeds `level`: without the download's energy, which can only
+  // be less, the problem is concave.
+  bool CanExceed(double level, const DualPoint& at, std::size_t user, std::size_t column) const;
   void RefreshChunk(
       const DualPoint& at, double window, std::size_t count, bool thorough, std::size_t chunk);
   void SweepChunk(const DualPoint& at, double eta, std::size_t chunk);

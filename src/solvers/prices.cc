@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
+#include "scenario/slot_matching.h"
 #include "solvers/case_search.h"
 #include "solvers/dashf.h"
 #include "solvers/makespan_planner.h"
@@ -30,6 +32,7 @@ using internal::MakeHomes;
 using internal::MarketPlan;
 using internal::MoveOptions;
 using internal::PricedUsers;
+using internal::RatioAtPrices;
 using internal::RepairSlots;
 using internal::ReplyChunk;
 using internal::StandingPrices;
@@ -45,6 +48,7 @@ constexpr std::size_t kColumnsForCases = 20000;
 // part in the number of a server's users. Columns farther below the best are no candidates for
 // moves.
 constexpr double kWindow = 0.1;
+constexpr std::size_t kMoveColumnsMax = 12;
 
 Certificate CandidateOf(const ScrProblem& problem, const DualPoint& bound) {
   Certificate certificate{.scr_upper = bound.y, .boxes = {DeadlineBox{}}};
@@ -73,20 +77,31 @@ class SumPlanner {
   Expected<SolveResult> Run(const Scenario& scenario);
 
  private:
-  bool Start();
-  DualPoint FindPrices();
+  bool Start(const Scenario& scenario);
+  // The user's best column at this server; -1 if there is none.
+  int BestColumn(std::size_t user, int server, const std::vector<float>& worth) const;
+  // What the search for prices may take for granted: the standing plan's prices, y where they put
+  // it; nothing without such prices.
+  std::optional<DualPoint> StandingPoint();
+  DualPoint FindPrices(const std::optional<DualPoint>& standing);
+  // Bounds every plan by the prices, rounds them to a plan and improves it; false where rounding
+  // fails. `thorough`: until no change gains at all.
+  bool PlanAt(const DualPoint& at, bool thorough);
   // Another start for the moves: the columns of a plan; false if it has one that is left out.
   bool TakeOver(const Plan& plan);
   // Takes over each user's best column at the prices.
   bool Round(const DualPoint& at);
+  void OrderMoves(const DualPoint& at);
   // Clears all servers at the best y so far and keeps the plan if it is better, as long as y rises:
   // each time squares the error.
   void Rise();
-  void Improve();
+  void Improve(bool thorough);
   // Bounds servers one by one where prices alone leave a gap, and starts the moves once more from
   // where that bound puts the users.
   void BoundByCases(DualPoint at);
   void Keep(Plan plan);
+  // A plan that earns nothing has y = 0, where every price is as good as the other.
+  double RatioToStartFrom() const { return y_ > 0.0 ? y_ : problem_.score_scale / cost_; }
   double MeanScore() const { return score_ / static_cast<double>(best_.size()); }
   double Window() const { return kWindow * MeanScore(); }
   double Gap() const { return (bound_ - scr_) / bound_; }
@@ -107,6 +122,7 @@ class SumPlanner {
   double tolls_ = 0.0;  // Of best_.
   double y_ = 0.0;      // (score - tolls) / cost, which the search raises.
   double bound_ = std::numeric_limits<double>::infinity();
+  DualPoint bounding_;  // What proves bound_, but for cases_.
   CaseBound cases_;
 };
 
@@ -124,8 +140,20 @@ void SumPlanner::Keep(Plan plan) {
   cost_ = totals.cost;
 }
 
-// Everyone at home, the others with the strongest server that has room, in equal shares.
-bool SumPlanner::Start() {
+int SumPlanner::BestColumn(std::size_t user, int server, const std::vector<float>& worth) const {
+  int best = -1;
+  for (int c = columns_.begin[user]; c < columns_.begin[user + 1]; ++c) {
+    if (plan_.ServerOf(c) != server) continue;
+    const bool better =
+        best < 0 || worth[static_cast<std::size_t>(c)] > worth[static_cast<std::size_t>(best)];
+    if (better) best = c;
+  }
+  return best;
+}
+
+// Everyone at home, the others with the strongest server that has room, in equal shares. When there
+// is no time for that, wherever there is room.
+bool SumPlanner::Start(const Scenario& scenario) {
   std::vector<float> gain(columns_.size());
   std::vector<int> column(problem_.tx_power_w_max.size());
   for (std::size_t c = 0; c < gain.size(); ++c) {
@@ -142,7 +170,13 @@ bool SumPlanner::Start() {
                last = gain.begin() + columns_.begin[n + 1];
     column[n] = static_cast<int>(std::max_element(first, last) - gain.begin());
   }
-  if (!RepairSlots(problem_, columns_, gain, &column)) return false;
+  if (!RepairSlots(problem_, columns_, gain, &column, log_.TimeLeftS())) {
+    const std::vector<int> servers = MatchSlots(scenario).server_of_user;
+    for (std::size_t n = 0; n < column.size(); ++n) {
+      column[n] = BestColumn(n, servers[n], gain);
+      if (column[n] < 0) return false;
+    }
+  }
   Association association;
   for (const int c : column) {
     association.push_back(columns_.ChoiceOf(problem_, static_cast<std::size_t>(c)));
@@ -152,25 +186,48 @@ bool SumPlanner::Start() {
   return true;
 }
 
-DualPoint SumPlanner::FindPrices() {
+std::optional<DualPoint> SumPlanner::StandingPoint() {
+  if (options_.from == nullptr) return std::nullopt;
+  std::optional<DualPoint> at = StandingPrices(problem_, *options_.from, RatioToStartFrom());
+  if (!at) return std::nullopt;
+  at->y = RatioAtPrices(problem_, columns_, moves_.homes, *at);
+  const internal::DualSums sums = users_.Refresh(*at, Window(), kMoveColumnsMax, false);
+  at->y *= std::clamp(1.0 + sums.best / sums.cost, 0.5, 2.0);
+  return at;
+}
+
+DualPoint SumPlanner::FindPrices(const std::optional<DualPoint>& standing) {
   // Prices that were right before 1 % of the users moved or one of 200 servers failed.
-  constexpr double kSmoothingFromPlan = 1e-4;
-  // A plan that earns nothing has y = 0, where every price is as good as the other.
-  const double y = y_ > 0.0 ? y_ : problem_.score_scale / cost_;
+  constexpr double kSmoothingFromPlan = 1e-4, kFirstWindow = 12 * kSmoothingFromPlan;
   internal::PriceSearchOptions options{.time_limit_s = log_.TimeLeftS()};
-  std::optional<DualPoint> start;
-  if (options_.from != nullptr) start = StandingPrices(problem_, *options_.from, y);
-  if (start) {
-    options.smoothing_first = kSmoothingFromPlan;
-    options.warm = true;
-  } else {
-    start = FirstPrices(problem_, columns_, y);
+  if (!standing) {
+    const DualPoint start = FirstPrices(problem_, columns_, RatioToStartFrom());
+    return internal::SearchPrices(problem_, start, options, &users_);
   }
-  return internal::SearchPrices(problem_, *start, options, &users_);
+  options.smoothing_first = kSmoothingFromPlan;
+  options.first_window = kFirstWindow * MeanScore();
+  options.warm = true;
+  return internal::SearchPrices(problem_, *standing, options, &users_);
+}
+
+bool SumPlanner::PlanAt(const DualPoint& at, bool thorough) {
+  if (log_.TimeLeftS() > 0.0) {
+    DualPoint raised = at;
+    const bool bounds = internal::RaiseToBound(Window(), &users_, &raised, log_.TimeLeftS());
+    if (bounds && raised.y < bound_) {
+      bound_ = raised.y;
+      bounding_ = std::move(raised);
+    }
+  }
+  // A standing plan may be good enough as it is.
+  if (Gap() <= options_.gap_target) return true;
+  if (!Round(at)) return false;
+  Report("prices");
+  Improve(thorough);
+  return true;
 }
 
 bool SumPlanner::Round(const DualPoint& at) {
-  constexpr std::size_t kMoveColumnsMax = 12;
   // The bound looked at every column already.
   if (!std::isfinite(bound_)) users_.Refresh(at, Window(), kMoveColumnsMax, false);
   users_.Gather();
@@ -193,10 +250,43 @@ bool SumPlanner::Round(const DualPoint& at) {
       }));
     }
   }
-  if (!RepairSlots(problem_, columns_, psi, &column)) return false;
+  if (!RepairSlots(problem_, columns_, psi, &column, log_.TimeLeftS())) {
+    return log_.TimeLeftS() <= 0.0;
+  }
   plan_.Assign(column);
   Rise();
+  OrderMoves(at);
   return true;
+}
+
+// Whoever is likely to gain most comes first: of the columns' psi at the best prices, less what the
+// plan's own prices, being higher, take from a mean share.
+void SumPlanner::OrderMoves(const DualPoint& at) {
+  std::vector<double> dearer;
+  for (std::size_t m = 0; m < at.price.size(); ++m) {
+    const internal::Market& market = plan_.market(m);
+    const Eigen::Vector3d rise = market.price - at.price[m].head<3>();
+    dearer.push_back(rise.sum() / std::max(1.0, static_cast<double>(market.members.size())));
+  }
+  const auto worth = [&](int c) {
+    return users_.psi()[static_cast<std::size_t>(c)] -
+           dearer[static_cast<std::size_t>(plan_.ServerOf(c))];
+  };
+  std::vector<double> gain;
+  for (std::size_t n = 0; n + 1 < moves_.begin.size(); ++n) {
+    double best = -std::numeric_limits<double>::infinity();
+    for (int o = moves_.begin[n]; o < moves_.begin[n + 1]; ++o) {
+      best = std::max(best, worth(moves_.column[static_cast<std::size_t>(o)]));
+    }
+    gain.push_back(best - worth(plan_.columns_of_users()[n]));
+  }
+  moves_.promising = static_cast<std::size_t>(
+      std::count_if(gain.begin(), gain.end(), [](double one) { return one > 0.0; }));
+  moves_.order.resize(gain.size());
+  std::iota(moves_.order.begin(), moves_.order.end(), 0);
+  std::stable_sort(moves_.order.begin(), moves_.order.end(), [&gain](int a, int b) {
+    return gain[static_cast<std::size_t>(a)] > gain[static_cast<std::size_t>(b)];
+  });
 }
 
 bool SumPlanner::TakeOver(const Plan& plan) {
@@ -220,6 +310,7 @@ void SumPlanner::Rise() {
     plan_.ClearAll(before);
     Keep(plan_.Settled());
     if (y_ <= before * (1.0 + kSettled)) break;
+    if (log_.TimeLeftS() <= 0.0) return;
   }
   // Where a reply jumps (the download's energy is not convex) no price clears the market, and the
   // markets promise more than their shares bring. The joint program needs no prices.
@@ -229,7 +320,7 @@ void SumPlanner::Rise() {
   Keep(MaximizeScrForAssociation(problem_, association, nullptr, limits).plan);
 }
 
-void SumPlanner::Improve() {
+void SumPlanner::Improve(bool thorough) {
   constexpr int kRoundsMax = 20;
   constexpr double kEnough = 1e-8;  // Relative: less is no rise.
   const auto stop = [this](double gained) {
@@ -239,11 +330,11 @@ void SumPlanner::Improve() {
   UserMoves search(problem_, columns_, moves_, stop);
   for (int round = 0; round < kRoundsMax && !Stop(); ++round) {
     const double before = y_;
-    search.Improve(&plan_);
+    search.Improve(&plan_, thorough);
     Rise();
     Report("moves");
     if (y_ > before * (1.0 + kEnough)) continue;
-    if (Stop() || best_.size() > kSmall) return;
+    if (Stop() || !thorough || best_.size() > kSmall) return;
     search.Shake(&plan_);
     Rise();
     Report("pushes");
@@ -274,36 +365,36 @@ void SumPlanner::BoundByCases(DualPoint at) {
     const auto last = cases_.presence.begin() + columns_.begin[n + 1];
     column.push_back(static_cast<int>(std::max_element(first, last) - cases_.presence.begin()));
   }
-  if (!RepairSlots(problem_, columns_, cases_.presence, &column)) return;
+  if (!RepairSlots(problem_, columns_, cases_.presence, &column, log_.TimeLeftS())) return;
   plan_.Assign(column);
   Rise();
-  Improve();
+  Improve(true);
 }
 
 Expected<SolveResult> SumPlanner::Run(const Scenario& scenario) {
-  if (!Start()) return Fail(ErrorKind::kInfeasible, "servers", "have too few slots for the users");
+  if (!Start(scenario))
+    return Fail(ErrorKind::kInfeasible, "servers", "have too few slots for the users");
   Report(options_.from == nullptr ? "start" : "standing plan");
   if (log_.TimeLeftS() <= 0.0) return log_.Finish(best_, Termination::kTimeLimit);
-  const DualPoint at = FindPrices();
-  DualPoint bound = at;
-  if (log_.TimeLeftS() > 0.0) {
-    internal::RaiseToBound(Window(), &users_, &bound);
-    bound_ = bound.y;
+  const std::optional<DualPoint> standing = StandingPoint();
+  bool rounded = true;
+  // Prices that were right before a small change bound what comes after it nearly as well as the
+  // best: a search would gain a few parts in a million.
+  if (standing) rounded = PlanAt(*standing, false);
+  DualPoint at = standing.value_or(DualPoint{});
+  if (!standing || !Stop()) {
+    at = FindPrices(standing);
+    rounded = PlanAt(at, true);
   }
-  // A standing plan may be good enough as it is.
-  if (!(Gap() <= options_.gap_target)) {
-    if (!Round(at)) return log_.Finish(best_, Termination::kNumericalError);
-    Report("prices");
-    Improve();
-  }
+  if (!rounded) return log_.Finish(best_, Termination::kNumericalError);
   if (best_.size() <= kSmall && options_.from == nullptr && !Stop()) {
     const auto other = SolveDashfHull(
         scenario, {.seed = options_.seed, .time_limit_s = log_.TimeLeftS(), .on_iteration = {}});
-    if (other && TakeOver(other->plan)) Improve();
+    if (other && TakeOver(other->plan)) Improve(true);
   }
   if (!Stop() && columns_.size() <= kColumnsForCases && scr_ > 0.0) BoundByCases(at);
   SolveResult result = log_.Finish(best_, Termination::kStalled);
-  if (std::isfinite(bound_)) result.certificate = CandidateOf(problem_, bound);
+  if (std::isfinite(bound_)) result.certificate = CandidateOf(problem_, bounding_);
   if (!cases_.cases.empty()) {
     result.certificate->scr_upper = cases_.y;
     result.certificate->boxes.front().user_worth = std::move(cases_.user_worth);

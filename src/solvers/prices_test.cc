@@ -126,13 +126,17 @@ TEST(Prices, PlanWhereSlotsAreExactlyEnoughAndWhereGainsAreEqual) {
 }
 
 TEST(Prices, EndWithAFeasiblePlanWhenTheirTimeIsUp) {
-  const Scenario scenario = testing::RandomScenario({.users = 300, .servers = 20}, Rng(1));
-  for (const double limit_s : {1e-9, 1e-2}) {
-    const auto found =
-        SolvePrices(scenario, {.time_limit_s = limit_s, .gap_target = 0.0, .on_iteration = {}});
-    ASSERT_TRUE(found.has_value());
-    EXPECT_EQ(found->termination, Termination::kTimeLimit);
-    EXPECT_GT(ScrOf(scenario, found->plan), 0.0);
+  const Scenario roomy = testing::RandomScenario({.users = 300, .servers = 20}, Rng(1));
+  Scenario tight = roomy;  // Not everyone finds room at its strongest server.
+  for (Server& server : tight.servers) server.slots = 15;
+  for (const Scenario& scenario : {roomy, tight}) {
+    for (const double limit_s : {1e-9, 1e-2}) {
+      const auto found =
+          SolvePrices(scenario, {.time_limit_s = limit_s, .gap_target = 0.0, .on_iteration = {}});
+      ASSERT_TRUE(found.has_value());
+      EXPECT_EQ(found->termination, Termination::kTimeLimit);
+      EXPECT_GT(ScrOf(scenario, found->plan), 0.0);
+    }
   }
 }
 

@@ -205,6 +205,20 @@ Reply SolveReplyFromSeveralStarts(const UserTerms& terms,
   return best;
 }
 
+double CeilingFrom(const UserTerms& terms,
+                   const Eigen::Vector3d& price,
+                   const Eigen::Vector3d& share) {
+  const bool used[3] = {terms.uses_bandwidth, terms.uses_power, terms.uses_clock};
+  const Local at = Evaluate(terms, price, share, false);
+  double ceiling = -at.value;
+  for (int i = 0; i < 3; ++i) {
+    if (!used[i]) continue;
+    const double slope = -at.gradient[i];
+    ceiling += slope > 0.0 ? slope * (1.0 - share[i]) : -slope * share[i];
+  }
+  return ceiling;
+}
+
 double ValueAtShares(const UserTerms& terms, const Eigen::Vector3d& share) {
   if ((terms.uses_bandwidth && !(share[kBeta] > 0.0)) ||
       (terms.uses_power && !(share[kTheta] > 0.0)) ||

@@ -30,6 +30,12 @@ Reply SolveReplyFromSeveralStarts(const UserTerms& terms,
                                   const Eigen::Vector3d& price,
                                   const Eigen::Vector3d& start);
 
+// No less than the psi of any reply where the download takes no energy, and so the problem is
+// concave: from the slope at `share` (used entries > 0, the others 0), tight where a reply ended.
+double CeilingFrom(const UserTerms& terms,
+                   const Eigen::Vector3d& price,
+                   const Eigen::Vector3d& share);
+
 // score - y (delay and energy) at given shares; -infinity where a phase never ends.
 double ValueAtShares(const UserTerms& terms, const Eigen::Vector3d& share);
 

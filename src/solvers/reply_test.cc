@@ -85,6 +85,21 @@ TEST(Reply, IsWhatADenseSearchFinds) {
   }
 }
 
+TEST(Reply, StaysBelowTheCeilingFromAnyShareAndReachesItFromItsOwn) {
+  Rng rng(5);
+  for (int i = 0; i < 300; ++i) {
+    auto [terms, price] = RandomRow(i % 2 == 1, rng.Stream(static_cast<std::uint64_t>(i)));
+    terms.download_energy = 0.0;
+    const Reply reply = SolveReply(terms, price, Vector3d::Constant(0.3));
+    const double scale = terms.score_scale + std::abs(reply.psi);
+    const bool used[3] = {terms.uses_bandwidth, terms.uses_power, terms.uses_clock};
+    Vector3d share;
+    for (int j = 0; j < 3; ++j) share[j] = used[j] ? std::pow(10.0, rng.Uniform(-4.0, 0.0)) : 0.0;
+    EXPECT_GE(CeilingFrom(terms, price, share), reply.psi - 1e-9 * scale) << "row " << i;
+    EXPECT_NEAR(CeilingFrom(terms, price, reply.share), reply.psi, 1e-3 * scale) << "row " << i;
+  }
+}
+
 // Danskin: the share is minus the slope of psi in the price, the yields its curvature.
 TEST(Reply, DerivativesMatchFiniteDifferences) {
   Rng rng(2);

@@ -120,6 +120,17 @@ TEST(SlotRepair, GivesUpNoMoreThanItMust) {
   EXPECT_EQ(association[2].server, 1);
 }
 
+TEST(SlotRepair, StopsWhenItsTimeIsUp) {
+  Scenario scenario = testing::RandomScenario({.users = 3, .servers = 2}, Rng(1));
+  scenario.servers[0].slots = 1;
+  const ScrProblem problem = MakeScrProblem(scenario).value();
+  const Columns columns = MakeColumns(problem, true);
+  const std::vector<float> psi(columns.size(), 0.0F);
+  std::vector<int> column = {columns.begin[0], columns.begin[1], columns.begin[2]};
+  EXPECT_FALSE(RepairSlots(problem, columns, psi, &column, -1.0));
+  EXPECT_TRUE(RepairSlots(problem, columns, psi, &column, 1e3));
+}
+
 TEST(SlotRepair, SaysWhereThereIsNoWay) {
   Scenario scenario = testing::RandomScenario({.users = 3, .servers = 2}, Rng(1));
   for (Server& server : scenario.servers) server.slots = 1;

@@ -4,6 +4,8 @@
 #include <limits>
 #include <queue>
 
+#include "base/termination.h"
+
 namespace dashf::solvers::internal {
 namespace {
 
@@ -22,10 +24,11 @@ class Repair {
     }
   }
 
-  bool Run() {
+  bool Run(double time_limit_s) {
+    const Stopwatch watch;
     for (std::size_t m = 0; m < users_.size(); ++m) {
       while (static_cast<int>(users_[m].size()) > problem_.server_slots[m]) {
-        if (!MoveOneFrom(m)) return false;
+        if (watch.ElapsedS() > time_limit_s || !MoveOneFrom(m)) return false;
       }
     }
     return true;
@@ -101,8 +104,9 @@ class Repair {
 bool RepairSlots(const ScrProblem& problem,
                  const Columns& columns,
                  const std::vector<float>& psi,
-                 std::vector<int>* column_of_user) {
-  return Repair(problem, columns, psi, column_of_user).Run();
+                 std::vector<int>* column_of_user,
+                 double time_limit_s) {
+  return Repair(problem, columns, psi, column_of_user).Run(time_limit_s);
 }
 
 }  // namespace dashf::solvers::internal

@@ -34,6 +34,11 @@ double Overstated(const Market& market,
   return 0.5 * sum;
 }
 
+// A change is tried where its gain to first order is at least this share of what that overstates.
+// It would gain from 1 on were the second order exact. Of 70,000 changes tried at 5 to 50 users per
+// server, none below 0.9 gained.
+constexpr double kLikely = 0.9;
+
 constexpr std::size_t kNobody = std::numeric_limits<std::size_t>::max();
 
 }  // namespace
@@ -107,8 +112,7 @@ void UserMoves::CollectMoves(const MarketPlan& plan, std::size_t user) {
       overstated = Overstated(plan.market(to), quote.yields, quote.share) +
                    Overstated(plan.market(from), -member.yields, -member.share);
     }
-    // The second order is rough where few users share a server.
-    if (most < 0.5 * overstated) continue;
+    if (most < kLikely * overstated) continue;
     candidates_.push_back(
         {most - overstated, {Change{static_cast<int>(user), column, quote.share}, Change{}}, 1});
   }
@@ -146,7 +150,7 @@ void UserMoves::CollectExchanges(const MarketPlan& plan, std::size_t user) {
           overstated += Overstated(plan.market(from), -member.yields, -member.share) +
                         Overstated(plan.market(end), follow.yields, follow.share);
         }
-        if (most < 0.7 * overstated) continue;
+        if (most < kLikely * overstated) continue;
         candidates_.push_back({most - overstated,
                                {Change{static_cast<int>(user), column, quote.share},
                                 Change{static_cast<int>(n), next, follow.share}},
@@ -174,13 +178,14 @@ bool UserMoves::MakeBest(MarketPlan* plan, int trials_max) {
   return false;
 }
 
-bool UserMoves::Pass(MarketPlan* plan, bool exchanges, std::size_t kept) {
+bool UserMoves::Pass(MarketPlan* plan, bool exchanges, std::size_t users, std::size_t kept) {
   constexpr int kTrialsMax = 8, kChangesPerUserMax = 4;
   std::vector<int>& seen = exchanges ? exchanges_seen_ : moves_seen_;
   bool changed = false;
-  for (std::size_t n = 0; n < seen.size() && !IsEnough(); ++n) {
+  for (std::size_t i = 0; i < users && !IsEnough(); ++i) {
+    const auto n = static_cast<std::size_t>(options_.order[i]);
     if (n == kept) continue;
-    for (int i = 0; i < kChangesPerUserMax && !NothingNew(*plan, n, seen[n]); ++i) {
+    for (int change = 0; change < kChangesPerUserMax && !NothingNew(*plan, n, seen[n]); ++change) {
       candidates_.clear();
       if (exchanges) {
         CollectExchanges(*plan, n);
@@ -198,13 +203,17 @@ bool UserMoves::Pass(MarketPlan* plan, bool exchanges, std::size_t kept) {
   return changed;
 }
 
-double UserMoves::Improve(MarketPlan* plan) {
+double UserMoves::Improve(MarketPlan* plan, bool thorough) {
   constexpr int kPassesMax = 100;
   constexpr double kRelative = 1e-8;
   gain_min_ = kRelative * problem_.score_scale;
   gained_ = tolls_ = 0.0;
+  const std::size_t all = options_.order.size();
   for (int pass = 0; pass < kPassesMax && !IsEnough(); ++pass) {
-    if (!Pass(plan, false, kNobody) && !Pass(plan, true, kNobody)) break;
+    if (Pass(plan, false, options_.promising, kNobody)) continue;
+    if (Pass(plan, false, all, kNobody)) continue;
+    if (Pass(plan, true, options_.promising, kNobody)) continue;
+    if (!thorough || !Pass(plan, true, all, kNobody)) break;
   }
   return gained_;
 }
@@ -213,7 +222,7 @@ double UserMoves::Improve(MarketPlan* plan) {
 double UserMoves::Adapt(MarketPlan* plan, std::size_t kept) {
   constexpr int kPassesMax = 10;
   const double before = gained_;
-  for (int pass = 0; pass < kPassesMax && Pass(plan, false, kept); ++pass) {
+  for (int pass = 0; pass < kPassesMax && Pass(plan, false, options_.order.size(), kept); ++pass) {
   }
   return gained_ - before;
 }

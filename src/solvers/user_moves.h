@@ -16,6 +16,8 @@ namespace dashf::solvers::internal {
 struct MoveOptions {
   std::vector<int> begin;
   std::vector<int> column;
+  std::vector<int> order;     // All users: whose turn is when.
+  std::size_t promising = 0;  // The first of them, who are likely to gain.
   Homes homes = {};
 };
 
@@ -31,7 +33,8 @@ class UserMoves {
             Stop stop);
 
   // Improves the plan at plan->y() until no change gains or `stop` says so; returns the gain.
-  double Improve(MarketPlan* plan);
+  // If not `thorough`, exchanges are left to the promising users.
+  double Improve(MarketPlan* plan, bool thorough);
   // From where no change gains: every user in turn is made to change to one of its other columns,
   // the others adapt by moves while it stays, then it may move too; what does not gain is undone.
   // In order of what the change alone gives up. Returns the gain.
@@ -66,7 +69,8 @@ class UserMoves {
   void CollectMoves(const MarketPlan& plan, std::size_t user);
   void CollectExchanges(const MarketPlan& plan, std::size_t user);
   bool MakeBest(MarketPlan* plan, int trials_max);
-  bool Pass(MarketPlan* plan, bool exchanges, std::size_t kept);  // Was any change made?
+  // Over the first of options_.order; was any change made?
+  bool Pass(MarketPlan* plan, bool exchanges, std::size_t users, std::size_t kept);
 
   const ScrProblem& problem_;
   const Columns& columns_;

@@ -1,6 +1,8 @@
 #include "solvers/warm_start.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 namespace dashf::solvers::internal {
 
@@ -105,6 +107,45 @@ std::optional<DualPoint> StandingPrices(const ScrProblem& problem,
   if (count == 0.0) return std::nullopt;
   for (const std::size_t m : unpriced) at.price[m].head<3>() = sum.head<3>() / count;
   return at;
+}
+
+double RatioAtPrices(const ScrProblem& problem,
+                     const Columns& columns,
+                     const Homes& homes,
+                     const DualPoint& at) {
+  constexpr int kStepsMax = 5;
+  constexpr double kNear = 1e-5;
+  const ReplyConstants constants = ConstantsOf(problem);
+  const double w_t = constants.delay_weight_per_s;
+  double y = at.y;
+  for (int step = 0; step < kStepsMax; ++step) {
+    double value = 0.0, cost = 0.0;
+    for (const Eigen::Vector4d& price : at.price) value += price.sum();
+    for (std::size_t n = 0; n < homes.column.size(); ++n) {
+      const int home = homes.column[n];
+      const int first = home < 0 ? columns.begin[n] : home;
+      const int last = home < 0 ? columns.begin[n + 1] : home + 1;
+      double best = -std::numeric_limits<double>::infinity(), best_cost = 0.0;
+      for (int c = first; c < last; ++c) {
+        const auto link = static_cast<std::size_t>(columns.link[static_cast<std::size_t>(c)]);
+        const auto split = static_cast<std::size_t>(columns.split[static_cast<std::size_t>(c)]);
+        const auto m = static_cast<std::size_t>(problem.link_server[link]);
+        const UserTerms terms = MakeUserTerms(problem, n, link, split, y, {w_t, w_t}, false);
+        const Reply reply = SolveReply(
+            terms, at.price[m].head<3>(), Eigen::Vector3d::Constant(constants.first_share));
+        const double psi = reply.psi - at.price[m][3] / problem.server_slots[m];
+        if (psi <= best) continue;
+        best = psi;
+        best_cost = reply.cost;
+      }
+      value += best;
+      cost += best_cost;
+    }
+    const double change = std::clamp(1.0 + value / cost, 0.5, 2.0);
+    y *= change;
+    if (std::abs(change - 1.0) <= kNear) break;
+  }
+  return y;
 }
 
 }  // namespace dashf::solvers::internal

@@ -47,4 +47,11 @@ std::optional<DualPoint> StandingPrices(const ScrProblem& problem,
                                         const StandingPlan& standing,
                                         double y);
 
+// From at.y to about where the dual at these prices is 0, when everyone who has a home replies from
+// there alone: a sixteenth of the replies, and at prices that were right nearly all of the dual.
+double RatioAtPrices(const ScrProblem& problem,
+                     const Columns& columns,
+                     const Homes& homes,
+                     const DualPoint& at);
+
 }  // namespace dashf::solvers::internal
