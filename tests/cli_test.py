@@ -223,6 +223,26 @@ class Plans(Case):
             self.assertIn(method, rows)
         self.assertLessEqual(rows["dashf"]["scr"], rows["exhaustive"]["scr"] * (1 + 1e-6))
 
+    def test_compare_finds_the_same_plans_however_many_methods_are_planned_at_once(self):
+        def plans(jobs):
+            done = dashf("compare", self.scenario, "--json", "--jobs", jobs)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return [{key: value for key, value in row.items() if key != "elapsed_s"}
+                    for row in json.loads(done.stdout)["rows"]]
+
+        self.assertEqual(plans(1), plans(3))
+
+    def test_bench_measures_replanning_beside_planning_afresh(self):
+        done = dashf("bench", "planner", "--replan", "--sizes", "120x6", "--seeds", 1, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = json.loads(done.stdout)["rows"]
+        self.assertEqual([row["change"] for row in rows], ["users moved", "server gone"])
+        self.assertEqual(rows[0]["users_displaced"], 0)
+        self.assertGreater(rows[1]["users_displaced"], 0)
+        for row in rows:
+            self.assertTrue(0 <= row["gap"] < 1e-3, row)
+            self.assertLessEqual(row["handovers"], row["handovers_afresh"])
+
     def test_explain_names_limits_and_every_users_next_best_choice(self):
         self.assertEqual(dashf("solve", self.scenario, "--out", self.plan).returncode, 0)
         done = dashf("explain", self.scenario, self.plan, "--json")

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/json.h"
+#include "base/parallel.h"
 
 namespace dashf::cli {
 namespace {
@@ -56,11 +57,11 @@ Expected<std::vector<const solvers::Method*>> SelectMethods(const std::vector<st
 std::vector<ComparisonRow> CompareMethods(const Scenario& scenario,
                                           const std::vector<const solvers::Method*>& methods,
                                           const ComparisonOptions& options) {
-  std::vector<ComparisonRow> rows;
-  for (const solvers::Method* method : methods) {
-    if (options.on_start) options.on_start(std::string(method->name));
-    rows.push_back(Try(scenario, *method, options));
-  }
+  std::vector<ComparisonRow> rows(methods.size());
+  ParallelFor(methods.size(), options.jobs, [&](std::size_t i) {
+    if (options.on_start) options.on_start(std::string(methods[i]->name));
+    rows[i] = Try(scenario, *methods[i], options);
+  });
   return rows;
 }
 

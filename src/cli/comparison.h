@@ -26,7 +26,8 @@ struct ComparisonRow {
 struct ComparisonOptions {
   std::uint64_t seed = 1;
   double time_limit_s = std::numeric_limits<double>::infinity();  // For each method.
-  std::function<void(const std::string& method)> on_start;        // May be empty.
+  int jobs = 1;  // >= 1, methods planned at once; the plans do not depend on it.
+  std::function<void(const std::string& method)> on_start;  // May be empty; from any thread.
 };
 
 // All methods where `names` is empty. kUsage for a name that no method has.

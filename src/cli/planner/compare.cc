@@ -2,11 +2,13 @@
 // with the reason.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <limits>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "cli/command.h"
@@ -21,6 +23,7 @@ struct Arguments {
   std::vector<std::string> methods;  // Empty: all.
   std::uint64_t seed = 1;
   double time_limit_s = std::numeric_limits<double>::infinity();
+  int jobs = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   bool json = false;
 };
 
@@ -34,6 +37,7 @@ Expected<int> RunCompare(const Arguments& arguments) {
       *selected,
       {.seed = arguments.seed,
        .time_limit_s = arguments.time_limit_s,
+       .jobs = arguments.jobs,
        .on_start = [](const std::string& method) { fmt::print(stderr, "{} ...\n", method); }});
   if (arguments.json) {
     fmt::print("{}", ComparisonJson(loaded->scenario, rows));
@@ -57,11 +61,17 @@ void AddCompare(CLI::App& app, Run& run) {
       ->capture_default_str();
   verb->add_option("--time-limit-s", arguments->time_limit_s, "For each method")
       ->check(CLI::PositiveNumber);
+  verb->add_option("--jobs",
+                   arguments->jobs,
+                   "Methods planned at once [the machine's cores]; same plans with any number, but "
+                   "1 gives the fairest times")
+      ->check(CLI::Range(1, 1024));
   verb->add_flag("--json", arguments->json, "Write one JSON object instead of a table");
   verb->footer(
       "Examples:\n"
       "  dashf compare scenario.json\n"
-      "  dashf compare scenario.json --methods dashf,greedy,exhaustive --json");
+      "  dashf compare scenario.json --methods dashf,greedy,exhaustive --json\n"
+      "  dashf compare scenario.json --jobs 1  # one after the other, for their times");
   verb->callback([arguments, &run] { run = [arguments] { return RunCompare(*arguments); }; });
 }
 
