@@ -43,6 +43,43 @@ double RestOfCharge(double carried, double weight, double min, double max) {
   return weight <= carried ? Down(left * min) : Down(left * max);
 }
 
+// Looks for the weight at which a phase ends at the end of the box that it strives beyond. T falls
+// with the weight, as a power of about -1/2 to -1/3 of it where no limit binds and hardly at all
+// where the resources of the user's own are at theirs.
+class WeightSearch {
+ public:
+  WeightSearch(double carried, double weight_min, double min, double max)
+      : carried_(carried), weight_min_(weight_min), min_(min), max_(max) {}
+
+  // The next weight to try where a phase of `time_s` pays `weight`; unchanged where nothing is to
+  // be gained.
+  double Next(double weight, double time_s) {
+    constexpr double kNear = 1e-5, kPower = 2.5, kFarthest = 1e3, kStretch = 4.0;
+    const bool above = weight > carried_ || (weight == carried_ && time_s > max_);
+    const double end = above ? max_ : min_;
+    if (!above && weight == carried_ && !(time_s < min_)) return weight;
+    if (!(end > 0.0) || !std::isfinite(end) || !(time_s > 0.0)) return weight;
+    const double ratio = std::clamp(time_s / end, 1.0 / kFarthest, kFarthest);
+    if (std::abs(ratio - 1.0) <= kNear) return weight;
+    const double from = std::max(weight, weight_min_);
+    (ratio > 1.0 ? low_ : high_) = from;  // The weight is too low, or too high.
+    double next = from * std::pow(ratio, kPower);
+    if (low_ > 0.0 && high_ > low_) {
+      if (next <= low_ || next >= high_ || ++inside_ % 2 == 0) next = std::sqrt(low_ * high_);
+    } else {  // Whatever the power is, it will be bracketed soon.
+      next = ratio > 1.0 ? std::max(next, from * stretch_) : std::min(next, from / stretch_);
+      stretch_ *= kStretch;
+    }
+    // The charge has a kink at the weight that the user carries.
+    return (next < carried_) == above ? carried_ : next;
+  }
+
+ private:
+  const double carried_, weight_min_, min_, max_;
+  double low_ = 0.0, high_ = 0.0, stretch_ = 1.0;
+  int inside_ = 0;
+};
+
 // One alternative that is still in the race.
 struct Candidate {
   const Link* link = nullptr;
@@ -222,43 +259,21 @@ class Bounder {
     return phases;
   }
 
-  // The next weight to try where a phase of `time_s` pays `weight`: T falls as a power of about
-  // -1/2 to -1/3 of it. Unchanged where nothing is to be gained.
-  double NextWeight(double weight, double carried, double time_s, double min, double max) const {
-    constexpr double kNear = 1e-4;
-    constexpr double kPower = 2.5;
-    constexpr double kFarthest = 1e3;
-    const bool above = weight > carried || (weight == carried && time_s > max);
-    const double end = above ? max : min;
-    if (!above && weight == carried && !(time_s < min)) return weight;
-    if (!(end > 0.0) || !std::isfinite(end) || !(time_s > 0.0)) return weight;
-    const double ratio = std::clamp(time_s / end, 1.0 / kFarthest, kFarthest);
-    if (std::abs(ratio - 1.0) <= kNear) return weight;
-    const double next = std::max(weight, weight_min_) * std::pow(ratio, kPower);
-    // The charge has a kink at the weight that the user carries.
-    return (next < carried) == above ? carried : next;
-  }
-
   // Weights of its own for a row whose phases would end outside the box: within it a phase costs
   // the user no less than its lower end and may not outlast its upper one. The best bound lies
   // where each phase ends at the end it strives beyond (or the weight is the user's own).
   void Tighten(Candidate* candidate) const {
-    constexpr int kStepsMax = 10;
+    constexpr int kStepsMax = 20;
     if (scenario_.objective.delay == DelayMode::kSum) return;
     Candidate trial = *candidate;
     PhaseWeights weights{trial.row.user_weight_per_s, trial.row.server_weight_per_s};
+    WeightSearch user(carried_.user, weight_min_, box_.user_phase_s_min, box_.user_phase_s_max);
+    WeightSearch server(
+        carried_.server, weight_min_, box_.server_phase_s_min, box_.server_phase_s_max);
     for (int i = 0; i < kStepsMax; ++i) {
       const PhaseWeights time_s = PhasesAt(trial);
-      const PhaseWeights next{NextWeight(weights.user,
-                                         carried_.user,
-                                         time_s.user,
-                                         box_.user_phase_s_min,
-                                         box_.user_phase_s_max),
-                              NextWeight(weights.server,
-                                         carried_.server,
-                                         time_s.server,
-                                         box_.server_phase_s_min,
-                                         box_.server_phase_s_max)};
+      const PhaseWeights next{user.Next(weights.user, time_s.user),
+                              server.Next(weights.server, time_s.server)};
       if (next.user == weights.user && next.server == weights.server) return;
       weights = next;
       trial.row = MakeRow(*trial.link, *trial.prices, trial.k, weights);

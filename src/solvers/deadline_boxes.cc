@@ -28,27 +28,12 @@ Range RangeOf(DeadlineBox* box, int phase) {
                     : Range{&box->server_phase_s_min, &box->server_phase_s_max};
 }
 
-double Clamped(const DeadlineBox& box, int phase, double time_s) {
-  return phase == 0 ? std::clamp(time_s, box.user_phase_s_min, box.user_phase_s_max)
-                    : std::clamp(time_s, box.server_phase_s_min, box.server_phase_s_max);
-}
-
 std::vector<double>& WeightsOf(DeadlineBox* box, int phase) {
   return phase == 0 ? box->user_phase_weight_per_s : box->server_phase_weight_per_s;
 }
 
 double SumOf(const std::vector<double>& numbers) {
   return std::accumulate(numbers.begin(), numbers.end(), 0.0);
-}
-
-// Nothing to be gained by splitting it further.
-bool Thin(const DeadlineBox& box) {
-  constexpr double kThin = 1e-7;
-  const auto thin = [](double min, double max) {
-    return std::isfinite(max) && max - min <= kThin * max;
-  };
-  return thin(box.user_phase_s_min, box.user_phase_s_max) &&
-         thin(box.server_phase_s_min, box.server_phase_s_max);
 }
 
 // Lowers the largest to a common value so that the sum, which is greater, becomes `total`.
@@ -147,12 +132,8 @@ double DeadlineBoxes::Slope(const DeadlinePoint& point, int phase) const {
 
 // Along one phase to where the slope changes its sign. The dual has kinks where a user's fastest
 // row just meets a deadline: there the weights are what a mixture of both sides' makes of w_t.
-void DeadlineBoxes::Uphill(const DeadlineBox& within,
-                           double y_min,
-                           int steps_max,
-                           int phase,
-                           PricedUsers* users,
-                           DeadlinePoint* point) const {
+void DeadlineBoxes::Uphill(
+    double y_min, int steps_max, int phase, PricedUsers* users, DeadlinePoint* point) const {
   constexpr double kFirst = 0.04, kFlat = 0.05, kNear = 0.003, kFall = 2e-3, kShrink = 0.3;
   const auto i = static_cast<std::size_t>(phase);
   const double up = Slope(*point, phase) > 0.0 ? 1.0 : -1.0;
@@ -164,7 +145,7 @@ void DeadlineBoxes::Uphill(const DeadlineBox& within,
         beyond ? 0.5 * std::log(beyond->phases_s[phase] / point->phases_s[phase]) : up * length;
     if (beyond && std::abs(room) <= kNear) break;
     DeadlinePoint next = *point;
-    next.phases_s[phase] = Clamped(within, phase, next.phases_s[phase] * std::exp(room));
+    next.phases_s[phase] *= std::exp(room);
     if (next.phases_s == point->phases_s) return;
     const bool kept = SearchPoint(0.02, y_min, kFarBelow, users, &next);
     if (kept && up * Slope(next, phase) <= 0.0 && next.at.y > y_min) {
@@ -194,160 +175,319 @@ void DeadlineBoxes::Climb(DeadlinePoint* point) {
   const double y_min = kLowest * point->at.y;
   if (!SearchPoint(0.3, y_min, kFarBelow, users, point)) return;
   if (!(problem_.delay_weight_per_s > 0.0)) return;
-  for (int i = 0; i < 2 * kRounds; ++i) Uphill({}, y_min, kStepsMax, 1 - i % 2, users, point);
+  for (int i = 0; i < 2 * kRounds; ++i) Uphill(y_min, kStepsMax, 1 - i % 2, users, point);
 }
 
-// The point's multipliers, at most w_t in sum: then the box loses at most its sides' lengths times
-// w_t to the point's deadlines moved to its upper corner. Less than w_t only where the point lies
-// at the lower end, at which what is left is charged.
-void DeadlineBoxes::SetWeights(Node* node) const {
+// The prices that bound the plans that keep these deadlines, from those of `start`, at y_.
+DeadlineBoxes::Corner DeadlineBoxes::SearchCorner(const Eigen::Vector2d& phases_s,
+                                                  const Corner& start,
+                                                  PricedUsers* users) const {
+  Corner corner{start.point, -kInfinity};
+  DeadlinePoint& point = corner.point;
+  point.phases_s = phases_s;
+  point.at.y = y_;
+  const DeadlineBox box = BoxOf(point);
+  if (!users->EnterBox(box)) return corner;
+  point.at = SearchPrices(problem_,
+                          point.at,
+                          {.smoothing_first = 0.02,
+                           .smoothing_last = 1e-4,
+                           .warm = true,
+                           .y_max = y_,
+                           .y_min = y_,
+                           .far_below = kFarBelow,
+                           .time_limit_s = TimeLeftS()},
+                          users);
+  ReadWeights(*users, &point);
+  corner.value = users->Refresh(point.at, kInfinity, kAllColumns, false).value;
+  return corner;
+}
+
+void DeadlineBoxes::Give(const Candidate& candidate, DeadlineBox* box) const {
+  box->servers.clear();
+  for (std::size_t m = 0; m < candidate.price.size(); ++m) {
+    const Eigen::Vector4d& price = candidate.price[m];
+    box->servers.push_back({.bandwidth_per_hz = price[0] / problem_.server_bandwidth_hz[m],
+                            .power_per_w = price[1] / problem_.server_tx_power_w_max[m],
+                            .clock_per_hz = price[2] / problem_.server_clock_hz_max[m],
+                            .slot = price[3] > 0.0 ? price[3] / problem_.server_slots[m] : 0.0});
+  }
+  // An infinite end asks for a sum below w_t.
   constexpr double kBelow = 1.0 - 1e-11;
-  const double total = kBelow * problem_.delay_weight_per_s;
   for (int i = 0; i < 2; ++i) {
-    std::vector<double>& weights = WeightsOf(&node->box, i);
-    weights = node->point.weight_per_s[static_cast<std::size_t>(i)];
-    const double sum = SumOf(weights);
-    if (sum > total) {
-      CapTo(total, &weights);
-    } else if (node->point.phases_s[i] > *RangeOf(&node->box, i).min && sum > 0.0) {
-      for (double& weight : weights) weight *= total / sum;
+    std::vector<double>& weights = WeightsOf(box, i);
+    weights = candidate.weight_per_s[static_cast<std::size_t>(i)];
+    const double total = kBelow * problem_.delay_weight_per_s;
+    if (!std::isfinite(*RangeOf(box, i).max) && SumOf(weights) > total) CapTo(total, &weights);
+  }
+}
+
+// The dual of a box that was given its prices and weights.
+double DeadlineBoxes::ValueOf(const Candidate& candidate,
+                              const DeadlineBox& box,
+                              PricedUsers* users) const {
+  if (!users->EnterBox(box)) return -kInfinity;
+  return users->Refresh({y_, candidate.price}, kInfinity, kAllColumns, false).value;
+}
+
+// [end, infinity) of one phase, with the other's whole range, so far out that its barrier alone
+// costs more than plans can earn. At the latest that is where all users together could score no
+// more with every resource their own, which needs no prices.
+DeadlineBox DeadlineBoxes::EverythingBeyond(int phase, const DeadlinePoint& start) const {
+  constexpr double kLonger = 1.5;
+  constexpr int kStepsMax = 12;
+  const double users = static_cast<double>(problem_.users());
+  const double score = users * problem_.score_scale * std::log1p(3.0 * problem_.score_gain);
+  const double last = 1.001 * score / (y_ * problem_.delay_weight_per_s);
+  DeadlineBox box;
+  double& end = *RangeOf(&box, phase).min;
+  Corner corner{start, 0.0};
+  double next = std::max(start.phases_s[phase], 1e-3 * phase_scale_s_[phase]);
+  for (int i = 0; i < kStepsMax && next > 0.0 && kLonger * next < last && TimeLeftS() > 0.0; ++i) {
+    end = next *= kLonger;
+    corner.point.phases_s[phase] = next;
+    corner = SearchCorner(corner.point.phases_s, corner, pool_.front().get());
+    const Candidate found{corner.point.at.price, corner.point.weight_per_s};
+    Give(found, &box);
+    if (ValueOf(found, box, pool_.front().get()) <= 0.0) return box;
+  }
+  const std::vector<double> none(static_cast<std::size_t>(problem_.users()), 0.0);
+  end = last;
+  Give({ServerVector(problem_.server_slots.size(), Eigen::Vector4d::Zero()), {none, none}}, &box);
+  return box;
+}
+
+// A corner's bound, continued over the box by its multipliers: what its prices and weights make of
+// another corner as long as everyone stays with its row.
+double DeadlineBoxes::TangentAt(const Corner& corner, const Eigen::Vector2d& phases_s) const {
+  double value = corner.value;
+  for (int i = 0; i < 2; ++i) {
+    const double sum = SumOf(corner.point.weight_per_s[static_cast<std::size_t>(i)]);
+    value += y_ * (sum - problem_.delay_weight_per_s) * (phases_s[i] - corner.point.phases_s[i]);
+  }
+  return value;
+}
+
+// Those that every user can keep, and the peak where it is inside; the one of largest value first.
+std::vector<const DeadlineBoxes::Corner*> DeadlineBoxes::CornersOf(const Node& node) const {
+  std::vector<const Corner*> corners;
+  const Eigen::Vector2d& early = node.corner.front()->point.phases_s;
+  const Eigen::Vector2d& late = node.corner.back()->point.phases_s;
+  const Eigen::Vector2d& peak = peak_.point.phases_s;
+  if ((peak - early).minCoeff() >= 0.0 && (late - peak).minCoeff() >= 0.0) {
+    corners.push_back(&peak_);
+  }
+  for (const CornerPtr& corner : node.corner) {
+    if (corner->value > -kInfinity) corners.push_back(corner.get());
+  }
+  std::stable_sort(corners.begin(), corners.end(), [](const Corner* a, const Corner* b) {
+    return a->value > b->value;
+  });
+  return corners;
+}
+
+// On a ridge between two corners the multipliers of one ask for later deadlines, those of the other
+// for earlier ones. The dual is convex in prices and weights, so a mixture of both bounds the box
+// by a mixture of their tangents: the one that is least at its worst corner.
+DeadlineBoxes::Candidate DeadlineBoxes::Mixture(const Node& node) const {
+  using Values = std::array<double, kCorners>;
+  const std::vector<const Corner*> corners = CornersOf(node);
+  std::vector<Values> tangents;
+  for (const Corner* corner : corners) {
+    tangents.emplace_back();
+    for (std::size_t k = 0; k < kCorners; ++k) {
+      tangents.back()[k] = TangentAt(*corner, node.corner[k]->point.phases_s);
     }
   }
-}
-
-void DeadlineBoxes::SetPrices(Node* node) const {
-  node->box.servers.clear();
-  for (std::size_t m = 0; m < node->point.at.price.size(); ++m) {
-    const Eigen::Vector4d& price = node->point.at.price[m];
-    node->box.servers.push_back(
-        {.bandwidth_per_hz = price[0] / problem_.server_bandwidth_hz[m],
-         .power_per_w = price[1] / problem_.server_tx_power_w_max[m],
-         .clock_per_hz = price[2] / problem_.server_clock_hz_max[m],
-         .slot = price[3] > 0.0 ? price[3] / problem_.server_slots[m] : 0.0});
+  double least = kInfinity, share = 1.0;
+  std::pair<std::size_t, std::size_t> of;
+  const auto look = [&](std::size_t a, std::size_t b, double t) {
+    double most = -kInfinity;
+    for (std::size_t k = 0; k < kCorners; ++k) {
+      most = std::max(most, t * tangents[a][k] + (1.0 - t) * tangents[b][k]);
+    }
+    if (!(most < least)) return;
+    least = most;
+    share = t;
+    of = {a, b};
+  };
+  for (std::size_t a = 0; a < corners.size(); ++a) {
+    look(a, a, 1.0);
+    for (std::size_t b = 0; b < a; ++b) {
+      for (std::size_t k = 0; k < kCorners; ++k) {  // Where two of the lines cross.
+        for (std::size_t l = 0; l < k; ++l) {
+          const double at_a = tangents[a][k] - tangents[a][l];
+          const double at_b = tangents[b][k] - tangents[b][l];
+          if (at_a * at_b < 0.0) look(a, b, at_b / (at_b - at_a));
+        }
+      }
+    }
   }
+  const DeadlinePoint& one = corners[of.first]->point;
+  const DeadlinePoint& other = corners[of.second]->point;
+  Candidate mixture{one.at.price, one.weight_per_s};
+  for (std::size_t m = 0; m < mixture.price.size(); ++m) {
+    mixture.price[m] = share * one.at.price[m] + (1.0 - share) * other.at.price[m];
+  }
+  for (std::size_t i = 0; i < 2; ++i) {
+    for (std::size_t n = 0; n < mixture.weight_per_s[i].size(); ++n) {
+      mixture.weight_per_s[i][n] =
+          share * one.weight_per_s[i][n] + (1.0 - share) * other.weight_per_s[i][n];
+    }
+  }
+  return mixture;
 }
 
-// The box's dual at target_y with the point's prices and weights, which become the node's.
-DualSums DeadlineBoxes::Look(double target_y, PricedUsers* users, Node* node) const {
-  SetWeights(node);
-  SetPrices(node);
-  users->EnterBox(node->box);
-  return users->Refresh({target_y, node->point.at.price}, kInfinity, kAllColumns, false);
-}
-
-void DeadlineBoxes::Evaluate(double target_y, PricedUsers* users, Node* node) const {
-  constexpr int kStepsMax = 4, kPutOffMax = 12;
-  DeadlinePoint& point = node->point;
-  DeadlineBox& box = node->box;
-  const DeadlineBox inherited = box;
-  const double inherited_y = node->bound_y;
-  node->point_y = 0.0;
-  const Eigen::Vector2d before = point.phases_s;
-  for (int i = 0; i < 2; ++i) point.phases_s[i] = Clamped(box, i, point.phases_s[i]);
-  node->bound_y = 0.0;
-  if (!users->EnterBox(box)) {
-    SetWeights(node);
-    SetPrices(node);
+// Gives the box the best of: its best corner's prices and weights, a mixture, and what it has from
+// the box that it is a half of.
+void DeadlineBoxes::Evaluate(PricedUsers* users, Node* node) const {
+  if (node->corner.back()->value == -kInfinity) {  // No plan can be in it.
+    const DeadlinePoint& any = peak_.point;
+    if (node->box.servers.empty()) Give({any.at.price, any.weight_per_s}, &node->box);
+    node->bound_y = 0.0;
     return;
   }
-  node->bound_y = target_y;
-  if (Look(target_y, users, node).value <= 0.0) return;
-  // Deadlines that some user cannot keep are put off.
-  bool kept = point.phases_s == before;
-  if (kept) node->point_y = point.at.y;
-  for (int i = 0;
-       i < kPutOffMax && !kept && !(kept = SearchPoint(0.02, target_y, kFarBelow, users, &point));
-       ++i) {
-    for (int phase = 0; phase < 2; ++phase) {
-      const double longer = std::max(2.0 * point.phases_s[phase], 1e-3 * phase_scale_s_[phase]);
-      point.phases_s[phase] = Clamped(box, phase, longer);
+  for (const bool mixed : {false, true}) {
+    const DeadlinePoint& best = CornersOf(*node).front()->point;
+    const Candidate candidate =
+        mixed ? Mixture(*node) : Candidate{best.at.price, best.weight_per_s};
+    DeadlineBox box = node->box;
+    Give(candidate, &box);
+    const double bound_y = YOf(ValueOf(candidate, box, users));
+    if (bound_y < node->bound_y) {
+      node->bound_y = bound_y;
+      node->box = std::move(box);
     }
+    if (node->bound_y <= y_) return;
   }
-  if (kept && point.phases_s != before && point.at.y > target_y &&
-      problem_.delay_weight_per_s > 0.0) {
-    for (int i = 0; i < 2; ++i) Uphill(box, target_y, kStepsMax, i, users, &point);
-    node->point_y = point.at.y;
-  }
-  if (kept) {
-    const auto proves = [&] {
-      const DualSums dual = Look(target_y, users, node);
-      node->bound_y = target_y * (1.0 + std::max(0.0, dual.value / dual.cost));
-      return dual.value <= 0.0;
-    };
-    if (proves()) return;
-    if (point.at.y <= target_y) {
-      SearchPoint(0.005, target_y, kInfinity, users, &point);
-      if (proves()) return;
-    }
-    if (node->bound_y < inherited_y) return;
-  }
-  // What proved the whole proves its half.
-  box = inherited;
-  node->bound_y = inherited_y;
 }
 
-// At the middle of the longer side.
+// At the middle of the longer side: a second costs the same in both phases. None if it is too thin.
 std::vector<DeadlineBoxes::Node> DeadlineBoxes::Split(const Node& node) const {
-  constexpr double kBeyond = 1.3;
-  double length[2] = {}, cut[2] = {};
-  Node whole = node;
-  for (int i = 0; i < 2; ++i) {
-    const Range range = RangeOf(&whole.box, i);
-    const double at = std::max(node.point.phases_s[i], 1e-3 * phase_scale_s_[i]);
-    if (std::isfinite(*range.max)) {
-      length[i] = *range.max - *range.min;
-      cut[i] = *range.min + 0.5 * length[i];
-    } else {
-      cut[i] = std::max(kBeyond * at, 2.0 * *range.min);
-      length[i] = phase_scale_s_[i] > 0.0 ? 3.0 * cut[i] : 0.0;
-    }
-  }
+  constexpr double kThin = 1e-7;
+  const Eigen::Vector2d& late = node.corner.back()->point.phases_s;
+  const Eigen::Vector2d length = late - node.corner.front()->point.phases_s;
   const int phase = length[0] >= length[1] ? 0 : 1;
+  if (length[phase] <= kThin * late[phase]) return {};
   std::vector<Node> halves(2, node);
-  *RangeOf(&halves[0].box, phase).max = cut[phase];
-  *RangeOf(&halves[1].box, phase).min = cut[phase];
+  const double cut = late[phase] - 0.5 * length[phase];
+  *RangeOf(&halves[0].box, phase).max = cut;
+  *RangeOf(&halves[1].box, phase).min = cut;
   return halves;
 }
 
-Certificate DeadlineBoxes::Bound(const DeadlinePoint& start, double target_y) {
-  constexpr double kRowsMax = 4e5, kBoxesMin = 8.0, kBoxesMax = 400.0;
-  const auto boxes_max = static_cast<std::size_t>(
-      std::clamp(kRowsMax / static_cast<double>(columns_.size()), kBoxesMin, kBoxesMax));
-  constexpr double kWorthwhile = 0.1;  // Of the gap that stays: what splitting may still bring.
-  std::vector<Node> nodes(1);
-  nodes.front().point = start;
-  nodes.front().bound_y = kInfinity;
-  Evaluate(target_y, pool_.front().get(), &nodes.front());
-  double floor_y = nodes.front().point_y;
-  const auto worse = [](const Node& a, const Node& b) { return a.bound_y < b.bound_y; };
-  while (problem_.delay_weight_per_s > 0.0 && nodes.size() < boxes_max && TimeLeftS() > 0.0) {
-    const double enough = std::max(target_y, floor_y + kWorthwhile * (floor_y - target_y));
-    std::vector<Node> batch;
-    while (batch.size() < kBatch && !nodes.empty() && nodes.front().bound_y > enough) {
-      std::pop_heap(nodes.begin(), nodes.end(), worse);
-      if (Thin(nodes.back().box)) {
-        floor_y = std::max(floor_y, nodes.back().bound_y);
-        std::push_heap(nodes.begin(), nodes.end(), worse);
-        break;
+// Finds the corners that no other box has had.
+void DeadlineBoxes::SearchCorners(std::vector<Node>* nodes) {
+  std::vector<Corner> wanted;  // At first with the prices to start from.
+  for (Node& node : *nodes) {
+    const std::array<CornerPtr, kCorners> of_whole = node.corner;
+    for (std::size_t k = 0; k < kCorners; ++k) {
+      const Eigen::Vector2d at(
+          k % 2 == 0 ? node.box.user_phase_s_min : node.box.user_phase_s_max,
+          k / 2 == 0 ? node.box.server_phase_s_min : node.box.server_phase_s_max);
+      const auto [entry, is_new] = corners_.try_emplace({at[0], at[1]});
+      if (!is_new) continue;
+      const Corner* start = &peak_;
+      for (const std::size_t from : {kCorners - 1, k}) {
+        if (of_whole[from] && of_whole[from]->value > -kInfinity) start = of_whole[from].get();
       }
-      for (Node& half : Split(nodes.back())) batch.push_back(std::move(half));
-      nodes.pop_back();
-    }
-    if (batch.empty()) break;
-    ParallelFor(batch.size(), threads_, [&](std::size_t i) {
-      Evaluate(target_y, pool_[i].get(), &batch[i]);
-    });
-    for (Node& node : batch) {
-      floor_y = std::max(floor_y, node.point_y);
-      nodes.push_back(std::move(node));
-      std::push_heap(nodes.begin(), nodes.end(), worse);
+      wanted.push_back(*start);
+      wanted.back().point.phases_s = at;
     }
   }
-  std::sort(nodes.begin(), nodes.end(), [](const Node& a, const Node& b) {
-    return a.bound_y > b.bound_y;
-  });
-  Certificate certificate{.scr_upper = std::max(target_y, nodes.front().bound_y), .boxes = {}};
-  for (Node& node : nodes) certificate.boxes.push_back(std::move(node.box));
+  for (std::size_t first = 0; first < wanted.size(); first += kBatch) {
+    ParallelFor(std::min(kBatch, wanted.size() - first), threads_, [&](std::size_t i) {
+      Corner& corner = wanted[first + i];
+      corner = SearchCorner(corner.point.phases_s, corner, pool_[i].get());
+    });
+  }
+  for (Corner& corner : wanted) {
+    floor_y_ = std::max(floor_y_, YOf(corner.value));
+    const Eigen::Vector2d at = corner.point.phases_s;
+    corners_[{at[0], at[1]}] = std::make_shared<const Corner>(std::move(corner));
+  }
+  for (Node& node : *nodes) {
+    const DeadlineBox& box = node.box;
+    node.corner = {corners_[{box.user_phase_s_min, box.server_phase_s_min}],
+                   corners_[{box.user_phase_s_max, box.server_phase_s_min}],
+                   corners_[{box.user_phase_s_min, box.server_phase_s_max}],
+                   corners_[{box.user_phase_s_max, box.server_phase_s_max}]};
+  }
+}
+
+// The halves of the boxes of largest bound.
+std::vector<DeadlineBoxes::Node> DeadlineBoxes::SplitWorst(std::vector<Node>* nodes) {
+  std::vector<Node> halves;
+  while (halves.size() < kBatch && !nodes->empty() && nodes->front().bound_y > y_) {
+    std::vector<Node> split = Split(nodes->front());
+    if (split.empty()) {  // Its deadlines are a point's.
+      floor_y_ = std::max(floor_y_, nodes->front().bound_y);
+      break;
+    }
+    std::pop_heap(nodes->begin(), nodes->end(), Lower{});
+    nodes->pop_back();
+    for (Node& half : split) halves.push_back(std::move(half));
+  }
+  SearchCorners(&halves);
+  ParallelFor(
+      halves.size(), threads_, [&](std::size_t i) { Evaluate(pool_[i].get(), &halves[i]); });
+  return halves;
+}
+
+// Where delay costs nothing there is one box.
+Certificate DeadlineBoxes::WithoutDeadlines(const DeadlinePoint& start) {
+  Certificate certificate{.scr_upper = y_, .boxes = {DeadlineBox{}}};
+  const Candidate candidate{start.at.price, start.weight_per_s};
+  Give(candidate, &certificate.boxes.front());
+  const double value = ValueOf(candidate, certificate.boxes.front(), pool_.front().get());
+  certificate.scr_upper = std::max(y_, YOf(value));
+  return certificate;
+}
+
+Certificate DeadlineBoxes::Bound(const DeadlinePoint& start, double target_y) {
+  constexpr double kWorkMax = 1e6, kBoxesMin = 8.0, kBoxesMax = 600.0;
+  constexpr double kWorthwhile = 0.1;  // Of the gap that stays: what splitting may still bring.
+  const auto boxes_max = static_cast<std::size_t>(
+      std::clamp(kWorkMax / static_cast<double>(columns_.size()), kBoxesMin, kBoxesMax));
+  y_ = target_y;
+  floor_y_ = start.at.y;
+  corners_.clear();
+  const auto raise_target = [&] {
+    y_ = std::max(y_, floor_y_ + kWorthwhile * (floor_y_ - target_y));
+  };
+  raise_target();
+  const DeadlineBox at_start = BoxOf(start);
+  pool_.front()->EnterBox(at_start);
+  const DualSums sums = pool_.front()->Refresh({y_, start.at.price}, kInfinity, kAllColumns, false);
+  peak_ = {start, sums.value};
+  cost_ = sums.cost;
+  if (!(problem_.delay_weight_per_s > 0.0)) return WithoutDeadlines(start);
+  Certificate certificate{.scr_upper = y_,
+                          .boxes = {EverythingBeyond(0, start), EverythingBeyond(1, start)}};
+  std::vector<Node> nodes(1);
+  nodes.front().bound_y = kInfinity;
+  nodes.front().box.user_phase_s_max = certificate.boxes[0].user_phase_s_min;
+  nodes.front().box.server_phase_s_max = certificate.boxes[1].server_phase_s_min;
+  SearchCorners(&nodes);
+  Evaluate(pool_.front().get(), &nodes.front());
+  while (nodes.size() < boxes_max && TimeLeftS() > 0.0) {
+    raise_target();
+    std::vector<Node> halves = SplitWorst(&nodes);
+    if (halves.empty() && !(floor_y_ > y_)) break;
+    for (Node& half : halves) {
+      nodes.push_back(std::move(half));
+      std::push_heap(nodes.begin(), nodes.end(), Lower{});
+    }
+  }
+  std::sort_heap(nodes.begin(), nodes.end(), Lower{});
+  certificate.scr_upper = std::max(y_, nodes.back().bound_y);
+  std::vector<DeadlineBox> boxes;
+  while (!nodes.empty()) {
+    boxes.push_back(std::move(nodes.back().box));
+    nodes.pop_back();
+  }
+  std::swap(boxes, certificate.boxes);
+  certificate.boxes.insert(certificate.boxes.end(), boxes.begin(), boxes.end());
   return certificate;
 }
 

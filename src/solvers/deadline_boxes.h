@@ -5,7 +5,9 @@
 
 #include <Eigen/Core>
 #include <array>
+#include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/termination.h"
@@ -44,13 +46,27 @@ class DeadlineBoxes {
   Certificate Bound(const DeadlinePoint& start, double target_y);
 
  private:
+  // Barriers where boxes meet.
+  struct Corner {
+    DeadlinePoint point;
+    double value = 0.0;  // Of the dual at y_; -infinity: some user cannot keep them.
+  };
+  using CornerPtr = std::shared_ptr<const Corner>;
+  // (early, early), (late, early), (early, late), (late, late) in (user phase, server phase).
+  static constexpr std::size_t kCorners = 4;
   struct Node {
     DeadlineBox box;
-    DeadlinePoint point;
     double bound_y = 0.0;
-    double point_y = 0.0;  // What the point in it that was looked at forbids.
+    std::array<CornerPtr, kCorners> corner;
   };
-  void Evaluate(double target_y, PricedUsers* users, Node* node) const;
+  struct Lower {
+    bool operator()(const Node& a, const Node& b) const { return a.bound_y < b.bound_y; }
+  };
+  // What a box may be given: where its prices and weights come from.
+  struct Candidate {
+    ServerVector price;
+    std::array<std::vector<double>, 2> weight_per_s;
+  };
   DeadlineBox BoxOf(const DeadlinePoint& point) const;
   bool SearchPoint(double smoothing,
                    double y_min,
@@ -58,17 +74,24 @@ class DeadlineBoxes {
                    PricedUsers* users,
                    DeadlinePoint* point) const;
   double TimeLeftS() const { return time_limit_s_ - watch_.ElapsedS(); }
-  void Uphill(const DeadlineBox& within,
-              double y_min,
-              int steps_max,
-              int phase,
-              PricedUsers* users,
-              DeadlinePoint* point) const;
+  void Uphill(
+      double y_min, int steps_max, int phase, PricedUsers* users, DeadlinePoint* point) const;
   double Slope(const DeadlinePoint& point, int phase) const;
-  void SetWeights(Node* node) const;
-  void SetPrices(Node* node) const;
-  DualSums Look(double target_y, PricedUsers* users, Node* node) const;
+  double YOf(double value) const { return y_ * (1.0 + value / cost_); }
+  Corner SearchCorner(const Eigen::Vector2d& phases_s,
+                      const Corner& start,
+                      PricedUsers* users) const;
+  void Give(const Candidate& candidate, DeadlineBox* box) const;
+  double ValueOf(const Candidate& candidate, const DeadlineBox& box, PricedUsers* users) const;
+  DeadlineBox EverythingBeyond(int phase, const DeadlinePoint& start) const;
+  double TangentAt(const Corner& corner, const Eigen::Vector2d& phases_s) const;
+  std::vector<const Corner*> CornersOf(const Node& node) const;
+  Candidate Mixture(const Node& node) const;
+  void Evaluate(PricedUsers* users, Node* node) const;
   std::vector<Node> Split(const Node& node) const;
+  void SearchCorners(std::vector<Node>* nodes);
+  std::vector<Node> SplitWorst(std::vector<Node>* nodes);
+  Certificate WithoutDeadlines(const DeadlinePoint& start);
 
   const ScrProblem& problem_;
   const Columns& columns_;
@@ -77,6 +100,12 @@ class DeadlineBoxes {
   const double time_limit_s_;
   Eigen::Vector2d phase_scale_s_;  // A length of the phases; 0 where no row has such a phase.
   std::vector<std::unique_ptr<PricedUsers>> pool_;
+  // Of Bound():
+  double y_ = 0.0;        // What is to be proven; rises to what prices can prove.
+  double cost_ = 1.0;     // About -dvalue / dln y of a box.
+  double floor_y_ = 0.0;  // Of the barriers looked at: no box that holds them can prove less.
+  Corner peak_;           // Where the search began.
+  std::map<std::pair<double, double>, CornerPtr> corners_;
 };
 
 }  // namespace dashf::solvers::internal

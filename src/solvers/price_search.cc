@@ -207,7 +207,8 @@ DualPoint SearchPrices(const ScrProblem& problem,
   bool centred = true, refreshed = true, settled = false;
   const auto look_again = [&] { sums = users->Refresh(at, window, kAllColumns, false); };
   const auto centre_y = [&] {
-    at.y = std::max(options.y_min, at.y * std::clamp(1.0 + sums.best / sums.cost, 0.5, 2.0));
+    const double y = at.y * std::clamp(1.0 + sums.best / sums.cost, 0.5, 2.0);
+    at.y = std::clamp(y, options.y_min, options.y_max);
   };
   const auto narrow = [&] {
     if (users->columns() > kColumnsAlways) window = kWindow * eta;

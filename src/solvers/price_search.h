@@ -17,6 +17,7 @@ struct PriceSearchOptions {
   bool warm = false;  // The start is nearly right; where the smoothing is too little it is raised.
   // Columns farther below their user's best at the start are left for the second stage.
   double first_window = std::numeric_limits<double>::infinity();
+  double y_max = std::numeric_limits<double>::infinity();  // y goes no higher.
   double y_min = 0.0;       // y goes no lower; ends early where the dual there is below
   double far_below = 0.05;  // minus this much of the cost.
   // Ends earlier by what rounding the prices to a plan will take: a few times what it takes to
