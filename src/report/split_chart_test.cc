@@ -21,10 +21,14 @@ TEST(SplitChart, StandsAloneAndShowsWhatItIsGiven) {
 // An interval of one value is the whole line, which no picture holds.
 TEST(SplitChart, LeavesOutAnInfiniteInterval) {
   const double infinite = std::numeric_limits<double>::infinity();
-  const std::string svg = SplitSvg("t", "nat", 2, {{"a", {{1.0, 0.5, infinite}}}});
-  EXPECT_THAT(svg, Not(HasSubstr(R"(stroke-width="1.5"/><circle)")));
-  EXPECT_THAT(svg, Not(HasSubstr("y1=\"inf")));
-  EXPECT_THAT(svg, Not(HasSubstr("y1=\"nan")));
+  const auto drawn = [](double half_width) {
+    return SplitSvg("t", "nat", 2, {{"a", {{1.0, 0.5, half_width}}}});
+  };
+  const std::string interval = R"(stroke="#0072b2" stroke-width="1.5")";
+  EXPECT_THAT(drawn(0.25), HasSubstr(interval));
+  EXPECT_THAT(drawn(infinite), Not(HasSubstr(interval)));
+  EXPECT_THAT(drawn(infinite), Not(HasSubstr("\"inf")));
+  EXPECT_THAT(drawn(infinite), Not(HasSubstr("\"nan")));
 }
 
 TEST(SplitChart, IsEmptyWithoutPoints) {
