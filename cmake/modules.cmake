@@ -7,16 +7,6 @@ function(dashf_warnings target)
     -Wno-sign-conversion -Wnon-virtual-dtor -Wold-style-cast -Werror)
 endfunction()
 
-# Headers that cost more to read than what includes them are read once per flags: every test program
-# shares the test framework's, read for dashf_base_test.
-function(dashf_test_headers target)
-  if(target STREQUAL dashf_base_test)
-    target_precompile_headers(${target} PRIVATE <gmock/gmock.h> <fmt/format.h>)
-  else()
-    target_precompile_headers(${target} REUSE_FROM dashf_base_test)
-  endif()
-endfunction()
-
 # dashf_module(<name> [LINK <library>...] [TEST_LINK <library>...] [TESTS_AT_ONCE])
 # TESTS_AT_ONCE: ctest starts the test program once, not once per test; for programs that take longer
 # to start (libtorch: some seconds) than most of their tests to run.
@@ -44,7 +34,6 @@ function(dashf_module name)
     target_compile_definitions(dashf_${name}_test PRIVATE
       DASHF_SOURCE_DIR="${PROJECT_SOURCE_DIR}" DASHF_BINARY="${CMAKE_BINARY_DIR}/bin/dashf")
     dashf_warnings(dashf_${name}_test)
-    dashf_test_headers(dashf_${name}_test)
     if(arg_TESTS_AT_ONCE)
       add_test(NAME ${name} COMMAND dashf_${name}_test)
       set_tests_properties(${name} PROPERTIES TIMEOUT 900)

@@ -1,7 +1,5 @@
 # dashf_torch: libtorch as the engine links it. Included only where the engine is built.
 find_package(Torch REQUIRED)
-# It says libstdc++'s default ABI again, which would keep its users from the tests' precompiled headers.
-set_property(TARGET torch PROPERTY INTERFACE_COMPILE_OPTIONS "")
 add_library(dashf_torch INTERFACE)
 target_include_directories(dashf_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
 target_link_libraries(dashf_torch INTERFACE ${TORCH_LIBRARIES})
