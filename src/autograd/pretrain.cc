@@ -113,7 +113,7 @@ Expected<Model> PretrainChecked(const Model& initial,
   LlamaWeights weights = TensorsOf(initial);
   auto [parameters, decayed] = MakeTrainable(&weights);
   const std::span<float> gradient = parameters.gradients();
-  train::AdamW optimizer(parameters.values().size(), decayed);
+  train::AdamWState optimizer(parameters.values().size());
   Rng rng = Rng(options.seed).Stream("windows");
   const int length = options.sequence_length;
   const std::uint64_t places = train.size() - static_cast<std::size_t>(length);
@@ -133,10 +133,12 @@ Expected<Model> PretrainChecked(const Model& initial,
                   fmt::format("step {}", report.step + 1),
                   fmt::format("loss {} with gradient norm {}", value, norm));
     }
-    optimizer.Step(LearningRate(options, report.step, watch.ElapsedS()),
-                   options.weight_decay,
-                   gradient,
-                   parameters.values());
+    train::AdamWStep(LearningRate(options, report.step, watch.ElapsedS()),
+                     options.weight_decay,
+                     decayed,
+                     gradient,
+                     parameters.values(),
+                     &optimizer);
     loss_sum += value;
     ++summed;
     ++report.step;

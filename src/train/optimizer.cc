@@ -24,28 +24,28 @@ double ClipGradient(double norm_max, std::span<float> gradient) {
   return norm;
 }
 
-AdamW::AdamW(std::size_t parameters, std::size_t decayed)
-    : mean_(parameters), square_(parameters), decayed_(decayed) {}
-
-void AdamW::Step(double learning_rate,
-                 double weight_decay,
-                 std::span<const float> gradient,
-                 std::span<float> parameters) {
-  DASHF_CHECK(gradient.size() == mean_.size() && parameters.size() == mean_.size());
-  ++steps_;
+void AdamWStep(double learning_rate,
+               double weight_decay,
+               std::size_t decayed,
+               std::span<const float> gradient,
+               std::span<float> parameters,
+               AdamWState* state) {
+  auto& [mean, square, steps] = *state;
+  DASHF_CHECK(gradient.size() == mean.size() && parameters.size() == mean.size());
+  ++steps;
   // 1 - beta is rounded from its own value: 1 - 0.999F would be off by 5e-5 of itself.
   const auto beta1 = static_cast<float>(kBeta1), new1 = static_cast<float>(1.0 - kBeta1);
   const auto beta2 = static_cast<float>(kBeta2), new2 = static_cast<float>(1.0 - kBeta2);
-  const auto rate = static_cast<float>(learning_rate / (1.0 - std::pow(kBeta1, steps_)));
-  const auto square_scale = static_cast<float>(1.0 / (1.0 - std::pow(kBeta2, steps_)));
+  const auto rate = static_cast<float>(learning_rate / (1.0 - std::pow(kBeta1, steps)));
+  const auto square_scale = static_cast<float>(1.0 / (1.0 - std::pow(kBeta2, steps)));
   const auto kept = static_cast<float>(1.0 - learning_rate * weight_decay);
-  for (std::size_t i = 0; i < decayed_; ++i) parameters[i] *= kept;
-  for (std::size_t i = 0; i < mean_.size(); ++i) {
+  for (std::size_t i = 0; i < decayed; ++i) parameters[i] *= kept;
+  for (std::size_t i = 0; i < mean.size(); ++i) {
     const float g = gradient[i];
-    mean_[i] = beta1 * mean_[i] + new1 * g;
-    square_[i] = beta2 * square_[i] + new2 * g * g;
+    mean[i] = beta1 * mean[i] + new1 * g;
+    square[i] = beta2 * square[i] + new2 * g * g;
     parameters[i] -=
-        rate * mean_[i] / (std::sqrt(square_[i] * square_scale) + static_cast<float>(kEpsilon));
+        rate * mean[i] / (std::sqrt(square[i] * square_scale) + static_cast<float>(kEpsilon));
   }
 }
 

@@ -11,51 +11,55 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "corpus/dataset.h"
 #include "train/adapter.h"
 #include "train/model.h"
+#include "train/train_options.h"
 
 namespace dashf::train {
 
 enum class UserObjective { kEarlyExit, kFullDepth };
 
-struct StepReport {
-  int step = 0;   // 1-based.
-  int steps = 0;  // Planned.
-  double loss = 0.0;
-  double elapsed_s = 0.0;
-};
-
-struct TrainOptions {
-  // Affect the result.
-  int epochs = 3;  // Passes over the examples; each in its own random order.
-  int batch_size = 8;
-  double learning_rate = 3e-3;
-  double weight_decay = 0.0;
-  double gradient_norm_max = 1.0;  // Longer gradients are shortened to this; > 0.
-  std::uint64_t seed = 1;
-  // Called after every step; returning false ends the phase after it (PhaseReport::stopped).
-  std::function<bool(const StepReport&)> on_step;
-
-  Expected<void> Validate() const;
+// Why a phase ended before its time, without anybody asking it to.
+struct Divergence {
+  int step = 0;        // Where it was seen.
+  std::string reason;  // "loss nan with gradient norm nan".
+  int best_steps = 0;  // The adapter is the one after so many steps, where the smoothed loss was
+                       // least.
 };
 
 struct PhaseReport {
-  int steps = 0;
+  int steps = 0;               // Taken in all, also before the state that it went on from.
   std::vector<double> losses;  // Per step, before the step.
   std::int64_t tokens = 0;  // Tokens that passed through the trained layers, padding not counted.
   double elapsed_s = 0.0;   // Includes what precedes the first step.
   double cpu_s = 0.0;       // Of the whole process over that time.
   bool stopped = false;     // on_step asked for it.
+  std::optional<Divergence> divergence = {};  // Of TrainLayers alone.
 };
 
-// Trains layers 1..k of `adapter` in place; 0 <= k <= L, where k = 0 does nothing. kBadInput for
-// arguments that do not fit the model, examples that are longer than the model's positions or have
-// no answer token; kNumerical if the loss is not finite. On an error the adapter is unchanged.
+// Trains layers first..last (1-based, inclusive) of `adapter` in place, all others being frozen;
+// none if last < first. The loss is taken above layer `last` (kEarlyExit) or above the model's last
+// one. The hidden states below layer `first` are computed once and used in every epoch: tokens x d
+// x 4 bytes. kBadInput for arguments that do not fit the model, examples that are longer than the
+// model's positions or have no answer token, and a state to go on from that does not fit. On an
+// error the adapter is unchanged; a loss that diverges is none (PhaseReport::divergence).
+Expected<PhaseReport> TrainLayers(const Model& model,
+                                  const std::vector<corpus::Example>& examples,
+                                  int first,
+                                  int last,
+                                  UserObjective objective,
+                                  const TrainOptions& options,
+                                  Adapter* adapter);
+
+// The phases. Of these, a loss that diverges is an error: kNumerical, and the adapter is unchanged.
+
+// Trains layers 1..k; 0 <= k <= L, where k = 0 does nothing.
 Expected<PhaseReport> TrainUserPhase(const Model& model,
                                      const std::vector<corpus::Example>& examples,
                                      int k,
@@ -63,8 +67,7 @@ Expected<PhaseReport> TrainUserPhase(const Model& model,
                                      const TrainOptions& options,
                                      Adapter* adapter);
 
-// Trains layers k+1..L in place; k = L does nothing. The hidden states after layer k are computed
-// once and used in every epoch: tokens x d x 4 bytes.
+// Trains layers k+1..L; k = L does nothing.
 Expected<PhaseReport> TrainServerPhase(const Model& model,
                                        const std::vector<corpus::Example>& examples,
                                        int k,

@@ -7,6 +7,7 @@
 #include "train/compute.h"
 #include "train/evaluate.h"
 #include "train/testing.h"
+#include "train/trained_parameters.h"
 
 namespace dashf::train {
 namespace {
@@ -132,6 +133,155 @@ TEST(Phases, TheCallbackStopsThePhase) {
   EXPECT_EQ(report->steps, 5);
 }
 
+TEST(Phases, AStepLimitEndsThePhaseInTheMidstOfAnEpoch) {
+  const Fixture setup;
+  Adapter trained = setup.adapter;
+  TrainOptions options = setup.options;
+  options.steps_max = 7;  // Of 3 an epoch.
+  const auto report = TrainAllLayers(setup.model, setup.examples, options, &trained);
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->steps, 7);
+  EXPECT_FALSE(report->stopped);
+}
+
+TEST(Phases, EachStepTakesTheSchedulesRate) {
+  const Fixture setup;
+  Adapter trained = setup.adapter;
+  TrainOptions options = setup.options;
+  options.schedule = {.shape = ScheduleShape::kLinear, .warmup = 2};
+  options.steps_max = 6;
+  std::vector<double> rates;
+  options.on_step = [&](const StepReport& step) {
+    rates.push_back(step.learning_rate);
+    return true;
+  };
+  ASSERT_TRUE(TrainAllLayers(setup.model, setup.examples, options, &trained));
+  EXPECT_THAT(
+      rates,
+      ::testing::Pointwise(::testing::DoubleEq(), {0.5e-2, 1e-2, 1e-2, 0.75e-2, 0.5e-2, 0.25e-2}));
+}
+
+// The states of one uninterrupted training are what a training interrupted there would leave.
+TEST(Phases, GoingOnFromAnyStepEndsWithTheSameBytes) {
+  const Fixture setup;
+  for (const int k : {0, 2}) {  // With the cache of hidden states and without.
+    TrainOptions options = setup.options;
+    options.schedule = {.shape = ScheduleShape::kCosine, .warmup = 0.2};
+    options.accumulate = 2;
+    std::vector<TrainingState> states;
+    options.on_state = [&](const TrainingState& state) -> Expected<void> {
+      states.push_back(state);
+      return {};
+    };
+    Adapter whole = setup.adapter;
+    const auto report = TrainServerPhase(setup.model, setup.examples, k, options, &whole);
+    ASSERT_TRUE(report);
+    ASSERT_EQ(states.size(), 8U);
+    for (const TrainingState& state : states) {
+      options.from = &state;
+      TrainingState last;
+      options.on_state = [&](const TrainingState& now) -> Expected<void> {
+        last = now;
+        return {};
+      };
+      Adapter resumed = setup.adapter;
+      const auto rest = TrainServerPhase(setup.model, setup.examples, k, options, &resumed);
+      ASSERT_TRUE(rest) << rest.error().Text();
+      EXPECT_EQ(resumed, whole) << state.losses.size();
+      EXPECT_EQ(rest->losses, report->losses);
+      if (state.losses.size() < 8) {
+        EXPECT_EQ(last, states.back());
+      }
+    }
+  }
+}
+
+TEST(Phases, AStateOfAnotherPhaseIsRefused) {
+  const Fixture setup;
+  TrainOptions options = setup.options;
+  TrainingState kept;
+  options.on_state = [&](const TrainingState& state) -> Expected<void> {
+    kept = state;
+    return {};
+  };
+  Adapter trained = setup.adapter;
+  ASSERT_TRUE(TrainServerPhase(setup.model, setup.examples, 1, options, &trained));
+  options.from = &kept;
+  const auto wider = TrainServerPhase(setup.model, setup.examples, 0, options, &trained);
+  ASSERT_FALSE(wider);
+  EXPECT_THAT(wider.error().Text(), HasSubstr("state: must have"));
+  options.epochs = 1;
+  const auto shorter = TrainServerPhase(setup.model, setup.examples, 1, options, &trained);
+  ASSERT_FALSE(shorter);
+  EXPECT_THAT(shorter.error().Text(), HasSubstr("at most 3 steps, is after 12"));
+}
+
+TEST(Phases, AStateThatCannotBeKeptEndsThePhase) {
+  const Fixture setup;
+  TrainOptions options = setup.options;
+  int steps = 0;
+  options.on_state = [&](const TrainingState&) -> Expected<void> {
+    if (++steps < 3) return {};
+    return Fail(ErrorKind::kIo, "disk", "is full");
+  };
+  Adapter trained = setup.adapter;
+  const auto report = TrainAllLayers(setup.model, setup.examples, options, &trained);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().Text(), "disk: is full");
+  EXPECT_EQ(steps, 3);
+  EXPECT_EQ(trained, setup.adapter);
+}
+
+// A rate that rises without end first learns something, then forgets it.
+TEST(Phases, ALossThatExplodesLeavesTheAdapterWhereItWasLeast) {
+  const Fixture setup;
+  TrainOptions options = setup.options;
+  options.epochs = 100;
+  options.learning_rate = 1.0;
+  options.schedule.warmup = 300;
+  options.explosion_factor = 1.25;  // So small a vocabulary's loss cannot rise far.
+  std::vector<TrainingState> states;
+  options.on_state = [&](const TrainingState& state) -> Expected<void> {
+    states.push_back(state);
+    return {};
+  };
+  Adapter trained = setup.adapter;
+  const auto report =
+      TrainLayers(setup.model, setup.examples, 1, 3, UserObjective::kFullDepth, options, &trained);
+  ASSERT_TRUE(report) << report.error().Text();
+  ASSERT_TRUE(report->divergence);
+  EXPECT_THAT(report->divergence->reason, HasSubstr("smoothed loss"));
+  EXPECT_EQ(report->divergence->step, report->steps + 1);
+  const int kept = report->divergence->best_steps;
+  ASSERT_GE(kept, 1);
+  ASSERT_LT(kept, report->steps);
+  Adapter expected = setup.adapter;
+  SetTrainedParameters(states[static_cast<std::size_t>(kept) - 1].parameters, 0, 3, &expected);
+  EXPECT_EQ(trained, expected);
+
+  options.on_state = {};
+  Adapter unchanged = setup.adapter;
+  const auto error = TrainAllLayers(setup.model, setup.examples, options, &unchanged);
+  ASSERT_FALSE(error);
+  EXPECT_EQ(error.error().kind, ErrorKind::kNumerical);
+  EXPECT_EQ(unchanged, setup.adapter);
+}
+
+// B at 1e30 makes the first loss infinite or not a number.
+TEST(Phases, ALossThatIsNoNumberEndsThePhaseBeforeItsStep) {
+  Fixture setup;
+  for (float& b : setup.adapter.layers[0][1].b) b = 3e38F;
+  Adapter trained = setup.adapter;
+  const auto report = TrainLayers(
+      setup.model, setup.examples, 1, 3, UserObjective::kFullDepth, setup.options, &trained);
+  ASSERT_TRUE(report) << report.error().Text();
+  ASSERT_TRUE(report->divergence);
+  EXPECT_EQ(report->divergence->step, 1);
+  EXPECT_EQ(report->divergence->best_steps, 0);
+  EXPECT_EQ(report->steps, 0);
+  EXPECT_EQ(trained, setup.adapter);
+}
+
 TEST(Phases, BadArgumentsAreNamedAndChangeNothing) {
   Fixture setup;
   const Adapter kept = setup.adapter;
@@ -143,6 +293,9 @@ TEST(Phases, BadArgumentsAreNamedAndChangeNothing) {
   TrainOptions wild = setup.options;
   wild.learning_rate = -1.0;
   EXPECT_THAT(error_text(1, wild), HasSubstr("learning_rate: must be in (0, 1], got -1"));
+  wild = setup.options;
+  wild.schedule.warmup = 2.5;
+  EXPECT_THAT(error_text(1, wild), HasSubstr("warmup: must be a share below 1 or whole steps"));
   setup.examples[7].tokens[2] = 31;
   EXPECT_THAT(error_text(1, setup.options), HasSubstr("examples[7]: token 31 is not in [0, 31)"));
   setup.examples[7] = {{1, 2, 3}, 3};
