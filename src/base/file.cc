@@ -53,6 +53,57 @@ bool WriteAll(int fd, std::string_view bytes) {
   return true;
 }
 
+// A whole file beside its place, which goes if it is not moved there.
+class Written {
+ public:
+  Written(std::filesystem::path path, std::string beside)
+      : path_(std::move(path)), beside_(std::move(beside)) {}
+  Written(Written&& other) noexcept
+      : path_(std::move(other.path_)), beside_(std::exchange(other.beside_, {})) {}
+  ~Written() {
+    if (!beside_.empty()) ::unlink(beside_.c_str());
+  }
+  Written(const Written&) = delete;
+  Written& operator=(const Written&) = delete;
+
+  Expected<void> MoveInPlace() {
+    if (::rename(beside_.c_str(), path_.c_str()) != 0) return IoError(path_, "write");
+    beside_.clear();
+    return {};
+  }
+
+ private:
+  std::filesystem::path path_;
+  std::string beside_;
+};
+
+Expected<void> MakeParent(const std::filesystem::path& path) {
+  std::error_code error;
+  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
+  if (!error) return {};
+  return Fail(ErrorKind::kIo,
+              path.parent_path().string(),
+              fmt::format("cannot make the folder: {}", error.message()));
+}
+
+Expected<Written> WriteBeside(const std::filesystem::path& path, std::string_view bytes) {
+  static std::atomic<unsigned> counter{0};
+  if (auto made = MakeParent(path); !made) return tl::unexpected(made.error());
+  std::error_code unknown;  // Then writing tells.
+  if (std::filesystem::is_directory(path, unknown)) {
+    errno = EISDIR;
+    return IoError(path, "write");
+  }
+  std::string beside = fmt::format("{}.{}.{}.tmp", path.string(), ::getpid(), counter.fetch_add(1));
+  Descriptor file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  if (file.get() < 0) return IoError(path, "write");
+  Written written(path, std::move(beside));
+  if (!WriteAll(file.get(), bytes) || ::fsync(file.get()) != 0 || file.Close() != 0) {
+    return IoError(path, "write");
+  }
+  return written;
+}
+
 }  // namespace
 
 struct FileBlocks::State {
@@ -118,25 +169,20 @@ Expected<std::string> ReadFile(const std::filesystem::path& path, std::uint64_t 
 }
 
 Expected<void> WriteFileAtomically(const std::filesystem::path& path, std::string_view bytes) {
-  static std::atomic<unsigned> counter{0};
-  std::error_code error;
-  if (path.has_parent_path()) {
-    std::filesystem::create_directories(path.parent_path(), error);
-    if (error) {
-      return Fail(ErrorKind::kIo,
-                  path.parent_path().string(),
-                  fmt::format("cannot make the folder: {}", error.message()));
-    }
+  const FileBytes file{path, bytes};
+  return WriteFilesAtomically({&file, 1});
+}
+
+Expected<void> WriteFilesAtomically(std::span<const FileBytes> files) {
+  std::vector<Written> written;
+  written.reserve(files.size());
+  for (const auto& [path, bytes] : files) {
+    auto beside = WriteBeside(path, bytes);
+    if (!beside) return tl::unexpected(beside.error());
+    written.push_back(std::move(*beside));
   }
-  const std::string beside =
-      fmt::format("{}.{}.{}.tmp", path.string(), ::getpid(), counter.fetch_add(1));
-  Descriptor file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-  if (file.get() < 0) return IoError(path, "write");
-  if (!WriteAll(file.get(), bytes) || ::fsync(file.get()) != 0 || file.Close() != 0 ||
-      ::rename(beside.c_str(), path.c_str()) != 0) {
-    const auto failure = IoError(path, "write");
-    ::unlink(beside.c_str());
-    return failure;
+  for (Written& file : written) {
+    if (auto moved = file.MoveInPlace(); !moved) return moved;
   }
   return {};
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -34,5 +35,13 @@ Expected<std::string> ReadFile(const std::filesystem::path& path,
 
 // Replaces `path` atomically; missing parent folders are made. kIo names the path and the reason.
 Expected<void> WriteFileAtomically(const std::filesystem::path& path, std::string_view bytes);
+
+struct FileBytes {
+  std::filesystem::path path;
+  std::string_view bytes;
+};
+// The same of files that belong together: none is replaced before all are written and synced, so a
+// full disk leaves them as they were.
+Expected<void> WriteFilesAtomically(std::span<const FileBytes> files);
 
 }  // namespace dashf

@@ -22,6 +22,23 @@ TEST(File, WhatIsWrittenIsReadBackAndNothingElseIsLeft) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder / "a"), {}), 1);
 }
 
+TEST(File, OfFilesThatBelongTogetherNoneIsReplacedIfOneCannotBe) {
+  const fs::path folder = TestFolder();
+  ASSERT_TRUE(WriteFileAtomically(folder / "first", "old"));
+  fs::create_directories(folder / "second");
+  const FileBytes files[] = {{folder / "first", "new"}, {folder / "second", "new"}};
+  const auto written = WriteFilesAtomically(files);
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().kind, ErrorKind::kIo);
+  EXPECT_EQ(written.error().where, (folder / "second").string());
+  EXPECT_EQ(ReadFile(folder / "first").value(), "old");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder), {}), 2);
+  fs::remove(folder / "second");
+  ASSERT_TRUE(WriteFilesAtomically(files));
+  EXPECT_EQ(ReadFile(folder / "first").value(), "new");
+  EXPECT_EQ(ReadFile(folder / "second").value(), "new");
+}
+
 TEST(File, MissingFileAndFolderAreIoErrorsThatNameThePath) {
   const fs::path folder = TestFolder();
   const auto missing = ReadFile(folder / "none");

@@ -39,6 +39,7 @@ void AddGenerate(CLI::App& app, Run& run);     // DASHF_TRAIN
 void AddMerge(CLI::App& app, Run& run);        // DASHF_TRAIN
 void AddScore(CLI::App& app, Run& run);        // DASHF_TRAIN
 void AddPretrain(CLI::App& app, Run& run);     // DASHF_TRAIN
+void AddTrain(CLI::App& app, Run& run);        // DASHF_TRAIN
 void AddProfile(CLI::App& app, Run& run);      // DASHF_TRAIN
 void AddRun(CLI::App& app, Run& run);          // DASHF_RUNTIME
 void AddStudy(CLI::App& app, Run& run);        // DASHF_RUNTIME

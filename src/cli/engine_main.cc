@@ -8,6 +8,7 @@ int main(int argc, char** argv) {
       cli::AddGenerate,
       cli::AddScore,
       cli::AddMerge,
+      cli::AddTrain,
       cli::AddProfile,
 #ifdef DASHF_RUNTIME
       cli::AddRun,

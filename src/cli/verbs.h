@@ -32,6 +32,7 @@ inline const std::vector<Verb> kEngineVerbs = {
     {"score", "Measure a model with its adapter on data: loss, perplexity, exact match, labels"},
     {"merge", "Merge a LoRA adapter into its base and write one model folder"},
     {"pretrain", "Pre-train a small Llama from a text file", "dashf-pretrain"},
+    {"train", "Fine-tune a LoRA or LLaMA-Adapter on this machine and write it for PEFT"},
     {"profile", "Measure what each split costs on this machine and write a split profile"},
 #endif
 #ifdef DASHF_RUNTIME

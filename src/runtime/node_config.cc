@@ -41,7 +41,11 @@ Json ToJson(const TrainingSettings& training) {
           {"epochs_user", training.epochs_user},
           {"epochs_server", training.epochs_server},
           {"batch_size", training.batch_size},
+          {"accumulate", training.accumulate},
           {"learning_rate", training.learning_rate},
+          {"schedule", train::Name(training.schedule.shape)},
+          {"warmup", training.schedule.warmup},
+          {"weight_decay", training.weight_decay},
           {"tokens_max", training.tokens_max},
           {"seed", training.seed}};
 }
@@ -120,7 +124,13 @@ TrainingSettings ReadTraining(JsonReader& parent) {
   training.epochs_user = small("epochs_user");
   training.epochs_server = small("epochs_server");
   training.batch_size = small("batch_size");
+  training.accumulate = small("accumulate");
   training.learning_rate = reader.Number("learning_rate", kPositive);
+  const auto shape = train::ScheduleShapeNamed(reader.String("schedule"));
+  if (!shape) reader.Reject("schedule", "must be constant, linear or cosine");
+  training.schedule = {shape.value_or(train::ScheduleShape::kConstant),
+                       reader.Number("warmup", kNonNegative)};
+  training.weight_decay = reader.Number("weight_decay", kNonNegative);
   training.tokens_max = small("tokens_max");
   training.seed = static_cast<std::uint64_t>(reader.Integer("seed", 0, kSeedMax));
   reader.RejectUnknownKeys();
@@ -176,15 +186,6 @@ CoordinatorKit ReadCoordinatorKit(JsonReader& root) {
 }
 
 }  // namespace
-
-train::TrainOptions TrainingSettings::OptionsFor(int epochs) const {
-  train::TrainOptions options;
-  options.epochs = epochs;
-  options.batch_size = batch_size;
-  options.learning_rate = learning_rate;
-  options.seed = seed;
-  return options;
-}
 
 std::string WriteNodeConfig(const NodeConfig& config) {
   Json json = {

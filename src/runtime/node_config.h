@@ -24,12 +24,25 @@ struct TrainingSettings {
   int epochs_user = 3;    // Passes of the user phase over the training set, >= 1.
   int epochs_server = 3;  // Of the server phase, >= 1.
   int batch_size = 8;
+  int accumulate = 1;  // Batches per step.
   double learning_rate = 3e-3;
+  train::LearningRateSchedule schedule;  // Of each phase.
+  double weight_decay = 0.0;
   int tokens_max = 256;  // Longer examples are shortened.
   std::uint64_t seed = 1;
 
   // As the engine wants them, for a phase of so many epochs.
-  train::TrainOptions OptionsFor(int epochs) const;
+  train::TrainOptions OptionsFor(int epochs) const {
+    train::TrainOptions options;
+    options.epochs = epochs;
+    options.batch_size = batch_size;
+    options.accumulate = accumulate;
+    options.learning_rate = learning_rate;
+    options.schedule = schedule;
+    options.weight_decay = weight_decay;
+    options.seed = seed;
+    return options;
+  }
 };
 
 struct UserKit {

@@ -17,6 +17,8 @@ NodeConfig UserConfig() {
   config.training.adapter.kind = train::AdapterKind::kAdaptionPrompt;
   config.training.adapter.prompt.length = 7;
   config.training.adapter.lora.targets = {"o_proj"};
+  config.training.schedule = {train::ScheduleShape::kLinear, 0.25};
+  config.training.accumulate = 3;
   config.user.device.compute = {.clock_hz_max = 1, .flop_per_cycle = 2, .kappa_w_per_hz3 = 0};
   config.user.device.tx_power_w_max = 0.1;
   config.user.device.memory_bytes_max = 1e9;
@@ -37,6 +39,8 @@ TEST(NodeConfig, SurvivesItsFile) {
   EXPECT_EQ(WriteNodeConfig(*read), text);
   EXPECT_EQ(read->training.objective, train::UserObjective::kFullDepth);
   EXPECT_EQ(read->training.adapter, UserConfig().training.adapter);
+  EXPECT_EQ(read->training.schedule, UserConfig().training.schedule);
+  EXPECT_EQ(read->training.accumulate, 3);
 }
 
 TEST(NodeConfig, AnotherRolesFileAndABrokenOneAreRefusedByName) {

@@ -54,13 +54,11 @@ class Section {
   }
 
   void ReadPositive(const std::string& key, double* value) {
-    const toml::node* node = Find(key);
-    if (node == nullptr) return;
-    const auto number = node->value<double>();
-    if (!node->is_number() || !(*number > 0.0) || !std::isfinite(*number)) {
-      return Reject(key, "must be a number > 0", *node);
-    }
-    *value = *number;
+    ReadNumber(key, "> 0", std::numeric_limits<double>::denorm_min(), value);
+  }
+
+  void ReadNonNegative(const std::string& key, double* value) {
+    ReadNumber(key, ">= 0", 0.0, value);
   }
 
   void Read(const std::string& key, std::vector<std::string>* values) {
@@ -97,6 +95,16 @@ class Section {
   Section& operator=(const Section&) = delete;
 
  private:
+  void ReadNumber(const std::string& key, const char* rule, double low, double* value) {
+    const toml::node* node = Find(key);
+    if (node == nullptr) return;
+    const auto number = node->value<double>();
+    if (!node->is_number() || !(*number >= low) || !std::isfinite(*number)) {
+      return Reject(key, fmt::format("must be a number {}", rule), *node);
+    }
+    *value = *number;
+  }
+
   const toml::node* Find(const std::string& key) {
     known_.insert(key);
     return table_ == nullptr ? nullptr : table_->get(key);
@@ -138,7 +146,13 @@ void ReadTraining(Section& adapter, Section& section, TrainingSettings* training
   section.Read("epochs_user", &training->epochs_user, 1, kCountMax);
   section.Read("epochs_server", &training->epochs_server, 1, kCountMax);
   section.Read("batch_size", &training->batch_size, 1, kCountMax);
+  section.Read("accumulate", &training->accumulate, 1, kCountMax);
   section.ReadPositive("learning_rate", &training->learning_rate);
+  std::string schedule = "constant";
+  section.ReadChoice("schedule", {"constant", "linear", "cosine"}, &schedule);
+  training->schedule.shape = *train::ScheduleShapeNamed(schedule);
+  section.ReadNonNegative("warmup", &training->schedule.warmup);
+  section.ReadNonNegative("weight_decay", &training->weight_decay);
   section.Read("tokens_max", &training->tokens_max, 3, kCountMax);
   section.Read("seed", &training->seed, 0, kSeedMax);
 }
@@ -203,6 +217,9 @@ Expected<RunConfig> ParseRunConfig(const std::string& name, std::string_view tex
   std::optional<Error> error;
   ReadSections(name, root, &error, &config);
   if (error) return tl::unexpected(*error);
+  if (auto sound = config.training.OptionsFor(1).Validate(); !sound) {
+    return Fail(ErrorKind::kBadInput, name + ": [training]", sound.error().Text());
+  }
   const int sources = (config.data.folder.empty() ? 0 : 1) + (config.data.file.empty() ? 0 : 1) +
                       (config.data.sections ? 1 : 0);
   if (sources > 1) {

@@ -54,6 +54,10 @@ TEST(RunConfig, EveryKeyIsRead) {
     epochs_server = 5
     learning_rate = 1e-3
     batch_size = 16
+    accumulate = 2
+    schedule = "cosine"
+    warmup = 0.1
+    weight_decay = 0.01
     tokens_max = 64
     seed = 3
     [references]
@@ -71,6 +75,10 @@ TEST(RunConfig, EveryKeyIsRead) {
   EXPECT_EQ(config->training.adapter.prompt.length, 5);
   EXPECT_EQ(config->training.objective, train::UserObjective::kFullDepth);
   EXPECT_EQ(config->training.epochs_server, 5);
+  const train::TrainOptions options = config->training.OptionsFor(2);
+  EXPECT_EQ(options.accumulate, 2);
+  EXPECT_EQ(options.schedule, (train::LearningRateSchedule{train::ScheduleShape::kCosine, 0.1}));
+  EXPECT_EQ(options.weight_decay, 0.01);
   EXPECT_FALSE(config->references.centralised);
 }
 
@@ -84,6 +92,8 @@ TEST(RunConfig, ErrorsNameFileSectionKeyRuleValueAndLine) {
   EXPECT_THAT(FailureOf("[scenario]\nusers = 2.5"), HasSubstr("must be an integer"));
   EXPECT_THAT(FailureOf("[scenario]\nbandwidth_hz = nan"), HasSubstr("must be a number > 0"));
   EXPECT_THAT(FailureOf("[scenario]\ndelay = \"max\""), HasSubstr("one of: sum, makespan"));
+  EXPECT_THAT(FailureOf("[training]\nwarmup = -1"), HasSubstr("must be a number >= 0, got -1"));
+  EXPECT_THAT(FailureOf("[training]\nwarmup = 2.5"), HasSubstr("[training]: warmup: must be a"));
   EXPECT_THAT(FailureOf("[adapter]\ntargets = [1]"), HasSubstr("list of strings"));
   EXPECT_THAT(FailureOf("[adapter]\ntype = \"ia3\""), HasSubstr("one of: lora, adaption_prompt"));
   EXPECT_THAT(FailureOf("[model]\npath = true"), HasSubstr("must be a string"));

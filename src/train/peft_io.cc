@@ -262,11 +262,10 @@ Expected<void> SaveAdapter(const Adapter& adapter,
                            const fs::path& folder) {
   if (auto sound = CheckAdapter(adapter, model); !sound) return sound;
   const std::string tensors = EncodeLayers(adapter, 1, model.layers);
-  if (auto done = WriteFileAtomically(folder / "adapter_model.safetensors", tensors); !done) {
-    return done;
-  }
-  return WriteFileAtomically(folder / "adapter_config.json",
-                             WritePeftConfig(adapter.config, model, base_model));
+  const std::string config = WritePeftConfig(adapter.config, model, base_model);
+  const FileBytes files[] = {{folder / "adapter_model.safetensors", tensors},
+                             {folder / "adapter_config.json", config}};
+  return WriteFilesAtomically(files);
 }
 
 Expected<Adapter> LoadAdapter(const fs::path& folder, const ModelConfig& model) {

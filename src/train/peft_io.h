@@ -14,7 +14,7 @@
 
 namespace dashf::train {
 
-// Writes both files, each atomically. `base_model` is stored as base_model_name_or_path.
+// Writes both files, or none if one cannot be. `base_model` is stored as base_model_name_or_path.
 Expected<void> SaveAdapter(const Adapter& adapter,
                            const ModelConfig& model,
                            const std::string& base_model,

@@ -267,7 +267,7 @@ TEST(Phases, ALossThatExplodesLeavesTheAdapterWhereItWasLeast) {
   EXPECT_EQ(unchanged, setup.adapter);
 }
 
-// B at 1e30 makes the first loss infinite or not a number.
+// B at float's end makes the first loss infinite or not a number.
 TEST(Phases, ALossThatIsNoNumberEndsThePhaseBeforeItsStep) {
   Fixture setup;
   for (float& b : setup.adapter.layers[0][1].b) b = 3e38F;

@@ -1,6 +1,7 @@
 // The learning rate over a phase's steps. Plain.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 namespace dashf::train {
@@ -25,6 +26,8 @@ struct LearningRateSchedule {
   bool operator==(const LearningRateSchedule&) const = default;
 };
 
-inline constexpr std::string_view kScheduleNames[] = {"constant", "linear", "cosine"};
+// "constant", "linear" or "cosine".
+std::string_view Name(ScheduleShape shape);
+std::optional<ScheduleShape> ScheduleShapeNamed(std::string_view name);
 
 }  // namespace dashf::train

@@ -8,9 +8,7 @@ namespace {
 double AnswerTokens(const std::vector<corpus::Example>& examples,
                     std::span<const std::size_t> chosen) {
   double tokens = 0.0;
-  for (const std::size_t i : chosen) {
-    tokens += static_cast<double>(std::ssize(examples[i].tokens) - examples[i].answer_begin);
-  }
+  for (const std::size_t i : chosen) tokens += examples[i].answer_tokens();
   return tokens;
 }
 

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "corpus/dataset.h"
+#include "corpus/example.h"
 #include "train/phase_gradient.h"
 
 namespace dashf::train {

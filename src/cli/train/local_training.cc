@@ -1,0 +1,299 @@
+#include "cli/train/local_training.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "base/rng.h"
+#include "base/termination.h"
+#include "cli/command.h"
+#include "cli/train/checkpoints.h"
+#include "cli/train/stop_signal.h"
+#include "corpus/samples.h"
+#include "corpus/tokenizer.h"
+#include "train/compute.h"
+#include "train/evaluate.h"
+#include "train/peft_io.h"
+
+namespace dashf::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Examples {
+  std::vector<corpus::Example> trained, held_out;
+};
+
+// What the training stands on, loaded and checked.
+struct Materials {
+  train::Model model;
+  Examples examples;
+  train::Adapter adapter;
+  int first = 1, last = 0;
+};
+
+// Moves a random share of the samples away.
+std::vector<corpus::Sample> HoldOut(double share,
+                                    std::uint64_t seed,
+                                    std::vector<corpus::Sample>* samples) {
+  Rng(seed).Stream("held_out").Shuffle(samples);
+  const auto count =
+      static_cast<std::ptrdiff_t>(std::ceil(share * static_cast<double>(samples->size())));
+  const auto begin = samples->end() - count;
+  std::vector<corpus::Sample> held_out(std::make_move_iterator(begin),
+                                       std::make_move_iterator(samples->end()));
+  samples->erase(begin, samples->end());
+  return held_out;
+}
+
+Expected<Examples> LoadExamples(const LocalTraining& training, int positions_max) {
+  const auto tokenizer = corpus::Tokenizer::Load(training.model_dir);
+  if (!tokenizer) return tl::unexpected(tokenizer.error());
+  auto samples = ReadData(training.data);
+  if (!samples) return tl::unexpected(samples.error());
+  std::vector<corpus::Sample> held_out;
+  DataOptions eval = training.data;
+  if (training.held_out_share > 0.0) {
+    held_out = HoldOut(training.held_out_share, training.options.seed, &*samples);
+    if (samples->empty()) {
+      return Fail(ErrorKind::kBadInput, eval.path, "has too few samples to hold some out");
+    }
+  } else if (!training.eval_path.empty()) {
+    eval.path = training.eval_path;
+    auto read = ReadData(eval);
+    if (!read) return tl::unexpected(read.error());
+    held_out = std::move(*read);
+  }
+  const auto chat = TemplateFor(training.data.chat_template, training.model_dir, *tokenizer);
+  const int tokens_max = std::min(training.sample_tokens_max, positions_max);
+  auto trained = corpus::TokenizeSamples(*samples, *tokenizer, chat, tokens_max);
+  if (!trained) return Fail(trained.error().kind, training.data.path, trained.error().Text());
+  auto tested = corpus::TokenizeSamples(held_out, *tokenizer, chat, tokens_max);
+  if (!tested) return Fail(tested.error().kind, eval.path, tested.error().Text());
+  return Examples{std::move(*trained), std::move(*tested)};
+}
+
+Expected<Materials> Load(const LocalTraining& training) {
+  auto model = train::LoadModel(training.model_dir);
+  if (!model) return tl::unexpected(model.error());
+  const int layers = model->config().layers;
+  const int last = training.layer_last > 0 ? training.layer_last : layers;
+  if (training.layer_first > last || last > layers) {
+    return Fail(ErrorKind::kUsage,
+                "--layers",
+                fmt::format("must be among 1..{}, got {}..{}", layers, training.layer_first, last));
+  }
+  auto examples = LoadExamples(training, model->config().max_positions);
+  if (!examples) return tl::unexpected(examples.error());
+  auto adapter =
+      training.adapter_dir.empty()
+          ? train::InitialAdapter(model->config(), training.adapter, training.options.seed)
+          : train::LoadAdapter(training.adapter_dir, model->config());
+  if (!adapter) return tl::unexpected(adapter.error());
+  return Materials{
+      std::move(*model), std::move(*examples), std::move(*adapter), training.layer_first, last};
+}
+
+// Before hours of work, not after.
+Expected<void> CheckOut(const fs::path& folder) {
+  std::error_code failed;
+  fs::create_directories(folder, failed);
+  if (!failed && ::access(folder.c_str(), W_OK) != 0) {
+    failed = std::error_code(errno, std::generic_category());
+  }
+  if (!failed) return {};
+  return Fail(
+      ErrorKind::kIo, folder.string(), fmt::format("cannot write there: {}", failed.message()));
+}
+
+std::string Duration(double seconds) {
+  const auto s = std::llround(seconds);
+  if (s < 120) return fmt::format("{} s", s);
+  if (s < 7200) return fmt::format("{} min {:02} s", s / 60, s % 60);
+  return fmt::format("{} h {:02} min", s / 3600, s / 60 % 60);
+}
+
+// A line on stderr once a second, later whenever the training has become 2 % longer.
+class ProgressLines {
+ public:
+  explicit ProgressLines(const train::TrainingState* from)
+      : steps_before_(from == nullptr ? 0 : static_cast<int>(from->losses.size())),
+        tokens_before_(from == nullptr ? 0 : from->tokens) {}
+
+  void Show(const train::StepReport& report) {
+    losses_ += report.loss;
+    ++summed_;
+    const bool due = report.elapsed_s >= next_s_ || report.step == report.steps;
+    if (!due) return;
+    next_s_ = report.elapsed_s + std::max(1.0, 0.02 * report.elapsed_s);
+    const double step_s = report.elapsed_s / (report.step - steps_before_);
+    fmt::print(stderr,
+               "step {}/{}  loss {:.4f}  rate {:.2e}  {:.0f} tokens/s  {} left\n",
+               report.step,
+               report.steps,
+               losses_ / summed_,
+               report.learning_rate,
+               static_cast<double>(report.tokens - tokens_before_) / report.elapsed_s,
+               Duration(step_s * (report.steps - report.step)));
+    losses_ = 0.0;
+    summed_ = 0;
+  }
+
+ private:
+  const int steps_before_;
+  const std::int64_t tokens_before_;
+  double losses_ = 0.0;  // Since the last line.
+  int summed_ = 0;
+  double next_s_ = 0.0;
+};
+
+using Json = nlohmann::ordered_json;
+
+Expected<std::optional<train::Evaluation>> HeldOut(const Materials& materials,
+                                                   const train::Adapter& adapter) {
+  if (materials.examples.held_out.empty()) return std::nullopt;
+  const auto evaluation = train::Evaluate(materials.model, &adapter, materials.examples.held_out);
+  if (!evaluation) return tl::unexpected(evaluation.error());
+  return *evaluation;
+}
+
+Json ToJson(const train::Evaluation& evaluation) {
+  return {{"loss", evaluation.loss},
+          {"perplexity", evaluation.perplexity},
+          {"exact_match", evaluation.exact_match}};
+}
+
+void PrintResult(const LocalTraining& training,
+                 const Materials& materials,
+                 const train::PhaseReport& report,
+                 const std::optional<train::Evaluation>& before,
+                 const std::optional<train::Evaluation>& after) {
+  if (before && after) {
+    fmt::print(stderr,
+               "held out ({} examples): loss {:.4f} -> {:.4f}, exact match {:.1f} % -> {:.1f} %\n",
+               after->examples,
+               before->loss,
+               after->loss,
+               100.0 * before->exact_match,
+               100.0 * after->exact_match);
+  }
+  fmt::print(stderr,
+             "{}: a PEFT adapter after {} steps of {}\n",
+             training.out_dir,
+             report.steps,
+             Duration(report.elapsed_s));
+  if (!training.json) return;
+  Json result = {{"out", training.out_dir},
+                 {"layers", {materials.first, materials.last}},
+                 {"examples", materials.examples.trained.size()},
+                 {"steps", report.steps},
+                 {"tokens", report.tokens},
+                 {"losses", report.losses},
+                 {"elapsed_s", report.elapsed_s},
+                 {"cpu_s", report.cpu_s},
+                 {"held_out", nullptr}};
+  if (before && after) {
+    result["held_out"] = {{"examples", after->examples},
+                          {"answer_tokens", after->answer_tokens},
+                          {"before", ToJson(*before)},
+                          {"after", ToJson(*after)}};
+  }
+  fmt::print("{}\n", result.dump(2));
+}
+
+Expected<void> Save(const LocalTraining& training,
+                    const Materials& materials,
+                    const train::Adapter& adapter) {
+  std::error_code unknown;  // Then the name stays as it was given.
+  const fs::path base = fs::absolute(training.model_dir, unknown).lexically_normal();
+  return train::SaveAdapter(adapter,
+                            materials.model.config(),
+                            unknown ? training.model_dir : base.string(),
+                            training.out_dir);
+}
+
+// Writes the adapter where the loss was least, if there is one, and says what happened.
+Error Diverged(const LocalTraining& training,
+               const Materials& materials,
+               const train::Divergence& divergence,
+               const train::Adapter& adapter) {
+  Error error{ErrorKind::kNumerical,
+              fmt::format("step {}", divergence.step),
+              fmt::format("the training diverged: {}", divergence.reason)};
+  if (divergence.best_steps == 0) {
+    error.message += "; no step made it better, nothing is written";
+    return error;
+  }
+  if (auto saved = Save(training, materials, adapter); !saved) return saved.error();
+  error.message += fmt::format(
+      "; {} has the adapter after step {}, where the loss was least: go on from it by --adapter "
+      "with a smaller --learning-rate",
+      training.out_dir,
+      divergence.best_steps);
+  return error;
+}
+
+}  // namespace
+
+Expected<int> Train(const LocalTraining& training) {
+  if (auto sound = training.options.Validate(); !sound) return tl::unexpected(sound.error());
+  if (auto sound = CheckOut(training.out_dir); !sound) return tl::unexpected(sound.error());
+  auto materials = Load(training);
+  if (!materials) return tl::unexpected(materials.error());
+  Checkpoints checkpoints(
+      training, materials->examples.trained, materials->first, materials->last, materials->adapter);
+  const auto from = checkpoints.Begin();
+  if (!from) return tl::unexpected(from.error());
+  const auto before = HeldOut(*materials, materials->adapter);
+  if (!before) return tl::unexpected(before.error());
+
+  train::TrainOptions options = training.options;
+  options.from = *from ? &**from : nullptr;
+  ProgressLines progress(options.from);
+  options.on_step = [&](const train::StepReport& report) {
+    progress.Show(report);
+    return StopSignal::received() == 0;
+  };
+  options.on_state = [&](const train::TrainingState& state) {
+    return checkpoints.Keep(state, StopSignal::received() != 0);
+  };
+  train::Adapter adapter = materials->adapter;
+  std::optional<StopSignal> signals(std::in_place);
+  const auto report = train::TrainLayers(materials->model,
+                                         materials->examples.trained,
+                                         materials->first,
+                                         materials->last,
+                                         training.objective,
+                                         options,
+                                         &adapter);
+  if (!report) return tl::unexpected(checkpoints.WithAdvice(report.error()));
+  if (report->stopped) {
+    fmt::print(stderr,
+               "dashf: {} after step {}; --resume goes on from there\n",
+               strsignal(StopSignal::received()),
+               report->steps);
+    return 128 + StopSignal::received();
+  }
+  if (report->divergence) {
+    Error error = Diverged(training, *materials, *report->divergence, adapter);
+    if (error.kind == ErrorKind::kNumerical) checkpoints.End();
+    return tl::unexpected(error);
+  }
+  if (auto saved = Save(training, *materials, adapter); !saved) {
+    return tl::unexpected(checkpoints.KeepLast(saved.error()));
+  }
+  checkpoints.End();
+  signals.reset();  // Whatever ends the process from here on, the adapter is there.
+  const auto after = HeldOut(*materials, adapter);
+  if (!after) return tl::unexpected(after.error());
+  PrintResult(training, *materials, *report, *before, *after);
+  return kExitOk;
+}
+
+}  // namespace dashf::cli

@@ -1,0 +1,221 @@
+"""`dashf train` from outside: the same bytes however often it is interrupted, files whole or not at
+all, exit codes. Usage: train_test.py DASHF_BINARY TOKENIZER_MODEL [unittest options]"""
+import array
+import json
+import math
+import pathlib
+import random
+import resource
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+BINARY, TOKENIZER = sys.argv[1:3]
+CONFIG = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 16,
+          "intermediate_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2,
+          "num_key_value_heads": 2, "vocab_size": 2048, "max_position_embeddings": 128,
+          "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "hidden_act": "silu",
+          "tie_word_embeddings": True}
+
+
+def shapes():
+    yield "model.embed_tokens.weight", [2048, 16]
+    yield "model.norm.weight", [16]
+    for i in range(3):
+        layer = f"model.layers.{i}."
+        for name in ("input_layernorm", "post_attention_layernorm"):
+            yield f"{layer}{name}.weight", [16]
+        for name in "qkvo":
+            yield f"{layer}self_attn.{name}_proj.weight", [16, 16]
+        yield layer + "mlp.gate_proj.weight", [32, 16]
+        yield layer + "mlp.up_proj.weight", [32, 16]
+        yield layer + "mlp.down_proj.weight", [16, 32]
+
+
+def write_model(folder):
+    folder.mkdir()
+    draw, header, data = random.Random(1), {}, b""
+    for name, shape in shapes():
+        values = array.array("f", (1.0 if "norm" in name else draw.gauss(0, 0.2)
+                                   for _ in range(math.prod(shape))))
+        header[name] = {"dtype": "F32", "shape": shape,
+                        "data_offsets": [len(data), len(data) + 4 * len(values)]}
+        data += values.tobytes()
+    text = json.dumps(header).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    shutil.copy(TOKENIZER, folder / "tokenizer.model")
+
+
+def write_records(path, count, seed):
+    draw = random.Random(seed)
+    words = "red green blue one two three north south cat dog".split()
+    path.write_text(json.dumps([{"instruction": " ".join(draw.choices(words, k=3)),
+                                 "output": draw.choice(words)} for _ in range(count)]))
+
+
+def files_of(folder):
+    return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.is_file()}
+
+
+class Case(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.root = pathlib.Path(folder.name)
+        write_model(cls.root / "model")
+        write_records(cls.root / "data.json", 60, 2)
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(dir=self.root)
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def command(self, out, *flags):
+        usual = {"--model": self.root / "model", "--data": self.root / "data.json", "--out": out,
+                 "--threads": 1, "--learning-rate": 0.01}
+        words = [word for flag, value in usual.items() if flag not in flags
+                 for word in (flag, value)]
+        return [str(word) for word in (BINARY, "train", *words, *flags)]
+
+    def train(self, out, *flags, **options):
+        return subprocess.run(self.command(out, *flags), capture_output=True, text=True,
+                              timeout=300, check=False, **options)
+
+    def assert_fails(self, done, code, *words):
+        self.assertEqual(done.returncode, code, done.stderr)
+        for word in words:
+            self.assertIn(word, done.stderr)
+        self.assertEqual(done.stdout, "")
+
+
+class Training(Case):
+    def test_two_phases_in_two_commands_learn_and_tell(self):
+        flags = ("--epochs", 4, "--held-out", 0.1, "--json", "--rank", 4, "--rslora")
+        user = self.folder / "user"
+        done = self.train(user, *flags, "--phase", "user", "--split", 1)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        told = json.loads(done.stdout)
+        self.assertEqual((told["layers"], told["examples"], told["steps"]), ([1, 1], 54, 28))
+        self.assertEqual(len(told["losses"]), 28)
+        self.assertLess(told["losses"][-1], told["losses"][0])
+        self.assertLess(told["held_out"]["after"]["loss"], told["held_out"]["before"]["loss"])
+        self.assertEqual(set(files_of(user)), {"adapter_config.json", "adapter_model.safetensors"})
+        config = json.loads((user / "adapter_config.json").read_text())
+        self.assertEqual((config["r"], config["use_rslora"]), (4, True))
+        self.assertEqual(config["base_model_name_or_path"], str(self.root / "model"))
+        done = self.train(self.folder / "both", "--epochs", 4, "--phase", "server", "--split", 1,
+                          "--adapter", user, "--held-out", 0.1, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        before = json.loads(done.stdout)["held_out"]["before"]["loss"]
+        self.assertAlmostEqual(before, told["held_out"]["after"]["loss"], places=5)
+
+    def test_what_does_not_go_together_is_a_usage_error(self):
+        out = self.folder / "out"
+        for flags, words in ((("--phase", "user"), ("--split", "--phase")),
+                             (("--layers", "2..9"), ("--layers", "1..3", "2..9")),
+                             (("--checkpoint-every", "soon"), ("--checkpoint-every", "soon"))):
+            self.assert_fails(self.train(out, *flags), 2, *words)
+
+    def test_a_loss_that_explodes_leaves_the_adapter_where_it_was_least(self):
+        out = self.folder / "out"
+        done = self.train(out, "--learning-rate", 1, "--schedule", "constant", "--warmup", 300,
+                          "--steps", 300, "--explosion-factor", 1.1, "--checkpoint-every", 5)
+        self.assert_fails(done, 6, "diverged", "the adapter after step", str(out))
+        self.assertEqual(set(files_of(out)), {"adapter_config.json", "adapter_model.safetensors"})
+        self.assertEqual(self.train(self.folder / "next", "--adapter", out,
+                                    "--steps", 1).returncode, 0)
+
+
+class Interruptions(Case):
+    FLAGS = ("--epochs", 40, "--batch", 4, "--accumulate", 2, "--checkpoint-every", 1)
+
+    def start(self, out, *flags):
+        return subprocess.Popen(self.command(out, *flags), stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE, text=True)
+
+    def wait_for(self, path, changed_from=None):
+        for _ in range(3000):
+            if path.exists() and path.stat().st_ino != changed_from:
+                return path.stat().st_ino
+            time.sleep(0.01)
+        return self.fail(f"{path} was not written")
+
+    def test_killed_at_several_steps_it_ends_with_the_same_bytes(self):
+        flags = (*self.FLAGS, "--phase", "server", "--split", 2)  # Hidden states from the cache.
+        whole, out = self.folder / "whole", self.folder / "out"
+        done = self.train(whole, *flags)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        checkpoint = out / "checkpoint" / "training.safetensors"
+        resume, newest = (), None
+        for pause_s in (0.0, 0.04):
+            child = self.start(out, *flags, *resume)
+            newest = self.wait_for(checkpoint, newest)
+            time.sleep(pause_s)
+            child.kill()
+            child.communicate()
+            self.assertTrue(checkpoint.exists(), "it was done before it was killed")
+            newest, resume = checkpoint.stat().st_ino, ("--resume",)
+            self.assertEqual(files_of(out), {})
+        done = self.train(out, *flags, "--resume")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("going on after step", done.stderr)
+        self.assertEqual(files_of(out), files_of(whole))
+        self.assertFalse(checkpoint.parent.exists())
+
+    def test_a_signal_ends_it_in_order_and_resume_goes_on(self):
+        flags = ("--epochs", 2000, "--batch", 4)
+        for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+            out = self.folder / str(code)
+            child = self.start(out, *flags)
+            while not child.stderr.readline().startswith("step "):
+                self.assertIsNone(child.poll())
+            child.send_signal(number)
+            said = child.communicate()[1]
+            self.assertEqual(child.returncode, code, said)
+            self.assertIn("--resume goes on", said)
+            self.assertEqual(files_of(out), {})
+        self.assert_fails(self.train(out, *flags), 2, "was interrupted", "--resume")
+        done = self.train(out, *flags, "--resume", "--weight-decay", 0.5)
+        self.assert_fails(done, 3, "another training", "weight_decay is 0, this one's is 0.5")
+
+    def test_a_file_that_grows_too_large_leaves_the_last_good_state(self):
+        """As on a full disk: after some steps, no file may be larger than a few bytes."""
+        out = self.folder / "out"
+        flags = ("--epochs", 2000, "--batch", 4, "--checkpoint-every", 1)
+        child = self.start(out, *flags)
+        checkpoint = out / "checkpoint" / "training.safetensors"
+        self.wait_for(checkpoint)
+        resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (1000, 1000))
+        said = child.communicate(timeout=100)[1]
+        self.assertEqual(child.returncode, 10, said)
+        self.assertIn("--resume goes on after step", said)
+        self.assertEqual([p.name for p in checkpoint.parent.iterdir()], [checkpoint.name])
+        self.assertEqual(files_of(out), {})
+
+    def test_an_adapter_that_cannot_be_written_leaves_the_last_state(self):
+        out = self.folder / "out"
+        (out / "adapter_config.json").mkdir(parents=True)
+        self.assert_fails(self.train(out, "--steps", 5), 10, "adapter_config.json",
+                          "--resume goes on after step 5")
+        self.assertEqual(files_of(out), {})
+        (out / "adapter_config.json").rmdir()
+        done = self.train(out, "--steps", 5, "--resume")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        whole = self.folder / "whole"
+        self.assertEqual(self.train(whole, "--steps", 5).returncode, 0)
+        self.assertEqual(files_of(out), files_of(whole))
+
+    def test_a_place_that_cannot_be_written_is_refused_before_the_training(self):
+        (self.folder / "file").write_text("")
+        self.assert_fails(self.train(self.folder / "file" / "out"), 10, "file", "cannot write")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)
