@@ -180,11 +180,17 @@ double BarrierProgram::StepToBoundary() const {
   return longest;
 }
 
+void BarrierProgram::StopAfter(double time_limit_s) {
+  watch_ = {};
+  time_limit_s_ = time_limit_s;
+}
+
 int BarrierProgram::Centre(double mu, double decrement_max, int steps_max) {
   constexpr double kSufficient = 1e-4;  // Armijo's constant.
   constexpr int kHalvingsMax = 50;
   double value = Objective(x_, barriers_, mu);
   for (int step = 0; step < steps_max; ++step) {
+    if (IsStopped()) return step;
     Assemble(mu);
     if (!std::isfinite(value) || !opt::SolveArrowSystem(&system_)) return -1;
     double decrement = -system_.border_gradient.dot(system_.border_step);

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <limits>
 #include <vector>
 
+#include "base/termination.h"
 #include "opt/block_arrow.h"
 #include "solvers/resource_terms.h"
 
@@ -31,6 +33,9 @@ class BarrierProgram {
 
   // An interior start: equal shares, or near the given plan.
   void Start(const Plan* near);
+  // Centre() ends early when this time from now is over.
+  void StopAfter(double time_limit_s);
+  bool IsStopped() const { return watch_.ElapsedS() > time_limit_s_; }
   // Newton's method at one barrier weight, until the decrement is below `decrement_max`; returns
   // the steps taken, or -1 on numerical trouble.
   int Centre(double mu, double decrement_max, int steps_max);
@@ -54,6 +59,8 @@ class BarrierProgram {
   double barrier_cost_ = 0.0;
   int count_ = 0;
   opt::ArrowSystem system_;
+  Stopwatch watch_;
+  double time_limit_s_ = std::numeric_limits<double>::infinity();
 };
 
 }  // namespace dashf::solvers::internal

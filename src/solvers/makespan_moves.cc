@@ -125,22 +125,4 @@ Plan ImproveMakespan(const ScrProblem& problem,
   return Moves(problem, start, options, work).Run();
 }
 
-std::vector<Association> SplitBasins(const ScrProblem& problem, const Association& at) {
-  std::vector<Association> basins;
-  for (const double depth : {0.0, 0.5, 1.0}) {
-    Association basin = at;
-    for (std::size_t n = 0; n < basin.size(); ++n) {
-      const int first = problem.split_begin[n];
-      int last = problem.split_begin[n + 1] - 1;
-      // All-local serves nobody: it is no basin, but where it alone is allowed.
-      if (last > first && problem.split_layers[static_cast<std::size_t>(last)] == problem.layers[n])
-        --last;
-      const int split = first + static_cast<int>(depth * (last - first) + 0.5);
-      basin[n].local_layers = problem.split_layers[static_cast<std::size_t>(split)];
-    }
-    basins.push_back(std::move(basin));
-  }
-  return basins;
-}
-
 }  // namespace dashf::solvers::internal

@@ -23,8 +23,4 @@ Plan ImproveMakespan(const ScrProblem& problem,
                      const MakespanMovesOptions& options,
                      double* work);
 
-// Associations in the basins that no move leads between: at the servers of `at`, everyone's least,
-// middle and largest split below L.
-std::vector<Association> SplitBasins(const ScrProblem& problem, const Association& at);
-
 }  // namespace dashf::solvers::internal

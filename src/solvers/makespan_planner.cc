@@ -9,13 +9,15 @@
 #include "solvers/dashf.h"
 #include "solvers/deadline_boxes.h"
 #include "solvers/makespan_moves.h"
+#include "solvers/makespan_starts.h"
 #include "solvers/resource_step.h"
 #include "solvers/slot_repair.h"
 
 namespace dashf::solvers::internal {
 namespace {
 
-constexpr std::size_t kSmall = 60;  // Users, up to which other methods' plans are worth their time.
+// Users, up to which moves are worth their time, and DASHF's plan its own.
+constexpr std::size_t kSmall = 20, kAlternated = 60;
 
 class MakespanPlanner {
  public:
@@ -33,8 +35,17 @@ class MakespanPlanner {
   Expected<SolveResult> Run();
 
  private:
+  bool IsSmall() const { return problem_.tx_power_w_max.size() <= kSmall; }
+  bool Spent() const { return log_.TimeLeftS() <= 0.0; }
+  Association AssociationOfColumns(const std::vector<int>& column_of_user) const;
   void Keep(Plan plan, const char* step);
-  void ImproveSmall();
+  // Plans of the most promising deadlines; false if there are none, for want of slots.
+  bool Start();
+  void Polish();
+  void Improve(const Plan& start);
+  void ImproveStarts();
+  void Alternate();
+  void Bound();
   DeadlinePoint Climb();
   void Round(const DeadlinePoint& point);
 
@@ -44,8 +55,11 @@ class MakespanPlanner {
   Log& log_;
   const Columns columns_;
   DeadlineBoxes boxes_;
+  std::vector<Plan> started_;
+  double work_ = 0.0;  // Spent on moves.
   Plan best_;
   double scr_ = 0.0, score_ = 0.0, bound_ = std::numeric_limits<double>::infinity();
+  std::optional<Certificate> certificate_;
 };
 
 void MakespanPlanner::Keep(Plan plan, const char* step) {
@@ -58,23 +72,56 @@ void MakespanPlanner::Keep(Plan plan, const char* step) {
   log_.Add(scr_, std::isfinite(bound_) ? score_ * (bound_ - scr_) / scr_ : 0.0, step);
 }
 
-void MakespanPlanner::ImproveSmall() {
-  double work = 0.0;
-  std::vector<Plan> starts = {best_};
-  const MakespanMovesOptions moves{.out_of_time = [this] { return log_.TimeLeftS() <= 0; }};
-  if (problem_.tx_power_w_max.size() <= kSmall && log_.TimeLeftS() > 0.0) {
-    const auto other = SolveDashfHull(
-        scenario_, {.seed = options_.seed, .time_limit_s = log_.TimeLeftS(), .on_iteration = {}});
-    if (other) starts.push_back(other->plan);
+Association MakespanPlanner::AssociationOfColumns(const std::vector<int>& column_of_user) const {
+  Association association;
+  for (const int c : column_of_user) {
+    association.push_back(columns_.ChoiceOf(problem_, static_cast<std::size_t>(c)));
   }
-  for (const Association& basin : SplitBasins(problem_, AssociationOf(best_))) {
-    if (log_.TimeLeftS() <= 0.0) break;
-    starts.push_back(MaximizeScrForAssociation(problem_, basin).plan);
+  return association;
+}
+
+bool MakespanPlanner::Start() {
+  constexpr std::size_t kStarts = 3, kStartsOfSmall = 10;
+  constexpr double kCoarse = 1e-6;  // Of score + y cost.
+  const MakespanStarts starts(problem_, columns_);
+  std::vector<MakespanStart> found = starts.Best(
+      IsSmall() ? kStartsOfSmall : kStarts, options_.threads, [this] { return Spent(); });
+  if (found.empty()) found.push_back(starts.Any());
+  if (found.front().column_of_user.empty()) return false;
+  Keep(EqualShares(problem_, AssociationOfColumns(found.front().column_of_user)), "start");
+  for (const MakespanStart& start : found) {
+    if (Spent()) return true;
+    const ResourceOptions coarse{.tolerance = kCoarse, .time_limit_s = log_.TimeLeftS()};
+    const Association association = AssociationOfColumns(start.column_of_user);
+    Plan plan =
+        AllocateResources(problem_, association, std::max(scr_, start.scr), nullptr, coarse).plan;
+    started_.push_back(plan);
+    Keep(std::move(plan), "resources");
   }
-  for (const Plan& start : starts) {
-    if (log_.TimeLeftS() <= 0.0) return;
-    Keep(ImproveMakespan(problem_, start, moves, &work), "moves");
-  }
+  Polish();
+  return true;
+}
+
+// The best resources for the plan's association.
+void MakespanPlanner::Polish() {
+  if (Spent()) return;
+  const Limits limits{.elapsed_s = log_.TimeLeftS()};
+  Keep(MaximizeScrForAssociation(problem_, AssociationOf(best_), &best_, limits).plan, "resources");
+}
+
+void MakespanPlanner::Improve(const Plan& start) {
+  const MakespanMovesOptions moves{.out_of_time = [this] { return Spent(); }};
+  if (!Spent()) Keep(ImproveMakespan(problem_, start, moves, &work_), "moves");
+}
+
+// From the best of the starts: the deadlines at which moves end differ.
+void MakespanPlanner::ImproveStarts() {
+  constexpr std::size_t kImproved = 4;
+  std::stable_sort(started_.begin(), started_.end(), [this](const Plan& a, const Plan& b) {
+    return TotalsOf(problem_, a).Scr() > TotalsOf(problem_, b).Scr();
+  });
+  started_.resize(std::min(started_.size(), kImproved));
+  for (const Plan& start : started_) Improve(start);
 }
 
 // The barriers of greatest bound, from the plan's own on.
@@ -102,47 +149,50 @@ void MakespanPlanner::Round(const DeadlinePoint& point) {
     column.push_back(static_cast<int>(std::max_element(first, last) - psi.begin()));
   }
   if (!RepairSlots(problem_, columns_, psi, &column)) return;
-  Association association;
-  for (const int c : column) {
-    association.push_back(columns_.ChoiceOf(problem_, static_cast<std::size_t>(c)));
-  }
   const Limits limits{.elapsed_s = std::max(0.0, log_.TimeLeftS())};
-  Keep(MaximizeScrForAssociation(problem_, association, nullptr, limits).plan, "prices");
+  Keep(MaximizeScrForAssociation(problem_, AssociationOfColumns(column), nullptr, limits).plan,
+       "prices");
 }
 
-Expected<SolveResult> MakespanPlanner::Run() {
+// DASHF's plan; of a small scenario, and moves from there.
+void MakespanPlanner::Alternate() {
+  if (Spent()) return;
+  const double limit_s = log_.TimeLeftS();
+  const auto alternated =
+      SolveDashf(scenario_, {.seed = options_.seed, .time_limit_s = limit_s, .on_iteration = {}});
+  if (!alternated) return;
+  Keep(alternated->plan, "alternation");
+  if (IsSmall()) Improve(alternated->plan);
+}
+
+void MakespanPlanner::Bound() {
   constexpr double kOfTarget = 0.98;       // Leaves room for the proof's rounding.
   constexpr double kLeast = 1e-6;          // Of y, where the plan earns nothing.
   constexpr std::size_t kRowsMax = 50000;  // More than that are not bounded: it takes minutes.
-  const auto alternated = SolveDashf(
-      scenario_,
-      {.seed = options_.seed, .time_limit_s = options_.time_limit_s, .on_iteration = {}});
-  if (!alternated) return tl::unexpected(alternated.error());
-  Keep(alternated->plan, "alternation");
-  ImproveSmall();
-  std::optional<Certificate> certificate;
-  if (log_.TimeLeftS() > 0.0 && columns_.size() <= kRowsMax) {
-    const DeadlinePoint point = Climb();
-    const double before = scr_;
-    if (log_.TimeLeftS() > 0.0) Round(point);
-    if (scr_ > before && log_.TimeLeftS() > 0.0) {
-      double work = 0.0;
-      const MakespanMovesOptions moves{.out_of_time = [this] { return log_.TimeLeftS() <= 0; }};
-      Keep(ImproveMakespan(problem_, best_, moves, &work), "moves");
-    }
-    const double target_y = scr_ / (1.0 - kOfTarget * std::min(0.5, options_.gap_target));
-    certificate = boxes_.Bound(point, std::max(target_y, kLeast * point.at.y));
-    bound_ = certificate->scr_upper;
-    Keep(best_, "boxes");
-  }
+  if (Spent() || columns_.size() > kRowsMax) return;
+  const DeadlinePoint point = Climb();
+  const double before = scr_;
+  if (!Spent()) Round(point);
+  if (scr_ > before) Improve(Plan(best_));
+  const double target_y = scr_ / (1.0 - kOfTarget * std::min(0.5, options_.gap_target));
+  certificate_ = boxes_.Bound(point, std::max(target_y, kLeast * point.at.y));
+  bound_ = certificate_->scr_upper;
+  Keep(best_, "boxes");
+}
+
+Expected<SolveResult> MakespanPlanner::Run() {
+  if (!Start()) return Fail(ErrorKind::kInfeasible, "servers", "have too few slots for the users");
+  if (IsSmall()) ImproveStarts();
+  if (problem_.tx_power_w_max.size() <= kAlternated) Alternate();
+  if (options_.wants_bound) Bound();
   Termination termination = Termination::kStalled;
   if (std::isfinite(bound_) && bound_ - scr_ <= options_.gap_target * bound_) {
     termination = Termination::kConverged;
-  } else if (log_.TimeLeftS() <= 0.0) {
+  } else if (Spent()) {
     termination = Termination::kTimeLimit;
   }
   SolveResult result = log_.Finish(best_, termination);
-  result.certificate = std::move(certificate);
+  result.certificate = std::move(certificate_);
   return result;
 }
 

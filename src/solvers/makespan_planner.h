@@ -1,6 +1,6 @@
-// The price method in makespan mode (docs/planner.md): DASHF's plans and the basins of formulation
-// section 2, improved by moves and exchanges (makespan_moves.h), and the bound of deadline boxes
-// (deadline_boxes.h). Internal to the module.
+// The price method in makespan mode (docs/planner.md): the most promising of many deadlines
+// (makespan_starts.h), in small scenarios improved by moves and exchanges (makespan_moves.h); and
+// where it is wanted the bound of deadline boxes (deadline_boxes.h). Internal to the module.
 #pragma once
 
 #include "solvers/planning_log.h"

@@ -24,6 +24,9 @@ struct SolveOptions {
       std::numeric_limits<double>::infinity();  // > 0; ends with the best plan so far.
   // >= 0, relative. Methods with a bound of their own stop where it is this near.
   double gap_target = 1e-4;
+  // In makespan mode "prices" searches for a bound, which takes far longer than its plan, only
+  // then.
+  bool wants_bound = false;
   int threads = 1;                 // >= 1; the plan does not depend on it.
   IterationCallback on_iteration;  // May be empty.
   // Processes that share the work, this one being rank 0 and the others in ReplyForRankZero()

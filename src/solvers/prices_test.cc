@@ -99,7 +99,8 @@ TEST(Prices, ComeNearTheMakespanOptimumOfSmallScenarios) {
     const Scenario scenario = testing::RandomScenario(
         {.users = 4, .layers = 3, .delay = DelayMode::kMakespan}, Rng(seed));
     const auto best = SolveExhaustive(scenario, {.on_iteration = {}});
-    const auto found = SolvePrices(scenario, {.gap_target = 0.1, .on_iteration = {}});
+    const auto found =
+        SolvePrices(scenario, {.gap_target = 0.1, .wants_bound = true, .on_iteration = {}});
     ASSERT_TRUE(best.has_value() && found.has_value());
     const double ratio = ScrOf(scenario, found->plan) / ScrOf(scenario, best->plan);
     EXPECT_LE(ratio, 1 + 1e-6) << "seed " << seed;

@@ -34,12 +34,14 @@ std::pair<Termination, int> FollowPath(BarrierProgram* program,
   const double mu_last = options.tolerance * scale / program->count();
   double mu = std::max(mu_last, warm ? kWarmStart / kColdStart * mu_first : mu_first);
   bool joined = !warm;
+  program->StopAfter(options.time_limit_s);
   for (int steps = 0;;) {
     const int left = options.iterations_max - steps;
     const int allowed = joined ? left : std::min(left, kJoiningStepsMax);
     const int taken = program->Centre(mu, 0.1 * mu, allowed);
     if (taken < 0) return {Termination::kNumericalError, steps};
     steps += taken;
+    if (program->IsStopped()) return {Termination::kTimeLimit, steps};
     if (steps >= options.iterations_max) return {Termination::kIterationLimit, steps};
     if (taken == allowed && mu < mu_first) {
       mu = std::min(mu_first, mu / kReduction);
@@ -122,8 +124,10 @@ RatioResult MaximizeScrForAssociation(const ScrProblem& problem,
                                       const ResourceOptions& options) {
   const bool warm = warm_start != nullptr && AssociationOf(*warm_start) == association;
   Plan best = warm ? *warm_start : EqualShares(problem, association);
-  const auto solve = [&](double y, double) {
-    ResourceResult result = AllocateResources(problem, association, y, &best, options);
+  ResourceOptions within = options;
+  const auto solve = [&](double y, double time_left_s) {
+    within.time_limit_s = std::min(options.time_limit_s, time_left_s);
+    ResourceResult result = AllocateResources(problem, association, y, &best, within);
     best = std::move(result.plan);
     return opt::Ratio{result.score, result.cost};
   };

@@ -15,6 +15,8 @@ struct ResourceOptions {
   // Duality gap of the convex programs, relative to score + y cost. Each digit costs about four
   // Newton steps.
   double tolerance = 1e-10;
+  // From now on; the plan is then as far as the path was followed.
+  double time_limit_s = std::numeric_limits<double>::infinity();
 };
 
 struct ResourceResult {

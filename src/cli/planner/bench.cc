@@ -295,6 +295,7 @@ void AddBench(CLI::App& app, Run& run) {
   CLI::App* planner = verb->add_subcommand(
       "planner", "Gap, time and memory of method prices by size; medians over seeds 1, 2, ...");
   solvers::SolveOptions& options = arguments->options;
+  options.wants_bound = true;
   options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   planner
       ->add_option("--sizes",

@@ -75,6 +75,7 @@ void AddBound(CLI::App& app, Run& run) {
   CLI::App* verb =
       app.add_subcommand("bound", "Prove how far a plan is from the best, whoever made it");
   solvers::SolveOptions& options = arguments->options;
+  options.wants_bound = true;
   options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   verb->add_option("SCENARIO", arguments->scenario, "dashf.scenario/1 file")->required();
   verb->add_option("PLAN", arguments->plan, "dashf.plan/1 file; must be feasible")->required();

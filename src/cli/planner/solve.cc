@@ -166,6 +166,7 @@ Expected<int> RunSolve(const Arguments& arguments) {
     return tl::unexpected(fits.error());
   }
   solvers::SolveOptions options = arguments.options;
+  options.wants_bound |= arguments.certify;
   std::optional<StandingPlan> standing;
   if (!arguments.from.empty()) {
     if (!method->starts_from_plan || loaded->scenario.objective.delay != DelayMode::kSum) {
@@ -243,11 +244,16 @@ void AddSolve(CLI::App& app, Run& run, Ranks* ranks) {
   verb->add_option("--seed", options.seed, "Same seed, same plan")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 62))
       ->capture_default_str();
-  verb->add_option("--gap-target",
-                   options.gap_target,
-                   "End within this share of the method's own upper bound (prices)")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
+  verb->add_option_function<double>(
+          "--gap-target",
+          [&options](double target) {
+            options.gap_target = target;
+            options.wants_bound = true;
+          },
+          fmt::format("End within this share of the method's own upper bound (prices) [{:g}]; with "
+                      "the makespan there is a bound only with this option or --certify",
+                      options.gap_target))
+      ->check(CLI::Range(0.0, 1.0));
   verb->add_option("--time-limit-s", options.time_limit_s, "End with the best plan so far")
       ->check(CLI::PositiveNumber);
   verb->add_option(
