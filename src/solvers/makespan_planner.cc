@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "solvers/baselines.h"
 #include "solvers/dashf.h"
 #include "solvers/deadline_boxes.h"
 #include "solvers/makespan_moves.h"
@@ -154,15 +155,18 @@ void MakespanPlanner::Round(const DeadlinePoint& point) {
        "prices");
 }
 
-// DASHF's plan; of a small scenario, and moves from there.
+// Plans of other methods, and of a small scenario moves from there: basins that no deadline
+// promises.
 void MakespanPlanner::Alternate() {
-  if (Spent()) return;
-  const double limit_s = log_.TimeLeftS();
-  const auto alternated =
-      SolveDashf(scenario_, {.seed = options_.seed, .time_limit_s = limit_s, .on_iteration = {}});
-  if (!alternated) return;
-  Keep(alternated->plan, "alternation");
-  if (IsSmall()) Improve(alternated->plan);
+  for (const SolveFunction solve : {SolveDashf, SolveAllServer}) {
+    if (Spent()) return;
+    const double limit_s = log_.TimeLeftS();
+    const auto other =
+        solve(scenario_, {.seed = options_.seed, .time_limit_s = limit_s, .on_iteration = {}});
+    if (!other) continue;
+    Keep(other->plan, "other method");
+    if (IsSmall()) Improve(other->plan);
+  }
 }
 
 void MakespanPlanner::Bound() {
