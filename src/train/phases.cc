@@ -40,11 +40,13 @@ class Trainer {
  public:
   Trainer(const std::vector<corpus::Example>& examples,
           const TrainOptions& options,
+          const Stopwatch& clock,
           std::unique_ptr<PhaseGradient> computation,
           TrainingState state)
       : examples_(examples),
         options_(options),
         steps_(PlannedSteps(options, examples.size())),
+        clock_(clock),
         computation_(std::move(computation)),
         state_(std::move(state)),
         gradient_(state_.parameters.size()),
@@ -127,7 +129,7 @@ class Trainer {
   const std::vector<corpus::Example>& examples_;
   const TrainOptions& options_;
   const int steps_;
-  const Stopwatch clock_;
+  const Stopwatch& clock_;
   std::unique_ptr<PhaseGradient> computation_;
   TrainingState state_;
   std::vector<float> gradient_, scratch_;
@@ -145,6 +147,7 @@ Expected<PhaseReport> TrainPhase(const Model& model,
   const double cpu_before_s = ProcessCpuS();
   Trainer trainer(examples,
                   options,
+                  clock,
                   NativePhaseGradient(model, examples, phase, *adapter, options.batch_size),
                   options.from != nullptr ? *options.from : InitialState(*adapter, phase));
   if (auto ran = trainer.Run(); !ran) return tl::unexpected(ran.error());

@@ -14,7 +14,7 @@ struct StepReport {
   int step = 0;   // 1-based.
   int steps = 0;  // Planned.
   double loss = 0.0;
-  double elapsed_s = 0.0;  // Since the first step began.
+  double elapsed_s = 0.0;  // Since the phase began; includes what precedes the first step.
   double learning_rate = 0.0;
   std::int64_t tokens = 0;  // Trained on so far.
 };

@@ -119,35 +119,37 @@ std::string Duration(double seconds) {
   return fmt::format("{} h {:02} min", s / 3600, s / 60 % 60);
 }
 
-// A line on stderr once a second, later whenever the training has become 2 % longer.
+// A line on stderr once a second, later whenever the training has become 2 % longer. Rates leave
+// out the first step, before which hidden states may have been computed.
 class ProgressLines {
  public:
-  explicit ProgressLines(const train::TrainingState* from)
-      : steps_before_(from == nullptr ? 0 : static_cast<int>(from->losses.size())),
-        tokens_before_(from == nullptr ? 0 : from->tokens) {}
-
   void Show(const train::StepReport& report) {
     losses_ += report.loss;
     ++summed_;
-    const bool due = report.elapsed_s >= next_s_ || report.step == report.steps;
-    if (!due) return;
+    if (!first_) first_ = report;
+    if (report.elapsed_s < next_s_ && report.step < report.steps) return;
     next_s_ = report.elapsed_s + std::max(1.0, 0.02 * report.elapsed_s);
-    const double step_s = report.elapsed_s / (report.step - steps_before_);
+    std::string pace;
+    if (report.step > first_->step) {
+      const double elapsed_s = report.elapsed_s - first_->elapsed_s;
+      pace = fmt::format(
+          "  {:.0f} tokens/s  {} left",
+          static_cast<double>(report.tokens - first_->tokens) / elapsed_s,
+          Duration(elapsed_s / (report.step - first_->step) * (report.steps - report.step)));
+    }
     fmt::print(stderr,
-               "step {}/{}  loss {:.4f}  rate {:.2e}  {:.0f} tokens/s  {} left\n",
+               "step {}/{}  loss {:.4f}  rate {:.2e}{}\n",
                report.step,
                report.steps,
                losses_ / summed_,
                report.learning_rate,
-               static_cast<double>(report.tokens - tokens_before_) / report.elapsed_s,
-               Duration(step_s * (report.steps - report.step)));
+               pace);
     losses_ = 0.0;
     summed_ = 0;
   }
 
  private:
-  const int steps_before_;
-  const std::int64_t tokens_before_;
+  std::optional<train::StepReport> first_;
   double losses_ = 0.0;  // Since the last line.
   int summed_ = 0;
   double next_s_ = 0.0;
@@ -255,7 +257,7 @@ Expected<int> Train(const LocalTraining& training) {
 
   train::TrainOptions options = training.options;
   options.from = *from ? &**from : nullptr;
-  ProgressLines progress(options.from);
+  ProgressLines progress;
   options.on_step = [&](const train::StepReport& report) {
     progress.Show(report);
     return StopSignal::received() == 0;
