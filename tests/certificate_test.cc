@@ -369,7 +369,7 @@ TEST(Bound, ThatPricesFindWithTheMakespanIsProvenAndLiesNeverBelowAPlan) {
     const auto made = RandomCase(seed);
     if (!made) continue;
     const auto solved = solvers::FindMethod("prices")->solve(
-        made->scenario, {.gap_target = 0.03, .on_iteration = {}});
+        made->scenario, {.gap_target = 0.03, .wants_bound = true, .on_iteration = {}});
     ASSERT_TRUE(solved && solved->certificate) << seed;
     const auto raised = RaiseToProof(made->scenario, *solved->certificate, 1);
     ASSERT_TRUE(raised) << seed << ": " << raised.error().Text();
