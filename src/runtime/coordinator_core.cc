@@ -87,11 +87,16 @@ class Stepper {
     if (user.state == UserState::kDone || event.phase < user.phase) {
       return {event.failure.empty() ? Verdict::kDuplicate : Verdict::kStale, {}};
     }
-    if (event.phase > user.phase) return {Verdict::kOutOfOrder, {}};
+    const bool overtakes = event.phase == Phase::kServer && user.phase == Phase::kUpload;
+    if (event.phase > user.phase && !overtakes) return {Verdict::kOutOfOrder, {}};
+    if (overtakes && user.served) return {Verdict::kDuplicate, {}};
     if (!event.failure.empty()) {
       FailUser(event.user, fmt::format("{} failed: {}", Name(event.phase), event.failure));
+    } else if (overtakes) {
+      user.served = true;
     } else {
       Advance(event.user, user);
+      if (user.phase == Phase::kServer && user.served) Advance(event.user, user);
     }
     return EndIfComplete();
   }

@@ -8,7 +8,9 @@
 // where k = 0 skips "local" and k = L skips "upload", "server" and "download". A user that is lost,
 // or whose server is, or that reports a failure, fails alone; the round ends when every user is
 // done or failed. Reports are accepted once per (round, user, phase): a repeated one changes
-// nothing, one that is too early, stale or from the wrong node is refused by name.
+// nothing, one that is too early, stale or from the wrong node is refused by name. Two reporters
+// may cross: a fast server's report of its training can overtake the user's of the upload, and is
+// kept until that has come.
 //
 // Not thread-safe: the shell calls Step() under its own lock.
 #pragma once
@@ -39,6 +41,7 @@ struct UserProgress {
   std::string server;  // Once planned.
   int local_layers = 0;
   Phase phase = Phase::kLocal;  // The one going on while kRunning.
+  bool served = false;          // The server has reported while the upload's report is on its way.
   std::string failure;          // Why, once kFailed.
 };
 

@@ -70,6 +70,29 @@ TEST(CoordinatorCore, CarriesASplitUserThroughAllFivePhasesAndAnAllLocalOneThrou
   EXPECT_TRUE(state.AllDone());
 }
 
+TEST(CoordinatorCore, AServersReportThatOvertakesTheUploadsIsKeptUntilThatHasCome) {
+  CoordinatorState state = Planned();
+  EXPECT_EQ(Finish(state, "u0", Phase::kServer).verdict, Verdict::kOutOfOrder);
+  Finish(state, "u0", Phase::kLocal);
+  const StepResult early = Finish(state, "u0", Phase::kServer);
+  EXPECT_EQ(early.verdict, Verdict::kAccepted);
+  EXPECT_TRUE(early.actions.empty());
+  EXPECT_EQ(Finish(state, "u0", Phase::kServer).verdict, Verdict::kDuplicate);
+  EXPECT_EQ(Finish(state, "u0", Phase::kDownload).verdict, Verdict::kOutOfOrder);
+  EXPECT_EQ(Count<CollectResult>(Finish(state, "u0", Phase::kUpload)), 1);
+  EXPECT_EQ(Finish(state, "u0", Phase::kUpload).verdict, Verdict::kDuplicate);
+  EXPECT_EQ(Finish(state, "u0", Phase::kServer).verdict, Verdict::kDuplicate);
+  EXPECT_EQ(Finish(state, "u0", Phase::kDownload).verdict, Verdict::kAccepted);
+}
+
+TEST(CoordinatorCore, AServersFailureThatOvertakesTheUploadsReportEndsTheUser) {
+  CoordinatorState state = Planned();
+  Finish(state, "u0", Phase::kLocal);
+  EXPECT_EQ(Count<UserEnded>(Finish(state, "u0", Phase::kServer, "no memory")), 1);
+  EXPECT_EQ(state.users.at("u0").failure, "server training failed: no memory");
+  EXPECT_EQ(Finish(state, "u0", Phase::kUpload).verdict, Verdict::kStale);
+}
+
 TEST(CoordinatorCore, AllServerUserBeginsWithTheUpload) {
   CoordinatorState state = Planned(0);
   EXPECT_EQ(Finish(state, "u0", Phase::kLocal).verdict, Verdict::kDuplicate);
