@@ -77,6 +77,49 @@ class EngineVerbs(unittest.TestCase):
         self.assertEqual(merged["choice_accuracy"], both["choice_accuracy"])
         self.assertEqual(both["examples"], 2)
 
+    def profile(self, *args):
+        data = self.write("records.json", [{"instruction": a, "output": b} for a, b in 8 * PROMPTS])
+        out = self.folder / "profile.json"
+        done = dashf("profile", "--model", self.folder / "model", "--data", data, "--out", out, *args)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(out.read_text()), done.stderr
+
+    def test_costs_of_many_layers_are_foretold_from_few(self):
+        model = self.folder / "model"
+        model.mkdir()
+        config = json.loads((MODEL / "config.json").read_text())
+        (model / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 40}))
+        (model / "tokenizer.model").write_bytes((MODEL / "tokenizer.model").read_bytes())
+        profile, said = self.profile("--extrapolate", "yes", "--objective", "full_depth")  # No weights.
+        self.assertEqual(len(profile["local_flop_per_token"]), 41)
+        self.assertEqual(profile["server_flop_per_token"], sorted(profile["server_flop_per_token"], reverse=True))
+        memory = profile["local_memory_bytes"]
+        self.assertEqual(memory[0], 0)
+        self.assertGreater(memory[1], 4 * 40 * 12 * config["hidden_size"] ** 2 / 2)  # Half of the layers' weights.
+        self.assertIn("median error", said)
+
+    def test_a_profile_is_checked_on_the_other_half_of_the_records(self):
+        (self.folder / "model").symlink_to(MODEL)
+        profile, said = self.profile("--check", "--epochs", "1")
+        checks = [line.split() for line in said.splitlines() if line.startswith(("user", "server"))]
+        self.assertEqual(len(checks), 2 * profile["layers"])
+        for phase, layers, k, foretold_s, measured_s, error in checks:
+            self.assertEqual(int(layers), profile["layers"])
+            self.assertGreater(float(measured_s), 0)
+
+    def test_too_few_layers_are_measured_not_foretold(self):
+        model = self.folder / "model"
+        model.mkdir()
+        config = json.loads((MODEL / "config.json").read_text())
+        (model / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 4}))
+        (model / "tokenizer.model").write_bytes((MODEL / "tokenizer.model").read_bytes())
+        data = self.write("records.json", [{"instruction": a, "output": b} for a, b in PROMPTS])
+        done = dashf("profile", "--model", model, "--data", data, "--out", self.folder / "p.json",
+                     "--extrapolate", "yes")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("needs a model of 5 layers at least, got 4", done.stderr)
+        self.assertFalse((self.folder / "p.json").exists())
+
     def test_prompts_are_not_merged(self):
         write_adapter(self.folder / "adapter", "ADAPTION_PROMPT")
         done = dashf("merge", "--model", MODEL, "--adapter", self.folder / "adapter", "--out",

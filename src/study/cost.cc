@@ -3,79 +3,20 @@
 #include "base/check.h"
 
 namespace dashf::study {
-namespace {
-
-using train::UserObjective;
-
-// Of one layer over one pass.
-struct LayerFlop {
-  double frozen = 0.0;  // Forward through the weights.
-  double factors = 0.0;
-  double pairs = 0.0;
-  double Forward() const { return frozen + factors + pairs; }
-  double Backward(bool trained) const {
-    return frozen + (trained ? 2.0 : 1.0) * factors + 2.0 * pairs;
-  }
-};
-
-std::vector<LayerFlop> LayersOf(const train::ModelConfig& model,
-                                const train::AdapterConfig& adapter,
-                                const Volume& volume) {
-  static constexpr const char* kAll[] = {
-      "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
-  std::vector<LayerFlop> layers(static_cast<std::size_t>(model.layers));
-  for (int i = 0; i < model.layers; ++i) {
-    LayerFlop& layer = layers[static_cast<std::size_t>(i)];
-    for (const char* projection : kAll) {
-      const train::ProjectionShape shape = *train::ShapeOf(model, projection);
-      layer.frozen += 2.0 * volume.tokens * shape.in * shape.out;
-    }
-    if (adapter.kind == train::AdapterKind::kLora) {
-      for (const std::string& target : adapter.lora.targets) {
-        const train::ProjectionShape shape = *train::ShapeOf(model, target);
-        layer.factors += 2.0 * volume.tokens * adapter.lora.Rank(i, target) *
-                         (static_cast<double>(shape.in) + shape.out);
-      }
-    }
-    layer.pairs = 4.0 * volume.pairs * model.heads * model.head_dim;
-  }
-  return layers;
-}
-
-}  // namespace
-
-Volume VolumeOf(const std::vector<corpus::Example>& examples) {
-  Volume volume;
-  for (const corpus::Example& example : examples) {
-    const auto length = static_cast<double>(example.tokens.size());
-    volume.tokens += length;
-    volume.pairs += length * (length + 1.0) / 2.0;
-    volume.answers += example.answer_tokens();
-  }
-  return volume;
-}
 
 SiteFlop FlopOf(const train::ModelConfig& model,
                 const train::AdapterConfig& adapter,
-                const Volume& volume,
+                const train::Volume& volume,
                 int steps_per_pass,
                 const std::vector<Phase>& phases) {
   DASHF_CHECK(steps_per_pass >= 1);
-  const std::vector<LayerFlop> layers = LayersOf(model, adapter, volume);
-  const double head = 2.0 * volume.answers * model.hidden_size * model.vocab_size;
   SiteFlop flop;
   for (const Phase& phase : phases) {
     const bool user = phase.site == Site::kUser;
-    const bool exit = user && phase.objective == UserObjective::kEarlyExit;
-    double once = 0.0, pass = 2.0 * head;
-    for (int i = 0; i < model.layers; ++i) {
-      const LayerFlop& layer = layers[static_cast<std::size_t>(i)];
-      const bool below = i < phase.k;
-      if (user ? below : !below) pass += layer.Forward() + layer.Backward(true);
-      if (user && !below && !exit) pass += layer.Forward() + layer.Backward(false);
-      if (!user && below) once += layer.Forward();
-    }
-    (user ? flop.user : flop.server) += once + pass * phase.steps / steps_per_pass;
+    const int first = user ? 1 : phase.k + 1, last = user ? phase.k : model.layers;
+    const train::PhaseFlop one =
+        train::FlopOfLayers(model, adapter, volume, first, last, phase.objective);
+    (user ? flop.user : flop.server) += one.once + one.pass * phase.steps / steps_per_pass;
   }
   return flop;
 }
@@ -97,7 +38,7 @@ Traffic TrafficOf(const std::vector<Phase>& phases,
   for (const Phase& phase : phases) {
     const auto k = static_cast<std::size_t>(phase.k);
     if (phase.site == Site::kUser) {
-      const bool exit = phase.objective == UserObjective::kEarlyExit;
+      const bool exit = phase.objective == train::UserObjective::kEarlyExit;
       bring(&with_server, exit ? k : layers, &traffic.down_bytes);
       for (std::size_t i = 0; i < k; ++i) with_user[i] = true;
       continue;

@@ -5,20 +5,12 @@
 #include <cstdint>
 #include <vector>
 
-#include "corpus/example.h"
 #include "study/schedule.h"
 #include "train/adapter.h"
+#include "train/flop.h"
 #include "train/model.h"
 
 namespace dashf::study {
-
-// Of one pass over a data set.
-struct Volume {
-  double tokens = 0.0;
-  double pairs = 0.0;    // Of a query and a key not after it: n (n + 1) / 2 for n tokens.
-  double answers = 0.0;  // Tokens that the loss counts.
-};
-Volume VolumeOf(const std::vector<corpus::Example>& examples);
 
 struct SiteFlop {
   double user = 0.0;
@@ -26,15 +18,11 @@ struct SiteFlop {
   double Total() const { return user + server; }
 };
 
-// Multiplications and additions of matrix products, one each: a forward pass has 2 per weight and
-// token, LoRA's factors included, 4 x heads x head_dim per pair, and 2 d V per answer in the head.
-// Backward, a frozen weight costs as much again (for its input alone), a trained factor and the
-// pairs twice as much, from the loss down to the first trained layer, this one counted whole. The
-// server's frozen layers are passed once per phase. A partial pass counts in proportion. Norms,
-// softmax, activations, the optimiser and LLaMA-Adapter's prompts are left out.
+// Of train::FlopOfLayers; a partial pass counts in proportion, what is done once is done once per
+// phase.
 SiteFlop FlopOf(const train::ModelConfig& model,
                 const train::AdapterConfig& adapter,
-                const Volume& volume,
+                const train::Volume& volume,
                 int steps_per_pass,
                 const std::vector<Phase>& phases);
 

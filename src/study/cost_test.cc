@@ -12,8 +12,8 @@ using testing::TinyConfig;
 using train::UserObjective;
 
 // 10 tokens in two examples of 4 and 6, of which 3 are answers: 10 + 21 pairs.
-const Volume kVolume =
-    VolumeOf({corpus::Example({1, 2, 3, 4}, 3), corpus::Example({1, 2, 3, 4, 5, 6}, 4)});
+const train::Volume kVolume =
+    train::VolumeOf({corpus::Example({1, 2, 3, 4}, 3), corpus::Example({1, 2, 3, 4, 5, 6}, 4)});
 
 // By hand, of a layer of the tiny model (d = 8, two query heads and one key head of 4, 12 wide):
 // weights 8 x 8 (q) + 2 x 8 x 4 (k, v) + 8 x 8 (o) + 3 x 8 x 12 = 480, factors 2 (8 + 8) + 2 (8 +

@@ -144,7 +144,7 @@ TEST(Study, AnEqualFlopReferenceIsTheNearestNumberOfSteps) {
     const auto phases = PhasesOf(arm, setup.design, 2, user);
     const auto equal = ReferenceOfEqualFlop(phases, setup.design, TinyConfig(), user);
     const auto flop = [&](const std::vector<Phase>& some) {
-      return FlopOf(TinyConfig(), TinyAdapter(), VolumeOf(user.train), 2, some).Total();
+      return FlopOf(TinyConfig(), TinyAdapter(), train::VolumeOf(user.train), 2, some).Total();
     };
     const double step = flop(equal) / equal[0].steps;
     EXPECT_LE(std::abs(flop(phases) - flop(equal)), 0.5 * step * (1 + 1e-12));

@@ -103,7 +103,7 @@ Expected<Outcome> CarryOut(const train::Model& model,
   }
   const SiteFlop flop = FlopOf(model.config(),
                                adapter->config,
-                               VolumeOf(data.train),
+                               train::VolumeOf(data.train),
                                StepsPerPass(data, options.batch_size),
                                phases);
   outcome.at_user.flop = flop.user;

@@ -1,4 +1,4 @@
-// config.json of a Hugging Face model folder to ModelConfig and back. Internal to this module.
+// config.json of a Hugging Face model folder to ModelConfig and back.
 #pragma once
 
 #include <filesystem>

@@ -126,40 +126,4 @@ Expected<BenchSubject> GivenSubject(const std::string& model_dir,
   return Finished(std::move(subject), folder);
 }
 
-int TokensOf(const BenchBatch& batch) {
-  int tokens = 0;
-  for (const corpus::Example& example : batch) tokens += static_cast<int>(example.tokens.size());
-  return tokens;
-}
-
-int AnswerTokensOf(const BenchBatch& batch) {
-  int tokens = 0;
-  for (const corpus::Example& example : batch) tokens += example.answer_tokens();
-  return tokens;
-}
-
-double StepFlop(const BenchSubject& subject, const BenchBatch& batch) {
-  const train::ModelConfig& config = subject.config;
-  const double tokens = TokensOf(batch);
-  double pairs = 0.0;
-  for (const corpus::Example& example : batch) {
-    const auto length = static_cast<double>(example.tokens.size());
-    pairs += length * (length + 1.0) / 2.0;
-  }
-  double weights = 0.0, factors = 0.0;  // Of one layer.
-  for (const char* projection :
-       {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}) {
-    const train::ProjectionShape shape = *train::ShapeOf(config, projection);
-    weights += static_cast<double>(shape.in) * shape.out;
-  }
-  for (const std::string& target : subject.adapter.lora.targets) {
-    const train::ProjectionShape shape = *train::ShapeOf(config, target);
-    factors += subject.adapter.lora.rank * (static_cast<double>(shape.in) + shape.out);
-  }
-  const double attention = 4.0 * pairs * config.heads * config.head_dim;
-  const double layer = 2.0 * tokens * (2.0 * weights + 3.0 * factors) + 3.0 * attention;
-  const double head = 2.0 * AnswerTokensOf(batch) * config.hidden_size * config.vocab_size;
-  return config.layers * layer + 2.0 * head;
-}
-
 }  // namespace dashf::cli

@@ -46,13 +46,4 @@ Expected<BenchSubject> GivenSubject(const std::string& model_dir,
                                     const BatchRules& rules,
                                     const std::filesystem::path& folder);
 
-int TokensOf(const BenchBatch& batch);
-int AnswerTokensOf(const BenchBatch& batch);
-
-// Multiplications and additions of a step on all layers, one each, in matrix products that no
-// implementation can do without: 2 per weight and token forward, LoRA's factors included, 4 x heads
-// x head_dim per pair of a query and a key not after it, 2 d V per answer token in the head; as
-// much again backward, but twice as much for the pairs and LoRA's factors.
-double StepFlop(const BenchSubject& subject, const BenchBatch& batch);
-
 }  // namespace dashf::cli

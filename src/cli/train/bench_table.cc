@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <set>
 
+#include "train/flop.h"
+
 namespace dashf::cli {
 namespace {
 
@@ -67,8 +69,15 @@ double LargestDifference(const BenchCell& cell, const BenchOutcome& reference) {
 Json StepRow(const BenchSubject& subject, const BenchCell& cell, const BenchCell& engine) {
   double tokens = 0.0, flop = 0.0;
   for (const BenchBatch& batch : subject.batches) {
-    tokens += TokensOf(batch);
-    flop += StepFlop(subject, batch);
+    const train::Volume volume = train::VolumeOf(batch);
+    tokens += volume.tokens;
+    flop += train::FlopOfLayers(subject.config,
+                                subject.adapter,
+                                volume,
+                                1,
+                                subject.config.layers,
+                                train::UserObjective::kFullDepth)
+                .pass;
   }
   const double sweep_s = SweepS(cell);
   const bool ours = &cell == &engine;
@@ -190,9 +199,9 @@ double LossDifference(const BenchOutcome& a, const BenchOutcome& b, int steps) {
 Json RowsOf(const BenchSubject& subject, const BenchMeasurement& measurement) {
   Json batches = Json::array(), steps = Json::array(), user = Json::array();
   for (const BenchBatch& batch : subject.batches) {
-    batches.push_back({{"examples", batch.size()},
-                       {"tokens", TokensOf(batch)},
-                       {"answer_tokens", AnswerTokensOf(batch)}});
+    const train::Volume volume = train::VolumeOf(batch);
+    batches.push_back(
+        {{"examples", batch.size()}, {"tokens", volume.tokens}, {"answer_tokens", volume.answers}});
   }
   const BenchCell* engine = nullptr;
   Json gemm = Json::array();

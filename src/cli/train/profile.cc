@@ -3,8 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
+#include <functional>
+#include <memory>
 
 #include "base/file.h"
 #include "base/termination.h"
@@ -14,6 +18,8 @@
 #include "corpus/tokenizer.h"
 #include "scenario/profile_io.h"
 #include "train/compute.h"
+#include "train/flop.h"
+#include "train/model_config.h"
 
 namespace dashf::cli {
 namespace {
@@ -24,6 +30,8 @@ struct Flags {
   std::string out_path;
   std::string objective = "early_exit";
   std::string adapter = "lora";
+  std::string extrapolate = "auto";
+  bool check = false;
   int record_tokens_max = 256;
   double core_power_w = 10.0;
   train::ProfileOptions options;
@@ -36,7 +44,12 @@ W / (flop_per_cycle x clock_hz) gives the measured time back. Power is not measu
 
 Examples:
   dashf profile --model share/models/debian-3m --data sections/u0/train.jsonl --out profile.json
-  dashf profile --model BASE --data records.json --objective full_depth --epochs 1 --out profile.json)";
+  dashf profile --model BASE --data records.json --objective full_depth --epochs 1 --out profile.json
+  dashf profile --model BASE_7B --data records.json --extrapolate yes --out profile.json
+  dashf profile --model BASE --data records.json --check --out profile.json)";
+
+constexpr double kMeasuringMaxS = 60.0;
+constexpr double kProgressEveryS = 5.0;
 
 // The clock that the kernel reports for the first core; 1 GHz where it reports none, which changes
 // how the rate is split into clock and FLOP per cycle, and no predicted time.
@@ -78,39 +91,137 @@ MeasuredProfile ToProfile(const Flags& flags,
   return profile;
 }
 
-Expected<int> RunProfile(const Flags& flags) {
-  const Stopwatch watch;
-  train::SetThreads(1);
-  const auto model = train::LoadModel(flags.model_dir);
-  if (!model) return tl::unexpected(model.error());
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2.0;
+}
+
+void PrintChecks(const std::vector<train::ForetoldPhase>& checks) {
+  fmt::print(stderr,
+             "\n{:<8} {:>6} {:>3} {:>12} {:>12} {:>8}\n",
+             "phase",
+             "layers",
+             "k",
+             "foretold s",
+             "measured s",
+             "error %");
+  std::vector<double> errors;
+  for (const train::ForetoldPhase& check : checks) {
+    fmt::print(stderr,
+               "{:<8} {:>6} {:>3} {:>12.3f} {:>12.3f} {:>8.1f}\n",
+               check.user ? "user" : "server",
+               check.layers,
+               check.k,
+               check.foretold_s,
+               check.measured_s,
+               100.0 * check.RelativeError());
+    errors.push_back(100.0 * std::abs(check.RelativeError()));
+  }
+  fmt::print(stderr,
+             "median error {:.1f} %, largest {:.1f} %\n",
+             Median(errors),
+             *std::max_element(errors.begin(), errors.end()));
+}
+
+void PrintCosts(const train::PhaseCosts& costs) {
+  fmt::print(stderr, "{:>3} {:>10} {:>10} {:>10}\n", "k", "user s", "server s", "peak MB");
+  for (std::size_t k = 0; k < costs.user_s.size(); ++k) {
+    fmt::print(stderr,
+               "{:>3} {:>10.3f} {:>10.3f} {:>10.0f}\n",
+               k,
+               costs.user_s[k],
+               costs.server_s[k],
+               costs.user_memory_bytes[k] * 1e-6);
+  }
+}
+
+// A line now and then while phases are measured.
+std::function<void(int, int)> Progress() {
+  auto last = std::make_shared<Stopwatch>();
+  return [last](int done, int total) {
+    if (last->ElapsedS() < kProgressEveryS) return;
+    *last = Stopwatch();
+    fmt::print(stderr, "measured {} of {} phases\n", done, total);
+  };
+}
+
+Expected<std::vector<corpus::Example>> ReadExamples(const Flags& flags,
+                                                    double* data_bit_per_token) {
   const auto tokenizer = corpus::Tokenizer::Load(flags.model_dir);
   if (!tokenizer) return tl::unexpected(tokenizer.error());
   const auto samples = ReadData(flags.data);
   if (!samples) return tl::unexpected(samples.error());
   const auto chat = TemplateFor(flags.data.chat_template, flags.model_dir, *tokenizer);
-  const auto examples =
-      corpus::TokenizeSamples(*samples, *tokenizer, chat, flags.record_tokens_max);
+  auto examples = corpus::TokenizeSamples(*samples, *tokenizer, chat, flags.record_tokens_max);
   if (!examples) return tl::unexpected(examples.error());
-  double tokens = 0.0;
-  for (const corpus::Example& example : *examples) {
-    tokens += static_cast<double>(example.tokens.size());
-  }
   const double data_bit = 8.0 * static_cast<double>(corpus::WriteSamples(*samples).size());
-  const auto costs = train::MeasurePhases(*model, *examples, flags.options);
+  *data_bit_per_token = data_bit / train::VolumeOf(*examples).tokens;
+  return examples;
+}
+
+// Every other example, from the first or the second on.
+std::vector<corpus::Example> Half(const std::vector<corpus::Example>& examples, std::size_t from) {
+  std::vector<corpus::Example> half;
+  for (std::size_t i = from; i < examples.size(); i += 2) half.push_back(examples[i]);
+  return half;
+}
+
+Expected<train::PhaseCosts> Measure(const Flags& flags,
+                                    const std::vector<corpus::Example>& examples) {
+  if (flags.check && examples.size() < 2) {
+    return Fail(ErrorKind::kBadInput, "--check", "needs two examples at least, got 1");
+  }
+  const auto model = train::LoadModel(flags.model_dir);
+  if (!model) return tl::unexpected(model.error());
+  if (!flags.check) return train::MeasurePhases(*model, examples, flags.options);
+  auto costs = train::MeasurePhases(*model, Half(examples, 0), flags.options);
+  if (!costs) return tl::unexpected(costs.error());
+  auto checks = train::CheckPhases(*costs, *model, Half(examples, 1), flags.options);
+  if (!checks) return tl::unexpected(checks.error());
+  costs->checks = std::move(*checks);
+  return costs;
+}
+
+Expected<train::PhaseCosts> MeasureOrExtrapolate(const Flags& flags,
+                                                 const std::vector<corpus::Example>& examples) {
+  const auto config =
+      train::ReadModelConfig(std::filesystem::path(flags.model_dir) / "config.json");
+  if (!config) return tl::unexpected(config.error());
+  const bool can = config->layers > train::kExtrapolationLayersMin - 1;
+  if (flags.extrapolate == "yes" && !can) {
+    return Fail(ErrorKind::kBadInput,
+                "--extrapolate",
+                fmt::format("needs a model of {} layers at least, got {}",
+                            train::kExtrapolationLayersMin,
+                            config->layers));
+  }
+  if (flags.extrapolate == "no" || !can) return Measure(flags, examples);
+  const double measuring_s = train::MeasuringS(*config, examples, flags.options);
+  if (flags.extrapolate == "auto" && measuring_s <= kMeasuringMaxS) return Measure(flags, examples);
+  fmt::print(stderr,
+             "from models of this shape with 1 and 3 layers and random weights (every split of {} "
+             "layers would take about {:.0f} s)\n",
+             config->layers,
+             measuring_s);
+  return train::ExtrapolatePhases(*config, examples, flags.options);
+}
+
+Expected<int> RunProfile(Flags flags) {
+  const Stopwatch watch;
+  train::SetThreads(1);
+  flags.options.on_phase = Progress();
+  double data_bit_per_token = 0.0;
+  const auto examples = ReadExamples(flags, &data_bit_per_token);
+  if (!examples) return tl::unexpected(examples.error());
+  const auto costs = MeasureOrExtrapolate(flags, *examples);
   if (!costs) return tl::unexpected(costs.error());
   const std::string slow = train::ComputeWarning(costs->gemm_flop_per_s, 1);
   if (!slow.empty()) fmt::print(stderr, "warning: {}\n", slow);
-  fmt::print(stderr, "{:>3} {:>10} {:>10} {:>10}\n", "k", "user s", "server s", "peak MB");
-  for (std::size_t k = 0; k < costs->user_s.size(); ++k) {
-    fmt::print(stderr,
-               "{:>3} {:>10.3f} {:>10.3f} {:>10.0f}\n",
-               k,
-               costs->user_s[k],
-               costs->server_s[k],
-               costs->user_memory_bytes[k] * 1e-6);
-  }
+  PrintCosts(*costs);
+  if (!costs->checks.empty()) PrintChecks(costs->checks);
   const auto written = WriteFileAtomically(
-      flags.out_path, WriteProfile(ToProfile(flags, *costs, data_bit / tokens)));
+      flags.out_path, WriteProfile(ToProfile(flags, *costs, data_bit_per_token)));
   if (!written) return tl::unexpected(written.error());
   fmt::print(stderr,
              "{}: {:.0f} tokens x {} epochs, {:.1f} GFLOP/s per core, measured in {:.0f} s\n",
@@ -162,6 +273,17 @@ void AddProfile(CLI::App& app, Run& run) {
           "--core-power-w", flags->core_power_w, "A busy core's power, for the energy model")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  verb->add_option("--extrapolate",
+                   flags->extrapolate,
+                   "From models of the same shape with 1 and 3 layers, instead of measuring every "
+                   "split: yes, no, or auto, where that would take over a minute")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "yes", "no"}));
+  verb->add_flag(
+      "--check",
+      flags->check,
+      "Measure on half of the records, foretell the other half's times and measure those "
+      "too (an extrapolation is always checked)");
   verb->footer(kExamples);
   verb->callback([flags, &run] {
     flags->options.objective = flags->objective == "early_exit" ? train::UserObjective::kEarlyExit
