@@ -51,6 +51,18 @@ Home HomeOf(std::string_view name, Weights* weights) {
   DASHF_CHECK(false);
 }
 
+// A group's matrix.
+struct GroupShape {
+  std::int64_t rows, columns;
+  bool biased;
+};
+GroupShape ShapeOf(const ModelConfig& config, int group) {
+  const auto last =
+      static_cast<Projection>(kFirstProjection[static_cast<std::size_t>(group) + 1] - 1);
+  const ProjectionPlace place = PlaceOf(config, last);
+  return {place.first_row + place.rows, WeightShape(config, last)[1], HasBias(config, last)};
+}
+
 }  // namespace
 
 ProjectionPlace PlaceOf(const ModelConfig& config, Projection projection) {
@@ -77,6 +89,24 @@ std::size_t Weights::Bytes() const {
   return bytes;
 }
 
+Storage StorageOf(Format format) {
+  return {format, format == Format::kNf4 ? Format::kInt8 : format};
+}
+
+std::size_t WeightsBytes(const ModelConfig& config, const Storage& storage) {
+  const std::int64_t d = config.hidden_size;
+  const std::size_t table = StoredMatrix::BytesOf(storage.tables, config.vocab_size, d);
+  const std::size_t norm = static_cast<std::size_t>(d) * sizeof(float);
+  std::size_t layer = 2 * norm;
+  for (int group = 0; group < kGroups; ++group) {
+    const auto [rows, columns, biased] = ShapeOf(config, group);
+    layer += StoredMatrix::BytesOf(storage.projections, rows, columns);
+    if (biased) layer += static_cast<std::size_t>(rows) * sizeof(float);
+  }
+  return (config.tied_embeddings ? 1 : 2) * table + norm +
+         static_cast<std::size_t>(config.layers) * layer;
+}
+
 Weights MakeWeights(const ModelConfig& config, const Storage& storage) {
   const std::int64_t d = config.hidden_size;
   const auto width = static_cast<std::size_t>(d);
@@ -91,12 +121,11 @@ Weights MakeWeights(const ModelConfig& config, const Storage& storage) {
   for (LayerWeights& layer : weights.layers) {
     layer.input_norm.resize(width);
     layer.post_attention_norm.resize(width);
-    for (std::size_t group = 0; group < kGroups; ++group) {
-      const auto last = static_cast<Projection>(kFirstProjection[group + 1] - 1);
-      const ProjectionPlace place = PlaceOf(config, last);
-      const std::int64_t rows = place.first_row + place.rows;
-      layer.matrices[group] = StoredMatrix(storage.projections, rows, WeightShape(config, last)[1]);
-      if (HasBias(config, last)) layer.biases[group].resize(static_cast<std::size_t>(rows));
+    for (int group = 0; group < kGroups; ++group) {
+      const auto [rows, columns, biased] = ShapeOf(config, group);
+      const auto at = static_cast<std::size_t>(group);
+      layer.matrices[at] = StoredMatrix(storage.projections, rows, columns);
+      if (biased) layer.biases[at].resize(static_cast<std::size_t>(rows));
     }
   }
   return weights;
@@ -117,6 +146,16 @@ void SetTensor(std::string_view name, const float* values, Weights* weights) {
     return;
   }
   home.matrix->Fill(home.first_row, {values, home.rows, home.matrix->columns()});
+}
+
+void SetRows(std::string_view name,
+             std::int64_t first,
+             std::int64_t count,
+             const float* values,
+             Weights* weights) {
+  const Home home = HomeOf(name, weights);
+  DASHF_CHECK(home.matrix != nullptr && first + count <= home.rows);
+  home.matrix->Fill(home.first_row + first, {values, count, home.matrix->columns()});
 }
 
 std::vector<float> GetTensor(std::string_view name, const Weights& weights) {

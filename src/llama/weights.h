@@ -50,6 +50,13 @@ struct Weights {
   std::size_t Bytes() const;
 };
 
+// What is usually meant by a format: of the ladder float32, bfloat16, int8, NF4 each takes less
+// memory than the one before it. NF4 keeps the tables in int8, for errors of the head reach the
+// loss as they are.
+Storage StorageOf(Format format);
+
+// Bytes() of the weights made so.
+std::size_t WeightsBytes(const ModelConfig& config, const Storage& storage);
 // All shapes as the configuration says, every number zero.
 Weights MakeWeights(const ModelConfig& config, const Storage& storage);
 // The same weights, kept in another format. From float32 to float32: the same bits.
@@ -81,6 +88,12 @@ void ForEachTensor(const ModelConfig& config, Visit visit) {
 
 // Stores one of those tensors; `values` are row-major and fill its shape.
 void SetTensor(std::string_view name, const float* values, Weights* weights);
+// The same of `count` rows of a matrix, the first being `first`.
+void SetRows(std::string_view name,
+             std::int64_t first,
+             std::int64_t count,
+             const float* values,
+             Weights* weights);
 // Reads one back, decoded.
 std::vector<float> GetTensor(std::string_view name, const Weights& weights);
 

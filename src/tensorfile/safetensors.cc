@@ -167,7 +167,18 @@ Expected<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
     return IoError(path, "map");
   }
   auto mapping = std::make_shared<const Mapping>(address, size);
-  return ParseView(path, std::move(mapping), {static_cast<const char*>(address), size});
+  auto file = ParseView(path, std::move(mapping), {static_cast<const char*>(address), size});
+  if (file) file->mapped_ = true;
+  return file;
+}
+
+void SafetensorsFile::Release(std::string_view bytes) const {
+  if (!mapped_ || bytes.empty()) return;
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<std::uintptr_t>(bytes.data()) / page * page;
+  const auto end = reinterpret_cast<std::uintptr_t>(bytes.data() + bytes.size());
+  // Whole pages, so neighbours' bytes go too; a failure costs memory alone.
+  static_cast<void>(::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED));
 }
 
 Expected<SafetensorsFile> SafetensorsFile::Parse(const std::string& name, std::string bytes) {

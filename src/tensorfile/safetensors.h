@@ -41,6 +41,10 @@ class SafetensorsFile {
   // The same of bytes in memory (a peer's message); `name` is the place that errors name.
   static Expected<SafetensorsFile> Parse(const std::string& name, std::string bytes);
 
+  // The kernel may take the memory back that these bytes of a tensor fill: whoever looks at them
+  // again has them read from the file again. Nothing happens to bytes that came from memory.
+  void Release(std::string_view bytes) const;
+
   const TensorMap& tensors() const { return tensors_; }
   const Metadata& metadata() const { return metadata_; }
 
@@ -50,6 +54,7 @@ class SafetensorsFile {
                                              std::string_view bytes);
 
   std::shared_ptr<const void> owner_;
+  bool mapped_ = false;
   TensorMap tensors_;
   Metadata metadata_;
 };

@@ -27,7 +27,12 @@ using tensorfile::TensorView;
 // A model's weight files, and each tensor with the file it lies in.
 struct WeightFiles {
   std::vector<SafetensorsFile> open;
-  std::map<std::string, std::pair<const TensorView*, std::string>> tensors;
+  struct Place {
+    const TensorView* view;
+    std::string path;
+    const SafetensorsFile* file;
+  };
+  std::map<std::string, Place> tensors;
 };
 
 Expected<std::set<std::string>> ShardNames(const fs::path& index_file) {
@@ -64,7 +69,8 @@ Expected<WeightFiles> OpenWeights(const fs::path& folder) {
     if (!file) return tl::unexpected(file.error());
     files.open.push_back(std::move(*file));
     for (const auto& [tensor, view] : files.open.back().tensors()) {
-      if (!files.tensors.try_emplace(tensor, &view, path).second) {
+      if (!files.tensors.try_emplace(tensor, WeightFiles::Place{&view, path, &files.open.back()})
+               .second) {
         return Fail(ErrorKind::kBadInput, path, fmt::format("{} is also in another shard", tensor));
       }
     }
@@ -116,6 +122,7 @@ std::vector<float> RotateHalfLayout(const std::vector<float>& interleaved,
 struct FoundTensor {
   std::string name, place;
   const TensorView* view = nullptr;
+  const SafetensorsFile* file = nullptr;  // Whose view it is.
   std::vector<std::int64_t> shape;
   bool interleaved = false;
 };
@@ -134,8 +141,8 @@ Expected<std::vector<FoundTensor>> FindTensors(const fs::path& folder,
       outcome = Fail(ErrorKind::kBadInput, folder.string(), fmt::format("has no {}", stored));
       return;
     }
-    const auto& [view, file] = at->second;
-    const std::string place = file + ": " + stored;
+    const auto& [view, path, file] = at->second;
+    const std::string place = path + ": " + stored;
     if (view->shape != shape) {
       outcome = Fail(ErrorKind::kBadInput,
                      place,
@@ -146,7 +153,7 @@ Expected<std::vector<FoundTensor>> FindTensors(const fs::path& folder,
     }
     const bool rotated =
         name.find("q_proj") != std::string::npos || name.find("k_proj") != std::string::npos;
-    found.push_back({name, place, view, shape, original && rotated});
+    found.push_back({name, place, view, file, shape, original && rotated});
     files->tensors.erase(at);
   });
   if (!outcome) return tl::unexpected(outcome.error());
@@ -158,8 +165,37 @@ Expected<std::vector<FoundTensor>> FindTensors(const fs::path& folder,
   if (files->tensors.empty()) return found;
   const auto& [name, place] = *files->tensors.begin();
   return Fail(ErrorKind::kBadInput,
-              place.second,
+              place.path,
               fmt::format("{} is no tensor of the Llama model that config.json describes", name));
+}
+
+// A matrix a few rows at a time, and the file's pages given back behind them, so that reading a
+// model needs little more memory than the model.
+Expected<void> ReadTensor(const FoundTensor& tensor,
+                          std::int64_t head_dim,
+                          llama::Weights* weights) {
+  constexpr std::int64_t kElements = std::int64_t{1} << 20;  // At a time.
+  const bool whole = tensor.interleaved || tensor.shape.size() == 1;
+  const std::int64_t rows = tensor.shape.front();
+  const std::int64_t step =
+      whole ? rows : std::max<std::int64_t>(1, kElements / tensor.shape.back());
+  const std::size_t row_bytes = tensor.view->bytes.size() / static_cast<std::size_t>(rows);
+  for (std::int64_t first = 0; first < rows; first += step) {
+    TensorView part = *tensor.view;
+    part.shape[0] = std::min(step, rows - first);
+    part.bytes = part.bytes.substr(static_cast<std::size_t>(first) * row_bytes,
+                                   static_cast<std::size_t>(part.shape[0]) * row_bytes);
+    auto values = tensorfile::ReadFloats(tensor.place, part, part.shape);
+    if (!values) return tl::unexpected(values.error());
+    tensor.file->Release(part.bytes);
+    if (tensor.interleaved) *values = RotateHalfLayout(*values, tensor.shape, head_dim);
+    if (whole) {
+      llama::SetTensor(tensor.name, values->data(), weights);
+    } else {
+      llama::SetRows(tensor.name, first, part.shape[0], values->data(), weights);
+    }
+  }
+  return {};
 }
 
 Expected<Model> ReadModel(const fs::path& folder, const llama::Storage& storage) {
@@ -171,11 +207,9 @@ Expected<Model> ReadModel(const fs::path& folder, const llama::Storage& storage)
   if (!tensors) return tl::unexpected(tensors.error());
   llama::Weights weights = llama::MakeWeights(*config, storage);
   for (const FoundTensor& tensor : *tensors) {
-    Expected<std::vector<float>> values =
-        tensorfile::ReadFloats(tensor.place, *tensor.view, tensor.shape);
-    if (!values) return tl::unexpected(values.error());
-    if (tensor.interleaved) *values = RotateHalfLayout(*values, tensor.shape, config->head_dim);
-    llama::SetTensor(tensor.name, values->data(), &weights);
+    if (auto read = ReadTensor(tensor, config->head_dim, &weights); !read) {
+      return tl::unexpected(read.error());
+    }
   }
   return Model(std::move(weights));
 }
@@ -191,6 +225,16 @@ std::string Encode(const std::vector<float>& values, Precision precision) {
 }
 
 }  // namespace
+
+Expected<ModelOutline> ReadModelOutline(const fs::path& folder) {
+  const Expected<ModelConfig> config = ReadModelConfig(folder / "config.json");
+  if (!config) return tl::unexpected(config.error());
+  const Expected<WeightFiles> files = OpenWeights(folder);
+  if (!files) return tl::unexpected(files.error());
+  const bool halves = std::ranges::all_of(
+      files->tensors, [](const auto& tensor) { return tensor.second.view->dtype == DType::kBF16; });
+  return ModelOutline{*config, halves ? llama::Format::kBFloat16 : llama::Format::kFloat32};
+}
 
 Expected<Model> LoadModel(const fs::path& folder, const llama::Storage& storage) {
   std::error_code ignored;
