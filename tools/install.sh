@@ -7,7 +7,7 @@ build_packages=(
     libtomlplusplus-dev nlohmann-json3-dev                              # planner and files
     libopenmpi-dev openmpi-bin                                          # planning over processes
     libpcre2-dev libutf8proc-dev                                        # tokenizers
-    libtorch-dev libopenblas0-openmp                                    # training engine
+    libtorch-dev libopenblas0-openmp libdnnl-dev                        # training engine
     libgrpc++-dev libgrpc-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc  # runtime
 )
 test_packages=(

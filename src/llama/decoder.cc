@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "llama/attention.h"
+#include "llama/frozen_product.h"
 #include "llama/prompt_attention.h"
 #include "llama/rms_norm.h"
 #include "llama/swiglu.h"
@@ -197,9 +198,7 @@ std::vector<float> Decoder::Logits(std::int64_t row) const {
   std::vector<float> tile(static_cast<std::size_t>(StoredMatrix::ScratchElements(d)));
   const Matrix<float> out(logits.data(), 1, std::ssize(logits));
   const StoredMatrix& head = weights_.Head();
-  head.ForEachTile(0, head.rows(), tile.data(), [&](std::int64_t first, Matrix<const float> w) {
-    MultiplyTransposed(1, x, w, 0, out.Columns(first, w.rows));
-  });
+  MultiplyThrough<float>(head, 0, x, 0, tile.data(), out);
   return logits;
 }
 

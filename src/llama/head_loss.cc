@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "llama/frozen_product.h"
 #include "llama/softmax.h"
 
 namespace dashf::llama {
@@ -38,9 +39,7 @@ void HeadLoss(const StoredMatrix& head,
   for (std::int64_t begin = 0; begin < x.rows; begin += step) {
     const Matrix<const T> rows = x.Rows(begin, std::min(step, x.rows - begin));
     const Matrix<T> scores(logits, rows.rows, vocab);
-    head.ForEachTile(0, vocab, tile, [&](std::int64_t first, Matrix<const T> w) {
-      MultiplyTransposed(1, rows, w, 0, scores.Columns(first, w.rows));
-    });
+    MultiplyThrough<T>(head, 0, rows, 0, tile, scores);
     for (std::int64_t i = 0; i < rows.rows; ++i) {
       const auto at = static_cast<std::size_t>(begin + i);
       T* const row = scores.Row(i);
@@ -53,10 +52,7 @@ void HeadLoss(const StoredMatrix& head,
     }
     if (dx.data == nullptr) continue;
     const Matrix<T> out = dx.Rows(begin, rows.rows);
-    head.ForEachTile(0, vocab, tile, [&](std::int64_t first, Matrix<const T> w) {
-      const T beta = first == 0 ? T{0} : T{1};
-      Multiply(1, scores.Columns(first, w.rows), Op::kPlain, w, Op::kPlain, beta, out);
-    });
+    MultiplyBackThrough<T>(head, 0, scores, 0, tile, out);
     for (std::int64_t i = 0; i < out.rows; ++i) {
       const T weight = static_cast<T>(weights[static_cast<std::size_t>(begin + i)]);
       for (std::int64_t j = 0; j < out.columns; ++j) out.Row(i)[j] *= weight;

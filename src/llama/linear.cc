@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "llama/frozen_product.h"
+
 namespace dashf::llama {
 namespace {
 
@@ -70,10 +72,7 @@ void LinearForward(const Linear<T>& linear,
   const ProjectionPlace place = PlaceOf(*linear.config, static_cast<Projection>(linear.first));
   const StoredMatrix& weight = linear.weights->matrices[place.group];
   const T beta = into == Into::kAdd ? T{1} : T{0};
-  weight.ForEachTile(
-      place.first_row, y.columns, scratch.tile, [&](std::int64_t first, Matrix<const T> w) {
-        MultiplyTransposed(1, x, w, beta, y.Columns(first, w.rows));
-      });
+  MultiplyThrough<T>(weight, place.first_row, x, beta, scratch.tile, y);
   AddBias(linear.weights->biases[place.group], place.first_row, y);
   if (linear.Rank() == 0) return;
   for (const auto& [slot, begin, count] : slots) {
@@ -106,11 +105,8 @@ void LinearBackward(const Linear<T>& linear,
   const bool wants_dx = dx.data != nullptr;
   if (wants_dx) {
     const ProjectionPlace place = PlaceOf(*linear.config, static_cast<Projection>(linear.first));
-    linear.weights->matrices[place.group].ForEachTile(
-        place.first_row, dy.columns, scratch.tile, [&](std::int64_t first, Matrix<const T> w) {
-          const T beta = first == 0 ? T{0} : T{1};
-          Multiply(1, dy.Columns(first, w.rows), Op::kPlain, w, Op::kPlain, beta, dx);
-        });
+    const StoredMatrix& weight = linear.weights->matrices[place.group];
+    MultiplyBackThrough<T>(weight, place.first_row, dy, 0, scratch.tile, dx);
   }
   const int rank_sum = linear.Rank();
   if (rank_sum == 0 || !(wants_dx || trained)) return;

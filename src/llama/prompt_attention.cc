@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "llama/frozen_product.h"
 #include "llama/softmax.h"
 
 namespace dashf::llama {
@@ -145,10 +146,12 @@ void PromptBackward(const Linear<T>& keys_values,
     gradient[place.gate] += dgate;
     const ProjectionPlace rows = PlaceOf(config, kK);
     const Matrix<T> dprompt(gradient + place.prompt, place.length, config.hidden_size);
-    keys_values.weights->matrices[kAttentionIn].ForEachTile(
-        rows.first_row, room.dkv.columns, tile, [&](std::int64_t begin, Matrix<const T> w) {
-          Multiply(1, room.dkv.Columns(begin, w.rows), Op::kPlain, w, Op::kPlain, 1, dprompt);
-        });
+    MultiplyBackThrough<T>(keys_values.weights->matrices[kAttentionIn],
+                           rows.first_row,
+                           room.dkv,
+                           1,
+                           tile,
+                           dprompt);
   }
 }
 

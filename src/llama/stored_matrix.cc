@@ -92,6 +92,16 @@ Matrix<const float> StoredMatrix::Floats() const {
   return {floats_.data(), rows_, columns_};
 }
 
+Matrix<const std::uint16_t> StoredMatrix::Halves() const {
+  DASHF_CHECK(format_ == Format::kBFloat16);
+  return {halves_.data(), rows_, columns_};
+}
+
+void StoredMatrix::SetArithmetic(Arithmetic arithmetic) {
+  DASHF_CHECK(arithmetic == Arithmetic::kFloat32 || format_ == Format::kBFloat16);
+  arithmetic_ = arithmetic;
+}
+
 void StoredMatrix::Fill(std::int64_t first, ConstMatrix<float> values) {
   DASHF_CHECK(values.columns == columns_ && first >= 0 && first + values.rows <= rows_);
   for (std::int64_t i = 0; i < values.rows; ++i) {

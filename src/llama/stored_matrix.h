@@ -26,6 +26,10 @@ namespace dashf::llama {
 
 enum class Format { kFloat32, kBFloat16, kInt8, kNf4 };
 
+// In which numbers it is multiplied: as float32, or as it is kept, with what it is multiplied by
+// rounded to bfloat16 and products summed in float32. kBFloat16 is for matrices kept in bfloat16.
+enum class Arithmetic { kFloat32, kBFloat16 };
+
 class StoredMatrix {
  public:
   StoredMatrix() = default;
@@ -59,6 +63,8 @@ class StoredMatrix {
   static std::int64_t ScratchElements(std::int64_t columns) { return kTileRows * columns; }
 
   Format format() const { return format_; }
+  Arithmetic arithmetic() const { return arithmetic_; }
+  void SetArithmetic(Arithmetic arithmetic);
   std::int64_t rows() const { return rows_; }
   std::int64_t columns() const { return columns_; }
   std::size_t Bytes() const { return BytesOf(format_, rows_, columns_); }
@@ -66,6 +72,8 @@ class StoredMatrix {
   static std::size_t BytesOf(Format format, std::int64_t rows, std::int64_t columns);
   // Of kFloat32 alone: the numbers themselves.
   Matrix<const float> Floats() const;
+  // Of kBFloat16 alone: the upper halves of the float32 numbers.
+  Matrix<const std::uint16_t> Halves() const;
 
  private:
   static constexpr std::int64_t kTileRows = 256;  // A tile of 1,024 columns fills 1 MiB of cache.
@@ -82,6 +90,7 @@ class StoredMatrix {
 
   static constexpr std::int64_t kBlock = 64;
   Format format_ = Format::kFloat32;
+  Arithmetic arithmetic_ = Arithmetic::kFloat32;
   std::int64_t rows_ = 0, columns_ = 0;
   std::vector<float> floats_;
   std::vector<std::uint16_t> halves_;    // bfloat16: the upper half of a float32.

@@ -63,6 +63,14 @@ GroupShape ShapeOf(const ModelConfig& config, int group) {
   return {place.first_row + place.rows, WeightShape(config, last)[1], HasBias(config, last)};
 }
 
+void SetArithmetic(Arithmetic arithmetic, Weights* weights) {
+  weights->embedding.SetArithmetic(arithmetic);
+  if (!weights->config.tied_embeddings) weights->untied_head.SetArithmetic(arithmetic);
+  for (LayerWeights& layer : weights->layers) {
+    for (StoredMatrix& matrix : layer.matrices) matrix.SetArithmetic(arithmetic);
+  }
+}
+
 }  // namespace
 
 ProjectionPlace PlaceOf(const ModelConfig& config, Projection projection) {
@@ -128,6 +136,7 @@ Weights MakeWeights(const ModelConfig& config, const Storage& storage) {
       if (biased) layer.biases[at].resize(static_cast<std::size_t>(rows));
     }
   }
+  SetArithmetic(storage.arithmetic, &weights);
   return weights;
 }
 

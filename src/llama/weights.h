@@ -36,7 +36,8 @@ struct LayerWeights {
 // In which format to keep them; norms and biases stay float32.
 struct Storage {
   Format projections = Format::kFloat32;
-  Format tables = Format::kFloat32;  // Embedding and output head.
+  Format tables = Format::kFloat32;              // Embedding and output head.
+  Arithmetic arithmetic = Arithmetic::kFloat32;  // Of all of them; kBFloat16 demands both so.
 };
 
 struct Weights {
