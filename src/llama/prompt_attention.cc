@@ -146,12 +146,8 @@ void PromptBackward(const Linear<T>& keys_values,
     gradient[place.gate] += dgate;
     const ProjectionPlace rows = PlaceOf(config, kK);
     const Matrix<T> dprompt(gradient + place.prompt, place.length, config.hidden_size);
-    MultiplyBackThrough<T>(keys_values.weights->matrices[kAttentionIn],
-                           rows.first_row,
-                           room.dkv,
-                           1,
-                           tile,
-                           dprompt);
+    MultiplyBackThrough<T>(
+        keys_values.weights->matrices[kAttentionIn], rows.first_row, room.dkv, 1, tile, dprompt);
   }
 }
 

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <atomic>
 #include <limits>
-#include <vector>
 
 #include "base/termination.h"
+#include "llama/bfloat16_product.h"
 #include "llama/matrix.h"
 #include "llama/threads.h"
 
@@ -51,6 +51,26 @@ std::string ComputeWarning(double gemm_flop_per_s, int threads) {
       "reference one (install libopenblas0-openmp) or the machine is busy",
       gemm_flop_per_s * 1e-9,
       threads);
+}
+
+Expected<llama::Arithmetic> ArithmeticNamed(const std::string& where, std::string_view name) {
+  if (name == "float32") return llama::Arithmetic::kFloat32;
+  if (llama::HasBFloat16Products()) return llama::Arithmetic::kBFloat16;
+  if (name == "auto") return llama::Arithmetic::kFloat32;
+  return Fail(ErrorKind::kUsage,
+              where,
+              "this processor has no products of bfloat16 (AVX512_BF16 or AMX); float32 is faster "
+              "on it, and auto takes it");
+}
+
+const char* Name(llama::Arithmetic arithmetic) {
+  return arithmetic == llama::Arithmetic::kBFloat16 ? "bfloat16" : "float32";
+}
+
+llama::Storage StorageFor(llama::Arithmetic arithmetic) {
+  const auto format = arithmetic == llama::Arithmetic::kBFloat16 ? llama::Format::kBFloat16
+                                                                 : llama::Format::kFloat32;
+  return {format, format, arithmetic};
 }
 
 }  // namespace dashf::train

@@ -2,6 +2,11 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "llama/weights.h"
 
 namespace dashf::train {
 
@@ -16,5 +21,12 @@ double MeasureGemmFlopPerS();
 // A sentence if a core does less than 20 GFLOP/s, as the reference BLAS does (4 instead of 60): the
 // numbers would be right and the times useless. Empty if all is well.
 std::string ComputeWarning(double gemm_flop_per_s, int threads);
+
+// How frozen weights are multiplied: "float32"; "bfloat16", which keeps them so too; or "auto",
+// bfloat16 if the processor has such products. kUsage at `where` for bfloat16 on one that has none.
+inline const std::vector<std::string> kArithmetics = {"float32", "bfloat16", "auto"};
+Expected<llama::Arithmetic> ArithmeticNamed(const std::string& where, std::string_view name);
+const char* Name(llama::Arithmetic arithmetic);
+llama::Storage StorageFor(llama::Arithmetic arithmetic);
 
 }  // namespace dashf::train

@@ -143,9 +143,9 @@ Expected<BenchJob> ReadJob(const std::string& path) {
   return job;
 }
 
-Expected<void> CarryOutJob(const BenchJob& job) {
+Expected<void> CarryOutJob(const BenchJob& job, llama::Arithmetic arithmetic) {
   train::SetThreads(job.threads);
-  const auto model = train::LoadModel(job.model_dir);
+  const auto model = train::LoadModel(job.model_dir, train::StorageFor(arithmetic));
   if (!model) return tl::unexpected(model.error());
   auto adapter = train::LoadAdapter(job.adapter_dir, model->config());
   if (!adapter) return tl::unexpected(adapter.error());
@@ -156,8 +156,11 @@ Expected<void> CarryOutJob(const BenchJob& job) {
   }
   const double peak_bytes = PeakMemoryBytes();  // Before the matrix product takes its own.
   const nlohmann::ordered_json line = {
-      {"program", fmt::format("dashf {}", DASHF_VERSION)},
-      {"settings", "float32"},
+      {"program",
+       fmt::format("dashf {}{}",
+                   DASHF_VERSION,
+                   arithmetic == llama::Arithmetic::kBFloat16 ? " bfloat16" : "")},
+      {"settings", train::Name(arithmetic)},
       {"loaded_bytes", loaded_bytes},
       {"peak_bytes", peak_bytes},
       {"gemm_flop_per_s", train::MeasureGemmFlopPerS()},

@@ -14,6 +14,7 @@ namespace dashf::cli {
 struct BenchCell {
   std::string command;
   BenchJob job;
+  double loss_tolerance = 0.0;  // From the engine's in float32.
   std::vector<BenchOutcome> outcomes = {};
 };
 

@@ -15,6 +15,7 @@
 #include "cli/train/bench_subject.h"
 #include "cli/train/bench_table.h"
 #include "cli/verbs.h"
+#include "train/compute.h"
 
 namespace dashf::cli {
 namespace {
@@ -24,6 +25,7 @@ namespace fs = std::filesystem;
 constexpr int kSteps = 3;  // On each batch, the first of them to warm up.
 constexpr int kServerEpochs = 3;
 constexpr double kLossTolerance = 1e-4;
+constexpr double kBFloat16LossTolerance = 1e-2;
 
 constexpr const char* kExamples =
     R"(A step's rate is that of real tokens, its share of the matrix product's rate that of the operations
@@ -34,12 +36,13 @@ difference from the engine's. A peer whose losses differ by more than 1e-4 ends 
 Examples:
   dashf bench train
   DASHF_HF_PYTHON=venv/bin/python dashf bench train --peer bench/peers/train/peft_job.py
+  dashf bench train --models 15M --arithmetic bfloat16
   dashf bench train --models 15M --threads 2 --json | jq '.models[0].user'
   dashf bench train --model BASE --data records.json --batch 8)";
 
 struct Flags {
   std::vector<std::string> models = kRandomModels;
-  std::string model_dir, data_path, job_path;
+  std::string model_dir, data_path, job_path, arithmetic = "float32";
   std::vector<std::string> peers;
   std::vector<int> threads;
   BatchRules rules;
@@ -86,25 +89,29 @@ BenchMeasurement PlanOf(const Flags& flags,
   BenchMeasurement plan;
   for (const int threads : flags.threads) {
     job.threads = threads;
-    plan.steps.push_back({engine, job});
-    for (const std::string& peer : flags.peers) plan.steps.push_back({peer, job});
+    plan.steps.push_back({engine + " --job", job, kLossTolerance});
+    if (flags.arithmetic != "float32") {
+      plan.steps.push_back(
+          {engine + " --arithmetic " + flags.arithmetic + " --job", job, kBFloat16LossTolerance});
+    }
+    for (const std::string& peer : flags.peers) plan.steps.push_back({peer, job, kLossTolerance});
   }
   job.split = std::max(1, subject.config.layers / 4);
   for (const Trains trains : {Trains::kUserEarlyExit, Trains::kUserFullDepth}) {
     job.trains = trains;
-    plan.user.push_back({engine, job});
+    plan.user.push_back({engine + " --job", job, kLossTolerance});
   }
   job.trains = Trains::kServer;
   job.split = subject.config.layers / 2;
   job.phases = PhasesOf(subject, kServerEpochs);
   job.phases.insert(job.phases.begin(), {0, 1});  // To warm up.
-  plan.server.push_back({engine, job});
+  plan.server.push_back({engine + " --job", job, kLossTolerance});
   // A phase of one epoch computes the hidden states for this epoch alone.
   job.phases.assign(1, {0, 1});
   for (int epoch = 0; epoch < kServerEpochs; ++epoch) {
     for (const BenchPhase& phase : PhasesOf(subject, 1)) job.phases.push_back(phase);
   }
-  plan.server.push_back({engine, job});
+  plan.server.push_back({engine + " --job", job, kLossTolerance});
   return plan;
 }
 
@@ -119,12 +126,12 @@ Expected<void> Measure(const Flags& flags,
   if (reference != nullptr && cell->job.trains != Trains::kUserEarlyExit) {
     const int steps = cell->job.trains == Trains::kAllLayers ? 0 : 1;
     const double difference = LossDifference(*outcome, *reference, steps);
-    if (!(difference <= kLossTolerance)) {
+    if (!(difference <= cell->loss_tolerance)) {
       return Fail(
           ErrorKind::kNumerical,
           cell->command,
           fmt::format("its losses must be the engine's within {:.0e}, got a difference of {:.1e}",
-                      kLossTolerance,
+                      cell->loss_tolerance,
                       difference));
     }
   }
@@ -136,7 +143,7 @@ Expected<BenchMeasurement> MeasureSubject(const Flags& flags,
                                           const BenchSubject& subject,
                                           const fs::path& folder) {
   const std::string engine =
-      ShellQuoted(fs::read_symlink("/proc/self/exe").string()) + " bench train --job";
+      ShellQuoted(fs::read_symlink("/proc/self/exe").string()) + " bench train";
   BenchMeasurement measurement = PlanOf(flags, subject, engine);
   const BenchCell& first = measurement.steps.front();
   for (int repeat = 1; repeat <= flags.repeats; ++repeat) {
@@ -162,10 +169,12 @@ Expected<BenchSubject> Prepare(const Flags& flags,
 }
 
 Expected<int> RunBenchTrain(const Flags& flags) {
+  const auto arithmetic = train::ArithmeticNamed("--arithmetic", flags.arithmetic);
+  if (!arithmetic) return tl::unexpected(arithmetic.error());
   if (!flags.job_path.empty()) {
     const auto job = ReadJob(flags.job_path);
     if (!job) return tl::unexpected(job.error());
-    const auto done = CarryOutJob(*job);
+    const auto done = CarryOutJob(*job, *arithmetic);
     if (!done) return tl::unexpected(done.error());
     return kExitOk;
   }
@@ -229,6 +238,11 @@ void AddOptions(CLI::App* verb, Flags* flags) {
       ->capture_default_str();
   verb->add_option("--time-limit-s", flags->time_limit_s, "For each process")
       ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  verb->add_option("--arithmetic",
+                   flags->arithmetic,
+                   "Train beside float32 also in this, with losses within 1e-2")
+      ->check(CLI::IsMember(train::kArithmetics))
       ->capture_default_str();
   verb->add_flag("--processor-time",
                  flags->processor_time,

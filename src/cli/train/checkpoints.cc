@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "train/compute.h"
+
 namespace dashf::cli {
 
 namespace fs = std::filesystem;
@@ -27,6 +29,7 @@ Expected<train::TrainingIdentity> Checkpoints::Identity() {
   if (!model_digest) return tl::unexpected(model_digest.error());
   identity_ = train::IdentityOf(
       *model_digest, examples_, first_, last_, training_.objective, training_.options, initial_);
+  identity_->emplace("arithmetic", train::Name(training_.arithmetic));
   return *identity_;
 }
 

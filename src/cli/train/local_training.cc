@@ -80,7 +80,7 @@ Expected<Examples> LoadExamples(const LocalTraining& training, int positions_max
 }
 
 Expected<Materials> Load(const LocalTraining& training) {
-  auto model = train::LoadModel(training.model_dir);
+  auto model = train::LoadModel(training.model_dir, train::StorageFor(training.arithmetic));
   if (!model) return tl::unexpected(model.error());
   const int layers = model->config().layers;
   const int last = training.layer_last > 0 ? training.layer_last : layers;
@@ -193,6 +193,7 @@ void PrintResult(const LocalTraining& training,
   if (!training.json) return;
   Json result = {{"out", training.out_dir},
                  {"layers", {materials.first, materials.last}},
+                 {"arithmetic", train::Name(training.arithmetic)},
                  {"examples", materials.examples.trained.size()},
                  {"steps", report.steps},
                  {"tokens", report.tokens},

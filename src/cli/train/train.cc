@@ -17,7 +17,7 @@ namespace {
 struct Flags {
   LocalTraining training;
   std::string layers, phase = "all", objective = "full_depth", adapter = "lora";
-  std::string schedule = "cosine", checkpoint_every;
+  std::string schedule = "cosine", checkpoint_every, arithmetic = "float32";
   std::optional<int> split, epochs, steps;
   int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 };
@@ -85,6 +85,9 @@ Expected<int> RunTrain(const Flags& flags) {
   if (auto read = ReadInterval(flags.checkpoint_every, &training.checkpoint); !read) {
     return tl::unexpected(read.error());
   }
+  const auto arithmetic = train::ArithmeticNamed("--arithmetic", flags.arithmetic);
+  if (!arithmetic) return tl::unexpected(arithmetic.error());
+  training.arithmetic = *arithmetic;
   training.objective = flags.objective == "early_exit" ? train::UserObjective::kEarlyExit
                                                        : train::UserObjective::kFullDepth;
   training.adapter.kind =
@@ -207,6 +210,12 @@ void AddTrain(CLI::App& app, Run& run) {
   verb->add_option("--threads", flags->threads, "Threads")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
+  verb->add_option("--arithmetic",
+                   flags->arithmetic,
+                   "Of products with the base's weights; bfloat16: faster, in half the memory, and "
+                   "rounded; auto: if the processor has it")
+      ->capture_default_str()
+      ->check(CLI::IsMember(train::kArithmetics));
   verb->add_option("--checkpoint-every",
                    flags->checkpoint_every,
                    "Keep all there is to go on from in OUT/checkpoint: steps (200) or time (300s)");
