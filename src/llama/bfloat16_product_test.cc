@@ -34,6 +34,8 @@ std::vector<std::uint16_t> Rounded(const std::vector<float>& values) {
   return halves;
 }
 
+constexpr const char* kNoProducts = "this processor has no products of bfloat16";
+
 TEST(BFloat16Product, RoundsToTheNearestAndKeepsWhatIsNoNumber) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const auto nan = std::bit_cast<float>(0x7FFFFFFFU);  // Adding to its bits would carry.
@@ -51,6 +53,7 @@ TEST(BFloat16Product, RoundsToTheNearestAndKeepsWhatIsNoNumber) {
 // Products of bfloat16 numbers are exact in float32; sums of k of them differ by order alone:
 // k 2^-24 of the sum of magnitudes.
 TEST(BFloat16Product, IsTheProductOfItsRoundedFactorsWhateverTheShape) {
+  if (!HasBFloat16Products()) GTEST_SKIP() << kNoProducts;
   struct Shape {
     std::int64_t m, n, k;
   };
@@ -131,6 +134,7 @@ double RelativeError(const Step& step, const Step& exact, std::int64_t begin, st
 // Each rounding is 2^-9 at most, and three layers with numbers of order 1 carry it along; in a
 // prompt's gradient, that of a softmax, terms nearly cancel.
 TEST(BFloat16Arithmetic, KeepsLossAndGradientsOfTheSameWeightsInFloat32) {
+  if (!HasBFloat16Products()) GTEST_SKIP() << kNoProducts;
   const ModelConfig config = TinyConfig();
   const std::pair<AdapterLayout, double> bounds[] = {
       {LoraLayout(config, {2, 3, 1, 2, 2, 1, 3}), 0.03}, {PromptLayout(config, 4), 0.12}};
@@ -146,6 +150,7 @@ TEST(BFloat16Arithmetic, KeepsLossAndGradientsOfTheSameWeightsInFloat32) {
 }
 
 TEST(BFloat16Arithmetic, GivesTheSameBitsAgainAlsoWhereLayersAreComputedAgain) {
+  if (!HasBFloat16Products()) GTEST_SKIP() << kNoProducts;
   const AdapterLayout layout = LoraLayout(TinyConfig(), {2, 0, 2, 0, 0, 0, 0});
   for (const int threads : {1, 2}) {
     const Step first = OneStep(kProducts, layout, Keep::kAll, threads);
@@ -158,6 +163,7 @@ TEST(BFloat16Arithmetic, GivesTheSameBitsAgainAlsoWhereLayersAreComputedAgain) {
 }
 
 TEST(BFloat16Arithmetic, KeepsWeightsOnceInHalfTheMemory) {
+  if (!HasBFloat16Products()) GTEST_SKIP() << kNoProducts;
   const ModelConfig config = TinyConfig();
   const std::size_t norms =
       static_cast<std::size_t>((2 * config.layers + 1) * config.hidden_size) * sizeof(float);
