@@ -10,20 +10,11 @@
 #include <utility>
 #include <vector>
 
-#include "base/termination.h"
 #include "plan/certificate.h"
-#include "solvers/price_search.h"
+#include "solvers/box_prices.h"
+#include "solvers/deadline_search.h"
 
 namespace dashf::solvers::internal {
-
-// Barriers T = (T_u, T_s) and the prices of least upper bound of all plans that keep them.
-struct DeadlinePoint {
-  Eigen::Vector2d phases_s = Eigen::Vector2d::Zero();
-  DualPoint at;  // y: where the dual at these barriers is about 0.
-  // Per user, what meeting the deadlines is worth: multipliers that sum to about w_t where T is
-  // best.
-  std::array<std::vector<double>, 2> weight_per_s;  // Of the user and of the server phase.
-};
 
 class DeadlineBoxes {
  public:
@@ -46,14 +37,7 @@ class DeadlineBoxes {
   Certificate Bound(const DeadlinePoint& start, double target_y);
 
  private:
-  // Barriers where boxes meet.
-  struct Corner {
-    DeadlinePoint point;
-    double value = 0.0;  // Of the dual at y_; -infinity: some user cannot keep them.
-  };
-  using CornerPtr = std::shared_ptr<const Corner>;
-  // (early, early), (late, early), (early, late), (late, late) in (user phase, server phase).
-  static constexpr std::size_t kCorners = 4;
+  using CornerPtr = std::shared_ptr<const DeadlineCorner>;
   struct Node {
     DeadlineBox box;
     double bound_y = 0.0;
@@ -62,31 +46,10 @@ class DeadlineBoxes {
   struct Lower {
     bool operator()(const Node& a, const Node& b) const { return a.bound_y < b.bound_y; }
   };
-  // What a box may be given: where its prices and weights come from.
-  struct Candidate {
-    ServerVector price;
-    std::array<std::vector<double>, 2> weight_per_s;
-  };
-  DeadlineBox BoxOf(const DeadlinePoint& point) const;
-  bool SearchPoint(double smoothing,
-                   double y_min,
-                   double far_below,
-                   PricedUsers* users,
-                   DeadlinePoint* point) const;
-  double TimeLeftS() const { return time_limit_s_ - watch_.ElapsedS(); }
-  void Uphill(
-      double y_min, int steps_max, int phase, PricedUsers* users, DeadlinePoint* point) const;
-  double Slope(const DeadlinePoint& point, int phase) const;
   double YOf(double value) const { return y_ * (1.0 + value / cost_); }
-  Corner SearchCorner(const Eigen::Vector2d& phases_s,
-                      const Corner& start,
-                      PricedUsers* users) const;
-  void Give(const Candidate& candidate, DeadlineBox* box) const;
-  double ValueOf(const Candidate& candidate, const DeadlineBox& box, PricedUsers* users) const;
+  double ValueOf(const BoxPrices& candidate, const DeadlineBox& box, PricedUsers* users) const;
   DeadlineBox EverythingBeyond(int phase, const DeadlinePoint& start) const;
-  double TangentAt(const Corner& corner, const Eigen::Vector2d& phases_s) const;
-  std::vector<const Corner*> CornersOf(const Node& node) const;
-  Candidate Mixture(const Node& node) const;
+  std::vector<const DeadlineCorner*> CornersOf(const Node& node) const;
   void Evaluate(PricedUsers* users, Node* node) const;
   std::vector<Node> Split(const Node& node) const;
   void SearchCorners(std::vector<Node>* nodes);
@@ -96,15 +59,14 @@ class DeadlineBoxes {
   const ScrProblem& problem_;
   const Columns& columns_;
   const int threads_;
-  const Stopwatch watch_;
-  const double time_limit_s_;
+  const DeadlineSearch search_;
   Eigen::Vector2d phase_scale_s_;  // A length of the phases; 0 where no row has such a phase.
   std::vector<std::unique_ptr<PricedUsers>> pool_;
   // Of Bound():
   double y_ = 0.0;        // What is to be proven; rises to what prices can prove.
   double cost_ = 1.0;     // About -dvalue / dln y of a box.
   double floor_y_ = 0.0;  // Of the barriers looked at: no box that holds them can prove less.
-  Corner peak_;           // Where the search began.
+  DeadlineCorner peak_;   // Where the search began.
   std::map<std::pair<double, double>, CornerPtr> corners_;
 };
 

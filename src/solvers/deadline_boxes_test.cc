@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "solvers/exhaustive.h"
+#include "solvers/price_search.h"
 #include "solvers/testing.h"
 
 namespace dashf::solvers::internal {

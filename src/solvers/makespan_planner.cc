@@ -11,6 +11,7 @@
 #include "solvers/deadline_boxes.h"
 #include "solvers/makespan_moves.h"
 #include "solvers/makespan_starts.h"
+#include "solvers/price_search.h"
 #include "solvers/resource_step.h"
 #include "solvers/slot_repair.h"
 
