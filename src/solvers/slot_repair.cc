@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
+#include <optional>
 #include <queue>
+#include <tuple>
 
 #include "base/termination.h"
 
@@ -19,6 +22,7 @@ class Repair {
          std::vector<int>* column_of_user)
       : problem_(problem), columns_(columns), psi_(psi), column_of_user_(*column_of_user) {
     users_.resize(problem.server_slots.size());
+    exits_.resize(users_.size());
     for (std::size_t n = 0; n < column_of_user_.size(); ++n) {
       users_[ServerOf(column_of_user_[n])].push_back(static_cast<int>(n));
     }
@@ -48,7 +52,49 @@ class Repair {
         columns_.link[static_cast<std::size_t>(column)])]);
   }
 
-  // Dijkstra's algorithm; a move that gains counts as free.
+  // A user's move away from `present`, which holds for as long as that is its column.
+  struct Offer {
+    double loss = 0.0;  // A move that gains counts as free.
+    int present = 0, column = 0;
+    bool operator>(const Offer& other) const {
+      return std::tie(loss, column) > std::tie(other.loss, other.column);
+    }
+  };
+  using Offers = std::priority_queue<Offer, std::vector<Offer>, std::greater<>>;
+
+  int& ColumnOfUserOf(int column) const {
+    return column_of_user_[static_cast<std::size_t>(
+        columns_.user[static_cast<std::size_t>(column)])];
+  }
+  float PsiOf(int column) const { return psi_[static_cast<std::size_t>(column)]; }
+
+  // Offers the user's best column at every other server.
+  void AddOffers(int user) {
+    const auto n = static_cast<std::size_t>(user);
+    const int present = column_of_user_[n];
+    const std::size_t here = ServerOf(present);
+    std::map<std::size_t, int> best;
+    for (int c = columns_.begin[n]; c < columns_.begin[n + 1]; ++c) {
+      const auto [at, fresh] = best.emplace(ServerOf(c), c);
+      if (!fresh && PsiOf(c) > PsiOf(at->second)) at->second = c;
+    }
+    for (const auto& [to, column] : best) {
+      if (to == here) continue;
+      const double loss = static_cast<double>(PsiOf(present)) - PsiOf(column);
+      (*exits_[here])[to].push({std::max(0.0, loss), present, column});
+    }
+  }
+
+  // The cheapest moves from this server, by where they lead. Collected when first asked for.
+  std::map<std::size_t, Offers>& ExitsOf(std::size_t server) {
+    if (!exits_[server]) {
+      exits_[server].emplace();
+      for (const int user : users_[server]) AddOffers(user);
+    }
+    return *exits_[server];
+  }
+
+  // Dijkstra's algorithm.
   bool MoveOneFrom(std::size_t start) {
     std::vector<Arrival> arrival(users_.size());
     using Entry = std::pair<double, std::size_t>;
@@ -64,18 +110,16 @@ class Repair {
         Follow(arrival, start, m);
         return true;
       }
-      for (const int user : users_[m]) {
-        const auto n = static_cast<std::size_t>(user);
-        const auto present = static_cast<std::size_t>(column_of_user_[n]);
-        for (int c = columns_.begin[n]; c < columns_.begin[n + 1]; ++c) {
-          const std::size_t to = ServerOf(c);
-          const double with =
-              loss +
-              std::max(0.0, static_cast<double>(psi_[present]) - psi_[static_cast<std::size_t>(c)]);
-          if (arrival[to].settled || !(with < arrival[to].loss)) continue;
-          arrival[to] = {with, m, c, false};
-          queue.push({with, to});
+      for (auto& [to, offers] : ExitsOf(m)) {
+        if (arrival[to].settled) continue;
+        while (!offers.empty() && ColumnOfUserOf(offers.top().present) != offers.top().present) {
+          offers.pop();
         }
+        if (offers.empty()) continue;
+        const double with = loss + offers.top().loss;
+        if (!(with < arrival[to].loss)) continue;
+        arrival[to] = {with, m, offers.top().column, false};
+        queue.push({with, to});
       }
     }
     return false;
@@ -89,6 +133,7 @@ class Repair {
       left.erase(std::find(left.begin(), left.end(), user));
       users_[m].push_back(user);
       column_of_user_[static_cast<std::size_t>(user)] = column;
+      if (exits_[m]) AddOffers(user);
     }
   }
 
@@ -96,7 +141,8 @@ class Repair {
   const Columns& columns_;
   const std::vector<float>& psi_;
   std::vector<int>& column_of_user_;
-  std::vector<std::vector<int>> users_;  // Per server.
+  std::vector<std::vector<int>> users_;                              // Per server.
+  std::vector<std::optional<std::map<std::size_t, Offers>>> exits_;  // Likewise.
 };
 
 }  // namespace
