@@ -89,6 +89,9 @@ class SumPlanner {
   bool PlanAt(const DualPoint& at, bool thorough);
   // Another start for the moves: the columns of a plan; false if it has one that is left out.
   bool TakeOver(const Plan& plan);
+  bool Hurried() const;
+  void Bound(DualPoint at);
+  bool RoundAndReport(const DualPoint& at);
   // Takes over each user's best column at the prices.
   bool Round(const DualPoint& at);
   void OrderMoves(const DualPoint& at);
@@ -211,19 +214,36 @@ DualPoint SumPlanner::FindPrices(const std::optional<DualPoint>& standing) {
 }
 
 bool SumPlanner::PlanAt(const DualPoint& at, bool thorough) {
-  if (log_.TimeLeftS() > 0.0) {
-    DualPoint raised = at;
-    const bool bounds = internal::RaiseToBound(Window(), &users_, &raised, log_.TimeLeftS());
-    if (bounds && raised.y < bound_) {
-      bound_ = raised.y;
-      bounding_ = std::move(raised);
-    }
+  if (Hurried()) {
+    if (!RoundAndReport(at)) return false;
+    Improve(thorough);
+    Bound(at);
+    return true;
   }
+  Bound(at);
   // A standing plan may be good enough as it is.
   if (Gap() <= options_.gap_target) return true;
+  if (!RoundAndReport(at)) return false;
+  Improve(thorough);
+  return true;
+}
+
+// Bounding takes up to as long as what came before; a plan is worth more than its bound.
+bool SumPlanner::Hurried() const {
+  return log_.TimeLeftS() < options_.time_limit_s / 2.0;
+}
+
+void SumPlanner::Bound(DualPoint at) {
+  if (log_.TimeLeftS() <= 0.0) return;
+  const bool bounds = internal::RaiseToBound(Window(), &users_, &at, log_.TimeLeftS());
+  if (!bounds || at.y >= bound_) return;
+  bound_ = at.y;
+  bounding_ = std::move(at);
+}
+
+bool SumPlanner::RoundAndReport(const DualPoint& at) {
   if (!Round(at)) return false;
   Report("prices");
-  Improve(thorough);
   return true;
 }
 
