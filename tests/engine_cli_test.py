@@ -77,6 +77,18 @@ class EngineVerbs(unittest.TestCase):
         self.assertEqual(merged["choice_accuracy"], both["choice_accuracy"])
         self.assertEqual(both["examples"], 2)
 
+    def test_weights_in_fewer_bits_move_the_loss_a_little(self):
+        data = self.write("data.json", [{"instruction": a, "output": b} for a, b in PROMPTS])
+        base = self.score("--model", MODEL, "--data", data)
+        self.assertEqual(base["weights"], "float32")
+        for weights, bound in (("float32", 0), ("bfloat16", 0.02), ("int8", 0.05), ("nf4", 0.5)):
+            scored = self.score("--model", MODEL, "--data", data, "--weights", weights)
+            self.assertEqual(scored["weights"], weights)
+            difference = abs(scored["loss_nat_per_token"] - base["loss_nat_per_token"])
+            self.assertLessEqual(difference, bound, weights)
+            if weights in ("int8", "nf4"):
+                self.assertGreater(difference, 0, weights)
+
     def profile(self, *args):
         data = self.write("records.json", [{"instruction": a, "output": b} for a, b in 8 * PROMPTS])
         out = self.folder / "profile.json"

@@ -120,6 +120,7 @@ class Training(Case):
         out = self.folder / "out"
         for flags, words in ((("--phase", "user"), ("--split", "--phase")),
                              (("--layers", "2..9"), ("--layers", "1..3", "2..9")),
+                             (("--arithmetic", "bfloat16", "--weights", "int8"), ("--weights", "bfloat16")),
                              (("--checkpoint-every", "soon"), ("--checkpoint-every", "soon"))):
             self.assert_fails(self.train(out, *flags), 2, *words)
 

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "cli/train/weights_option.h"
 #include "train/compute.h"
 
 namespace dashf::cli {
@@ -29,7 +30,8 @@ Expected<train::TrainingIdentity> Checkpoints::Identity() {
   if (!model_digest) return tl::unexpected(model_digest.error());
   identity_ = train::IdentityOf(
       *model_digest, examples_, first_, last_, training_.objective, training_.options, initial_);
-  identity_->emplace("arithmetic", train::Name(training_.arithmetic));
+  identity_->emplace("arithmetic", train::Name(training_.storage.arithmetic));
+  identity_->emplace("weights", Name(training_.storage.projections));
   return *identity_;
 }
 

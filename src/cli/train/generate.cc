@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/train/data_options.h"
+#include "cli/train/weights_option.h"
 #include "cli/verbs.h"
 #include "corpus/text_stream.h"
 #include "corpus/tokenizer.h"
@@ -20,6 +21,7 @@ namespace {
 struct Flags {
   std::string model_dir;
   std::string adapter_dir;
+  std::string weights;
   std::string prompt;
   std::string system;
   std::string messages_path;
@@ -39,7 +41,8 @@ Examples:
   dashf generate --model stories260K --max-tokens 200 --temperature 0.8 --top-p 0.9 --seed 7
   dashf generate --model BASE --adapter RUN/adapters/u0 --prompt "Hello" --max-tokens 40
   dashf generate --model CHAT --chat --system "Answer in one word." --prompt "Capital of Austria?"
-  dashf generate --model CHAT --messages conversation.json)";
+  dashf generate --model CHAT --messages conversation.json
+  dashf generate --model BASE --weights int8 --prompt "Hello")";
 
 Expected<void> CheckFlags(const Flags& flags) {
   const train::SamplingOptions& sampling = flags.options.sampling;
@@ -73,7 +76,9 @@ Expected<int> RunGenerate(const Flags& flags) {
   const auto conversation = ConversationOf(flags);
   if (!conversation) return tl::unexpected(conversation.error());
   train::SetThreads(flags.threads);
-  const auto model = train::LoadModel(flags.model_dir);
+  const auto storage = StorageFor(flags.weights, "float32");
+  if (!storage) return tl::unexpected(storage.error());
+  const auto model = train::LoadModel(flags.model_dir, *storage);
   if (!model) return tl::unexpected(model.error());
   const auto tokenizer = corpus::Tokenizer::Load(flags.model_dir);
   if (!tokenizer) return tl::unexpected(tokenizer.error());
@@ -139,6 +144,7 @@ void AddGenerate(CLI::App& app, Run& run) {
       ->excludes(system)
       ->excludes(prompt);
   AddTemplateOption(verb, &flags->chat_template);
+  AddWeightsOption(verb, &flags->weights);
   verb->add_option("--threads", flags->threads, "Threads")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));

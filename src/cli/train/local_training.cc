@@ -15,6 +15,7 @@
 #include "cli/command.h"
 #include "cli/train/checkpoints.h"
 #include "cli/train/stop_signal.h"
+#include "cli/train/weights_option.h"
 #include "corpus/samples.h"
 #include "corpus/tokenizer.h"
 #include "train/compute.h"
@@ -80,7 +81,7 @@ Expected<Examples> LoadExamples(const LocalTraining& training, int positions_max
 }
 
 Expected<Materials> Load(const LocalTraining& training) {
-  auto model = train::LoadModel(training.model_dir, train::StorageFor(training.arithmetic));
+  auto model = train::LoadModel(training.model_dir, training.storage);
   if (!model) return tl::unexpected(model.error());
   const int layers = model->config().layers;
   const int last = training.layer_last > 0 ? training.layer_last : layers;
@@ -193,7 +194,8 @@ void PrintResult(const LocalTraining& training,
   if (!training.json) return;
   Json result = {{"out", training.out_dir},
                  {"layers", {materials.first, materials.last}},
-                 {"arithmetic", train::Name(training.arithmetic)},
+                 {"arithmetic", train::Name(training.storage.arithmetic)},
+                 {"weights", Name(training.storage.projections)},
                  {"examples", materials.examples.trained.size()},
                  {"steps", report.steps},
                  {"tokens", report.tokens},

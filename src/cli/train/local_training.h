@@ -27,7 +27,7 @@ struct LocalTraining {
   int layer_last = 0;   // 0: the model's last one.
   train::UserObjective objective = train::UserObjective::kFullDepth;
   train::TrainOptions options;
-  llama::Arithmetic arithmetic = llama::Arithmetic::kFloat32;
+  llama::Storage storage;  // Of the base's weights.
   int sample_tokens_max = 512;
   double held_out_share = 0.0;  // Of the samples; not trained on.
   std::string eval_path;        // Or these.

@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "cli/train/data_options.h"
+#include "cli/train/weights_option.h"
 #include "cli/verbs.h"
 #include "train/compute.h"
 #include "train/held_out.h"
@@ -18,6 +19,7 @@ namespace {
 struct Flags {
   std::string model_dir;
   std::string adapter_dir;
+  std::string weights;
   std::string labels_path;
   DataOptions data;
   int tokens_max = 512;
@@ -33,16 +35,18 @@ model would rather say.
 Examples:
   dashf score --model share/models/debian-3m --data sections/u0/test.jsonl --labels sections/labels.json
   dashf score --model BASE --adapter RUN/adapters/u0 --data held-out.jsonl --json
-  dashf score --model BASE --data book.txt --format text --max-tokens 1024)";
+  dashf score --model BASE --data book.txt --format text --max-tokens 1024
+  dashf score --model BASE --data held-out.jsonl --weights int8       # what 8 bits a weight cost)";
 
-void Print(const Flags& flags, const train::Assessment& assessment) {
+void Print(const Flags& flags, llama::Format weights, const train::Assessment& assessment) {
   const train::Evaluation& evaluation = assessment.evaluation;
   if (flags.json) {
     nlohmann::ordered_json object = {{"loss_nat_per_token", evaluation.loss},
                                      {"perplexity", evaluation.perplexity},
                                      {"exact_match", evaluation.exact_match},
                                      {"examples", evaluation.examples},
-                                     {"answer_tokens", evaluation.answer_tokens}};
+                                     {"answer_tokens", evaluation.answer_tokens},
+                                     {"weights", Name(weights)}};
     if (assessment.choice_accuracy) object["choice_accuracy"] = *assessment.choice_accuracy;
     fmt::print("{}\n", object.dump(2));
     return;
@@ -68,7 +72,9 @@ Expected<int> RunScore(const Flags& flags) {
     if (!read) return tl::unexpected(read.error());
     labels = std::move(*read);
   }
-  const auto model = train::LoadModel(flags.model_dir);
+  const auto storage = StorageFor(flags.weights, "float32");
+  if (!storage) return tl::unexpected(storage.error());
+  const auto model = train::LoadModel(flags.model_dir, *storage);
   if (!model) return tl::unexpected(model.error());
   const auto tokenizer = corpus::Tokenizer::Load(flags.model_dir);
   if (!tokenizer) return tl::unexpected(tokenizer.error());
@@ -93,7 +99,7 @@ Expected<int> RunScore(const Flags& flags) {
   }
   const auto assessment = train::Assess(*model, adapter ? &*adapter : nullptr, *held_out);
   if (!assessment) return tl::unexpected(assessment.error());
-  Print(flags, *assessment);
+  Print(flags, storage->projections, *assessment);
   return kExitOk;
 }
 
@@ -109,6 +115,7 @@ void AddScore(CLI::App& app, Run& run) {
   verb->add_option("--max-tokens", flags->tokens_max, "Most tokens of one sample")
       ->capture_default_str()
       ->check(CLI::Range(3, 1 << 20));
+  AddWeightsOption(verb, &flags->weights);
   verb->add_option("--threads", flags->threads, "Threads")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));

@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/train/local_training.h"
+#include "cli/train/weights_option.h"
 #include "cli/verbs.h"
 #include "train/compute.h"
 
@@ -17,7 +18,7 @@ namespace {
 struct Flags {
   LocalTraining training;
   std::string layers, phase = "all", objective = "full_depth", adapter = "lora";
-  std::string schedule = "cosine", checkpoint_every, arithmetic = "float32";
+  std::string schedule = "cosine", checkpoint_every, arithmetic = "float32", weights;
   std::optional<int> split, epochs, steps;
   int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 };
@@ -32,7 +33,8 @@ Examples:
     --batch 2 --accumulate 8 --epochs 3 --checkpoint-every 300s
   dashf train --model BASE --data records.json --out a --resume        # with the same other options
   dashf train --model BASE --data mine.json --out user --phase user --split 4 --objective early_exit
-  dashf train --model BASE --data mine.json --out both --phase server --split 4 --adapter user)";
+  dashf train --model BASE --data mine.json --out both --phase server --split 4 --adapter user
+  dashf train --model BASE --data records.json --out q --weights nf4)";
 
 template <class Number>
 std::optional<Number> NumberIn(std::string_view text) {
@@ -85,9 +87,9 @@ Expected<int> RunTrain(const Flags& flags) {
   if (auto read = ReadInterval(flags.checkpoint_every, &training.checkpoint); !read) {
     return tl::unexpected(read.error());
   }
-  const auto arithmetic = train::ArithmeticNamed("--arithmetic", flags.arithmetic);
-  if (!arithmetic) return tl::unexpected(arithmetic.error());
-  training.arithmetic = *arithmetic;
+  const auto storage = StorageFor(flags.weights, flags.arithmetic);
+  if (!storage) return tl::unexpected(storage.error());
+  training.storage = *storage;
   training.objective = flags.objective == "early_exit" ? train::UserObjective::kEarlyExit
                                                        : train::UserObjective::kFullDepth;
   training.adapter.kind =
@@ -216,6 +218,7 @@ void AddTrain(CLI::App& app, Run& run) {
                    "rounded; auto: if the processor has it")
       ->capture_default_str()
       ->check(CLI::IsMember(train::kArithmetics));
+  AddWeightsOption(verb, &flags->weights);
   verb->add_option("--checkpoint-every",
                    flags->checkpoint_every,
                    "Keep all there is to go on from in OUT/checkpoint: steps (200) or time (300s)");
