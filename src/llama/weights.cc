@@ -101,20 +101,6 @@ Storage StorageOf(Format format) {
   return {format, format == Format::kNf4 ? Format::kInt8 : format};
 }
 
-std::size_t WeightsBytes(const ModelConfig& config, const Storage& storage) {
-  const std::int64_t d = config.hidden_size;
-  const std::size_t table = StoredMatrix::BytesOf(storage.tables, config.vocab_size, d);
-  const std::size_t norm = static_cast<std::size_t>(d) * sizeof(float);
-  std::size_t layer = 2 * norm;
-  for (int group = 0; group < kGroups; ++group) {
-    const auto [rows, columns, biased] = ShapeOf(config, group);
-    layer += StoredMatrix::BytesOf(storage.projections, rows, columns);
-    if (biased) layer += static_cast<std::size_t>(rows) * sizeof(float);
-  }
-  return (config.tied_embeddings ? 1 : 2) * table + norm +
-         static_cast<std::size_t>(config.layers) * layer;
-}
-
 Weights MakeWeights(const ModelConfig& config, const Storage& storage) {
   const std::int64_t d = config.hidden_size;
   const auto width = static_cast<std::size_t>(d);

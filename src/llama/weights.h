@@ -56,8 +56,6 @@ struct Weights {
 // loss as they are.
 Storage StorageOf(Format format);
 
-// Bytes() of the weights made so.
-std::size_t WeightsBytes(const ModelConfig& config, const Storage& storage);
 // All shapes as the configuration says, every number zero.
 Weights MakeWeights(const ModelConfig& config, const Storage& storage);
 // The same weights, kept in another format. From float32 to float32: the same bits.

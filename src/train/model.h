@@ -41,14 +41,6 @@ class Model {
 // missing tensor, a value that is not finite, or a feature that is not supported.
 Expected<Model> LoadModel(const std::filesystem::path& folder, const llama::Storage& storage = {});
 
-// What a model folder tells without its weights.
-struct ModelOutline {
-  ModelConfig config;
-  llama::Format exact = llama::Format::kFloat32;  // The narrowest that holds the files' numbers.
-};
-// Errors as LoadModel's, of config.json and the files' headers.
-Expected<ModelOutline> ReadModelOutline(const std::filesystem::path& folder);
-
 enum class Precision { kFloat32, kBFloat16 };
 
 // Writes config.json and model.safetensors in Hugging Face's layout, each atomically.

@@ -226,16 +226,6 @@ std::string Encode(const std::vector<float>& values, Precision precision) {
 
 }  // namespace
 
-Expected<ModelOutline> ReadModelOutline(const fs::path& folder) {
-  const Expected<ModelConfig> config = ReadModelConfig(folder / "config.json");
-  if (!config) return tl::unexpected(config.error());
-  const Expected<WeightFiles> files = OpenWeights(folder);
-  if (!files) return tl::unexpected(files.error());
-  const bool halves = std::ranges::all_of(
-      files->tensors, [](const auto& tensor) { return tensor.second.view->dtype == DType::kBF16; });
-  return ModelOutline{*config, halves ? llama::Format::kBFloat16 : llama::Format::kFloat32};
-}
-
 Expected<Model> LoadModel(const fs::path& folder, const llama::Storage& storage) {
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored)) {

@@ -69,6 +69,20 @@ TEST(ModelIo, Float32ModelsSurviveTheFolderBitForBit) {
 }
 
 // bfloat16 has 7 bits behind the point: half a unit in the last place is at most 2^-8 of the value.
+// Tables of more numbers than are read at a time, the last part shorter.
+TEST(ModelIo, LargeTensorsSurviveInParts) {
+  ModelConfig config = TinyConfig();
+  config.vocab_size = 200'003;
+  const Model model = RandomModel(config, 1);
+  const fs::path folder = FreshFolder("large_tables");
+  ASSERT_TRUE(SaveModel(model, Precision::kFloat32, folder));
+  const auto loaded = LoadModel(folder);
+  ASSERT_TRUE(loaded) << loaded.error().Text();
+  const std::string table = "model.embed_tokens.weight";
+  EXPECT_EQ(llama::GetTensor(table, loaded->weights()), llama::GetTensor(table, model.weights()));
+  fs::remove_all(folder);
+}
+
 TEST(ModelIo, BFloat16ModelsLoadWithinRounding) {
   const Model model = TinyModel(TinyConfig(), 3);
   const fs::path folder = FreshFolder("bfloat16");
