@@ -67,9 +67,7 @@ class StoredMatrix {
   void SetArithmetic(Arithmetic arithmetic);
   std::int64_t rows() const { return rows_; }
   std::int64_t columns() const { return columns_; }
-  std::size_t Bytes() const { return BytesOf(format_, rows_, columns_); }
-  // What a matrix of this shape takes.
-  static std::size_t BytesOf(Format format, std::int64_t rows, std::int64_t columns);
+  std::size_t Bytes() const;
   // Of kFloat32 alone: the numbers themselves.
   Matrix<const float> Floats() const;
   // Of kBFloat16 alone: the upper halves of the float32 numbers.
@@ -78,12 +76,8 @@ class StoredMatrix {
  private:
   static constexpr std::int64_t kTileRows = 256;  // A tile of 1,024 columns fills 1 MiB of cache.
 
-  static std::int64_t BlocksOf(std::int64_t columns) { return (columns + kBlock - 1) / kBlock; }
-  static std::int64_t CodesOf(Format format, std::int64_t columns) {
-    return format == Format::kInt8 ? columns : (columns + 1) / 2;
-  }
-  std::int64_t Blocks() const { return BlocksOf(columns_); }  // Of a row.
-  std::int64_t CodesPerRow() const { return CodesOf(format_, columns_); }
+  std::int64_t Blocks() const { return (columns_ + kBlock - 1) / kBlock; }  // Of a row.
+  std::int64_t CodesPerRow() const;
   template <class T>
   void DecodeRow(std::int64_t row, T* out) const;
   void EncodeNf4(std::int64_t row, const float* values);

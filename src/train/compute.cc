@@ -68,9 +68,11 @@ const char* Name(llama::Arithmetic arithmetic) {
 }
 
 llama::Storage StorageFor(llama::Arithmetic arithmetic) {
-  const auto format = arithmetic == llama::Arithmetic::kBFloat16 ? llama::Format::kBFloat16
-                                                                 : llama::Format::kFloat32;
-  return {format, format, arithmetic};
+  llama::Storage storage =
+      llama::StorageOf(arithmetic == llama::Arithmetic::kBFloat16 ? llama::Format::kBFloat16
+                                                                  : llama::Format::kFloat32);
+  storage.arithmetic = arithmetic;
+  return storage;
 }
 
 }  // namespace dashf::train

@@ -188,7 +188,7 @@ Expected<train::PhaseCosts> MeasureOrExtrapolate(const Flags& flags,
   const auto config =
       train::ReadModelConfig(std::filesystem::path(flags.model_dir) / "config.json");
   if (!config) return tl::unexpected(config.error());
-  const bool can = config->layers > train::kExtrapolationLayersMin - 1;
+  const bool can = config->layers >= train::kExtrapolationLayersMin;
   if (flags.extrapolate == "yes" && !can) {
     return Fail(ErrorKind::kBadInput,
                 "--extrapolate",
