@@ -30,7 +30,7 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // Where the hidden states come from that enter layer range.begin > 0; called on several threads.
+  // Where the hidden states come from that enter a layer above 0; called on several threads.
   void SetEntrance(EnterRows<T> enter) { pass_.enter = std::move(enter); }
 
   // Per slot the mean loss over its answer tokens. Its gradient is added to the slot's, as if the

@@ -65,11 +65,9 @@ Hidden<T> HiddenBelow(const Weights& weights,
 
 template <class T>
 EnterRows<T> From(const Hidden<T>& hidden) {
-  return [&hidden](const PackedBatch& batch, Matrix<T> rows) {
-    for (std::size_t s = 0; s < batch.keys.size(); ++s) {
-      const auto& own = hidden[static_cast<std::size_t>(batch.keys[s])];
-      std::copy(own.begin(), own.end(), rows.Row(batch.all[s].first_key));
-    }
+  return [&hidden](std::int64_t key, Matrix<T> rows) {
+    const auto& own = hidden[static_cast<std::size_t>(key)];
+    std::copy(own.begin(), own.end(), rows.data);
   };
 }
 
@@ -207,6 +205,58 @@ TEST(Gradients, OfUsersInOneBatchAreThoseOfEachAlone) {
     EXPECT_NEAR(together.losses[s], alone.losses[0], 1e-6);
     for (std::size_t i = 0; i < alone.gradients[0].size(); ++i) {
       ASSERT_NEAR(together.gradients[s][i], alone.gradients[0][i], 1e-6) << "slot " << s;
+    }
+  }
+}
+
+// Users 0, 1 and 2 leave layers 0, 1 and 2 to their devices.
+TEST(Gradients, OfUsersThatEnterAtDifferentLayersAreThoseOfEachAlone) {
+  const ModelConfig config = TinyConfig();
+  const AdapterLayout layout = LoraLayout(config, kAllProjections);
+  const Weights weights = RandomWeights(config, 3);
+  RandomBatch batch(config, 9, 3, 7);
+  std::vector<std::vector<float>> parameters;
+  for (std::uint64_t s = 0; s < 3; ++s) {
+    parameters.push_back(RandomParameters<float>(layout, 5 + s));
+  }
+  std::vector<Sequence> together_sequences;
+  Hidden<float> hidden(batch.sequences.size());
+  std::vector<Outcome<float>> alone;
+  for (int s = 0; s < 3; ++s) {
+    std::vector<Sequence> own;
+    for (Sequence sequence : batch.sequences) {
+      if (sequence.slot != s) continue;
+      sequence.skipped = s;
+      together_sequences.push_back(sequence);
+      sequence.slot = sequence.skipped = 0;
+      sequence.key = std::ssize(own);
+      own.push_back(sequence);
+    }
+    ASSERT_FALSE(own.empty());
+    const auto user = static_cast<std::size_t>(s);
+    const Hidden<float> below = HiddenBelow(weights, layout, s, own, parameters[user]);
+    Engine<float> engine(weights, layout, {s, s, 3, 3}, {.positions = 128});
+    engine.SetEntrance(From(below));
+    alone.push_back(OneStep<float>(&engine, own, {parameters[user]}));
+    std::size_t next = 0;
+    for (const Sequence& sequence : batch.sequences) {
+      if (sequence.slot == s) hidden[static_cast<std::size_t>(sequence.key)] = below[next++];
+    }
+  }
+  for (const Keep keep : {Keep::kAll, Keep::kInputs}) {
+    for (const int threads : {1, 3}) {
+      Engine<float> engine(
+          weights, layout, {0, 0, 3, 3}, {.keep = keep, .threads = threads, .positions = 128});
+      engine.SetEntrance(From(hidden));
+      const Outcome<float> together = OneStep(&engine, together_sequences, parameters);
+      for (std::size_t s = 0; s < 3; ++s) {
+        EXPECT_NEAR(together.losses[s], alone[s].losses[0], 1e-6);
+        const auto begin = static_cast<std::size_t>(layout.layers[s].begin);
+        for (std::size_t i = begin; i < alone[s].gradients[0].size(); ++i) {
+          ASSERT_NEAR(together.gradients[s][i], alone[s].gradients[0][i], 1e-6) << "user " << s;
+        }
+        for (std::size_t i = 0; i < begin; ++i) ASSERT_EQ(together.gradients[s][i], 0.0F);
+      }
     }
   }
 }

@@ -40,15 +40,15 @@ HeadShape Heads(const Layer<T>& layer) {
 // The rows that leave the layer, by slot, by sequence and by position.
 template <class T>
 std::span<const SlotRows> OutSlots(const Layer<T>& layer) {
-  return layer.narrow ? layer.batch->slot_loss_rows : layer.batch->slot_rows;
+  return layer.narrow ? layer.batch->slot_loss_rows : layer.rows.slots;
 }
 template <class T>
 std::span<const AttentionRows> OutSequences(const Layer<T>& layer) {
-  return layer.narrow ? layer.batch->chosen : layer.batch->all;
+  return layer.narrow ? layer.batch->chosen : layer.rows.sequences;
 }
 template <class T>
 std::span<const int> OutPositions(const Layer<T>& layer) {
-  return layer.narrow ? layer.batch->loss_positions : layer.batch->positions;
+  return layer.narrow ? layer.batch->loss_positions : layer.rows.positions;
 }
 
 template <class T>
@@ -87,7 +87,7 @@ void ProjectQkv(const Layer<T>& layer,
   const auto into = Into::kOverwrite;
   if (!layer.narrow) {
     LinearForward<T>(Part(layer, kQ, kO),
-                     layer.batch->slot_rows,
+                     layer.rows.slots,
                      normed,
                      into,
                      scratch.linear,
@@ -103,13 +103,8 @@ void ProjectQkv(const Layer<T>& layer,
                    scratch.linear,
                    state->h[kAttentionIn],
                    state->q);
-  LinearForward<T>(Part(layer, kK, kO),
-                   layer.batch->slot_rows,
-                   normed,
-                   into,
-                   scratch.linear,
-                   state->h_kv,
-                   state->kv);
+  LinearForward<T>(
+      Part(layer, kK, kO), layer.rows.slots, normed, into, scratch.linear, state->h_kv, state->kv);
 }
 
 // x of the attention's projections again, where the backward of their LoRA reads it.
@@ -132,7 +127,7 @@ void ProjectQkvBackward(const Layer<T>& layer,
   const Matrix<T> dnormed = layer.wants_dx ? scratch.dnormed : Matrix<T>();
   if (!layer.narrow) {
     LinearBackward<T>(Part(layer, kQ, kO),
-                      layer.batch->slot_rows,
+                      layer.rows.slots,
                       scratch.normed,
                       state->h[kAttentionIn],
                       scratch.dqkv,
@@ -142,7 +137,7 @@ void ProjectQkvBackward(const Layer<T>& layer,
     return;
   }
   LinearBackward<T>(Part(layer, kK, kO),
-                    layer.batch->slot_rows,
+                    layer.rows.slots,
                     scratch.normed,
                     state->h_kv,
                     dkv,
@@ -210,7 +205,7 @@ void LayerForward(const Layer<T>& layer,
       state->input, weights.input_norm.data(), eps, state->input_inverse, scratch.normed);
   ProjectQkv<T>(layer, scratch, scratch.normed, state);
   layer.rotary->Turn(OutPositions(layer), Rotary<T>::Way::kForward, state->q);
-  layer.rotary->Turn(layer.batch->positions, Rotary<T>::Way::kForward, Keys(state->kv));
+  layer.rotary->Turn(layer.rows.positions, Rotary<T>::Way::kForward, Keys(state->kv));
   AttentionForward<T>(Heads(layer),
                       OutSequences(layer),
                       OutPositions(layer),
@@ -303,7 +298,7 @@ void LayerBackward(const Layer<T>& layer,
                       dq);
   }
   layer.rotary->Turn(OutPositions(layer), Rotary<T>::Way::kBackward, dq);
-  layer.rotary->Turn(layer.batch->positions, Rotary<T>::Way::kBackward, Keys(dkv));
+  layer.rotary->Turn(layer.rows.positions, Rotary<T>::Way::kBackward, Keys(dkv));
   ProjectQkvBackward<T>(layer, scratch, state, dq, dkv);
   if (!layer.wants_dx) return;
   if (layer.narrow) {

@@ -53,6 +53,7 @@ struct Layer {
   const AdapterLayout* layout = nullptr;
   const Rotary<T>* rotary = nullptr;
   const PackedBatch* batch = nullptr;
+  EnteredRows rows;  // The N rows.
   std::span<const Slot<T>> slots;
   int index = 0;
   bool narrow = false;

@@ -13,10 +13,10 @@ std::int64_t Answers(const Sequence& sequence) {
   return count;
 }
 
-// Lengthens the last run if it is this slot's.
-void Extend(int slot, std::int64_t count, std::vector<SlotRows>* runs) {
+// Lengthens the last run if it is this slot's and may be lengthened.
+void Extend(int slot, std::int64_t count, bool lengthen, std::vector<SlotRows>* runs) {
   const std::int64_t first = runs->empty() ? 0 : runs->back().first + runs->back().count;
-  if (runs->empty() || runs->back().slot != slot) {
+  if (runs->empty() || runs->back().slot != slot || !lengthen) {
     runs->push_back({slot, first, count});
   } else {
     runs->back().count += count;
@@ -31,9 +31,12 @@ void Append(const Sequence& sequence, double weight, PackedBatch* batch) {
   DASHF_CHECK(sequence.slot >= 0 && sequence.slot < batch->slots);
   batch->all.push_back({begin, rows, begin, rows});
   batch->chosen.push_back({std::ssize(batch->loss_rows), losses, begin, rows});
-  Extend(sequence.slot, rows, &batch->slot_rows);
-  Extend(sequence.slot, losses, &batch->slot_loss_rows);
+  const bool enters_later = !batch->skipped.empty() && sequence.skipped != batch->skipped.back();
+  DASHF_CHECK(batch->skipped.empty() || sequence.skipped >= batch->skipped.back());
+  Extend(sequence.slot, rows, !enters_later, &batch->slot_rows);
+  Extend(sequence.slot, losses, true, &batch->slot_loss_rows);
   batch->keys.push_back(sequence.key);
+  batch->skipped.push_back(sequence.skipped);
   batch->longest = std::max(batch->longest, rows);
   for (int t = 0; t < rows; ++t) {
     batch->tokens.push_back(sequence.tokens[static_cast<std::size_t>(t)]);
@@ -54,6 +57,22 @@ void Append(const Sequence& sequence, double weight, PackedBatch* batch) {
 
 std::int64_t RowsOf(const Sequence& sequence) {
   return sequence.answers.back().end - 1;
+}
+
+EnteredRows EnteredBy(const PackedBatch& batch, int i) {
+  const auto sequences = static_cast<std::size_t>(
+      std::upper_bound(batch.skipped.begin(), batch.skipped.end(), i) - batch.skipped.begin());
+  if (sequences == 0) return {};
+  const AttentionRows& last = batch.all[sequences - 1];
+  const std::int64_t count = last.first_key + last.keys;
+  const auto runs = std::lower_bound(
+      batch.slot_rows.begin(), batch.slot_rows.end(), count, [](const SlotRows& run, auto end) {
+        return run.first < end;
+      });
+  return {count,
+          std::span(batch.positions).first(static_cast<std::size_t>(count)),
+          std::span(batch.all).first(sequences),
+          {batch.slot_rows.begin(), runs}};
 }
 
 PackedBatch Pack(std::span<const Sequence> sequences, int slots) {

@@ -22,6 +22,7 @@ struct Sequence {
   std::vector<TokenRange> answers;
   int slot = 0;          // Whose adapter it passes through, 0..slots - 1.
   std::int64_t key = 0;  // The caller's name for it.
+  int skipped = 0;  // It enters the range's layer begin + skipped. A batch is ascending in this.
 };
 
 // The rows of a sequence that are computed. Its last answer's last token is a target only: causal
@@ -41,9 +42,19 @@ struct PackedBatch {
   std::vector<AttentionRows> chosen;     // Per sequence: the loss rows alone as queries.
   std::vector<SlotRows> slot_rows;       // Of the N rows,
   std::vector<SlotRows> slot_loss_rows;  // and of the M.
-  std::vector<std::int64_t> keys;        // Per sequence: Sequence::key.
+  std::vector<std::int64_t> keys;        // Per sequence: Sequence::key
+  std::vector<int> skipped;              // and Sequence::skipped.
   std::int64_t longest = 0;              // Rows of the longest sequence.
 };
+
+// The sequences that are in the range's layer begin + i: the batch's first ones.
+struct EnteredRows {
+  std::int64_t count = 0;
+  std::span<const int> positions;
+  std::span<const AttentionRows> sequences;
+  std::span<const SlotRows> slots;
+};
+EnteredRows EnteredBy(const PackedBatch& batch, int i);
 
 PackedBatch Pack(std::span<const Sequence> sequences, int slots);
 

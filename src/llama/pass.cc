@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "llama/head_loss.h"
 #include "llama/rms_norm.h"
 
@@ -18,6 +19,7 @@ Layer<T> At(const Pass<T>& pass,
           .layout = pass.layout,
           .rotary = pass.rotary,
           .batch = &batch,
+          .rows = EnteredBy(batch, index - range.begin),
           .slots = slots,
           .index = index,
           .narrow = index == range.end - 1,
@@ -28,6 +30,52 @@ Layer<T> At(const Pass<T>& pass,
 template <class T>
 LayerState<T>& StateOf(const Pass<T>& pass, int index, Workspace<T>* workspace) {
   return workspace->states[static_cast<std::size_t>(index - pass.range.begin)];
+}
+
+// What a layer has for the first rows alone, where not all have entered it yet.
+template <class T>
+LayerState<T> Of(std::int64_t rows, LayerState<T> state) {
+  for (Matrix<T>* part : {&state.input,
+                          &state.q,
+                          &state.kv,
+                          &state.qkv,
+                          &state.log_sum,
+                          &state.attended,
+                          &state.middle,
+                          &state.gate_up,
+                          &state.h_kv}) {
+    *part = part->Rows(0, rows);
+  }
+  for (Matrix<T>& part : state.h) part = part.Rows(0, rows);
+  return state;
+}
+template <class T>
+LayerScratch<T> Of(std::int64_t rows, LayerScratch<T> scratch) {
+  for (Matrix<T>* part : {&scratch.normed,
+                          &scratch.dnormed,
+                          &scratch.act,
+                          &scratch.dact,
+                          &scratch.dattended,
+                          &scratch.dqkv}) {
+    *part = part->Rows(0, rows);
+  }
+  return scratch;
+}
+
+// The sequences whose first layer this is, into its input.
+template <class T>
+void Enter(const Pass<T>& pass, const PackedBatch& batch, int index, Matrix<T> input) {
+  for (std::size_t s = 0; s < batch.skipped.size(); ++s) {
+    if (pass.range.begin + batch.skipped[s] != index) continue;
+    const std::int64_t first = batch.all[s].first_key, count = batch.all[s].keys;
+    if (index > 0) {
+      pass.enter(batch.keys[s], input.Rows(first, count));
+      continue;
+    }
+    for (std::int64_t i = first; i < first + count; ++i) {
+      pass.weights->embedding.Decode(batch.tokens[static_cast<std::size_t>(i)], input.Rows(i, 1));
+    }
+  }
 }
 
 }  // namespace
@@ -41,20 +89,20 @@ Matrix<T> EnterLastLayer(const Pass<T>& pass,
                          const PackedBatch& batch,
                          std::span<const Slot<T>> slots,
                          Workspace<T>* workspace) {
-  const Matrix<T> rows = workspace->states.front().input;
-  if (pass.range.begin > 0) {
-    pass.enter(batch, rows);
-  } else {
-    for (std::int64_t i = 0; i < rows.rows; ++i) {
-      pass.weights->embedding.Decode(batch.tokens[static_cast<std::size_t>(i)], rows.Rows(i, 1));
-    }
+  const int last = pass.range.end - 1;
+  DASHF_CHECK(batch.skipped.front() >= 0 && pass.range.begin + batch.skipped.back() <= last);
+  for (int i = pass.range.begin; i < last; ++i) {
+    Enter(pass, batch, i, StateOf(pass, i, workspace).input);
+    const Layer<T> layer = At(pass, batch, slots, i);
+    const std::int64_t rows = layer.rows.count;
+    if (rows == 0) continue;
+    LayerState<T> state = Of(rows, StateOf(pass, i, workspace));
+    LayerForward<T>(layer,
+                    Of(rows, workspace->scratch),
+                    &state,
+                    StateOf(pass, i + 1, workspace).input.Rows(0, rows));
   }
-  for (int i = pass.range.begin; i < pass.range.end - 1; ++i) {
-    LayerForward<T>(At(pass, batch, slots, i),
-                    workspace->scratch,
-                    &StateOf(pass, i, workspace),
-                    StateOf(pass, i + 1, workspace).input);
-  }
+  Enter(pass, batch, last, workspace->states.back().input);
   return workspace->states.back().input;
 }
 
@@ -88,11 +136,17 @@ void RunPass(const Pass<T>& pass,
   RmsNormBackward<T>(top, weights.final_norm.data(), workspace->top_inverse, scratch.dpicked, dtop);
   for (int i = range.end - 1; i >= range.first_trained; --i) {
     const Layer<T> layer = At(pass, batch, slots, i);
-    LayerState<T>& state = StateOf(pass, i, workspace);
-    if (pass.keep == Keep::kInputs && !layer.narrow) {
-      LayerForward<T>(layer, scratch, &state, Matrix<T>());
+    if (layer.narrow) {
+      LayerBackward<T>(layer, scratch, &workspace->states.back(), dtop, workspace->d);
+      continue;
     }
-    LayerBackward<T>(layer, scratch, &state, layer.narrow ? dtop : workspace->d, workspace->d);
+    const std::int64_t rows = layer.rows.count;
+    if (rows == 0) return;  // Nor has anything entered the layers below.
+    LayerState<T> state = Of(rows, StateOf(pass, i, workspace));
+    const LayerScratch<T> own = Of(rows, scratch);
+    if (pass.keep == Keep::kInputs) LayerForward<T>(layer, own, &state, Matrix<T>());
+    const Matrix<T> d = workspace->d.Rows(0, rows);
+    LayerBackward<T>(layer, own, &state, d, d);
   }
 }
 

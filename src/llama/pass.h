@@ -9,9 +9,9 @@
 
 namespace dashf::llama {
 
-// Writes the hidden states (N, d) that enter layer range.begin > 0.
+// Writes the hidden states (rows, d) with which the sequence of this key enters a layer above 0.
 template <class T>
-using EnterRows = std::function<void(const PackedBatch&, Matrix<T>)>;
+using EnterRows = std::function<void(std::int64_t key, Matrix<T> rows)>;
 
 template <class T>
 struct Pass {
@@ -20,7 +20,7 @@ struct Pass {
   const Rotary<T>* rotary = nullptr;
   LayerRange range;
   Keep keep = Keep::kAll;
-  EnterRows<T> enter;  // Not called where range.begin is 0.
+  EnterRows<T> enter;  // Not called for sequences that enter layer 0.
 };
 
 BatchSize SizeOf(const PackedBatch& batch);

@@ -42,11 +42,9 @@ class HiddenRows {
     }
   }
 
-  void Enter(const llama::PackedBatch& batch, llama::Matrix<float> rows) const {
-    for (std::size_t s = 0; s < batch.keys.size(); ++s) {
-      const auto from = rows_.begin() + begin_[static_cast<std::size_t>(batch.keys[s])] * width_;
-      std::copy_n(from, batch.all[s].keys * width_, rows.Row(batch.all[s].first_key));
-    }
+  void Enter(std::int64_t example, llama::Matrix<float> rows) const {
+    const auto from = rows_.begin() + begin_[static_cast<std::size_t>(example)] * width_;
+    std::copy_n(from, rows.rows * width_, rows.data);
   }
 
  private:
@@ -82,9 +80,8 @@ class Native final : public PhaseGradient {
                 {.threads = Threads(), .positions = LongestOf(examples)}) {
     if (phase.cached == 0) return;
     hidden_.emplace(model_.weights(), layout_, parameters_, examples, phase.cached, batch_size);
-    engine_.SetEntrance([this](const llama::PackedBatch& batch, llama::Matrix<float> rows) {
-      hidden_->Enter(batch, rows);
-    });
+    engine_.SetEntrance(
+        [this](std::int64_t example, llama::Matrix<float> rows) { hidden_->Enter(example, rows); });
   }
 
   double Compute(std::span<const std::size_t> chosen,
