@@ -5,60 +5,14 @@
 #include "base/check.h"
 #include "llama/engine.h"
 #include "train/adapter_layout.h"
-#include "train/batch_order.h"
 #include "train/compute.h"
+#include "train/hidden_rows.h"
 #include "train/phase_gradient.h"
 #include "train/sequences.h"
 #include "train/trained_parameters.h"
 
 namespace dashf::train {
 namespace {
-
-// The hidden states of every example that enter layer `layer`, computed once for every epoch.
-class HiddenRows {
- public:
-  HiddenRows(const llama::Weights& weights,
-             const llama::AdapterLayout& layout,
-             const std::vector<float>& parameters,
-             const std::vector<corpus::Example>& examples,
-             int layer,
-             int batch_size)
-      : width_(weights.config.hidden_size) {
-    begin_.push_back(0);
-    for (std::size_t i = 0; i < examples.size(); ++i) {
-      begin_.push_back(begin_.back() + llama::RowsOf(SequencesOf(examples, {&i, 1}).front()));
-    }
-    rows_.resize(static_cast<std::size_t>(begin_.back() * width_));
-    const llama::LayerRange range{0, layer + 1, layer + 1, layer + 1};
-    llama::Engine<float> engine(
-        weights, layout, range, {.threads = Threads(), .positions = LongestOf(examples)});
-    const llama::Slot<float> slot{parameters.data(), nullptr};
-    for (const auto& chosen : BatchOrder(examples, batch_size, nullptr)) {
-      engine.ForEachHidden(SequencesOf(examples, chosen),
-                           {&slot, 1},
-                           [&](const llama::PackedBatch& batch, llama::Matrix<const float> rows) {
-                             Copy(batch, rows);
-                           });
-    }
-  }
-
-  void Enter(std::int64_t example, llama::Matrix<float> rows) const {
-    const auto from = rows_.begin() + begin_[static_cast<std::size_t>(example)] * width_;
-    std::copy_n(from, rows.rows * width_, rows.data);
-  }
-
- private:
-  void Copy(const llama::PackedBatch& batch, llama::Matrix<const float> rows) {
-    for (std::size_t s = 0; s < batch.keys.size(); ++s) {
-      const auto to = rows_.begin() + begin_[static_cast<std::size_t>(batch.keys[s])] * width_;
-      std::copy_n(rows.Row(batch.all[s].first_key), batch.all[s].keys * width_, to);
-    }
-  }
-
-  std::int64_t width_;
-  std::vector<std::int64_t> begin_;  // Per example.
-  std::vector<float> rows_;          // [rows of all examples, d]
-};
 
 class Native final : public PhaseGradient {
  public:

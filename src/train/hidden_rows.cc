@@ -1,0 +1,49 @@
+#include "train/hidden_rows.h"
+
+#include <algorithm>
+
+#include "llama/engine.h"
+#include "train/batch_order.h"
+#include "train/compute.h"
+#include "train/sequences.h"
+
+namespace dashf::train {
+
+HiddenRows::HiddenRows(const llama::Weights& weights,
+                       const llama::AdapterLayout& layout,
+                       const std::vector<float>& parameters,
+                       const std::vector<corpus::Example>& examples,
+                       int layer,
+                       int batch_size)
+    : width_(weights.config.hidden_size) {
+  begin_.push_back(0);
+  for (std::size_t i = 0; i < examples.size(); ++i) {
+    begin_.push_back(begin_.back() + llama::RowsOf(SequencesOf(examples, {&i, 1}).front()));
+  }
+  rows_.resize(static_cast<std::size_t>(begin_.back() * width_));
+  const llama::LayerRange range{0, layer + 1, layer + 1, layer + 1};
+  llama::Engine<float> engine(
+      weights, layout, range, {.threads = Threads(), .positions = LongestOf(examples)});
+  const llama::Slot<float> slot{parameters.data(), nullptr};
+  for (const auto& chosen : BatchOrder(examples, batch_size, nullptr)) {
+    engine.ForEachHidden(SequencesOf(examples, chosen),
+                         {&slot, 1},
+                         [&](const llama::PackedBatch& batch, llama::Matrix<const float> rows) {
+                           Copy(batch, rows);
+                         });
+  }
+}
+
+void HiddenRows::Enter(std::int64_t example, llama::Matrix<float> rows) const {
+  const auto from = rows_.begin() + begin_[static_cast<std::size_t>(example)] * width_;
+  std::copy_n(from, rows.rows * width_, rows.data);
+}
+
+void HiddenRows::Copy(const llama::PackedBatch& batch, llama::Matrix<const float> rows) {
+  for (std::size_t s = 0; s < batch.keys.size(); ++s) {
+    const auto to = rows_.begin() + begin_[static_cast<std::size_t>(batch.keys[s])] * width_;
+    std::copy_n(rows.Row(batch.all[s].first_key), batch.all[s].keys * width_, to);
+  }
+}
+
+}  // namespace dashf::train
