@@ -3,7 +3,6 @@
 #include <algorithm>
 
 namespace dashf::train {
-namespace {
 
 double AnswerTokens(const std::vector<corpus::Example>& examples,
                     std::span<const std::size_t> chosen) {
@@ -11,8 +10,6 @@ double AnswerTokens(const std::vector<corpus::Example>& examples,
   for (const std::size_t i : chosen) tokens += examples[i].answer_tokens();
   return tokens;
 }
-
-}  // namespace
 
 double StepGradient(const std::vector<corpus::Example>& examples,
                     std::span<const std::size_t> chosen,

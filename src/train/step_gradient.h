@@ -10,6 +10,10 @@
 
 namespace dashf::train {
 
+// How many tokens the loss of the examples `chosen` counts.
+double AnswerTokens(const std::vector<corpus::Example>& examples,
+                    std::span<const std::size_t> chosen);
+
 // The loss per answer token of the examples `chosen` and its gradient, computed `batch_size`
 // examples at a time: each batch counts by its share of the answer tokens, so that the result is
 // that of one large batch. `scratch` is as large as `gradient`; both are overwritten.
