@@ -96,10 +96,10 @@ TEST_F(EdgePort, AnUploadArrivesWholeAndTheResultGoesBackWhole) {
   v1::UploadReply reply;
   ASSERT_TRUE(Upload(UserNode("u0"), Parts(data, adapters), &reply).ok());
   EXPECT_EQ(reply.bytes_committed(), data.size() + adapters.size());
-  const auto job = store_.NextJob();
-  ASSERT_TRUE(job);
-  EXPECT_EQ(job->data, data);
-  EXPECT_EQ(job->adapters, adapters);
+  const auto jobs = store_.NextJobs(2);
+  ASSERT_EQ(jobs.size(), 1U);
+  EXPECT_EQ(jobs[0].data, data);
+  EXPECT_EQ(jobs[0].adapters, adapters);
   std::string result;
   EXPECT_EQ(Download(UserNode("u0"), &result).error_code(),
             grpc::StatusCode::FAILED_PRECONDITION);  // Not trained yet.

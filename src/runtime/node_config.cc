@@ -47,6 +47,7 @@ Json ToJson(const TrainingSettings& training) {
           {"warmup", training.schedule.warmup},
           {"weight_decay", training.weight_decay},
           {"tokens_max", training.tokens_max},
+          {"users_per_batch", training.users_per_batch},
           {"seed", training.seed}};
 }
 
@@ -132,6 +133,7 @@ TrainingSettings ReadTraining(JsonReader& parent) {
                        reader.Number("warmup", kNonNegative)};
   training.weight_decay = reader.Number("weight_decay", kNonNegative);
   training.tokens_max = small("tokens_max");
+  training.users_per_batch = small("users_per_batch");
   training.seed = static_cast<std::uint64_t>(reader.Integer("seed", 0, kSeedMax));
   reader.RejectUnknownKeys();
   return training;

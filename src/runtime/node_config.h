@@ -28,7 +28,8 @@ struct TrainingSettings {
   double learning_rate = 3e-3;
   train::LearningRateSchedule schedule;  // Of each phase.
   double weight_decay = 0.0;
-  int tokens_max = 256;  // Longer examples are shortened.
+  int tokens_max = 256;     // Longer examples are shortened.
+  int users_per_batch = 1;  // At most; an edge server trains those together whose uploads wait.
   std::uint64_t seed = 1;
 
   // As the engine wants them, for a phase of so many epochs.

@@ -19,6 +19,7 @@ NodeConfig UserConfig() {
   config.training.adapter.lora.targets = {"o_proj"};
   config.training.schedule = {train::ScheduleShape::kLinear, 0.25};
   config.training.accumulate = 3;
+  config.training.users_per_batch = 5;
   config.user.device.compute = {.clock_hz_max = 1, .flop_per_cycle = 2, .kappa_w_per_hz3 = 0};
   config.user.device.tx_power_w_max = 0.1;
   config.user.device.memory_bytes_max = 1e9;
@@ -41,6 +42,7 @@ TEST(NodeConfig, SurvivesItsFile) {
   EXPECT_EQ(read->training.adapter, UserConfig().training.adapter);
   EXPECT_EQ(read->training.schedule, UserConfig().training.schedule);
   EXPECT_EQ(read->training.accumulate, 3);
+  EXPECT_EQ(read->training.users_per_batch, 5);
 }
 
 TEST(NodeConfig, AnotherRolesFileAndABrokenOneAreRefusedByName) {

@@ -158,6 +158,19 @@ TEST_F(Round, EveryUserEndsWithACheckedAdapterAndMeasuredPhases) {
   for (const pid_t pid : Pids()) EXPECT_NE(::kill(pid, 0), 0) << "a child outlived the run";
 }
 
+TEST_F(Round, AServerMayTrainTheUsersThatWaitTogether) {
+  launch_.training.users_per_batch = 4;
+  const LaunchResult result = CarryOutWith("");
+  ASSERT_TRUE(result.record.Done()) << said_;
+  for (const UserRecord& user : result.record.users) {
+    SCOPED_TRACE(user.id);
+    EXPECT_TRUE(HasAdapter(user.id));
+    EXPECT_GT(user.server_cpu_s.value_or(0.0), 0.0);
+    ASSERT_TRUE(user.before.loss && user.after.loss);
+    EXPECT_LT(*user.after.loss, *user.before.loss);
+  }
+}
+
 TEST_F(Round, AUserKilledInItsUploadFailsAlone) {
   const LaunchResult result = CarryOutWith("user/u1:upload_begun");
   EXPECT_FALSE(result.record.Done());

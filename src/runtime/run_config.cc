@@ -154,6 +154,7 @@ void ReadTraining(Section& adapter, Section& section, TrainingSettings* training
   section.ReadNonNegative("warmup", &training->schedule.warmup);
   section.ReadNonNegative("weight_decay", &training->weight_decay);
   section.Read("tokens_max", &training->tokens_max, 3, kCountMax);
+  section.Read("users_per_batch", &training->users_per_batch, 1, kCountMax);
   section.Read("seed", &training->seed, 0, kSeedMax);
 }
 

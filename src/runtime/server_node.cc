@@ -4,15 +4,14 @@
 
 #include <thread>
 
-#include "runtime/compute_gate.h"
 #include "runtime/coordinator_link.h"
 #include "runtime/edge_service.h"
 #include "runtime/failpoint.h"
 #include "runtime/learning.h"
 #include "runtime/messages.h"
+#include "runtime/server_training.h"
 #include "runtime/telemetry.h"
 #include "runtime/tls.h"
-#include "train/peft_io.h"
 
 namespace dashf::runtime {
 namespace {
@@ -35,7 +34,7 @@ class ServerProcess {
   Expected<std::string> Listen();
   v1::RegisterRequest Registration(const std::string& address) const;
   void TrainUploads();  // Until the store is closed.
-  Expected<train::PhaseReport> TrainOne(const TrainingJob& job);
+  void Report(const std::string& user, const Expected<train::PhaseReport>& trained);
 
   const NodeConfig& config_;
   const Credentials& credentials_;
@@ -101,64 +100,31 @@ Expected<void> ServerProcess::Run() {
 }
 
 void ServerProcess::TrainUploads() {
-  while (const auto job = store_.NextJob()) {
-    v1::PhaseReport report;
-    report.set_round(config_.round);
-    report.set_user(job->user);
-    *report.mutable_reporter() = ToWire(config_.node);
-    report.set_phase(v1::PHASE_SERVER);
-    const auto trained = TrainOne(*job);
-    // A user that was dropped meanwhile is nobody's to report on.
-    if (!store_.Expected(job->user)) continue;
-    if (trained) {
-      report.set_elapsed_s(trained->elapsed_s);
-      report.set_cpu_s(trained->cpu_s);
-    } else {
-      report.set_failure(trained.error().Text());
-    }
-    if (auto reported = link_->Report(report); !reported) {
-      telemetry_.Write("report_refused",
-                       {{"user", job->user}, {"reason", reported.error().Text()}});
-    }
+  ServerTraining training(config_, base_, telemetry_, &store_);
+  const int together = config_.training.users_per_batch;
+  for (auto jobs = store_.NextJobs(together); !jobs.empty(); jobs = store_.NextJobs(together)) {
+    training.Train(jobs,
+                   [this](const std::string& user, const auto& trained) { Report(user, trained); });
   }
 }
 
-Expected<train::PhaseReport> ServerProcess::TrainOne(const TrainingJob& job) {
-  const std::string who = "user " + job.user;
-  const TrainingSettings& training = config_.training;
-  const train::ModelConfig& model = base_.model.config();
-  if (job.layers != model.layers || job.local_layers >= job.layers) {
-    return Fail(ErrorKind::kBadInput,
-                config_.model_folder,
-                fmt::format("has {} layers, the assignment says {} of {}",
-                            model.layers,
-                            job.local_layers,
-                            job.layers));
+void ServerProcess::Report(const std::string& user, const Expected<train::PhaseReport>& trained) {
+  // A user that was dropped meanwhile is nobody's to report on.
+  if (!store_.Expected(user)) return;
+  v1::PhaseReport report;
+  report.set_round(config_.round);
+  report.set_user(user);
+  *report.mutable_reporter() = ToWire(config_.node);
+  report.set_phase(v1::PHASE_SERVER);
+  if (trained) {
+    report.set_elapsed_s(trained->elapsed_s);
+    report.set_cpu_s(trained->cpu_s);
+  } else {
+    report.set_failure(trained.error().Text());
   }
-  const auto samples = corpus::ParseSamples(who + "'s data set", job.data);
-  if (!samples) return tl::unexpected(samples.error());
-  auto adapter = train::InitialAdapter(model, training.adapter, training.seed);
-  if (!adapter) return tl::unexpected(adapter.error());
-  if (job.local_layers > 0) {
-    const auto decoded = train::DecodeLayers(job.adapters, 1, job.local_layers, model, &*adapter);
-    if (!decoded) return tl::unexpected(decoded.error());
+  if (auto reported = link_->Report(report); !reported) {
+    telemetry_.Write("report_refused", {{"user", user}, {"reason", reported.error().Text()}});
   }
-  const auto examples =
-      corpus::TokenizeSamples(*samples, base_.tokenizer, base_.chat, training.tokens_max);
-  if (!examples) return tl::unexpected(examples.error());
-  train::TrainOptions options = training.OptionsFor(training.epochs_server);
-  options.on_step = [&](const train::StepReport&) { return store_.Expected(job.user); };
-  const auto turn = ComputeTurn::Take(config_.gate_folder, config_.gate_turns);
-  if (!turn) return tl::unexpected(turn.error());
-  telemetry_.Write("phase_started",
-                   {{"round", config_.round}, {"user", job.user}, {"phase", "server"}});
-  Failpoint(config_.node, "server");
-  const auto trained =
-      train::TrainServerPhase(base_.model, *examples, job.local_layers, options, &*adapter);
-  if (!trained) return tl::unexpected(trained.error());
-  if (trained->stopped) return Fail(ErrorKind::kRoundFailed, who, "was dropped");
-  store_.Finish(job.user, train::EncodeLayers(*adapter, job.local_layers + 1, job.layers));
-  return *trained;
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "runtime/user_store.h"
 
-#include <algorithm>
-
 namespace dashf::runtime {
 
 void UserStore::Expect(const std::string& user, int local_layers, int layers) {
@@ -63,19 +61,20 @@ void UserStore::AbandonUpload(const std::string& user) {
   found->second.state = State::kExpected;
 }
 
-std::optional<TrainingJob> UserStore::NextJob() {
+std::vector<TrainingJob> UserStore::NextJobs(int count_max) {
   std::unique_lock lock(mutex_);
-  for (;;) {
-    if (closed_) return std::nullopt;
-    const auto next = std::find_if(places_.begin(), places_.end(), [](const auto& place) {
-      return place.second.state == State::kUploaded;
-    });
-    if (next != places_.end()) {
-      next->second.state = State::kTraining;
-      return std::move(next->second.job);
+  std::vector<TrainingJob> jobs;
+  while (!closed_) {
+    for (auto& [user, place] : places_) {
+      if (std::ssize(jobs) == count_max) break;
+      if (place.state != State::kUploaded) continue;
+      place.state = State::kTraining;
+      jobs.push_back(std::move(place.job));
     }
+    if (!jobs.empty()) break;
     changed_.wait(lock);
   }
+  return jobs;
 }
 
 bool UserStore::Expected(const std::string& user) const {

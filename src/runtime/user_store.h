@@ -6,8 +6,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 
@@ -28,7 +28,7 @@ class UserStore {
  public:
   void Expect(const std::string& user, int local_layers, int layers);
   void Drop(const std::string& user);
-  void Close();  // NextJob() returns none from now on.
+  void Close();  // NextJobs() returns none from now on.
 
   // May this user upload? kWelcome reserves the user's place until CommitUpload or AbandonUpload.
   // The key tells a repeated upload (kDuplicate) from another one (kConflict).
@@ -37,8 +37,9 @@ class UserStore {
   void CommitUpload(const std::string& user, std::string data, std::string adapters);
   void AbandonUpload(const std::string& user);
 
-  // The next upload to train on, waiting for one; none once closed.
-  std::optional<TrainingJob> NextJob();
+  // Uploads to train on: waits for one and takes those that are there by then, at most `count_max`
+  // >= 1 of them; none once closed.
+  std::vector<TrainingJob> NextJobs(int count_max);
   bool Expected(const std::string& user) const;  // Still wanted?
   void Finish(const std::string& user, std::string adapters);
   // Adapters of layers k+1..L; null until they are trained.

@@ -1,0 +1,44 @@
+// What an edge server makes of its users' uploads.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "runtime/learning.h"
+#include "runtime/node_config.h"
+#include "runtime/telemetry.h"
+#include "runtime/user_store.h"
+#include "train/phases.h"
+
+namespace dashf::runtime {
+
+class ServerTraining {
+ public:
+  // How a user's phase has ended; what it trained is in the store by then.
+  using Ended = std::function<void(const std::string& user, const Expected<train::PhaseReport>&)>;
+
+  // All arguments must outlive it.
+  ServerTraining(const NodeConfig& config,
+                 const BaseModel& base,
+                 const Telemetry& telemetry,
+                 UserStore* store)
+      : config_(config), base_(base), telemetry_(telemetry), store_(*store) {}
+
+  // Trains layers k+1..L of all these users together (train/server_batch.h), in one turn at the
+  // processor. Calls `ended` once for each user, as soon as its phase has ended; what is wrong with
+  // one user's upload, or one that is dropped meanwhile, ends this user's phase alone.
+  void Train(const std::vector<TrainingJob>& jobs, const Ended& ended);
+
+ private:
+  struct Learner;
+  Expected<Learner> Prepare(const TrainingJob& job) const;
+
+  const NodeConfig& config_;
+  const BaseModel& base_;
+  const Telemetry& telemetry_;
+  UserStore& store_;
+};
+
+}  // namespace dashf::runtime

@@ -1,0 +1,104 @@
+#include "runtime/server_training.h"
+
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <map>
+
+#include "train/peft_io.h"
+
+namespace dashf::runtime {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr int kLayers = 3;
+
+class ServerSide : public testing::Test {
+ protected:
+  ServerSide() {
+    config_.node = ServerNode("s0");
+    config_.training.adapter.lora.rank = 2;
+    config_.training.epochs_server = 3;
+    config_.training.batch_size = 2;
+    config_.training.learning_rate = 1e-3;
+    config_.training.tokens_max = 64;
+  }
+
+  static BaseModel Base() {
+    auto tokenizer = corpus::Tokenizer::Load(
+        (std::filesystem::path(DASHF_SOURCE_DIR) / "src/corpus/testdata").string());
+    train::ModelConfig config;
+    config.layers = kLayers;
+    config.hidden_size = 16;
+    config.heads = config.kv_heads = 2;
+    config.head_dim = 8;
+    config.intermediate_size = 24;
+    config.vocab_size = tokenizer->vocab_size();
+    config.max_positions = 128;
+    return {train::RandomModel(config, 1),
+            std::move(*tokenizer),
+            Fail(ErrorKind::kBadInput, "chat", "none here")};
+  }
+
+  // The user's upload, as its own training left it.
+  TrainingJob Upload(const std::string& user, int k) {
+    std::vector<corpus::Record> records;
+    for (int i = 0; i < 5 + k; ++i) records.push_back({"Say it.", std::to_string(i), "no " + user});
+    const auto adapter = train::InitialAdapter(base_.model.config(), config_.training.adapter, 1);
+    store_.Expect(user, k, kLayers);
+    return {user,
+            k,
+            kLayers,
+            corpus::WriteRecords(records),
+            k > 0 ? train::EncodeLayers(*adapter, 1, k) : ""};
+  }
+
+  std::map<std::string, Expected<train::PhaseReport>> Train(const std::vector<TrainingJob>& jobs) {
+    std::map<std::string, Expected<train::PhaseReport>> reports;
+    ServerTraining(config_, base_, telemetry_, &store_)
+        .Train(jobs, [&](const std::string& user, const Expected<train::PhaseReport>& report) {
+          EXPECT_TRUE(reports.emplace(user, report).second) << user;
+        });
+    return reports;
+  }
+
+  const BaseModel base_ = Base();
+  const Telemetry telemetry_ = *Telemetry::Open("", ServerNode("s0"));
+  NodeConfig config_;
+  UserStore store_;
+};
+
+TEST_F(ServerSide, UsersTrainedTogetherGetWhatEachWouldAlone) {
+  const std::vector<TrainingJob> jobs = {Upload("u0", 2), Upload("u1", 0), Upload("u2", 1)};
+  const auto together = Train(jobs);
+  std::map<std::string, std::shared_ptr<const std::string>> results;
+  for (const TrainingJob& job : jobs) results[job.user] = store_.Result(job.user);
+  for (const TrainingJob& job : jobs) {
+    SCOPED_TRACE(job.user);
+    const auto alone = Train({job});
+    ASSERT_TRUE(together.at(job.user)) << together.at(job.user).error().Text();
+    ASSERT_TRUE(alone.at(job.user));
+    EXPECT_EQ(together.at(job.user)->steps, alone.at(job.user)->steps);
+    EXPECT_NEAR(together.at(job.user)->losses.back(), alone.at(job.user)->losses.back(), 1e-4);
+    ASSERT_TRUE(results[job.user]);
+    auto adapter = *train::InitialAdapter(base_.model.config(), config_.training.adapter, 1);
+    EXPECT_TRUE(train::DecodeLayers(
+        *results[job.user], job.local_layers + 1, kLayers, base_.model.config(), &adapter));
+  }
+}
+
+TEST_F(ServerSide, ABrokenUploadAndADroppedUserEndAlone) {
+  std::vector<TrainingJob> jobs = {Upload("u0", 1), Upload("u1", 1), Upload("u2", 1)};
+  jobs[0].adapters = "nonsense";
+  store_.Drop("u1");
+  const auto reports = Train(jobs);
+  EXPECT_FALSE(reports.at("u0"));
+  EXPECT_THAT(reports.at("u1").error().Text(), HasSubstr("user u1: was dropped"));
+  EXPECT_TRUE(reports.at("u2"));
+  EXPECT_FALSE(store_.Result("u0"));
+  EXPECT_TRUE(store_.Result("u2"));
+}
+
+}  // namespace
+}  // namespace dashf::runtime
