@@ -68,6 +68,11 @@ class BenchTrain(unittest.TestCase):
         self.assertAlmostEqual(model["server"]["recomputed_times_longer"],
                                model["server"]["recomputed_s"] / model["server"]["cached_s"])
 
+        users = model["users"]
+        self.assertEqual((users["users"], users["split"]), (8, model["layers"] // 2))
+        self.assertAlmostEqual(users["apart_times_longer"], users["apart_s"] / users["together_s"])
+        self.assertLess(users["memory_share"], 1)
+
     def test_a_peer_with_another_loss_gets_no_time(self):
         self.refused("if said.get('phase') == 1: said['loss'] *= 1.001", 6, "peer.py", "1e-04")
 

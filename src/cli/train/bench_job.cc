@@ -13,16 +13,18 @@
 #include "train/compute.h"
 #include "train/peft_io.h"
 #include "train/phases.h"
+#include "train/server_batch.h"
 
 namespace dashf::cli {
 namespace {
 
 constexpr int kTokenMax = 1 << 30;
-constexpr std::array<std::pair<Trains, const char*>, 4> kTrains = {{
+constexpr std::array<std::pair<Trains, const char*>, 5> kTrains = {{
     {Trains::kAllLayers, "all_layers"},
     {Trains::kUserEarlyExit, "user_early_exit"},
     {Trains::kUserFullDepth, "user_full_depth"},
     {Trains::kServer, "server"},
+    {Trains::kServerTogether, "server_together"},
 }};
 
 corpus::Example ReadExample(JsonReader reader) {
@@ -39,14 +41,15 @@ corpus::Example ReadExample(JsonReader reader) {
   return example;
 }
 
-Expected<train::PhaseReport> Train(const train::Model& model,
-                                   const BenchJob& job,
-                                   std::size_t phase,
-                                   train::Adapter* adapter) {
-  const BenchBatch& examples = job.batches[static_cast<std::size_t>(job.phases[phase].batch)];
+const BenchBatch& ExamplesOf(const BenchJob& job, std::size_t phase) {
+  return job.batches[static_cast<std::size_t>(job.phases[phase].batch)];
+}
+
+// Of one phase, which begins now.
+train::TrainOptions OptionsOf(const BenchJob& job, std::size_t phase) {
   train::TrainOptions options;
   options.epochs = job.phases[phase].epochs;
-  options.batch_size = static_cast<int>(examples.size());
+  options.batch_size = static_cast<int>(ExamplesOf(job, phase).size());
   options.learning_rate = job.learning_rate;
   options.weight_decay = job.weight_decay;
   options.gradient_norm_max = job.gradient_norm_max;
@@ -60,18 +63,53 @@ Expected<train::PhaseReport> Train(const train::Model& model,
     std::fflush(stdout);  // The reader's clock tells when the first step was done.
     return true;
   };
+  return options;
+}
+
+Expected<train::PhaseReport> Train(const train::Model& model,
+                                   const BenchJob& job,
+                                   std::size_t phase,
+                                   train::Adapter* adapter) {
+  const BenchBatch& examples = ExamplesOf(job, phase);
+  const train::TrainOptions options = OptionsOf(job, phase);
   switch (job.trains) {
     case Trains::kAllLayers:
       return TrainAllLayers(model, examples, options, adapter);
-    case Trains::kServer:
-      return TrainServerPhase(model, examples, job.split, options, adapter);
     case Trains::kUserEarlyExit:
+      return TrainUserPhase(
+          model, examples, job.split, train::UserObjective::kEarlyExit, options, adapter);
     case Trains::kUserFullDepth:
+      return TrainUserPhase(
+          model, examples, job.split, train::UserObjective::kFullDepth, options, adapter);
+    case Trains::kServer:
+    case Trains::kServerTogether:
       break;
   }
-  const auto objective = job.trains == Trains::kUserEarlyExit ? train::UserObjective::kEarlyExit
-                                                              : train::UserObjective::kFullDepth;
-  return TrainUserPhase(model, examples, job.split, objective, options, adapter);
+  return TrainServerPhase(model, examples, job.split, options, adapter);
+}
+
+Expected<void> TrainTogether(const train::Model& model,
+                             const BenchJob& job,
+                             const train::Adapter& start) {
+  std::vector<train::Adapter> adapters(job.phases.size(), start);
+  std::vector<train::BatchedUser> users;
+  for (std::size_t user = 0; user < job.phases.size(); ++user) {
+    users.push_back({&ExamplesOf(job, user), job.split, OptionsOf(job, user), &adapters[user]});
+  }
+  Expected<void> all;
+  TrainServerBatch(model, users, [&all](std::size_t, const Expected<train::PhaseReport>& ended) {
+    if (!ended && all) all = tl::unexpected(ended.error());
+  });
+  return all;
+}
+
+Expected<void> TrainPhases(const train::Model& model, const BenchJob& job, train::Adapter adapter) {
+  if (job.trains == Trains::kServerTogether) return TrainTogether(model, job, adapter);
+  for (std::size_t phase = 0; phase < job.phases.size(); ++phase) {
+    const auto trained = Train(model, job, phase, &adapter);
+    if (!trained) return tl::unexpected(trained.error());
+  }
+  return {};
 }
 
 }  // namespace
@@ -150,10 +188,8 @@ Expected<void> CarryOutJob(const BenchJob& job, llama::Arithmetic arithmetic) {
   auto adapter = train::LoadAdapter(job.adapter_dir, model->config());
   if (!adapter) return tl::unexpected(adapter.error());
   const double loaded_bytes = ResidentMemoryBytes();
-  for (std::size_t phase = 0; phase < job.phases.size(); ++phase) {
-    const auto trained = Train(*model, job, phase, &*adapter);
-    if (!trained) return tl::unexpected(trained.error());
-  }
+  const auto trained = TrainPhases(*model, job, std::move(*adapter));
+  if (!trained) return trained;
   const double peak_bytes = PeakMemoryBytes();  // Before the matrix product takes its own.
   const nlohmann::ordered_json line = {
       {"program",

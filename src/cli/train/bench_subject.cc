@@ -12,7 +12,8 @@
 namespace dashf::cli {
 namespace {
 
-constexpr int kPool = 16;       // Batches that are made of examples sorted by length.
+constexpr int kPool = 16;  // Batches that are made of examples sorted by length.
+constexpr std::ptrdiff_t kUsers = 8;
 constexpr int kFirstToken = 3;  // Below are the special ones.
 constexpr std::uint64_t kSeed = 1;
 
@@ -62,19 +63,25 @@ Expected<std::vector<corpus::Example>> ReadExamples(const std::string& model_dir
       *samples, *tokenizer, corpus::LoadChatTemplate(model_dir, *tokenizer), tokens_max);
 }
 
-std::vector<BenchBatch> BatchesOf(std::vector<corpus::Example> examples, int batch_size) {
+void Share(std::vector<corpus::Example> examples, int batch_size, BenchSubject* subject) {
   std::stable_sort(examples.begin(), examples.end(), [](const auto& a, const auto& b) {
     return a.tokens.size() < b.tokens.size();
   });
   const auto count = std::ssize(examples), size = std::min<std::ptrdiff_t>(batch_size, count);
-  std::vector<BenchBatch> batches;
   for (const std::ptrdiff_t quarters : {1, 3}) {
     const auto begin =
         examples.begin() +
         std::clamp((count * quarters - 2 * size) / 4, std::ptrdiff_t{0}, count - size);
-    batches.emplace_back(begin, begin + size);
+    subject->batches.emplace_back(begin, begin + size);
   }
-  return batches;
+  const std::ptrdiff_t shorter = (count + 1) / 2;
+  for (std::ptrdiff_t user = 0; user < kUsers; ++user) {
+    BenchBatch own;
+    for (std::ptrdiff_t i = 0; i < size; ++i) {
+      own.push_back(examples[static_cast<std::size_t>((i * kUsers + user) % shorter)]);
+    }
+    subject->users.push_back(std::move(own));
+  }
 }
 
 // With the adapter's start in a folder of its own.
@@ -99,7 +106,7 @@ Expected<BenchSubject> RandomSubject(const std::string& name,
   subject.parameters = model.parameters();
   const auto saved = train::SaveModel(model, train::Precision::kFloat32, subject.model_dir);
   if (!saved) return tl::unexpected(saved.error());
-  subject.batches = BatchesOf(RandomExamples(subject.config, rules), rules.batch_size);
+  Share(RandomExamples(subject.config, rules), rules.batch_size, &subject);
   return Finished(std::move(subject), folder);
 }
 
@@ -122,7 +129,7 @@ Expected<BenchSubject> GivenSubject(const std::string& model_dir,
     if (!read) return tl::unexpected(read.error());
     examples = std::move(*read);
   }
-  subject.batches = BatchesOf(std::move(examples), rules.batch_size);
+  Share(std::move(examples), rules.batch_size, &subject);
   return Finished(std::move(subject), folder);
 }
 

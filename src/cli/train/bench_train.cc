@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/train/bench_job.h"
+#include "cli/train/bench_plan.h"
 #include "cli/train/bench_subject.h"
 #include "cli/train/bench_table.h"
 #include "cli/verbs.h"
@@ -21,11 +22,6 @@ namespace dashf::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int kSteps = 3;  // On each batch, the first of them to warm up.
-constexpr int kServerEpochs = 3;
-constexpr double kLossTolerance = 1e-4;
-constexpr double kBFloat16LossTolerance = 1e-2;
 
 constexpr const char* kExamples =
     R"(A step's rate is that of real tokens, its share of the matrix product's rate that of the operations
@@ -71,71 +67,43 @@ class Scratch {
   fs::path path_;
 };
 
-std::vector<BenchPhase> PhasesOf(const BenchSubject& subject, int epochs) {
-  std::vector<BenchPhase> phases;
-  for (int batch = 0; batch < static_cast<int>(subject.batches.size()); ++batch) {
-    phases.push_back({batch, epochs});
-  }
-  return phases;
+Expected<void> CheckLosses(const BenchCell& cell, double difference) {
+  if (difference <= cell.loss_tolerance) return {};
+  return Fail(
+      ErrorKind::kNumerical,
+      cell.command,
+      fmt::format("its losses must be the engine's within {:.0e}, got a difference of {:.1e}",
+                  cell.loss_tolerance,
+                  difference));
 }
 
-BenchMeasurement PlanOf(const Flags& flags,
-                        const BenchSubject& subject,
-                        const std::string& engine) {
-  BenchJob job{.model_dir = subject.model_dir, .adapter_dir = subject.adapter_dir};
-  job.processor_time = flags.processor_time;
-  job.batches = subject.batches;
-  job.phases = PhasesOf(subject, kSteps);
-  BenchMeasurement plan;
-  for (const int threads : flags.threads) {
-    job.threads = threads;
-    plan.steps.push_back({engine + " --job", job, kLossTolerance});
-    if (flags.arithmetic != "float32") {
-      plan.steps.push_back(
-          {engine + " --arithmetic " + flags.arithmetic + " --job", job, kBFloat16LossTolerance});
-    }
-    for (const std::string& peer : flags.peers) plan.steps.push_back({peer, job, kLossTolerance});
-  }
-  job.split = std::max(1, subject.config.layers / 4);
-  for (const Trains trains : {Trains::kUserEarlyExit, Trains::kUserFullDepth}) {
-    job.trains = trains;
-    plan.user.push_back({engine + " --job", job, kLossTolerance});
-  }
-  job.trains = Trains::kServer;
-  job.split = subject.config.layers / 2;
-  job.phases = PhasesOf(subject, kServerEpochs);
-  job.phases.insert(job.phases.begin(), {0, 1});  // To warm up.
-  plan.server.push_back({engine + " --job", job, kLossTolerance});
-  // A phase of one epoch computes the hidden states for this epoch alone.
-  job.phases.assign(1, {0, 1});
-  for (int epoch = 0; epoch < kServerEpochs; ++epoch) {
-    for (const BenchPhase& phase : PhasesOf(subject, 1)) job.phases.push_back(phase);
-  }
-  plan.server.push_back({engine + " --job", job, kLossTolerance});
-  return plan;
-}
-
-// Runs the cell once more. Its losses must be the reference's: of all steps of the same job, else
-// of the first step, before which every phase but the early exit has the same loss.
-Expected<void> Measure(const Flags& flags,
-                       const fs::path& job_path,
-                       const BenchOutcome* reference,
-                       BenchCell* cell) {
+// Runs the cell once more.
+Expected<void> Measure(const Flags& flags, const fs::path& job_path, BenchCell* cell) {
   auto outcome = RunJob(cell->command, cell->job, job_path.string(), flags.time_limit_s);
   if (!outcome) return tl::unexpected(outcome.error());
-  if (reference != nullptr && cell->job.trains != Trains::kUserEarlyExit) {
-    const int steps = cell->job.trains == Trains::kAllLayers ? 0 : 1;
-    const double difference = LossDifference(*outcome, *reference, steps);
-    if (!(difference <= cell->loss_tolerance)) {
-      return Fail(
-          ErrorKind::kNumerical,
-          cell->command,
-          fmt::format("its losses must be the engine's within {:.0e}, got a difference of {:.1e}",
-                      cell->loss_tolerance,
-                      difference));
+  cell->outcomes.push_back(std::move(*outcome));
+  return {};
+}
+
+// The last repeat's losses must be the engine's: of all steps of the same job, else of the first
+// step, before which every phase but the early exit has the same loss.
+Expected<void> CheckLosses(const BenchMeasurement& measurement) {
+  const BenchOutcome& reference = measurement.steps.front().outcomes.front();
+  for (const auto* cells : {&measurement.steps, &measurement.user, &measurement.server}) {
+    for (const BenchCell& cell : *cells) {
+      if (cell.job.trains == Trains::kUserEarlyExit) continue;
+      const int steps = cell.job.trains == Trains::kAllLayers ? 0 : 1;
+      const double difference = LossDifference(cell.outcomes.back(), reference, steps);
+      if (auto same = CheckLosses(cell, difference); !same) return same;
     }
   }
-  cell->outcomes.push_back(std::move(*outcome));
+  for (std::size_t user = 0; user < measurement.apart.size(); ++user) {
+    const BenchOutcome& together = measurement.together.front().outcomes.back();
+    BenchOutcome own;
+    own.phases = {together.phases[user]};
+    const double difference = LossDifference(own, measurement.apart[user].outcomes.back(), 0);
+    if (auto same = CheckLosses(measurement.together.front(), difference); !same) return same;
+  }
   return {};
 }
 
@@ -144,18 +112,22 @@ Expected<BenchMeasurement> MeasureSubject(const Flags& flags,
                                           const fs::path& folder) {
   const std::string engine =
       ShellQuoted(fs::read_symlink("/proc/self/exe").string()) + " bench train";
-  BenchMeasurement measurement = PlanOf(flags, subject, engine);
-  const BenchCell& first = measurement.steps.front();
+  BenchMeasurement measurement = PlanMeasurement(
+      subject, {engine, flags.arithmetic, flags.peers, flags.threads, flags.processor_time});
   for (int repeat = 1; repeat <= flags.repeats; ++repeat) {
     fmt::print(stderr, "{}: repeat {} of {}\n", subject.name, repeat, flags.repeats);
-    for (auto* cells : {&measurement.steps, &measurement.user, &measurement.server}) {
+    for (auto* cells : {&measurement.steps,
+                        &measurement.user,
+                        &measurement.server,
+                        &measurement.together,
+                        &measurement.apart}) {
       for (BenchCell& cell : *cells) {
-        const BenchOutcome* reference = first.outcomes.empty() ? nullptr : &first.outcomes.front();
-        if (auto done = Measure(flags, folder / "job.json", reference, &cell); !done) {
+        if (auto done = Measure(flags, folder / "job.json", &cell); !done) {
           return tl::unexpected(done.error());
         }
       }
     }
+    if (auto same = CheckLosses(measurement); !same) return tl::unexpected(same.error());
   }
   return measurement;
 }
