@@ -73,6 +73,7 @@ Expected<void> SentencePieceTokenizer::Index(const std::string& name) {
     const auto reject = [&](std::string rule) {
       return Fail(ErrorKind::kBadInput, fmt::format("{}: pieces[{}]", name, id), std::move(rule));
     };
+    if (!IsUtf8(text)) return reject("piece must be valid UTF-8");
     if (!(reserved ? reserved_ids : text_ids).emplace(text, id).second) {
       return reject(fmt::format("piece \"{}\" stands twice", text));
     }

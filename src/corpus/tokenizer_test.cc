@@ -232,6 +232,8 @@ TEST(Tokenizer, RefusesModelsThatBreakTheirOwnRules) {
   EXPECT_THAT(ErrorOf(kUnknown + PieceOf("<u>", 0, 2) + kBpe), HasSubstr("second unknown piece"));
   EXPECT_THAT(ErrorOf(kUnknown + PieceOf("", 0, 1) + kBpe),
               HasSubstr("pieces[1]: piece must not be empty"));
+  EXPECT_EQ(ErrorOf(kUnknown + PieceOf("##\xEF", 0, 4) + kBpe),
+            "m: pieces[1]: piece must be valid UTF-8");
   EXPECT_THAT(ErrorOf(kUnknown + PieceOf("a", 0, 7) + kBpe),
               HasSubstr("type must be in [1, 6], got 7"));
   EXPECT_THAT(ErrorOf(kUnknown + PieceOf("a", INFINITY, 1) + kBpe),

@@ -27,4 +27,13 @@ constexpr std::size_t CharacterBytes(std::string_view text) {
   return 0;
 }
 
+constexpr bool IsUtf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t size = CharacterBytes(text);
+    if (size == 0) return false;
+    text.remove_prefix(size);
+  }
+  return true;
+}
+
 }  // namespace dashf::corpus
