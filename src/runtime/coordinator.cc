@@ -14,6 +14,7 @@
 #include "runtime/messages.h"
 #include "runtime/process.h"
 #include "runtime/reported_scenario.h"
+#include "runtime/round_ledger.h"
 #include "runtime/telemetry.h"
 #include "runtime/tls.h"
 #include "scenario/scenario_io.h"
@@ -53,14 +54,6 @@ grpc::Status ToStatus(Verdict verdict) {
   return {grpc::StatusCode::INTERNAL, text};
 }
 
-Quality FromWire(const v1::Evaluation& evaluation) {
-  Quality quality;
-  quality.loss = evaluation.loss();
-  if (evaluation.has_exact_match()) quality.exact_match = evaluation.exact_match();
-  if (evaluation.has_choice_accuracy()) quality.choice_accuracy = evaluation.choice_accuracy();
-  return quality;
-}
-
 class Coordinator {
  public:
   Coordinator(const NodeConfig& config,
@@ -77,6 +70,7 @@ class Coordinator {
                           scenario_.profiles.front().layers(),
                           Ids(scenario_.users),
                           Ids(scenario_.servers))),
+        ledger_(Ids(scenario_.users), state_.layers),
         service_({.register_node = [this](const auto& node,
                                           const auto& request,
                                           auto* reply) { return Register(node, request, reply); },
@@ -85,13 +79,7 @@ class Coordinator {
                                    auto* reply) { return Report(node, request, reply); },
                   .may_follow = [this](const auto& node,
                                        const auto& request) { return MayFollow(node, request); },
-                  .stopped_following = [this](const auto& node) { StoppedFollowing(node); }}) {
-    for (const User& user : scenario_.users) {
-      UserRecord& record = records_[user.id];
-      record.id = user.id;
-      record.layers = state_.layers;
-    }
-  }
+                  .stopped_following = [this](const auto& node) { StoppedFollowing(node); }}) {}
 
   Expected<RoundRecord> Run();
 
@@ -109,7 +97,6 @@ class Coordinator {
   void PlanRound();
   Verdict Apply(const Event& event);  // Holds mutex_.
   void Perform(const Action& action);
-  void Measure(const v1::PhaseReport& report, Phase phase);
   void Say(const std::string& line) { progress_(line); }
   void Note(std::string_view event, Json fields);
   v1::Instruction Empty() const;
@@ -128,7 +115,7 @@ class Coordinator {
   CoordinatorState state_;
   std::map<std::string, std::string> addresses_;  // Of servers.
   std::map<NodeId, Clock::time_point> registered_;
-  std::map<std::string, UserRecord> records_;
+  RoundLedger ledger_;
   PlannedRound planned_;
   int users_ended_ = 0;
   CoordinatorService service_;
@@ -301,7 +288,10 @@ grpc::Status Coordinator::Report(const NodeId& node,
   const StepResult result =
       Step(state_, PhaseFinished{node, request.round(), request.user(), *phase, request.failure()});
   if (result.verdict == Verdict::kAccepted) {
-    if (request.failure().empty()) Measure(request, *phase);
+    if (request.failure().empty()) {
+      ledger_.Enter(request, *phase);
+      Say(FinishedLine(state_, request, *phase));
+    }
     Note("phase_finished",
          {{"user", request.user()},
           {"phase", Key(*phase)},
@@ -312,49 +302,6 @@ grpc::Status Coordinator::Report(const NodeId& node,
   for (const Action& action : result.actions) Perform(action);
   reply->set_duplicate(result.verdict == Verdict::kDuplicate);
   return ToStatus(result.verdict);
-}
-
-void Coordinator::Measure(const v1::PhaseReport& report, Phase phase) {
-  UserRecord& record = records_.at(report.user());
-  switch (phase) {
-    case Phase::kLocal:
-      record.measured_s.local = report.elapsed_s();
-      record.local_cpu_s = report.cpu_s();
-      break;
-    case Phase::kUpload:
-      record.measured_s.upload = report.elapsed_s();
-      record.upload_bytes = report.bytes();
-      break;
-    case Phase::kServer:
-      record.measured_s.server = report.elapsed_s();
-      record.server_cpu_s = report.cpu_s();
-      break;
-    case Phase::kDownload:
-      record.measured_s.download = report.elapsed_s();
-      record.download_bytes = report.bytes();
-      break;
-    case Phase::kVerify:
-      if (report.has_before()) record.before = FromWire(report.before());
-      if (report.has_after()) record.after = FromWire(report.after());
-      break;
-  }
-  const UserProgress& user = state_.users.at(report.user());
-  const std::string size =
-      report.bytes() > 0 ? fmt::format(", {:.1f} kB", static_cast<double>(report.bytes()) / 1e3)
-                         : "";
-  const std::string loss = report.has_after() ? fmt::format(", held-out loss {:.3f} -> {:.3f}",
-                                                            report.before().loss(),
-                                                            report.after().loss())
-                                              : "";
-  Say(fmt::format("user {} (server {}, k = {} of {}): {} finished after {:.2f} s{}{}",
-                  report.user(),
-                  user.server,
-                  user.local_layers,
-                  state_.layers,
-                  Name(phase),
-                  report.elapsed_s(),
-                  size,
-                  loss));
 }
 
 Verdict Coordinator::Apply(const Event& event) {
@@ -433,30 +380,11 @@ void Coordinator::EndServers(bool success) {
 
 RoundRecord Coordinator::Record() {
   const std::lock_guard lock(mutex_);
-  RoundRecord record;
+  RoundRecord record =
+      ledger_.Record(state_, scenario_, planned_, config_.coordinator_kit.machine_flop_per_s);
   record.scenario_sha256 = scenario_sha256_;
   record.model = config_.model_folder;
   record.seed = config_.training.seed;
-  for (std::size_t n = 0; n < scenario_.users.size(); ++n) {
-    UserRecord user = records_.at(scenario_.users[n].id);
-    const UserProgress& progress = state_.users.at(user.id);
-    user.server = progress.server;
-    user.local_layers = progress.local_layers;
-    if (progress.state != UserProgress::State::kDone) user.failure = progress.failure;
-    if (n < planned_.plan.size()) {
-      user.predicted_s = planned_.predicted_s.at(n);
-      AtPlannedRates(
-          scenario_, n, planned_.plan[n], config_.coordinator_kit.machine_flop_per_s, &user);
-    }
-    record.users.push_back(std::move(user));
-  }
-  for (const Server& server : scenario_.servers) {
-    ServerRecord row{server.id, std::nullopt};
-    const NodeState node = state_.servers.at(server.id);
-    if (node == NodeState::kExpected) row.failure = "never registered";
-    if (node == NodeState::kLost) row.failure = "lost";
-    record.servers.push_back(std::move(row));
-  }
   return record;
 }
 
