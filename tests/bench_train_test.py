@@ -76,6 +76,12 @@ class BenchTrain(unittest.TestCase):
     def test_a_peer_with_another_loss_gets_no_time(self):
         self.refused("if said.get('phase') == 1: said['loss'] *= 1.001", 6, "peer.py", "1e-04")
 
+    def test_a_peer_in_bfloat16_may_be_a_hundredth_off(self):
+        for factor, code in (1.001, 0), (1.02, 6):
+            change = f"if said.get('phase') == 1: said['loss'] *= {factor}"
+            done = bench("--threads", "1", "--bfloat16-peer", self.falsifier(change))
+            self.assertEqual(done.returncode, code, done.stderr)
+
     def test_a_peer_that_leaves_steps_out_gets_no_time(self):
         self.refused("if said.get('phase') == 1: continue", 3, "peer.py", "3 steps of phase 1, got 0")
 

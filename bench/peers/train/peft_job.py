@@ -52,12 +52,12 @@ def say(**fields):
     print(json.dumps(fields), flush=True)
 
 
-def load(job):
-    """The base in float32 with the adapter on it, and the attention that it got."""
+def load(job, precision):
+    """The base with the adapter on it, and the attention that it got."""
     attention = "sdpa" if hasattr(torch.nn.functional, "scaled_dot_product_attention") else "eager"
     dtype = "dtype" if int(transformers.__version__.split(".")[0]) >= 5 else "torch_dtype"
     base = transformers.AutoModelForCausalLM.from_pretrained(
-        job["model"], attn_implementation=attention, **{dtype: torch.float32})
+        job["model"], attn_implementation=attention, **{dtype: precision})
     base.config.use_cache = False
     return peft.PeftModel.from_pretrained(base, job["adapter"], is_trainable=True), attention
 
@@ -84,7 +84,8 @@ def mean_loss(causal, plain, batch):
         labels[batch.rows + 1] = batch.targets
         return causal(input_ids=batch.tokens, labels=labels.view_as(batch.tokens)).loss
     hidden = causal.model(input_ids=batch.tokens).last_hidden_state.flatten(0, 1)
-    return torch.nn.functional.cross_entropy(causal.lm_head(hidden[batch.rows]), batch.targets)
+    logits = causal.lm_head(hidden[batch.rows]).float()
+    return torch.nn.functional.cross_entropy(logits, batch.targets)
 
 
 def make_optimizer(parameters, job):
@@ -114,6 +115,7 @@ def main():
     parser.add_argument("--compile", action="store_true", help="with torch.compile")
     parser.add_argument("--plain", action="store_true",
                         help="the loss that the model computes from labels, with the head on all positions")
+    parser.add_argument("--bfloat16", action="store_true", help="with the base in bfloat16")
     parser.add_argument("job", help="a file that `dashf bench train` wrote")
     flags = parser.parse_args()
     with open(flags.job, encoding="utf-8") as file:
@@ -121,7 +123,7 @@ def main():
     if job["trains"] != "all_layers":
         sys.exit(f"{flags.job}: trains {job['trains']}, and PEFT knows all layers alone")
     torch.set_num_threads(job["threads"])
-    model, attention = load(job)
+    model, attention = load(job, torch.bfloat16 if flags.bfloat16 else torch.float32)
     causal = model.get_base_model()
     causal.train()
     parameters = [value for value in model.parameters() if value.requires_grad]
@@ -137,7 +139,7 @@ def main():
         train(phase, loss_of, batches[batch], parameters, job, epochs)
     cuda = cuda_bytes()
     say(program=f"PyTorch {torch.__version__.split('+')[0]}" + ", compiled" * flags.compile +
-        ", plain" * flags.plain,
+        ", plain" * flags.plain + " bfloat16" * flags.bfloat16,
         settings=f"transformers {transformers.__version__}, PEFT {peft.__version__}, {attention} attention",
         loaded_bytes=loaded_bytes - cuda, peak_bytes=memory_bytes("VmHWM") - cuda)
 

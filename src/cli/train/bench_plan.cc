@@ -38,6 +38,9 @@ BenchMeasurement PlanMeasurement(const BenchSubject& subject, const BenchProgram
     for (const std::string& peer : programs.peers) {
       plan.steps.push_back({peer, job, kLossTolerance});
     }
+    for (const std::string& peer : programs.bfloat16_peers) {
+      plan.steps.push_back({peer, job, kBFloat16LossTolerance});
+    }
   }
   job.split = std::max(1, subject.config.layers / 4);
   for (const Trains trains : {Trains::kUserEarlyExit, Trains::kUserFullDepth}) {

@@ -30,7 +30,7 @@ struct BenchMeasurement {
 struct BenchPrograms {
   std::string engine;      // The command up to its flags.
   std::string arithmetic;  // The engine's, beside float32.
-  std::vector<std::string> peers;
+  std::vector<std::string> peers, bfloat16_peers;
   std::vector<int> threads;
   bool processor_time = false;
 };

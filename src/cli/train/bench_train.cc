@@ -32,14 +32,14 @@ difference from the engine's. A peer whose losses differ by more than 1e-4 ends 
 Examples:
   dashf bench train
   DASHF_HF_PYTHON=venv/bin/python dashf bench train --peer bench/peers/train/peft_job.py
-  dashf bench train --models 15M --arithmetic bfloat16
+  dashf bench train --models 15M --arithmetic bfloat16 --bfloat16-peer "peft_job.py --bfloat16"
   dashf bench train --models 15M --threads 2 --json | jq '.models[0].user'
   dashf bench train --model BASE --data records.json --batch 8)";
 
 struct Flags {
   std::vector<std::string> models = kRandomModels;
   std::string model_dir, data_path, job_path, arithmetic = "float32";
-  std::vector<std::string> peers;
+  std::vector<std::string> peers, bfloat16_peers;
   std::vector<int> threads;
   BatchRules rules;
   int repeats = 3;
@@ -112,8 +112,13 @@ Expected<BenchMeasurement> MeasureSubject(const Flags& flags,
                                           const fs::path& folder) {
   const std::string engine =
       ShellQuoted(fs::read_symlink("/proc/self/exe").string()) + " bench train";
-  BenchMeasurement measurement = PlanMeasurement(
-      subject, {engine, flags.arithmetic, flags.peers, flags.threads, flags.processor_time});
+  BenchMeasurement measurement = PlanMeasurement(subject,
+                                                 {engine,
+                                                  flags.arithmetic,
+                                                  flags.peers,
+                                                  flags.bfloat16_peers,
+                                                  flags.threads,
+                                                  flags.processor_time});
   for (int repeat = 1; repeat <= flags.repeats; ++repeat) {
     fmt::print(stderr, "{}: repeat {} of {}\n", subject.name, repeat, flags.repeats);
     for (auto* cells : {&measurement.steps,
@@ -150,7 +155,7 @@ Expected<int> RunBenchTrain(const Flags& flags) {
     if (!done) return tl::unexpected(done.error());
     return kExitOk;
   }
-  if (flags.peers.empty()) {
+  if (flags.peers.empty() && flags.bfloat16_peers.empty()) {
     fmt::print(stderr, "without --peer the engine is measured alone\n");
   }
   const std::vector<std::string> models =
@@ -194,6 +199,10 @@ void AddOptions(CLI::App* verb, Flags* flags) {
           "--peer",
           flags->peers,
           "Shell command of a peer, which gets a job's file as its last argument; repeatable")
+      ->type_name("COMMAND");
+  verb->add_option("--bfloat16-peer",
+                   flags->bfloat16_peers,
+                   "One that computes in bfloat16, with losses within 1e-2; repeatable")
       ->type_name("COMMAND");
   verb->add_option(
           "--threads", flags->threads, "Thread counts, comma-separated [1 and the machine's]")
