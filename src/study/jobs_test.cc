@@ -160,7 +160,7 @@ TEST(Study, OtherSettingsOtherDataAndASecondStudyAreRefused) {
   const std::filesystem::path path = setup.out / "results.jsonl";
   const auto second = Results::Open(path, kSettings);
   ASSERT_FALSE(second);
-  EXPECT_THAT(second.error().message, HasSubstr("in use by another study"));
+  EXPECT_THAT(second.error().message, HasSubstr("in use by another process"));
   results = tl::unexpected(Error{});  // Gives the file free.
   const auto other = Results::Open(path, {{"model", "tiny"}, {"passes", 3}});
   ASSERT_FALSE(other);

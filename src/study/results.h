@@ -5,14 +5,15 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "base/journal.h"
 
 namespace dashf::study {
 
@@ -42,8 +43,7 @@ nlohmann::ordered_json ToJson(const Outcome& outcome);
 // Strict; `place` is named in errors.
 Expected<Outcome> ParseOutcome(const std::string& place, std::string_view line);
 
-// The file as it grows: a line is there as a whole or, after a kill in mid-line, cut off again by
-// the next Open.
+// The file as it grows (base/journal.h).
 class Results {
  public:
   // Reads what is there, or begins the file with the settings; as long as one lives, no other
@@ -61,10 +61,10 @@ class Results {
 
  private:
   using Key = std::tuple<std::uint64_t, int, std::string>;
-  Expected<void> Lock();
+  Results(Journal journal, std::map<Key, Outcome> outcomes)
+      : journal_(std::move(journal)), outcomes_(std::move(outcomes)) {}
 
-  std::filesystem::path path_;
-  std::shared_ptr<const int> lock_;  // A descriptor of the file, closed with the last copy.
+  Journal journal_;
   std::map<Key, Outcome> outcomes_;
 };
 

@@ -22,7 +22,7 @@ class Pair {
   const Results* results_;
 };
 
-std::optional<Interval> IntervalOf(const std::vector<double>& values) {
+std::optional<ConfidenceInterval> IntervalOf(const std::vector<double>& values) {
   if (values.empty()) return std::nullopt;
   return MeanInterval(values, kConfidence);
 }
@@ -80,8 +80,8 @@ class Summariser {
       exact_matches.push_back((*found)->exact_match);
     }
     summary->pairs = static_cast<int>(losses.size());
-    summary->loss = IntervalOf(losses).value_or(Interval{});
-    summary->exact_match = IntervalOf(exact_matches).value_or(Interval{});
+    summary->loss = IntervalOf(losses).value_or(ConfidenceInterval{});
+    summary->exact_match = IntervalOf(exact_matches).value_or(ConfidenceInterval{});
     return {};
   }
 

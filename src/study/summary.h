@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "base/confidence_interval.h"
 #include "base/error.h"
 #include "study/design.h"
-#include "study/interval.h"
 #include "study/results.h"
 #include "train/model.h"
 
@@ -21,9 +21,9 @@ struct Comparison {
   int pairs = 0;
   double loss = 0.0;
   double exact_match = 0.0;
-  Interval loss_lost;             // Against as many steps.
-  Interval loss_lost_equal_flop;  // Against as many FLOP.
-  Interval exact_match_lost;      // Against as many steps.
+  ConfidenceInterval loss_lost;             // Against as many steps.
+  ConfidenceInterval loss_lost_equal_flop;  // Against as many FLOP.
+  ConfidenceInterval exact_match_lost;      // Against as many steps.
   // Means.
   double user_flop = 0.0, server_flop = 0.0, reference_flop = 0.0;
   double user_cpu_s = 0.0, server_cpu_s = 0.0;
@@ -40,19 +40,19 @@ struct ArmRow {
 struct ScheduleRow {
   Schedule schedule;
   train::UserObjective objective;
-  Interval loss_lost, exact_match_lost;
+  ConfidenceInterval loss_lost, exact_match_lost;
 };
 
 // An adapter made of all users', against each user's own (the reference).
 struct SharedRow {
   std::string training;
-  Interval loss, loss_lost, exact_match, exact_match_lost;
+  ConfidenceInterval loss, loss_lost, exact_match, exact_match_lost;
 };
 
 struct Summary {
-  int pairs = 0;               // With a reference.
-  Interval loss, exact_match;  // Of the reference.
-  std::vector<ArmRow> arms;    // Those with at least one pair.
+  int pairs = 0;                         // With a reference.
+  ConfidenceInterval loss, exact_match;  // Of the reference.
+  std::vector<ArmRow> arms;              // Those with at least one pair.
   std::vector<ScheduleRow> schedules;
   std::vector<SharedRow> shared;
 };

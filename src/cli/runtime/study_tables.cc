@@ -9,7 +9,6 @@
 namespace dashf::cli {
 namespace {
 
-using study::Interval;
 using study::Summary;
 
 struct Table {
@@ -38,7 +37,7 @@ std::string Markdown(const Table& table) {
   return text;
 }
 
-std::string Show(const Interval& interval, double factor, int digits) {
+std::string Show(const ConfidenceInterval& interval, double factor, int digits) {
   if (!std::isfinite(interval.half_width)) {
     return fmt::format("{:.{}f}", factor * interval.mean, digits);
   }
@@ -146,7 +145,7 @@ Table SharedTable(const Summary& summary) {
   return table;
 }
 
-std::string Verdict(const Interval& lost) {
+std::string Verdict(const ConfidenceInterval& lost) {
   if (lost.AboveZero()) return "worse than the reference";
   if (lost.BelowZero()) return "better than the reference";
   return "no difference is shown";
@@ -208,7 +207,7 @@ std::string StudyMarkdown(const StudyTitle& title, const Summary& summary) {
 
 nlohmann::ordered_json StudyRows(const StudyTitle& title, const Summary& summary) {
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
-  const auto half = [](const Interval& interval) {
+  const auto half = [](const ConfidenceInterval& interval) {
     return std::isfinite(interval.half_width) ? nlohmann::ordered_json(interval.half_width)
                                               : nlohmann::ordered_json();
   };
@@ -255,20 +254,21 @@ std::string StudyCsv(const nlohmann::ordered_json& rows) {
 }
 
 std::string StudySvg(const StudyTitle& title, const Summary& summary) {
-  std::vector<report::SplitSeries> series;
+  report::IntervalChart chart;
+  chart.title = fmt::format("Held-out loss lost by the split: {} on {}", title.model, title.data);
+  chart.x_label = "k, layers trained at the user";
+  chart.y_label = "held-out loss lost, nat per answer token";
+  for (int k = 0; k <= title.layers; ++k) chart.ticks.push_back(fmt::to_string(k));
   for (const study::ArmRow& row : summary.arms) {
     if (row.arm.k == 0 || row.arm.k == title.layers) continue;  // The line at zero.
     const std::string name = ScheduleName(row.arm, title) + ", " + ObjectiveName(row.arm.objective);
-    if (series.empty() || series.back().name != name) series.push_back({name, {}});
-    series.back().points.push_back({static_cast<double>(row.arm.k),
-                                    row.result.loss_lost.mean,
-                                    row.result.loss_lost.half_width});
+    if (chart.series.empty() || chart.series.back().name != name) {
+      chart.series.push_back({name, {}});
+    }
+    chart.series.back().points.push_back(
+        {row.arm.k, row.result.loss_lost.mean, row.result.loss_lost.half_width});
   }
-  return report::SplitSvg(
-      fmt::format("Held-out loss lost by the split: {} on {}", title.model, title.data),
-      "held-out loss lost, nat per answer token",
-      title.layers,
-      series);
+  return report::IntervalSvg(chart);
 }
 
 }  // namespace dashf::cli

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "report/split_chart.h"
+#include "report/interval_chart.h"
 #include "study/summary.h"
 
 namespace dashf::cli {

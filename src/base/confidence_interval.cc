@@ -1,4 +1,4 @@
-#include "study/interval.h"
+#include "base/confidence_interval.h"
 
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
@@ -6,12 +6,12 @@
 
 #include "base/check.h"
 
-namespace dashf::study {
+namespace dashf {
 
-Interval MeanInterval(std::span<const double> values, double confidence) {
+ConfidenceInterval MeanInterval(std::span<const double> values, double confidence) {
   DASHF_CHECK(!values.empty() && confidence > 0.0 && confidence < 1.0);
   const auto n = static_cast<double>(values.size());
-  Interval interval{.values = static_cast<int>(values.size())};
+  ConfidenceInterval interval{.values = static_cast<int>(values.size())};
   for (const double value : values) interval.mean += value / n;
   if (values.size() == 1) {
     interval.half_width = std::numeric_limits<double>::infinity();
@@ -25,4 +25,4 @@ Interval MeanInterval(std::span<const double> values, double confidence) {
   return interval;
 }
 
-}  // namespace dashf::study
+}  // namespace dashf
