@@ -3,7 +3,9 @@ half-written. Usage: cli_test.py DASHF_BINARY [unittest options]"""
 import copy
 import json
 import math
+import os
 import pathlib
+import shutil
 import struct
 import subprocess
 import sys
@@ -233,6 +235,47 @@ class Plans(Case):
                     for row in json.loads(done.stdout)["rows"]]
 
         self.assertEqual(plans(1), plans(3))
+
+    def test_sweep_plans_all_combinations_and_goes_on_from_its_folder(self):
+        out = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, out)
+        options = ["--seeds", "1..2", "--methods", "prices,greedy", "--out", out, "--json"]
+        done = dashf("sweep", "--vary", "users=4,6", "--vary", "bandwidth-hz=1e6,2e7", *options)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = json.loads(done.stdout)["rows"]
+        self.assertEqual([(row["users"], row["bandwidth_hz"]) for row in rows[::2]],
+                         [(4, 1e6), (4, 2e7), (6, 1e6), (6, 2e7)])
+        for prices, greedy in zip(rows[::2], rows[1::2]):
+            self.assertEqual((prices["method"], prices["seeds"]), ("prices", 2))
+            self.assertEqual(prices["share_of_best"], 1)
+            self.assertLess(greedy["scr"], prices["scr"])
+        with open(os.path.join(out, "summary.csv"), encoding="utf-8") as file:
+            self.assertEqual(len(file.read().splitlines()), 1 + len(rows))
+        with open(os.path.join(out, "scr.svg"), encoding="utf-8") as file:
+            self.assertIn("greedy, bandwidth-hz = 1000000", file.read())
+        # The first scenario of the second call is the third seed's.
+        again = dashf("sweep", "--vary", "users=4,6", "--vary", "bandwidth-hz=1e6,2e7",
+                      "--seeds", "1..3", *options[2:])
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertIn("] 9 of 12: ", again.stderr)
+        self.assertNotIn("] 8 of 12: ", again.stderr)
+        other = dashf("sweep", "--vary", "users=4,6", "--seeds", "1", "--out", out)
+        self.assertEqual(other.returncode, 2, other.stderr)
+        self.assertIn("choose another folder", other.stderr)
+
+    def test_sweep_says_which_scenarios_a_method_could_not_plan(self):
+        out = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, out)
+        done = dashf("sweep", "--vary", "users=4,40", "--seeds", "1", "--methods",
+                     "greedy,exhaustive", "--out", out, "--json")
+        self.assertEqual(done.returncode, 7, done.stderr)
+        rows = json.loads(done.stdout)["rows"]
+        self.assertEqual([row["failed"] for row in rows], [0, 0, 0, 1])
+        self.assertIsNone(rows[3]["scr"])
+        for vary, word in (("users=0", "whole number"), ("hats=1", "must vary one of")):
+            bad = dashf("sweep", "--vary", vary, "--out", out)
+            self.assertEqual(bad.returncode, 2, bad.stderr)
+            self.assertIn(word, bad.stderr)
 
     def test_bench_measures_replanning_beside_planning_afresh(self):
         done = dashf("bench", "planner", "--replan", "--sizes", "120x6", "--seeds", 1, "--json")

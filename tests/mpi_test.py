@@ -73,6 +73,27 @@ class OverProcesses(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual(self.plan_without_times(name), self.plan_without_times("alone.json"))
 
+    def test_any_number_of_processes_has_the_study_of_one(self):
+        def results(name):
+            with open(os.path.join(self.path(name), "results.jsonl"), encoding="utf-8") as file:
+                lines = [json.loads(line) for line in file.read().splitlines()[1:]]
+            for line in lines:
+                for row in line["rows"]:
+                    del row["elapsed_s"]
+            return sorted(lines, key=lambda line: (line["point"], line["seed"]))
+
+        options = ["sweep", "--vary", "users=5,8", "--seeds", "1..3", "--methods", "prices,dashf",
+                   "--out"]
+        subprocess.run([DASHF, *options, self.path("alone")], check=True, capture_output=True)
+        for processes in (1, 2, 4):
+            name = f"study{processes}"
+            done = self.mpirun(processes, *options, self.path(name), "--mpi")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(results(name), results("alone"))
+        refused = self.mpirun(2, "sweep", "--vary", "hats=1", "--out", self.path("hats"), "--mpi")
+        self.assertEqual(refused.returncode, 2, refused.stderr)
+        self.assertEqual(refused.stderr.count("must vary one of"), 1, refused.stderr)
+
     def test_results_come_once(self):
         done = self.mpirun(3, "solve", self.scenario, "--mpi", "--json", "--gap-target", "0.1",
                            "--out", self.path("json.json"))

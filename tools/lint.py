@@ -21,6 +21,7 @@ LAYERS = {
     "certificate": {"base", "scenario", "plan"},
     "opt": {"base"},
     "solvers": {"base", "scenario", "plan", "problem", "opt"},
+    "sweep": {"base", "scenario"},
     "mpi": {"base"},
     "tensorfile": {"base"},
     "corpus": {"base"},

@@ -30,6 +30,7 @@ void AddSolve(CLI::App& app, Run& run, Ranks* ranks);  // nullptr: this process 
 void AddVerify(CLI::App& app, Run& run);
 void AddBound(CLI::App& app, Run& run);
 void AddCompare(CLI::App& app, Run& run);
+void AddSweep(CLI::App& app, Run& run, Ranks* ranks);  // nullptr: this process alone.
 void AddBench(CLI::App& app, Run& run);
 void AddExplain(CLI::App& app, Run& run);
 void AddReport(CLI::App& app, Run& run);

@@ -21,7 +21,7 @@ struct Verb {
 // What --mpi is an option of, and what it does: in the program libexec/dashf-mpi, which `dashf`
 // becomes where it is given.
 #ifdef DASHF_MPI
-inline constexpr std::array kMpiVerbs = {"solve"};
+inline constexpr std::array kMpiVerbs = {"solve", "sweep"};
 #else
 inline constexpr std::array<const char*, 0> kMpiVerbs = {};
 #endif

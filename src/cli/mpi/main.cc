@@ -8,22 +8,25 @@
 #include <exception>
 
 #include "cli/command_line.h"
+#include "cli/mpi/shared_work.h"
+#include "cli/planner/sweep_solve.h"
 #include "mpi/mpi_ranks.h"
-#include "solvers/user_shards.h"
+#include "sweep/work.h"
 
 namespace dashf::cli {
 namespace {
 
 int Lead(int argc, char** argv, Ranks* ranks) {
-  const AddVerb verbs[] = {[ranks](CLI::App& app, Run& run) { AddSolve(app, run, ranks); }};
+  const AddVerb verbs[] = {[ranks](CLI::App& app, Run& run) { AddSolve(app, run, ranks); },
+                           [ranks](CLI::App& app, Run& run) { AddSweep(app, run, ranks); }};
   int code = RunCommandLine(argc, argv, verbs, {});
-  solvers::EndReplies(ranks);
+  Announce(SharedWork::kEnd, ranks);
   Broadcast(ranks, std::as_writable_bytes(std::span(&code, 1)));
   return code;
 }
 
 int Follow(Ranks* ranks) {
-  solvers::ReplyForRankZero(ranks);
+  while (AwaitWork(ranks) == SharedWork::kSweep) sweep::WorkForRankZero(SolveForSweep, ranks);
   int code = 0;
   Broadcast(ranks, std::as_writable_bytes(std::span(&code, 1)));
   return code;
