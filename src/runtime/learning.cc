@@ -4,9 +4,14 @@
 
 namespace dashf::runtime {
 
-Expected<BaseModel> LoadBaseModel(const std::string& folder) {
+Expected<BaseModel> LoadBaseModel(const std::string& folder, const train::StorageChoice& choice) {
   train::SetThreads(1);
-  auto model = train::LoadModel(folder);
+  const auto storage = train::StorageFor(choice);
+  if (!storage) {
+    const Error& error = storage.error();
+    return Fail(error.kind, "training." + error.where, error.message);
+  }
+  auto model = train::LoadModel(folder, *storage);
   if (!model) return tl::unexpected(model.error());
   auto tokenizer = corpus::Tokenizer::Load(folder);
   if (!tokenizer) return tl::unexpected(tokenizer.error());

@@ -21,7 +21,8 @@ struct BaseModel {
   Expected<corpus::ChatTemplate> chat;  // Or why there is none, which matters to conversations.
 };
 // The model folder's weights and tokenizer; sets one thread per process (a phase has one core).
-Expected<BaseModel> LoadBaseModel(const std::string& folder);
+// kBadInput at "training.arithmetic" also where this processor lacks what is chosen.
+Expected<BaseModel> LoadBaseModel(const std::string& folder, const train::StorageChoice& choice);
 
 // A null adapter means the bare model.
 Expected<Quality> QualityOf(const train::Model& model,

@@ -36,6 +36,8 @@ Json ToJson(const TrainingSettings& training) {
           {"rank_stabilized", lora.rank_stabilized},
           {"targets", lora.targets},
           {"prompt_length", training.adapter.prompt.length},
+          {"arithmetic", training.storage.arithmetic},
+          {"weights", training.storage.weights},
           {"objective",
            training.objective == train::UserObjective::kEarlyExit ? "early_exit" : "full_depth"},
           {"epochs_user", training.epochs_user},
@@ -116,6 +118,7 @@ TrainingSettings ReadTraining(JsonReader& parent) {
   lora.rank_stabilized = reader.Boolean("rank_stabilized");
   lora.targets = Strings(reader, "targets");
   training.adapter.prompt.length = small("prompt_length");
+  training.storage = {reader.String("arithmetic"), reader.String("weights")};
   const std::string objective = reader.String("objective");
   training.objective = objective == "full_depth" ? train::UserObjective::kFullDepth
                                                  : train::UserObjective::kEarlyExit;
@@ -241,6 +244,10 @@ Expected<NodeConfig> ParseNodeConfig(const std::string& name, std::string_view b
   if (role == Role::kCoordinator) config.coordinator_kit = ReadCoordinatorKit(root);
   root.RejectUnknownKeys();
   if (document->error()) return tl::unexpected(*document->error());
+  if (const auto sound = config.training.storage.Validate(); !sound) {
+    const Error& error = sound.error();
+    return Fail(error.kind, name + ": training." + error.where, error.message);
+  }
   return config;
 }
 

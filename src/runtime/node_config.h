@@ -14,12 +14,14 @@
 #include "scenario/scenario.h"
 #include "train/adapter.h"
 #include "train/phases.h"
+#include "train/storage_choice.h"
 
 namespace dashf::runtime {
 
 // The same for every node of a round.
 struct TrainingSettings {
   train::AdapterConfig adapter;
+  train::StorageChoice storage;  // Of the base, on each node.
   train::UserObjective objective = train::UserObjective::kEarlyExit;
   int epochs_user = 3;    // Passes of the user phase over the training set, >= 1.
   int epochs_server = 3;  // Of the server phase, >= 1.

@@ -20,6 +20,7 @@ NodeConfig UserConfig() {
   config.training.schedule = {train::ScheduleShape::kLinear, 0.25};
   config.training.accumulate = 3;
   config.training.users_per_batch = 5;
+  config.training.storage = {.arithmetic = "auto", .weights = "nf4"};
   config.user.device.compute = {.clock_hz_max = 1, .flop_per_cycle = 2, .kappa_w_per_hz3 = 0};
   config.user.device.tx_power_w_max = 0.1;
   config.user.device.memory_bytes_max = 1e9;
@@ -43,6 +44,22 @@ TEST(NodeConfig, SurvivesItsFile) {
   EXPECT_EQ(read->training.schedule, UserConfig().training.schedule);
   EXPECT_EQ(read->training.accumulate, 3);
   EXPECT_EQ(read->training.users_per_batch, 5);
+  EXPECT_EQ(read->training.storage, UserConfig().training.storage);
+}
+
+TEST(NodeConfig, WeightsThatTheArithmeticCannotTakeAreRefusedByName) {
+  NodeConfig config = UserConfig();
+  const auto failure_of = [&config](const train::StorageChoice& choice) {
+    config.training.storage = choice;
+    return ParseNodeConfig("user.json", WriteNodeConfig(config), Role::kUser).error();
+  };
+  const Error unknown = failure_of({.arithmetic = "float16"});
+  EXPECT_EQ(unknown.kind, ErrorKind::kBadInput);
+  EXPECT_THAT(unknown.Text(),
+              HasSubstr("user.json: training.arithmetic: must be one of: float32, bfloat16, auto, "
+                        "got float16"));
+  EXPECT_THAT(failure_of({.arithmetic = "bfloat16", .weights = "int8"}).Text(),
+              HasSubstr("user.json: training.weights: must be bfloat16 or auto"));
 }
 
 TEST(NodeConfig, AnotherRolesFileAndABrokenOneAreRefusedByName) {

@@ -12,6 +12,7 @@
 #include "corpus/tokenizer.h"
 #include "runtime/identity.h"
 #include "runtime/launch.h"
+#include "runtime/learning.h"
 #include "runtime/process.h"
 #include "train/model.h"
 #include "train/peft_io.h"
@@ -119,11 +120,31 @@ class Round : public testing::Test {
     return result.record.users.at(user).failure.value_or("");
   }
 
-  bool HasAdapter(const std::string& user) const {
+  Expected<train::Adapter> AdapterOf(const std::string& user) const {
     const auto tokenizer = corpus::Tokenizer::Load(launch_.model_folder);
-    const auto adapter =
-        train::LoadAdapter(launch_.folder / "adapters" / user, TinyConfig(tokenizer->vocab_size()));
-    return adapter.has_value();
+    return train::LoadAdapter(launch_.folder / "adapters" / user,
+                              TinyConfig(tokenizer->vocab_size()));
+  }
+  bool HasAdapter(const std::string& user) const { return AdapterOf(user).has_value(); }
+
+  // What a user's adapter is when this process trains it, with a base held in another way or not.
+  train::Adapter TrainedHere(std::size_t n, int k, const train::StorageChoice& storage) const {
+    const TrainingSettings& training = launch_.training;
+    const auto base = LoadBaseModel(launch_.model_folder, storage);
+    const auto samples = corpus::ReadSamples(launch_.data[n].train);
+    const auto examples =
+        corpus::TokenizeSamples(*samples, base->tokenizer, base->chat, training.tokens_max);
+    auto adapter =
+        train::InitialAdapter(base->model.config(), training.adapter, training.seed).value();
+    EXPECT_TRUE(train::TrainUserPhase(base->model,
+                                      *examples,
+                                      k,
+                                      training.objective,
+                                      training.OptionsFor(training.epochs_user),
+                                      &adapter));
+    EXPECT_TRUE(train::TrainServerPhase(
+        base->model, *examples, k, training.OptionsFor(training.epochs_server), &adapter));
+    return adapter;
   }
 
   // Every process that wrote telemetry.
@@ -168,6 +189,31 @@ TEST_F(Round, AServerMayTrainTheUsersThatWaitTogether) {
     EXPECT_GT(user.server_cpu_s.value_or(0.0), 0.0);
     ASSERT_TRUE(user.before.loss && user.after.loss);
     EXPECT_LT(*user.after.loss, *user.before.loss);
+  }
+}
+
+// Of one layer's factors on its first target.
+float Distance(const train::Adapter& one, const train::Adapter& other, int layer) {
+  const auto i = static_cast<std::size_t>(layer - 1);
+  const std::vector<float>&a = one.layers[i][0].b, &b = other.layers[i][0].b;
+  float largest = 0.0F;
+  for (std::size_t j = 0; j < a.size(); ++j) largest = std::max(largest, std::abs(a[j] - b[j]));
+  return largest;
+}
+
+TEST_F(Round, UsersAndServersHoldTheBaseAsTheConfigurationSays) {
+  launch_.training.storage.weights = "nf4";
+  const LaunchResult result = CarryOutWith("");
+  ASSERT_TRUE(result.record.Done()) << said_;
+  const UserRecord& user = result.record.users.at(2);
+  const int k = user.local_layers;
+  ASSERT_GT(k, 0);
+  const auto adapter = AdapterOf("u2");
+  ASSERT_TRUE(adapter) << adapter.error().Text();
+  const train::Adapter same = TrainedHere(2, k, launch_.training.storage);
+  const train::Adapter float32 = TrainedHere(2, k, {});
+  for (const int layer : {1, kLayers}) {  // The user's and the server's.
+    EXPECT_LT(Distance(*adapter, same, layer), 0.01 * Distance(*adapter, float32, layer));
   }
 }
 

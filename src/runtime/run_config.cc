@@ -75,7 +75,7 @@ class Section {
   }
 
   void ReadChoice(const std::string& key,
-                  std::initializer_list<std::string_view> choices,
+                  const std::vector<std::string>& choices,
                   std::string* value) {
     std::string read = *value;
     Read(key, &read);
@@ -137,6 +137,7 @@ void ReadTraining(Section& adapter, Section& section, TrainingSettings* training
       kind == "lora" ? train::AdapterKind::kLora : train::AdapterKind::kAdaptionPrompt;
   adapter.Read("rank", &training->adapter.lora.rank, 1, 4096);
   adapter.ReadPositive("alpha", &training->adapter.lora.alpha);
+  adapter.Read("rank_stabilized", &training->adapter.lora.rank_stabilized);
   adapter.Read("targets", &training->adapter.lora.targets);
   adapter.Read("length", &training->adapter.prompt.length, 1, 4096);
   std::string objective = "early_exit";
@@ -155,6 +156,8 @@ void ReadTraining(Section& adapter, Section& section, TrainingSettings* training
   section.ReadNonNegative("weight_decay", &training->weight_decay);
   section.Read("tokens_max", &training->tokens_max, 3, kCountMax);
   section.Read("users_per_batch", &training->users_per_batch, 1, kCountMax);
+  section.ReadChoice("arithmetic", train::kArithmetics, &training->storage.arithmetic);
+  section.ReadChoice("weights", train::kWeights, &training->storage.weights);
   section.Read("seed", &training->seed, 0, kSeedMax);
 }
 
@@ -219,6 +222,9 @@ Expected<RunConfig> ParseRunConfig(const std::string& name, std::string_view tex
   ReadSections(name, root, &error, &config);
   if (error) return tl::unexpected(*error);
   if (auto sound = config.training.OptionsFor(1).Validate(); !sound) {
+    return Fail(ErrorKind::kBadInput, name + ": [training]", sound.error().Text());
+  }
+  if (auto sound = config.training.storage.Validate(); !sound) {
     return Fail(ErrorKind::kBadInput, name + ": [training]", sound.error().Text());
   }
   const int sources = (config.data.folder.empty() ? 0 : 1) + (config.data.file.empty() ? 0 : 1) +

@@ -46,6 +46,7 @@ TEST(RunConfig, EveryKeyIsRead) {
     rank = 4
     alpha = 8
     targets = ["q_proj"]
+    rank_stabilized = true
     type = "adaption_prompt"
     length = 5
     [training]
@@ -59,6 +60,8 @@ TEST(RunConfig, EveryKeyIsRead) {
     warmup = 0.1
     weight_decay = 0.01
     tokens_max = 64
+    arithmetic = "auto"
+    weights = "int8"
     seed = 3
     [references]
     all_server = false
@@ -71,10 +74,13 @@ TEST(RunConfig, EveryKeyIsRead) {
   EXPECT_EQ(config->data.file, "d.json");
   EXPECT_EQ(config->training.adapter.lora.alpha, 8.0);  // An integer where a number is wanted.
   EXPECT_THAT(config->training.adapter.lora.targets, ElementsAre("q_proj"));
+  EXPECT_TRUE(config->training.adapter.lora.rank_stabilized);
   EXPECT_EQ(config->training.adapter.kind, train::AdapterKind::kAdaptionPrompt);
   EXPECT_EQ(config->training.adapter.prompt.length, 5);
   EXPECT_EQ(config->training.objective, train::UserObjective::kFullDepth);
   EXPECT_EQ(config->training.epochs_server, 5);
+  EXPECT_EQ(config->training.storage,
+            (train::StorageChoice{.arithmetic = "auto", .weights = "int8"}));
   const train::TrainOptions options = config->training.OptionsFor(2);
   EXPECT_EQ(options.accumulate, 2);
   EXPECT_EQ(options.schedule, (train::LearningRateSchedule{train::ScheduleShape::kCosine, 0.1}));
@@ -94,6 +100,12 @@ TEST(RunConfig, ErrorsNameFileSectionKeyRuleValueAndLine) {
   EXPECT_THAT(FailureOf("[scenario]\ndelay = \"max\""), HasSubstr("one of: sum, makespan"));
   EXPECT_THAT(FailureOf("[training]\nwarmup = -1"), HasSubstr("must be a number >= 0, got -1"));
   EXPECT_THAT(FailureOf("[training]\nwarmup = 2.5"), HasSubstr("[training]: warmup: must be a"));
+  EXPECT_THAT(FailureOf("[training]\narithmetic = \"float16\""),
+              HasSubstr("run.toml: [training] arithmetic: must be one of: float32, bfloat16, auto, "
+                        "got 'float16' (line 2)"));
+  EXPECT_THAT(FailureOf("[training]\nweights = \"int4\""), HasSubstr("auto, float32, bfloat16"));
+  EXPECT_THAT(FailureOf("[training]\narithmetic = \"bfloat16\"\nweights = \"nf4\""),
+              HasSubstr("run.toml: [training]: weights: must be bfloat16 or auto"));
   EXPECT_THAT(FailureOf("[adapter]\ntargets = [1]"), HasSubstr("list of strings"));
   EXPECT_THAT(FailureOf("[adapter]\ntype = \"ia3\""), HasSubstr("one of: lora, adaption_prompt"));
   EXPECT_THAT(FailureOf("[model]\npath = true"), HasSubstr("must be a string"));

@@ -134,7 +134,7 @@ Expected<void> RunServer(const NodeConfig& config) {
   if (!credentials) return tl::unexpected(credentials.error());
   auto telemetry = Telemetry::Open(config.telemetry_path, config.node);
   if (!telemetry) return tl::unexpected(telemetry.error());
-  auto base = LoadBaseModel(config.model_folder);
+  auto base = LoadBaseModel(config.model_folder, config.training.storage);
   if (!base) return tl::unexpected(base.error());
   ServerProcess node(config, *credentials, std::move(*telemetry), std::move(*base));
   return node.Run();

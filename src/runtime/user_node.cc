@@ -294,7 +294,7 @@ Expected<void> RunUser(const NodeConfig& config) {
   if (!credentials) return tl::unexpected(credentials.error());
   auto telemetry = Telemetry::Open(config.telemetry_path, config.node);
   if (!telemetry) return tl::unexpected(telemetry.error());
-  auto base = LoadBaseModel(config.model_folder);
+  auto base = LoadBaseModel(config.model_folder, config.training.storage);
   if (!base) return tl::unexpected(base.error());
   auto train = corpus::ReadSamples(config.user.train_path);
   if (!train) return tl::unexpected(train.error());

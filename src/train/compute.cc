@@ -53,26 +53,33 @@ std::string ComputeWarning(double gemm_flop_per_s, int threads) {
       threads);
 }
 
-Expected<llama::Arithmetic> ArithmeticNamed(const std::string& where, std::string_view name) {
-  if (name == "float32") return llama::Arithmetic::kFloat32;
-  if (llama::HasBFloat16Products()) return llama::Arithmetic::kBFloat16;
-  if (name == "auto") return llama::Arithmetic::kFloat32;
-  return Fail(ErrorKind::kUsage,
-              where,
-              "this processor has no products of bfloat16 (AVX512_BF16 or AMX); float32 is faster "
-              "on it, and auto takes it");
+Expected<llama::Storage> StorageFor(const StorageChoice& choice) {
+  if (auto sound = choice.Validate(); !sound) return tl::unexpected(sound.error());
+  const bool has_products = llama::HasBFloat16Products();
+  if (choice.arithmetic == "bfloat16" && !has_products) {
+    return Fail(ErrorKind::kBadInput,
+                "arithmetic",
+                "this processor has no products of bfloat16 (AVX512_BF16 or AMX); float32 is "
+                "faster on it, and auto takes it");
+  }
+  // Other weights leave `auto` float32 alone.
+  const bool halves = choice.weights == "auto" || choice.weights == "bfloat16";
+  const bool in_halves = choice.arithmetic != "float32" && halves && has_products;
+  const std::string weights = choice.weights != "auto" ? choice.weights
+                              : in_halves              ? "bfloat16"
+                                                       : "float32";
+  const auto format = std::ranges::find(kWeights, weights) - kWeights.begin() - 1;
+  llama::Storage storage = llama::StorageOf(static_cast<llama::Format>(format));
+  if (in_halves) storage.arithmetic = llama::Arithmetic::kBFloat16;
+  return storage;
 }
 
 const char* Name(llama::Arithmetic arithmetic) {
   return arithmetic == llama::Arithmetic::kBFloat16 ? "bfloat16" : "float32";
 }
 
-llama::Storage StorageFor(llama::Arithmetic arithmetic) {
-  llama::Storage storage =
-      llama::StorageOf(arithmetic == llama::Arithmetic::kBFloat16 ? llama::Format::kBFloat16
-                                                                  : llama::Format::kFloat32);
-  storage.arithmetic = arithmetic;
-  return storage;
+const char* Name(llama::Format format) {
+  return kWeights.at(static_cast<std::size_t>(format) + 1).c_str();
 }
 
 }  // namespace dashf::train

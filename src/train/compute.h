@@ -2,11 +2,9 @@
 #pragma once
 
 #include <string>
-#include <string_view>
-#include <vector>
-
 #include "base/error.h"
 #include "llama/weights.h"
+#include "train/storage_choice.h"
 
 namespace dashf::train {
 
@@ -22,11 +20,10 @@ double MeasureGemmFlopPerS();
 // numbers would be right and the times useless. Empty if all is well.
 std::string ComputeWarning(double gemm_flop_per_s, int threads);
 
-// How frozen weights are multiplied: "float32"; "bfloat16", which keeps them so too; or "auto",
-// bfloat16 if the processor has such products. kUsage at `where` for bfloat16 on one that has none.
-inline const std::vector<std::string> kArithmetics = {"float32", "bfloat16", "auto"};
-Expected<llama::Arithmetic> ArithmeticNamed(const std::string& where, std::string_view name);
+// What a choice comes to on this processor. As StorageChoice::Validate(); kBadInput at "arithmetic"
+// also for bfloat16 where the processor has no such products.
+Expected<llama::Storage> StorageFor(const StorageChoice& choice);
 const char* Name(llama::Arithmetic arithmetic);
-llama::Storage StorageFor(llama::Arithmetic arithmetic);
+const char* Name(llama::Format format);
 
 }  // namespace dashf::train

@@ -24,8 +24,8 @@ std::int64_t Model::parameters() const {
   return count;
 }
 
-Model RandomModel(const ModelConfig& config, std::uint64_t seed) {
-  llama::Weights weights = llama::MakeWeights(config, {});
+Model RandomModel(const ModelConfig& config, std::uint64_t seed, const llama::Storage& storage) {
+  llama::Weights weights = llama::MakeWeights(config, storage);
   const double residual_deviation = 0.02 / std::sqrt(2.0 * config.layers);
   llama::ForEachTensor(config, [&](const std::string& name, const auto& shape) {
     const bool into_residual =

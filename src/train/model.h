@@ -50,6 +50,8 @@ Expected<void> SaveModel(const Model& model,
 
 // Fresh weights: normal with standard deviation 0.02, the projections into the residual stream
 // divided by sqrt(2 L), norms 1 (Radford et al. 2019, GPT-2). Same seed, same weights.
-Model RandomModel(const ModelConfig& config, std::uint64_t seed);
+Model RandomModel(const ModelConfig& config,
+                  std::uint64_t seed,
+                  const llama::Storage& storage = {});
 
 }  // namespace dashf::train

@@ -15,7 +15,10 @@
 namespace dashf::train {
 namespace {
 
-constexpr double kShareOfGemm = 0.7;  // What the phases reach of that rate, about.
+// What the phases reach of that rate of float32 products, about.
+double ShareOfGemm(const llama::Storage& storage) {
+  return storage.arithmetic == llama::Arithmetic::kBFloat16 ? 1.2 : 0.7;
+}
 constexpr double kExtrapolationS = 60.0;
 constexpr int kDepths[] = {1, 3};  // Two, or a layer could not be told from what is around it.
 constexpr int kCheckDepth = kExtrapolationLayersMin - 1;
@@ -134,7 +137,7 @@ double FlopOfSplits(ModelConfig model,
 }
 
 double SecondsOf(double flop, const ProfileOptions& options, double gemm_flop_per_s) {
-  return options.repeats * flop / (kShareOfGemm * gemm_flop_per_s);
+  return options.repeats * flop / (ShareOfGemm(options.storage) * gemm_flop_per_s);
 }
 
 // The sample for models of few layers, and in how many epochs to train on it: all of them if a
@@ -234,7 +237,7 @@ Expected<PhaseCosts> ExtrapolatePhases(const ModelConfig& model,
   };
   for (const int depth : kDepths) {
     shallow.layers = depth;
-    const Model made = RandomModel(shallow, 1);
+    const Model made = RandomModel(shallow, 1, options.storage);
     const auto clock = PhaseClock::Start(made, sample, few);
     if (!clock) return tl::unexpected(clock.error());
     for (int k = 1; k <= depth; ++k) {
@@ -256,7 +259,7 @@ Expected<PhaseCosts> ExtrapolatePhases(const ModelConfig& model,
   shallow.layers = kCheckDepth;
   ProfileOptions more = few;
   ++more.train.epochs;  // Unlike what was fitted; later passes use what the first one kept.
-  const Model other = RandomModel(shallow, 1);
+  const Model other = RandomModel(shallow, 1, options.storage);
   const auto clock = PhaseClock::Start(other, sample, more);
   if (!clock) return tl::unexpected(clock.error());
   for (const bool user : {true, false}) {

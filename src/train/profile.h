@@ -42,6 +42,7 @@ struct ProfileOptions {
   UserObjective objective = UserObjective::kEarlyExit;
   TrainOptions train;  // Whose epochs the costs include.
   AdapterConfig adapter;
+  llama::Storage storage;  // Of a base that is made here, or whose time is foretold.
   std::function<void(int done, int total)> on_phase = {};  // After each that was measured.
 };
 

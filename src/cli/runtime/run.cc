@@ -125,7 +125,7 @@ Expected<void> RunSteps::MakeData() {
     given_ = std::move(*loaded);
     users = static_cast<int>(given_->scenario.users.size());
   }
-  auto base = runtime::LoadBaseModel(config_.model);
+  auto base = runtime::LoadBaseModel(config_.model, config_.training.storage);
   if (!base) return tl::unexpected(base.error());
   base_ = std::move(*base);
   auto data = PrepareData(config_, users, folder_ / "data");
@@ -172,6 +172,12 @@ Expected<void> RunSteps::MeasureProfile() {
                                     fmt::to_string(adapter.prompt.length),
                                     "--batch",
                                     fmt::to_string(training.batch_size),
+                                    "--accumulate",
+                                    fmt::to_string(training.accumulate),
+                                    "--arithmetic",
+                                    training.storage.arithmetic,
+                                    "--weights",
+                                    training.storage.weights,
                                     "--rank",
                                     fmt::to_string(adapter.lora.rank)});
   if (!started) return tl::unexpected(started.error());

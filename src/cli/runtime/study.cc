@@ -25,6 +25,7 @@
 #include "runtime/run_config.h"
 #include "study/jobs.h"
 #include "study/summary.h"
+#include "train/compute.h"
 
 namespace dashf::cli {
 namespace {
@@ -173,6 +174,8 @@ Expected<nlohmann::ordered_json> SettingsOf(const RunConfig& config) {
   const auto model = DigestOfModel(config.model);
   if (!model) return tl::unexpected(model.error());
   const runtime::TrainingSettings& training = config.training;
+  const auto storage = train::StorageFor(training.storage);
+  if (!storage) return tl::unexpected(storage.error());
   const train::AdapterConfig& adapter = training.adapter;
   const bool lora = adapter.kind == train::AdapterKind::kLora;
   nlohmann::ordered_json settings = {
@@ -186,10 +189,13 @@ Expected<nlohmann::ordered_json> SettingsOf(const RunConfig& config) {
   if (lora) {
     settings["rank"] = adapter.lora.rank;
     settings["alpha"] = adapter.lora.alpha;
+    settings["rank_stabilized"] = adapter.lora.rank_stabilized;
     settings["targets"] = adapter.lora.targets;
   } else {
     settings["length"] = adapter.prompt.length;
   }
+  settings["arithmetic"] = train::Name(storage->arithmetic);
+  settings["weights"] = train::Name(storage->projections);
   settings["batch_size"] = training.batch_size;
   settings["learning_rate"] = training.learning_rate;
   settings["tokens_max"] = training.tokens_max;
@@ -237,7 +243,7 @@ StudyTitle TitleOf(const RunConfig& config, const Flags& flags, int layers) {
 Expected<int> RunSplit(const Flags& flags) {
   auto config = Configure(flags);
   if (!config) return tl::unexpected(config.error());
-  const auto base = runtime::LoadBaseModel(config->model);
+  const auto base = runtime::LoadBaseModel(config->model, config->training.storage);
   if (!base) return tl::unexpected(base.error());
   const int layers = base->model.config().layers;
   const auto design = DesignOf(*config, flags, layers);

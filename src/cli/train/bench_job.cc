@@ -181,9 +181,9 @@ Expected<BenchJob> ReadJob(const std::string& path) {
   return job;
 }
 
-Expected<void> CarryOutJob(const BenchJob& job, llama::Arithmetic arithmetic) {
+Expected<void> CarryOutJob(const BenchJob& job, const llama::Storage& storage) {
   train::SetThreads(job.threads);
-  const auto model = train::LoadModel(job.model_dir, train::StorageFor(arithmetic));
+  const auto model = train::LoadModel(job.model_dir, storage);
   if (!model) return tl::unexpected(model.error());
   auto adapter = train::LoadAdapter(job.adapter_dir, model->config());
   if (!adapter) return tl::unexpected(adapter.error());
@@ -195,8 +195,8 @@ Expected<void> CarryOutJob(const BenchJob& job, llama::Arithmetic arithmetic) {
       {"program",
        fmt::format("dashf {}{}",
                    DASHF_VERSION,
-                   arithmetic == llama::Arithmetic::kBFloat16 ? " bfloat16" : "")},
-      {"settings", train::Name(arithmetic)},
+                   storage.arithmetic == llama::Arithmetic::kBFloat16 ? " bfloat16" : "")},
+      {"settings", train::Name(storage.arithmetic)},
       {"loaded_bytes", loaded_bytes},
       {"peak_bytes", peak_bytes},
       {"gemm_flop_per_s", train::MeasureGemmFlopPerS()},

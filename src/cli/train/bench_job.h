@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "corpus/example.h"
-#include "llama/stored_matrix.h"
+#include "llama/weights.h"
 
 namespace dashf::cli {
 
@@ -58,7 +58,7 @@ struct BenchOutcome {
 };
 
 // Carries the job out in this process and writes its lines to stdout.
-Expected<void> CarryOutJob(const BenchJob& job, llama::Arithmetic arithmetic);
+Expected<void> CarryOutJob(const BenchJob& job, const llama::Storage& storage);
 
 // Runs `command`, a shell's, with the job file's path as its last argument, for at most
 // `time_limit_s`, and reads what it says. kIo if it cannot be run or fails; kBadInput if it says

@@ -15,8 +15,8 @@
 #include "cli/train/bench_plan.h"
 #include "cli/train/bench_subject.h"
 #include "cli/train/bench_table.h"
+#include "cli/train/storage_options.h"
 #include "cli/verbs.h"
-#include "train/compute.h"
 
 namespace dashf::cli {
 namespace {
@@ -146,12 +146,12 @@ Expected<BenchSubject> Prepare(const Flags& flags,
 }
 
 Expected<int> RunBenchTrain(const Flags& flags) {
-  const auto arithmetic = train::ArithmeticNamed("--arithmetic", flags.arithmetic);
-  if (!arithmetic) return tl::unexpected(arithmetic.error());
+  const auto storage = ChosenStorage({.arithmetic = flags.arithmetic});
+  if (!storage) return tl::unexpected(storage.error());
   if (!flags.job_path.empty()) {
     const auto job = ReadJob(flags.job_path);
     if (!job) return tl::unexpected(job.error());
-    const auto done = CarryOutJob(*job, *arithmetic);
+    const auto done = CarryOutJob(*job, *storage);
     if (!done) return tl::unexpected(done.error());
     return kExitOk;
   }

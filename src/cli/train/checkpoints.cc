@@ -4,7 +4,6 @@
 
 #include <utility>
 
-#include "cli/train/weights_option.h"
 #include "train/compute.h"
 
 namespace dashf::cli {
@@ -31,7 +30,7 @@ Expected<train::TrainingIdentity> Checkpoints::Identity() {
   identity_ = train::IdentityOf(
       *model_digest, examples_, first_, last_, training_.objective, training_.options, initial_);
   identity_->emplace("arithmetic", train::Name(training_.storage.arithmetic));
-  identity_->emplace("weights", Name(training_.storage.projections));
+  identity_->emplace("weights", train::Name(training_.storage.projections));
   return *identity_;
 }
 

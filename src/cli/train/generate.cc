@@ -8,7 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/train/data_options.h"
-#include "cli/train/weights_option.h"
+#include "cli/train/storage_options.h"
 #include "cli/verbs.h"
 #include "corpus/text_stream.h"
 #include "corpus/tokenizer.h"
@@ -21,7 +21,7 @@ namespace {
 struct Flags {
   std::string model_dir;
   std::string adapter_dir;
-  std::string weights;
+  train::StorageChoice storage;
   std::string prompt;
   std::string system;
   std::string messages_path;
@@ -76,7 +76,7 @@ Expected<int> RunGenerate(const Flags& flags) {
   const auto conversation = ConversationOf(flags);
   if (!conversation) return tl::unexpected(conversation.error());
   train::SetThreads(flags.threads);
-  const auto storage = StorageFor(flags.weights, "float32");
+  const auto storage = ChosenStorage(flags.storage);
   if (!storage) return tl::unexpected(storage.error());
   const auto model = train::LoadModel(flags.model_dir, *storage);
   if (!model) return tl::unexpected(model.error());
@@ -144,7 +144,7 @@ void AddGenerate(CLI::App& app, Run& run) {
       ->excludes(system)
       ->excludes(prompt);
   AddTemplateOption(verb, &flags->chat_template);
-  AddWeightsOption(verb, &flags->weights);
+  AddWeightsOption(verb, &flags->storage);
   verb->add_option("--threads", flags->threads, "Threads")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));

@@ -15,7 +15,6 @@
 #include "cli/command.h"
 #include "cli/train/checkpoints.h"
 #include "cli/train/stop_signal.h"
-#include "cli/train/weights_option.h"
 #include "corpus/samples.h"
 #include "corpus/tokenizer.h"
 #include "train/compute.h"
@@ -195,7 +194,7 @@ void PrintResult(const LocalTraining& training,
   Json result = {{"out", training.out_dir},
                  {"layers", {materials.first, materials.last}},
                  {"arithmetic", train::Name(training.storage.arithmetic)},
-                 {"weights", Name(training.storage.projections)},
+                 {"weights", train::Name(training.storage.projections)},
                  {"examples", materials.examples.trained.size()},
                  {"steps", report.steps},
                  {"tokens", report.tokens},

@@ -14,10 +14,10 @@
 #include "base/termination.h"
 #include "cli/command.h"
 #include "cli/train/data_options.h"
+#include "cli/train/storage_options.h"
 #include "cli/verbs.h"
 #include "corpus/tokenizer.h"
 #include "scenario/profile_io.h"
-#include "train/compute.h"
 #include "train/flop.h"
 #include "train/model_config.h"
 
@@ -34,6 +34,7 @@ struct Flags {
   bool check = false;
   int record_tokens_max = 256;
   double core_power_w = 10.0;
+  train::StorageChoice storage;
   train::ProfileOptions options;
 };
 
@@ -46,6 +47,7 @@ Examples:
   dashf profile --model share/models/debian-3m --data sections/u0/train.jsonl --out profile.json
   dashf profile --model BASE --data records.json --objective full_depth --epochs 1 --out profile.json
   dashf profile --model BASE_7B --data records.json --extrapolate yes --out profile.json
+  dashf profile --model BASE --data records.json --arithmetic auto --out profile.json
   dashf profile --model BASE --data records.json --check --out profile.json)";
 
 constexpr double kMeasuringMaxS = 60.0;
@@ -172,7 +174,7 @@ Expected<train::PhaseCosts> Measure(const Flags& flags,
   if (flags.check && examples.size() < 2) {
     return Fail(ErrorKind::kBadInput, "--check", "needs two examples at least, got 1");
   }
-  const auto model = train::LoadModel(flags.model_dir);
+  const auto model = train::LoadModel(flags.model_dir, flags.options.storage);
   if (!model) return tl::unexpected(model.error());
   if (!flags.check) return train::MeasurePhases(*model, examples, flags.options);
   auto costs = train::MeasurePhases(*model, Half(examples, 0), flags.options);
@@ -210,6 +212,9 @@ Expected<train::PhaseCosts> MeasureOrExtrapolate(const Flags& flags,
 Expected<int> RunProfile(Flags flags) {
   const Stopwatch watch;
   train::SetThreads(1);
+  const auto storage = ChosenStorage(flags.storage);
+  if (!storage) return tl::unexpected(storage.error());
+  flags.options.storage = *storage;
   flags.options.on_phase = Progress();
   double data_bit_per_token = 0.0;
   const auto examples = ReadExamples(flags, &data_bit_per_token);
@@ -257,6 +262,10 @@ void AddProfile(CLI::App& app, Run& run) {
   verb->add_option("--batch", flags->options.train.batch_size, "Records per step")
       ->capture_default_str()
       ->check(CLI::Range(1, 4096));
+  verb->add_option(
+          "--accumulate", flags->options.train.accumulate, "Take a step every so many batches")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 4096));
   verb->add_option("--adapter", flags->adapter, "What is trained: LoRA or LLaMA-Adapter's prompts")
       ->capture_default_str()
       ->check(CLI::IsMember({"lora", "adaption_prompt"}));
@@ -269,6 +278,8 @@ void AddProfile(CLI::App& app, Run& run) {
   verb->add_option("--prompt-length", flags->options.adapter.prompt.length, "Vectors of a prompt")
       ->capture_default_str()
       ->check(CLI::Range(1, 4096));
+  AddArithmeticOption(verb, &flags->storage);
+  AddWeightsOption(verb, &flags->storage);
   verb->add_option(
           "--core-power-w", flags->core_power_w, "A busy core's power, for the energy model")
       ->capture_default_str()

@@ -7,7 +7,7 @@
 
 #include "cli/command.h"
 #include "cli/train/data_options.h"
-#include "cli/train/weights_option.h"
+#include "cli/train/storage_options.h"
 #include "cli/verbs.h"
 #include "train/compute.h"
 #include "train/held_out.h"
@@ -19,7 +19,7 @@ namespace {
 struct Flags {
   std::string model_dir;
   std::string adapter_dir;
-  std::string weights;
+  train::StorageChoice storage;
   std::string labels_path;
   DataOptions data;
   int tokens_max = 512;
@@ -46,7 +46,7 @@ void Print(const Flags& flags, llama::Format weights, const train::Assessment& a
                                      {"exact_match", evaluation.exact_match},
                                      {"examples", evaluation.examples},
                                      {"answer_tokens", evaluation.answer_tokens},
-                                     {"weights", Name(weights)}};
+                                     {"weights", train::Name(weights)}};
     if (assessment.choice_accuracy) object["choice_accuracy"] = *assessment.choice_accuracy;
     fmt::print("{}\n", object.dump(2));
     return;
@@ -72,7 +72,7 @@ Expected<int> RunScore(const Flags& flags) {
     if (!read) return tl::unexpected(read.error());
     labels = std::move(*read);
   }
-  const auto storage = StorageFor(flags.weights, "float32");
+  const auto storage = ChosenStorage(flags.storage);
   if (!storage) return tl::unexpected(storage.error());
   const auto model = train::LoadModel(flags.model_dir, *storage);
   if (!model) return tl::unexpected(model.error());
@@ -115,7 +115,7 @@ void AddScore(CLI::App& app, Run& run) {
   verb->add_option("--max-tokens", flags->tokens_max, "Most tokens of one sample")
       ->capture_default_str()
       ->check(CLI::Range(3, 1 << 20));
-  AddWeightsOption(verb, &flags->weights);
+  AddWeightsOption(verb, &flags->storage);
   verb->add_option("--threads", flags->threads, "Threads")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));

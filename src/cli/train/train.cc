@@ -8,7 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/train/local_training.h"
-#include "cli/train/weights_option.h"
+#include "cli/train/storage_options.h"
 #include "cli/verbs.h"
 #include "train/compute.h"
 
@@ -18,7 +18,8 @@ namespace {
 struct Flags {
   LocalTraining training;
   std::string layers, phase = "all", objective = "full_depth", adapter = "lora";
-  std::string schedule = "cosine", checkpoint_every, arithmetic = "float32", weights;
+  std::string schedule = "cosine", checkpoint_every;
+  train::StorageChoice storage;
   std::optional<int> split, epochs, steps;
   int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 };
@@ -87,7 +88,7 @@ Expected<int> RunTrain(const Flags& flags) {
   if (auto read = ReadInterval(flags.checkpoint_every, &training.checkpoint); !read) {
     return tl::unexpected(read.error());
   }
-  const auto storage = StorageFor(flags.weights, flags.arithmetic);
+  const auto storage = ChosenStorage(flags.storage);
   if (!storage) return tl::unexpected(storage.error());
   training.storage = *storage;
   training.objective = flags.objective == "early_exit" ? train::UserObjective::kEarlyExit
@@ -212,13 +213,8 @@ void AddTrain(CLI::App& app, Run& run) {
   verb->add_option("--threads", flags->threads, "Threads")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
-  verb->add_option("--arithmetic",
-                   flags->arithmetic,
-                   "Of products with the base's weights; bfloat16: faster, in half the memory, and "
-                   "rounded; auto: if the processor has it")
-      ->capture_default_str()
-      ->check(CLI::IsMember(train::kArithmetics));
-  AddWeightsOption(verb, &flags->weights);
+  AddArithmeticOption(verb, &flags->storage);
+  AddWeightsOption(verb, &flags->storage);
   verb->add_option("--checkpoint-every",
                    flags->checkpoint_every,
                    "Keep all there is to go on from in OUT/checkpoint: steps (200) or time (300s)");
