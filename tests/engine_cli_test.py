@@ -1,6 +1,7 @@
 """generate, score and merge from outside, on the model that ships. Usage: engine_cli_test.py DASHF_BINARY
 [unittest options]"""
 import json
+import os
 import pathlib
 import random
 import struct
@@ -14,8 +15,12 @@ MODEL = pathlib.Path(__file__).resolve().parent.parent / "share/models/debian-3m
 PROMPTS = [("Package: bb\nSummary: ASCII art demo", "games"), ("Package: libfoo-dev\nSummary: headers", "libdevel")]
 
 
-def dashf(*args):
-    return subprocess.run([BINARY, *map(str, args)], capture_output=True, text=True, timeout=300, check=False)
+NO_PRODUCTS = "no products of bfloat16"
+
+
+def dashf(*args, **environment):
+    return subprocess.run([BINARY, *map(str, args)], capture_output=True, text=True, timeout=300, check=False,
+                          env={**os.environ, **environment})
 
 
 def write_adapter(folder, kind):
@@ -89,6 +94,39 @@ class EngineVerbs(unittest.TestCase):
             if weights in ("int8", "nf4"):
                 self.assertGreater(difference, 0, weights)
 
+    def train(self, out, *args, **environment):
+        data = self.write("records.json", [{"instruction": a, "output": b} for a, b in 8 * PROMPTS])
+        return dashf("train", "--model", MODEL, "--data", data, "--out", self.folder / out, "--threads", 1, "--steps", 12,
+                     "--learning-rate", 0.01, "--json", *args, **environment)
+
+    def test_training_in_bfloat16_ends_near_float32s_loss(self):
+        losses = {}
+        for arithmetic in ("float32", "bfloat16"):
+            done = self.train(arithmetic, "--arithmetic", arithmetic)
+            if NO_PRODUCTS in done.stderr:
+                self.skipTest("this processor has " + NO_PRODUCTS)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            data = self.folder / "records.json"
+            losses[arithmetic] = self.score("--model", MODEL, "--data", data, "--adapter", self.folder / arithmetic)
+        float32, bfloat16 = (losses[a]["loss_nat_per_token"] for a in ("float32", "bfloat16"))
+        untrained = self.score("--model", MODEL, "--data", data)["loss_nat_per_token"]
+        self.assertLess(float32, 0.5 * untrained)
+        self.assertLess(abs(bfloat16 - float32), 0.01 * float32)
+        self.assertNotEqual(bfloat16, float32)
+
+    def test_a_processor_without_bfloat16_refuses_it_and_auto_is_float32(self):
+        avx2 = {"ONEDNN_MAX_CPU_ISA": "AVX2"}
+        done = self.train("bfloat16", "--arithmetic", "bfloat16", **avx2)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("--arithmetic: this processor has " + NO_PRODUCTS, done.stderr)
+        self.assertFalse((self.folder / "bfloat16").exists())
+        for arithmetic in ("auto", "float32"):
+            done = self.train(arithmetic, "--arithmetic", arithmetic, **avx2)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(json.loads(done.stdout)["arithmetic"], "float32")
+        for name in ("adapter_config.json", "adapter_model.safetensors"):
+            self.assertEqual((self.folder / "auto" / name).read_bytes(), (self.folder / "float32" / name).read_bytes())
+
     def profile(self, *args):
         data = self.write("records.json", [{"instruction": a, "output": b} for a, b in 8 * PROMPTS])
         out = self.folder / "profile.json"
@@ -109,6 +147,8 @@ class EngineVerbs(unittest.TestCase):
         self.assertEqual(memory[0], 0)
         self.assertGreater(memory[1], 4 * 40 * 12 * config["hidden_size"] ** 2 / 2)  # Half of the layers' weights.
         self.assertIn("median error", said)
+        fewer, _ = self.profile("--extrapolate", "yes", "--objective", "full_depth", "--weights", "nf4")
+        self.assertLess(fewer["local_memory_bytes"][1], memory[1] - 40 * 12 * config["hidden_size"] ** 2)
 
     def test_a_profile_is_checked_on_the_other_half_of_the_records(self):
         (self.folder / "model").symlink_to(MODEL)

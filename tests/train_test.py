@@ -186,6 +186,19 @@ class Interruptions(Case):
         done = self.train(out, *flags, "--resume", "--weight-decay", 0.5)
         self.assert_fails(done, 3, "another training", "weight_decay is 0, this one's is 0.5")
 
+    def test_the_base_is_held_and_multiplied_as_before_when_it_goes_on(self):
+        out = self.folder / "out"
+        (out / "adapter_config.json").mkdir(parents=True)  # Cannot be written: the checkpoint stays.
+        self.assertEqual(self.train(out, "--steps", 2).returncode, 10)
+        (out / "adapter_config.json").rmdir()
+        done = self.train(out, "--steps", 2, "--resume", "--weights", "int8")
+        self.assert_fails(done, 3, "another training", "weights is float32, this one's is int8")
+        done = self.train(out, "--steps", 2, "--resume", "--arithmetic", "bfloat16")
+        if done.returncode != 2:  # On a processor that has it.
+            self.assert_fails(done, 3, "another training", "arithmetic is float32, this one's is bfloat16")
+        done = self.train(out, "--steps", 2, "--resume", "--weights", "float32")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_a_file_that_grows_too_large_leaves_the_last_good_state(self):
         """As on a full disk: after some steps, no file may be larger than a few bytes."""
         out = self.folder / "out"
