@@ -42,6 +42,7 @@ Json ToJson(const TrainingSettings& training) {
            training.objective == train::UserObjective::kEarlyExit ? "early_exit" : "full_depth"},
           {"epochs_user", training.epochs_user},
           {"epochs_server", training.epochs_server},
+          {"epochs_joint", training.epochs_joint},
           {"batch_size", training.batch_size},
           {"accumulate", training.accumulate},
           {"learning_rate", training.learning_rate},
@@ -127,6 +128,7 @@ TrainingSettings ReadTraining(JsonReader& parent) {
   }
   training.epochs_user = small("epochs_user");
   training.epochs_server = small("epochs_server");
+  training.epochs_joint = static_cast<int>(reader.Integer("epochs_joint", 0, 1'000'000));
   training.batch_size = small("batch_size");
   training.accumulate = small("accumulate");
   training.learning_rate = reader.Number("learning_rate", kPositive);

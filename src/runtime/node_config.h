@@ -25,6 +25,7 @@ struct TrainingSettings {
   train::UserObjective objective = train::UserObjective::kEarlyExit;
   int epochs_user = 3;    // Passes of the user phase over the training set, >= 1.
   int epochs_server = 3;  // Of the server phase, >= 1.
+  int epochs_joint = 0;   // Then of all layers, at the server, >= 0.
   int batch_size = 8;
   int accumulate = 1;  // Batches per step.
   double learning_rate = 3e-3;
@@ -33,6 +34,9 @@ struct TrainingSettings {
   int tokens_max = 256;     // Longer examples are shortened.
   int users_per_batch = 1;  // At most; an edge server trains those together whose uploads wait.
   std::uint64_t seed = 1;
+
+  // The first layer that a server sends back of those that it trained.
+  int FirstReturned(int k) const { return epochs_joint > 0 ? 1 : k + 1; }
 
   // As the engine wants them, for a phase of so many epochs.
   train::TrainOptions OptionsFor(int epochs) const {

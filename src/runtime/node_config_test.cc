@@ -19,6 +19,7 @@ NodeConfig UserConfig() {
   config.training.adapter.lora.targets = {"o_proj"};
   config.training.schedule = {train::ScheduleShape::kLinear, 0.25};
   config.training.accumulate = 3;
+  config.training.epochs_joint = 2;
   config.training.users_per_batch = 5;
   config.training.storage = {.arithmetic = "auto", .weights = "nf4"};
   config.user.device.compute = {.clock_hz_max = 1, .flop_per_cycle = 2, .kappa_w_per_hz3 = 0};
@@ -43,6 +44,7 @@ TEST(NodeConfig, SurvivesItsFile) {
   EXPECT_EQ(read->training.adapter, UserConfig().training.adapter);
   EXPECT_EQ(read->training.schedule, UserConfig().training.schedule);
   EXPECT_EQ(read->training.accumulate, 3);
+  EXPECT_EQ(read->training.epochs_joint, 2);
   EXPECT_EQ(read->training.users_per_batch, 5);
   EXPECT_EQ(read->training.storage, UserConfig().training.storage);
 }

@@ -28,8 +28,8 @@ class Trainer {
   Expected<void> Do(const Job& job,
                     const std::vector<ReferenceUser>& users,
                     const std::vector<train::HeldOut>& held_out) {
-    train::TrainOptions settings =
-        training_.OptionsFor(training_.epochs_user + training_.epochs_server);
+    train::TrainOptions settings = training_.OptionsFor(
+        training_.epochs_user + training_.epochs_server + training_.epochs_joint);
     settings.on_step = [this](const train::StepReport&) { return !options_.cancelled(); };
     auto adapter = train::InitialAdapter(base_.model.config(), training_.adapter, training_.seed);
     if (!adapter) return tl::unexpected(adapter.error());

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/rng.h"
 #include "corpus/tokenizer.h"
 #include "runtime/identity.h"
 #include "runtime/launch.h"
@@ -127,10 +128,9 @@ class Round : public testing::Test {
   }
   bool HasAdapter(const std::string& user) const { return AdapterOf(user).has_value(); }
 
-  // What a user's adapter is when this process trains it, with a base held in another way or not.
-  train::Adapter TrainedHere(std::size_t n, int k, const train::StorageChoice& storage) const {
-    const TrainingSettings& training = launch_.training;
-    const auto base = LoadBaseModel(launch_.model_folder, storage);
+  // What a user's adapter is when this process trains it, by other settings or the round's.
+  train::Adapter TrainedHere(std::size_t n, int k, const TrainingSettings& training) const {
+    const auto base = LoadBaseModel(launch_.model_folder, training.storage);
     const auto samples = corpus::ReadSamples(launch_.data[n].train);
     const auto examples =
         corpus::TokenizeSamples(*samples, base->tokenizer, base->chat, training.tokens_max);
@@ -144,6 +144,11 @@ class Round : public testing::Test {
                                       &adapter));
     EXPECT_TRUE(train::TrainServerPhase(
         base->model, *examples, k, training.OptionsFor(training.epochs_server), &adapter));
+    if (training.epochs_joint > 0) {
+      train::TrainOptions joint = training.OptionsFor(training.epochs_joint);
+      joint.seed = Rng(joint.seed).Stream("joint").Next();
+      EXPECT_TRUE(train::TrainAllLayers(base->model, *examples, joint, &adapter));
+    }
     return adapter;
   }
 
@@ -210,10 +215,29 @@ TEST_F(Round, UsersAndServersHoldTheBaseAsTheConfigurationSays) {
   ASSERT_GT(k, 0);
   const auto adapter = AdapterOf("u2");
   ASSERT_TRUE(adapter) << adapter.error().Text();
-  const train::Adapter same = TrainedHere(2, k, launch_.training.storage);
-  const train::Adapter float32 = TrainedHere(2, k, {});
+  const train::Adapter same = TrainedHere(2, k, launch_.training);
+  TrainingSettings other = launch_.training;
+  other.storage = {};
+  const train::Adapter float32 = TrainedHere(2, k, other);
   for (const int layer : {1, kLayers}) {  // The user's and the server's.
     EXPECT_LT(Distance(*adapter, same, layer), 0.01 * Distance(*adapter, float32, layer));
+  }
+}
+
+TEST_F(Round, AfterJointEpochsTheUserHasAllLayersFromTheServer) {
+  launch_.training.epochs_joint = 2;
+  const LaunchResult result = CarryOutWith("");
+  ASSERT_TRUE(result.record.Done()) << said_;
+  const int k = result.record.users.at(2).local_layers;
+  ASSERT_GT(k, 0);
+  const auto adapter = AdapterOf("u2");
+  ASSERT_TRUE(adapter) << adapter.error().Text();
+  const train::Adapter same = TrainedHere(2, k, launch_.training);
+  TrainingSettings other = launch_.training;
+  other.epochs_joint = 0;
+  const train::Adapter apart = TrainedHere(2, k, other);
+  for (const int layer : {1, kLayers}) {
+    EXPECT_LT(Distance(*adapter, same, layer), 0.01 * Distance(*adapter, apart, layer));
   }
 }
 

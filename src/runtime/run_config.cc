@@ -146,6 +146,7 @@ void ReadTraining(Section& adapter, Section& section, TrainingSettings* training
                                                   : train::UserObjective::kFullDepth;
   section.Read("epochs_user", &training->epochs_user, 1, kCountMax);
   section.Read("epochs_server", &training->epochs_server, 1, kCountMax);
+  section.Read("epochs_joint", &training->epochs_joint, 0, kCountMax);
   section.Read("batch_size", &training->batch_size, 1, kCountMax);
   section.Read("accumulate", &training->accumulate, 1, kCountMax);
   section.ReadPositive("learning_rate", &training->learning_rate);

@@ -53,6 +53,7 @@ TEST(RunConfig, EveryKeyIsRead) {
     objective = "full_depth"
     epochs_user = 2
     epochs_server = 5
+    epochs_joint = 1
     learning_rate = 1e-3
     batch_size = 16
     accumulate = 2
@@ -79,6 +80,7 @@ TEST(RunConfig, EveryKeyIsRead) {
   EXPECT_EQ(config->training.adapter.prompt.length, 5);
   EXPECT_EQ(config->training.objective, train::UserObjective::kFullDepth);
   EXPECT_EQ(config->training.epochs_server, 5);
+  EXPECT_EQ(config->training.epochs_joint, 1);
   EXPECT_EQ(config->training.storage,
             (train::StorageChoice{.arithmetic = "auto", .weights = "int8"}));
   const train::TrainOptions options = config->training.OptionsFor(2);

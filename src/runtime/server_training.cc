@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "base/rng.h"
+#include "base/termination.h"
 #include "runtime/compute_gate.h"
 #include "runtime/failpoint.h"
 #include "train/peft_io.h"
@@ -16,6 +18,14 @@ struct ServerTraining::Learner {
   int k = 0;
   std::vector<corpus::Example> examples;
   train::Adapter adapter;
+  train::PhaseReport report = {};  // Of all that it was trained in so far.
+
+  void Add(const train::PhaseReport& more) {
+    report.steps += more.steps;
+    report.losses.insert(report.losses.end(), more.losses.begin(), more.losses.end());
+    report.tokens += more.tokens;
+    report.cpu_s += more.cpu_s;
+  }
 };
 
 Expected<ServerTraining::Learner> ServerTraining::Prepare(const TrainingJob& job) const {
@@ -57,30 +67,53 @@ void ServerTraining::Train(const std::vector<TrainingJob>& jobs, const Ended& en
     for (const Learner& learner : learners) ended(learner.user, tl::unexpected(turn.error()));
     return;
   }
-  std::vector<train::BatchedUser> users;
+  std::vector<Learner*> all, left;
   for (Learner& learner : learners) {
     telemetry_.Write("phase_started",
                      {{"round", config_.round}, {"user", learner.user}, {"phase", "server"}});
-    train::TrainOptions options = config_.training.OptionsFor(config_.training.epochs_server);
-    options.on_step = [this, &learner](const train::StepReport&) {
-      return store_.Expected(learner.user);
-    };
-    users.push_back({&learner.examples, learner.k, std::move(options), &learner.adapter});
+    all.push_back(&learner);
   }
   Failpoint(config_.node, "server");
+  const Stopwatch watch;
+  const auto finish = [&](Learner& learner) {
+    const int first = config_.training.FirstReturned(learner.k);
+    learner.report.elapsed_s = watch.ElapsedS();
+    store_.Finish(learner.user,
+                  train::EncodeLayers(learner.adapter, first, base_.model.config().layers));
+    ended(learner.user, learner.report);
+  };
+  if (config_.training.epochs_joint == 0) return TrainTogether(all, false, finish, ended);
+  TrainTogether(
+      all, false, [&left](Learner& learner) { left.push_back(&learner); }, ended);
+  TrainTogether(left, true, finish, ended);
+}
+
+void ServerTraining::TrainTogether(const std::vector<Learner*>& learners,
+                                   bool jointly,
+                                   const std::function<void(Learner&)>& trained,
+                                   const Ended& ended) {
+  const TrainingSettings& training = config_.training;
+  std::vector<train::BatchedUser> users;
+  for (Learner* learner : learners) {
+    train::TrainOptions options =
+        training.OptionsFor(jointly ? training.epochs_joint : training.epochs_server);
+    if (jointly) options.seed = Rng(options.seed).Stream("joint").Next();  // Batches anew.
+    options.on_step = [this, learner](const train::StepReport&) {
+      return store_.Expected(learner->user);
+    };
+    users.push_back(
+        {&learner->examples, jointly ? 0 : learner->k, std::move(options), &learner->adapter});
+  }
   train::TrainServerBatch(
       base_.model, users, [&](std::size_t index, const Expected<train::PhaseReport>& report) {
-        const Learner& learner = learners[index];
-        if (report && report->stopped) {
+        Learner& learner = *learners[index];
+        if (!report) return ended(learner.user, report);
+        if (report->stopped) {
           return ended(learner.user,
                        Fail(ErrorKind::kRoundFailed, "user " + learner.user, "was dropped"));
         }
-        if (report) {
-          store_.Finish(
-              learner.user,
-              train::EncodeLayers(learner.adapter, learner.k + 1, base_.model.config().layers));
-        }
-        ended(learner.user, report);
+        learner.Add(*report);
+        trained(learner);
       });
 }
 

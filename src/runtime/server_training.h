@@ -26,14 +26,20 @@ class ServerTraining {
                  UserStore* store)
       : config_(config), base_(base), telemetry_(telemetry), store_(*store) {}
 
-  // Trains layers k+1..L of all these users together (train/server_batch.h), in one turn at the
-  // processor. Calls `ended` once for each user, as soon as its phase has ended; what is wrong with
-  // one user's upload, or one that is dropped meanwhile, ends this user's phase alone.
+  // Trains layers k+1..L of all these users together (train/server_batch.h), then, with joint
+  // epochs, all layers of those who are left, in one turn at the processor. Calls `ended` once for
+  // each user, as soon as its phase has ended; what is wrong with one user's upload, or one that is
+  // dropped meanwhile, ends this user's phase alone.
   void Train(const std::vector<TrainingJob>& jobs, const Ended& ended);
 
  private:
   struct Learner;
   Expected<Learner> Prepare(const TrainingJob& job) const;
+  // Calls `trained` for every learner that made all epochs, `ended` for the others.
+  void TrainTogether(const std::vector<Learner*>& learners,
+                     bool jointly,
+                     const std::function<void(Learner&)>& trained,
+                     const Ended& ended);
 
   const NodeConfig& config_;
   const BaseModel& base_;

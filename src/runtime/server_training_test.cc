@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 
+#include "base/rng.h"
 #include "train/peft_io.h"
 
 namespace dashf::runtime {
@@ -85,6 +86,40 @@ TEST_F(ServerSide, UsersTrainedTogetherGetWhatEachWouldAlone) {
     auto adapter = *train::InitialAdapter(base_.model.config(), config_.training.adapter, 1);
     EXPECT_TRUE(train::DecodeLayers(
         *results[job.user], job.local_layers + 1, kLayers, base_.model.config(), &adapter));
+  }
+}
+
+// Each user's own phase, then all of its layers: by two calls of the engine, as TrainServerPhase
+// has them.
+TEST_F(ServerSide, JointEpochsTrainAllLayersAndReturnThem) {
+  config_.training.epochs_joint = 2;
+  const std::vector<TrainingJob> jobs = {Upload("u0", 2), Upload("u1", 1)};
+  const auto reports = Train(jobs);
+  for (const TrainingJob& job : jobs) {
+    SCOPED_TRACE(job.user);
+    ASSERT_TRUE(reports.at(job.user)) << reports.at(job.user).error().Text();
+    const train::ModelConfig& model = base_.model.config();
+    auto adapter = *train::InitialAdapter(model, config_.training.adapter, 1);
+    auto expected = adapter;
+    ASSERT_TRUE(train::DecodeLayers(*store_.Result(job.user), 1, kLayers, model, &adapter));
+    const auto examples = corpus::TokenizeSamples(*corpus::ParseSamples("data", job.data),
+                                                  base_.tokenizer,
+                                                  base_.chat,
+                                                  config_.training.tokens_max);
+    const auto own = train::TrainServerPhase(
+        base_.model, *examples, job.local_layers, config_.training.OptionsFor(3), &expected);
+    train::TrainOptions anew = config_.training.OptionsFor(2);
+    anew.seed = Rng(anew.seed).Stream("joint").Next();
+    const auto joint = train::TrainAllLayers(base_.model, *examples, anew, &expected);
+    ASSERT_TRUE(own && joint);
+    EXPECT_EQ(reports.at(job.user)->steps, own->steps + joint->steps);
+    EXPECT_NEAR(reports.at(job.user)->losses.back(), joint->losses.back(), 1e-4);
+    EXPECT_GT(reports.at(job.user)->elapsed_s, 0.0);
+    EXPECT_NE(adapter.layers[0][0].b, std::vector<float>(adapter.layers[0][0].b.size(), 0.0F));
+    for (std::size_t layer = 0; layer < kLayers; ++layer) {
+      EXPECT_THAT(adapter.layers[layer][0].b,
+                  testing::Pointwise(testing::FloatNear(1e-4F), expected.layers[layer][0].b));
+    }
   }
 }
 

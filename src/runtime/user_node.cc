@@ -254,7 +254,8 @@ Expected<void> UserProcess::Download(v1::PhaseReport* report) {
   const auto artefacts = std::move(*assembly).Finish();
   if (!artefacts) return tl::unexpected(artefacts.error());
   report->set_elapsed_s(watch.ElapsedS());
-  return train::DecodeLayers(artefacts->front(), k_ + 1, layers_, base_.model.config(), &adapter_);
+  const int first = config_.training.FirstReturned(k_);
+  return train::DecodeLayers(artefacts->front(), first, layers_, base_.model.config(), &adapter_);
 }
 
 Expected<void> UserProcess::Verify(v1::PhaseReport* report) {

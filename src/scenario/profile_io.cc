@@ -47,6 +47,7 @@ MeasuredProfile ParseRoot(JsonReader root) {
   measured.objective =
       objective == "full_depth" ? PhaseObjective::kFullDepth : PhaseObjective::kEarlyExit;
   measured.epochs = root.Number("epochs", kPositive);
+  if (root.Has("joint_epochs")) measured.joint_epochs = root.Number("joint_epochs", kNonNegative);
   measured.tokens_measured = root.Number("tokens_measured", kPositive);
   measured.data_bit_per_token = root.Number("data_bit_per_token", kNonNegative);
   const int rows = measured.layers + 1;
@@ -75,18 +76,18 @@ SplitProfile ScaleProfile(const MeasuredProfile& measured,
   SplitProfile profile;
   profile.name = std::move(name);
   profile.local_memory_bytes = measured.local_memory_bytes;
-  double adapters_above_bit = 0.0;
-  for (const double bit : measured.adapter_bit_per_layer) adapters_above_bit += bit;
+  double adapters_bit = 0.0;
+  for (const double bit : measured.adapter_bit_per_layer) adapters_bit += bit;
   double adapters_below_bit = 0.0;
   for (std::size_t k = 0; k < measured.local_flop_per_token.size(); ++k) {
     const bool all_local = k == measured.adapter_bit_per_layer.size();
+    const double kept_bit = measured.joint_epochs > 0.0 ? 0.0 : adapters_below_bit;
     profile.local_flop.push_back(measured.local_flop_per_token[k] * data.tokens);
     profile.server_flop.push_back(measured.server_flop_per_token[k] * data.tokens);
     profile.upload_bit.push_back(all_local ? 0.0 : data.data_bit + adapters_below_bit);
-    profile.download_bit.push_back(all_local ? 0.0 : adapters_above_bit);
+    profile.download_bit.push_back(all_local ? 0.0 : adapters_bit - kept_bit);
     if (all_local) break;
     adapters_below_bit += measured.adapter_bit_per_layer[k];
-    adapters_above_bit -= measured.adapter_bit_per_layer[k];
   }
   return profile;
 }
@@ -113,6 +114,7 @@ std::string WriteProfile(const MeasuredProfile& measured) {
                    {"layers", measured.layers},
                    {"objective", full_depth ? "full_depth" : "early_exit"},
                    {"epochs", measured.epochs},
+                   {"joint_epochs", measured.joint_epochs},
                    {"tokens_measured", measured.tokens_measured},
                    {"data_bit_per_token", measured.data_bit_per_token},
                    {"adapter_bit_per_layer", measured.adapter_bit_per_layer},

@@ -32,8 +32,10 @@ struct MeasuredProfile {
   std::string model;  // The model folder or name that was measured.
   int layers = 0;     // L >= 1.
   PhaseObjective objective = PhaseObjective::kEarlyExit;
-  double epochs = 0.0;                        // > 0; each phase's passes over the training set.
-  double tokens_measured = 0.0;               // > 0; size of the training set that was timed.
+  double epochs = 0.0;           // > 0; each phase's passes over the training set.
+  double joint_epochs = 0.0;     // >= 0; passes in which the server then trains all layers: part of
+                                 // its work where k < L, and it sends all of them back.
+  double tokens_measured = 0.0;  // > 0; size of the training set that was timed.
   double data_bit_per_token = 0.0;            // >= 0; the data set as it is sent.
   std::vector<double> adapter_bit_per_layer;  // L entries, layers 1..L.
   std::vector<double> local_flop_per_token;   // >= 0, [0] = 0.
@@ -51,7 +53,7 @@ struct DataSetSize {
 };
 
 // The user's split profile: work = per-token work * tokens, U[k] = data + adapters of layers 1..k,
-// V[k] = adapters of layers k+1..L, U[L] = V[L] = 0.
+// V[k] = adapters of layers k+1..L, of all layers if there are joint epochs, U[L] = V[L] = 0.
 SplitProfile ScaleProfile(const MeasuredProfile& measured,
                           const DataSetSize& data,
                           std::string name);

@@ -21,6 +21,7 @@ MeasuredProfile TwoLayers() {
           .layers = 2,
           .objective = PhaseObjective::kFullDepth,
           .epochs = 3,
+          .joint_epochs = 0.5,
           .tokens_measured = 1000,
           .data_bit_per_token = 8,
           .adapter_bit_per_layer = {100, 200},
@@ -41,16 +42,25 @@ TEST(MeasuredProfile, RoundTripsExactly) {
   ASSERT_TRUE(again) << again.error().Text();
   EXPECT_EQ(WriteProfile(*again), text);
   EXPECT_EQ(again->objective, PhaseObjective::kFullDepth);
+  EXPECT_EQ(again->joint_epochs, 0.5);
   EXPECT_EQ(again->machine.gemm_flop_per_s, 4e10);
 }
 
 TEST(MeasuredProfile, WorkAndDataGrowWithTheTokensAdaptersDoNot) {
-  const SplitProfile p = ScaleProfile(TwoLayers(), {.tokens = 10, .data_bit = 90}, "p");
+  MeasuredProfile measured = TwoLayers();
+  measured.joint_epochs = 0.0;
+  const SplitProfile p = ScaleProfile(measured, {.tokens = 10, .data_bit = 90}, "p");
   EXPECT_THAT(p.local_flop, ElementsAre(0, 50, 1));
   EXPECT_THAT(p.server_flop, ElementsAre(70, 30, 0));
   EXPECT_THAT(p.upload_bit, ElementsAre(90, 190, 0));
   EXPECT_THAT(p.download_bit, ElementsAre(300, 200, 0));
   EXPECT_THAT(p.local_memory_bytes, ElementsAre(0, 10, 20));
+}
+
+TEST(MeasuredProfile, AfterJointEpochsAllLayersAreSentBack) {
+  const SplitProfile p = ScaleProfile(TwoLayers(), {.tokens = 10, .data_bit = 90}, "p");
+  EXPECT_THAT(p.upload_bit, ElementsAre(90, 190, 0));
+  EXPECT_THAT(p.download_bit, ElementsAre(300, 300, 0));
 }
 
 TEST(MeasuredProfile, MakesAScenarioWhoseDevicesAreSharesOfItsMachine) {
@@ -78,6 +88,7 @@ TEST(MeasuredProfile, RefusesBrokenFilesByPath) {
   };
   EXPECT_THAT(error("/schema", "dashf.profile/9"), HasSubstr("schema"));
   EXPECT_THAT(error("/layers", 3), HasSubstr("adapter_bit_per_layer: must have 3 entries, has 2"));
+  EXPECT_THAT(error("/joint_epochs", -1), HasSubstr("joint_epochs: must be a number >= 0"));
   EXPECT_THAT(error("/objective", "half"), HasSubstr("objective"));
   EXPECT_THAT(error("/local_flop_per_token/0", 1), HasSubstr("must start with 0"));
   EXPECT_THAT(error("/server_flop_per_token/2", 1), HasSubstr("must end with 0"));

@@ -164,6 +164,8 @@ Expected<void> RunSteps::MeasureProfile() {
                                     fmt::to_string(training.tokens_max),
                                     "--epochs",
                                     fmt::to_string(training.epochs_server),
+                                    "--joint-epochs",
+                                    fmt::to_string(training.epochs_joint),
                                     "--adapter",
                                     lora ? "lora" : "adaption_prompt",
                                     "--targets",

@@ -33,6 +33,7 @@ struct Flags {
   std::string extrapolate = "auto";
   bool check = false;
   int record_tokens_max = 256;
+  int joint_epochs = 0;
   double core_power_w = 10.0;
   train::StorageChoice storage;
   train::ProfileOptions options;
@@ -76,16 +77,21 @@ MeasuredProfile ToProfile(const Flags& flags,
                           ? PhaseObjective::kEarlyExit
                           : PhaseObjective::kFullDepth;
   profile.epochs = flags.options.train.epochs;
+  profile.joint_epochs = flags.joint_epochs;
   profile.tokens_measured = costs.tokens;
   profile.data_bit_per_token = data_bit_per_token;
   for (const double bytes : costs.layer_bytes) profile.adapter_bit_per_layer.push_back(8.0 * bytes);
+  // The joint phase is the server's of k = 0, once more and in epochs of its own.
+  const double joint_s = costs.server_s.front() * profile.joint_epochs / profile.epochs;
+  profile.measured_server_s = costs.server_s;
+  for (std::size_t k = 0; k + 1 < costs.user_s.size(); ++k) profile.measured_server_s[k] += joint_s;
   for (std::size_t k = 0; k < costs.user_s.size(); ++k) {
     profile.local_flop_per_token.push_back(costs.user_s[k] * flop_per_s / costs.tokens);
-    profile.server_flop_per_token.push_back(costs.server_s[k] * flop_per_s / costs.tokens);
+    profile.server_flop_per_token.push_back(profile.measured_server_s[k] * flop_per_s /
+                                            costs.tokens);
   }
   profile.local_memory_bytes = costs.user_memory_bytes;
   profile.measured_local_s = costs.user_s;
-  profile.measured_server_s = costs.server_s;
   profile.machine = {.clock_hz = clock_hz,
                      .flop_per_cycle = flop_per_s / clock_hz,
                      .kappa_w_per_hz3 = flags.core_power_w / std::pow(clock_hz, 3),
@@ -259,6 +265,11 @@ void AddProfile(CLI::App& app, Run& run) {
   verb->add_option("--epochs", flags->options.train.epochs, "Passes over the data in each phase")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
+  verb->add_option("--joint-epochs",
+                   flags->joint_epochs,
+                   "Further passes at the end, in which the server trains all layers")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1000));
   verb->add_option("--batch", flags->options.train.batch_size, "Records per step")
       ->capture_default_str()
       ->check(CLI::Range(1, 4096));
