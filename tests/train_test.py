@@ -213,6 +213,18 @@ class Interruptions(Case):
         self.assertEqual([p.name for p in checkpoint.parent.iterdir()], [checkpoint.name])
         self.assertEqual(files_of(out), {})
 
+    def test_hidden_states_in_a_file_give_the_same_bytes_or_an_error_before_the_first_step(self):
+        flags = ("--epochs", 3, "--phase", "server", "--split", 2)
+        for cache in ("memory", "file"):
+            done = self.train(self.folder / cache, *flags, "--cache", cache)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(files_of(self.folder / "file"), files_of(self.folder / "memory"))
+        limit = (1000, 1000)  # As on a full disk.
+        done = self.train(self.folder / "none", *flags, "--cache", "file",
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+        self.assert_fails(done, 10, f"{self.folder}", "cannot hold the hidden states: File too large")
+        self.assertEqual(list((self.folder / "none").iterdir()), [])
+
     def test_an_adapter_that_cannot_be_written_leaves_the_last_state(self):
         out = self.folder / "out"
         (out / "adapter_config.json").mkdir(parents=True)

@@ -8,19 +8,29 @@
 #include "train/sequences.h"
 
 namespace dashf::train {
+namespace {
+
+// Of the examples' rows, and behind the last.
+std::vector<std::int64_t> Begins(const std::vector<corpus::Example>& examples) {
+  std::vector<std::int64_t> begins = {0};
+  for (std::size_t i = 0; i < examples.size(); ++i) {
+    begins.push_back(begins.back() + llama::RowsOf(SequencesOf(examples, {&i, 1}).front()));
+  }
+  return begins;
+}
+
+}  // namespace
 
 HiddenRows::HiddenRows(const llama::Weights& weights,
                        const llama::AdapterLayout& layout,
                        const std::vector<float>& parameters,
                        const std::vector<corpus::Example>& examples,
                        int layer,
-                       int batch_size)
-    : width_(weights.config.hidden_size) {
-  begin_.push_back(0);
-  for (std::size_t i = 0; i < examples.size(); ++i) {
-    begin_.push_back(begin_.back() + llama::RowsOf(SequencesOf(examples, {&i, 1}).front()));
-  }
-  rows_.resize(static_cast<std::size_t>(begin_.back() * width_));
+                       int batch_size,
+                       const std::filesystem::path& folder)
+    : width_(weights.config.hidden_size),
+      begin_(Begins(examples)),
+      rows_(begin_.back() * width_, folder) {
   const llama::LayerRange range{0, layer + 1, layer + 1, layer + 1};
   llama::Engine<float> engine(
       weights, layout, range, {.threads = Threads(), .positions = LongestOf(examples)});
@@ -35,13 +45,13 @@ HiddenRows::HiddenRows(const llama::Weights& weights,
 }
 
 void HiddenRows::Enter(std::int64_t example, llama::Matrix<float> rows) const {
-  const auto from = rows_.begin() + begin_[static_cast<std::size_t>(example)] * width_;
+  const float* const from = rows_.data() + begin_[static_cast<std::size_t>(example)] * width_;
   std::copy_n(from, rows.rows * width_, rows.data);
 }
 
 void HiddenRows::Copy(const llama::PackedBatch& batch, llama::Matrix<const float> rows) {
   for (std::size_t s = 0; s < batch.keys.size(); ++s) {
-    const auto to = rows_.begin() + begin_[static_cast<std::size_t>(batch.keys[s])] * width_;
+    float* const to = rows_.data() + begin_[static_cast<std::size_t>(batch.keys[s])] * width_;
     std::copy_n(rows.Row(batch.all[s].first_key), batch.all[s].keys * width_, to);
   }
 }

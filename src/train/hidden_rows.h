@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <vector>
 
 #include "corpus/example.h"
 #include "llama/adapter_layout.h"
 #include "llama/packed_batch.h"
 #include "llama/weights.h"
+#include "train/scratch_floats.h"
 
 namespace dashf::train {
 
@@ -19,7 +21,8 @@ class HiddenRows {
              const std::vector<float>& parameters,
              const std::vector<corpus::Example>& examples,
              int layer,
-             int batch_size);
+             int batch_size,
+             const std::filesystem::path& folder);  // Of a file to keep them in; empty: memory.
 
   void Enter(std::int64_t example, llama::Matrix<float> rows) const;
 
@@ -28,7 +31,7 @@ class HiddenRows {
 
   std::int64_t width_;
   std::vector<std::int64_t> begin_;  // Per example.
-  std::vector<float> rows_;          // [rows of all examples, d]
+  ScratchFloats rows_;               // [rows of all examples, d]
 };
 
 }  // namespace dashf::train

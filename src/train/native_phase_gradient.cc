@@ -33,7 +33,13 @@ class Native final : public PhaseGradient {
                 {phase.cached, phase.first_trained, phase.last_trained, phase.loss_after},
                 {.threads = Threads(), .positions = LongestOf(examples)}) {
     if (phase.cached == 0) return;
-    hidden_.emplace(model_.weights(), layout_, parameters_, examples, phase.cached, batch_size);
+    hidden_.emplace(model_.weights(),
+                    layout_,
+                    parameters_,
+                    examples,
+                    phase.cached,
+                    batch_size,
+                    phase.cache_folder);
     engine_.SetEntrance(
         [this](std::int64_t example, llama::Matrix<float> rows) { hidden_->Enter(example, rows); });
   }

@@ -125,7 +125,8 @@ Expected<PhaseReport> TrainLayers(const Model& model,
                 fmt::format("must be in [1, {}], got {} to {}", layers, first, last));
   }
   const int loss_after = objective == UserObjective::kEarlyExit ? last : layers;
-  const Phase phase{first - 1, std::max(last, first - 1), loss_after, first - 1};
+  const Phase phase{
+      first - 1, std::max(last, first - 1), loss_after, first - 1, options.cache_folder};
   return WithinMemory("training", [&]() -> Expected<PhaseReport> {
     if (auto sound = CheckArguments(model, examples, phase, options, *adapter); !sound) {
       return tl::unexpected(sound.error());

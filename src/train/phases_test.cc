@@ -55,6 +55,22 @@ TEST(Phases, ServerPhaseTrainsTheLastLayersAlone) {
   EXPECT_NE(trained.layers[2], setup.adapter.layers[2]);
 }
 
+TEST(Phases, HiddenStatesInAFileGiveTheSameBytes) {
+  const Fixture setup;
+  Adapter in_memory = setup.adapter, in_file = setup.adapter;
+  ASSERT_TRUE(TrainServerPhase(setup.model, setup.examples, 2, setup.options, &in_memory));
+  TrainOptions options = setup.options;
+  options.cache_folder = ::testing::TempDir();
+  ASSERT_TRUE(TrainServerPhase(setup.model, setup.examples, 2, options, &in_file));
+  EXPECT_EQ(in_file, in_memory);
+  options.cache_folder = "/dev/null/folder";
+  const auto refused = TrainServerPhase(setup.model, setup.examples, 2, options, &in_file);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kIo);
+  EXPECT_THAT(refused.error().Text(), HasSubstr("/dev/null/folder: cannot hold the hidden states"));
+  EXPECT_EQ(in_file, in_memory);
+}
+
 TEST(Phases, PromptsTrainByTheSamePhases) {
   const Fixture setup;
   const AdapterConfig config{.kind = AdapterKind::kAdaptionPrompt, .prompt = {.length = 4}};

@@ -112,7 +112,7 @@ class ServerBatch {
     Member member;
     member.user = u;
     member.of = &user;
-    member.phase = {user.k, layers, layers, user.k};
+    member.phase = {user.k, layers, layers, user.k, user.options.cache_folder};
     member.parameters = AllParameters(user.adapter);
     member.gradient.resize(member.parameters.size());
     member.first = static_cast<std::size_t>(layout_.layers[static_cast<std::size_t>(user.k)].begin);
@@ -125,7 +125,8 @@ class ServerBatch {
                             member.parameters,
                             *user.examples,
                             user.k,
-                            user.options.batch_size);
+                            user.options.batch_size,
+                            user.options.cache_folder);
     }
     const Volume volume = VolumeOf(*user.examples);
     const PhaseFlop flop = FlopOfLayers(model_.config(),

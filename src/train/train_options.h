@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 
 #include "base/error.h"
@@ -41,6 +42,8 @@ struct TrainOptions {
   // Do not.
   const TrainingState* from = nullptr;  // Go on from here: the same arguments otherwise, then the
                                         // same bytes at the end. Null: from the beginning.
+  std::filesystem::path cache_folder = {};  // Hidden states that are computed once are kept in a
+                                            // file there, not in memory. Empty: in memory.
   // Called after on_step with all there is to go on from; its error ends the phase.
   std::function<Expected<void>(const TrainingState&)> on_state = {};
 

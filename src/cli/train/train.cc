@@ -20,6 +20,7 @@ struct Flags {
   std::string layers, phase = "all", objective = "full_depth", adapter = "lora";
   std::string schedule = "cosine", checkpoint_every;
   train::StorageChoice storage;
+  std::string cache = "memory";
   std::optional<int> split, epochs, steps;
   int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 };
@@ -91,6 +92,7 @@ Expected<int> RunTrain(const Flags& flags) {
   const auto storage = ChosenStorage(flags.storage);
   if (!storage) return tl::unexpected(storage.error());
   training.storage = *storage;
+  if (flags.cache == "file") training.options.cache_folder = training.out_dir;
   training.objective = flags.objective == "early_exit" ? train::UserObjective::kEarlyExit
                                                        : train::UserObjective::kFullDepth;
   training.adapter.kind =
@@ -215,6 +217,12 @@ void AddTrain(CLI::App& app, Run& run) {
       ->check(CLI::Range(1, 1024));
   AddArithmeticOption(verb, &flags->storage);
   AddWeightsOption(verb, &flags->storage);
+  verb->add_option("--cache",
+                   flags->cache,
+                   "Where states of the layers below the trained ones, computed once, are kept: "
+                   "memory, or a file without a name in OUT")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"memory", "file"}));
   verb->add_option("--checkpoint-every",
                    flags->checkpoint_every,
                    "Keep all there is to go on from in OUT/checkpoint: steps (200) or time (300s)");
