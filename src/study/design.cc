@@ -29,12 +29,12 @@ std::vector<Phase> PhasesOf(const Arm& arm,
                             const Design& design,
                             int layers,
                             const UserData& data) {
-  const int steps = design.passes * StepsPerPass(data, design.training.batch_size);
+  const int steps = design.passes * StepsPerPass(data, design.training);
   return PhasesOf(arm.schedule, arm.k, layers, arm.objective, steps);
 }
 
 std::vector<Phase> Reference(const Design& design, const UserData& data) {
-  const int steps = design.passes * StepsPerPass(data, design.training.batch_size);
+  const int steps = design.passes * StepsPerPass(data, design.training);
   return {{Site::kServer, 0, UserObjective::kFullDepth, steps}};
 }
 
@@ -42,7 +42,7 @@ std::vector<Phase> ReferenceOfEqualFlop(const std::vector<Phase>& phases,
                                         const Design& design,
                                         const train::ModelConfig& model,
                                         const UserData& data) {
-  const int per_pass = StepsPerPass(data, design.training.batch_size);
+  const int per_pass = StepsPerPass(data, design.training);
   const train::Volume volume = train::VolumeOf(data.train);
   std::vector<Phase> reference = Reference(design, data);
   const double all = FlopOf(model, design.adapter, volume, per_pass, phases).Total();

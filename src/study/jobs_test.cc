@@ -74,6 +74,17 @@ void ExpectSame(const Outcome& a, const Outcome& b) {
   EXPECT_EQ(a.down_bytes, b.down_bytes);
 }
 
+TEST(Study, StepsOfSeveralBatchesAreCountedAsTheyAreTaken) {
+  Fixture setup;
+  setup.design.training.accumulate = 2;  // 6 examples are one step of two batches.
+  auto results = setup.OpenResults();
+  ASSERT_TRUE(results) << results.error().Text();
+  const auto tally = setup.Go(&*results);
+  ASSERT_TRUE(tally) << tally.error().Text();
+  EXPECT_GT(tally->jobs, 0);
+  EXPECT_EQ(tally->done, tally->jobs);
+}
+
 // Stopped twice and cut in mid-line once.
 TEST(Study, AStoppedStudyGoesOnToTheSameResults) {
   Fixture whole, stopped;

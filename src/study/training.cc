@@ -19,7 +19,7 @@ Expected<train::PhaseReport> Train(const train::Model& model,
                                    const Phase& phase,
                                    train::TrainOptions options,
                                    train::Adapter* adapter) {
-  const int per_pass = StepsPerPass(data, options.batch_size);
+  const int per_pass = StepsPerPass(data, options);
   options.epochs = (phase.steps + per_pass - 1) / per_pass;
   options.on_step = [&phase](const train::StepReport& step) { return step.step < phase.steps; };
   auto report =
@@ -72,9 +72,10 @@ std::string DigestOf(const UserData& data) {
   return digest.Hex();
 }
 
-int StepsPerPass(const UserData& data, int batch_size) {
-  const auto examples = static_cast<int>(data.train.size());
-  return std::max(1, (examples + batch_size - 1) / batch_size);
+int StepsPerPass(const UserData& data, const train::TrainOptions& options) {
+  train::TrainOptions once = options;
+  once.epochs = 1;
+  return std::max(1, train::PlannedSteps(once, data.train.size()));
 }
 
 Expected<Outcome> CarryOut(const train::Model& model,
@@ -104,7 +105,7 @@ Expected<Outcome> CarryOut(const train::Model& model,
   const SiteFlop flop = FlopOf(model.config(),
                                adapter->config,
                                train::VolumeOf(data.train),
-                               StepsPerPass(data, options.batch_size),
+                               StepsPerPass(data, options),
                                phases);
   outcome.at_user.flop = flop.user;
   outcome.at_server.flop = flop.server;

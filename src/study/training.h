@@ -23,8 +23,8 @@ struct UserData {
 };
 std::string DigestOf(const UserData& data);
 
-// Steps of one pass over the training set.
-int StepsPerPass(const UserData& data, int batch_size);
+// Steps of one pass over the training set, by the options' batches.
+int StepsPerPass(const UserData& data, const train::TrainOptions& options);
 
 // Of `options` the epochs and the seed are the phases'. The first phase draws its batches from
 // `seed`, every later one from a stream of its own, so that short phases do not all see the same

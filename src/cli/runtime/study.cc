@@ -197,7 +197,11 @@ Expected<nlohmann::ordered_json> SettingsOf(const RunConfig& config) {
   settings["arithmetic"] = train::Name(storage->arithmetic);
   settings["weights"] = train::Name(storage->projections);
   settings["batch_size"] = training.batch_size;
+  settings["accumulate"] = training.accumulate;
   settings["learning_rate"] = training.learning_rate;
+  settings["schedule"] = train::Name(training.schedule.shape);
+  settings["warmup"] = training.schedule.warmup;
+  settings["weight_decay"] = training.weight_decay;
   settings["tokens_max"] = training.tokens_max;
   settings["passes"] = training.epochs_user + training.epochs_server;
   settings["seed"] = training.seed;
