@@ -116,6 +116,18 @@ class Training(Case):
         before = json.loads(done.stdout)["held_out"]["before"]["loss"]
         self.assertAlmostEqual(before, told["held_out"]["after"]["loss"], places=5)
 
+    def test_layers_computed_again_give_the_same_adapter(self):
+        adapters = []
+        for kind in ("lora", "adaption_prompt"):
+            for recompute in ("no", "yes"):
+                out = self.folder / f"{kind}-{recompute}"
+                done = self.train(out, "--kind", kind, "--epochs", 1, "--recompute", recompute)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                adapters.append(files_of(out)["adapter_model.safetensors"])
+        self.assertEqual(adapters[0], adapters[1])
+        self.assertEqual(adapters[2], adapters[3])
+        self.assertNotEqual(adapters[0], adapters[2])
+
     def test_what_does_not_go_together_is_a_usage_error(self):
         out = self.folder / "out"
         for flags, words in ((("--phase", "user"), ("--split", "--phase")),

@@ -193,7 +193,7 @@ TEST_P(Parity, EveryGradientIsPefts) {
     const int layers = model_->config().layers;
     const std::vector<float> parameters = TrainedParameters(adapter_, 0, layers);
     std::vector<float> gradient(parameters.size());
-    const double loss = make(*model_, examples_, {0, layers, layers, 0}, adapter_, 4)
+    const double loss = make(*model_, examples_, {0, layers, layers, 0}, adapter_, 4, false)
                             ->Compute(std::vector<std::size_t>{0, 1, 2, 3}, parameters, gradient);
     EXPECT_LE(std::abs(loss / Recorded("loss").item<double>() - 1.0), 1e-5);
     const llama::AdapterLayout layout = LayoutOf(&adapter_, model_->config());

@@ -61,7 +61,8 @@ std::unique_ptr<train::PhaseGradient> AutogradPhaseGradient(
     const std::vector<corpus::Example>& examples,
     const train::Phase& phase,
     const train::Adapter& adapter,
-    int batch_size) {
+    int batch_size,
+    bool /*recompute*/) {  // libtorch keeps what it keeps.
   return std::make_unique<Autograd>(model, examples, phase, adapter, batch_size);
 }
 

@@ -170,16 +170,76 @@ TEST(Gradients, OfPromptsMatchCentralDifferences) {
   ExpectGradientsMatchCentralDifferences(config, PromptLayout(config, 5), {0, 0, 1, 3});
 }
 
+// Phases of 4 layers: all trained, the first two with the loss above all or above them, the last two
+// from the embeddings or from hidden states.
+constexpr LayerRange kPhases[] = {
+    {0, 0, 4, 4}, {0, 0, 2, 4}, {0, 0, 2, 2}, {0, 2, 4, 4}, {2, 2, 4, 4}};
+
+ModelConfig FourLayers() {
+  ModelConfig config = TinyConfig();
+  config.layers = 4;
+  return config;
+}
+
 TEST(Gradients, AreTheSameBitsWhenLayersAreComputedAgain) {
-  const ModelConfig config = TinyConfig();
-  const AdapterLayout layout = LoraLayout(config, kAllProjections);
+  const ModelConfig config = FourLayers();
   const Weights weights = RandomWeights(config, 3);
-  const RandomBatch batch(config, 4, 1, 7);
-  const auto run = [&](Keep keep) {
-    Engine<float> engine(weights, layout, {0, 0, 3, 3}, {.keep = keep, .positions = 128});
-    return OneStep<float>(&engine, batch.sequences, {RandomParameters<float>(layout, 5)});
+  const RandomBatch batch(config, 6, 1, 7);
+  for (const AdapterLayout& layout :
+       {LoraLayout(config, kAllProjections), PromptLayout(config, 5)}) {
+    const std::vector<std::vector<float>> parameters = {RandomParameters<float>(layout, 5)};
+    for (const LayerRange& range : kPhases) {
+      const auto hidden =
+          HiddenBelow<float>(weights, layout, range.begin, batch.sequences, parameters[0]);
+      const auto run = [&](Keep keep, int threads) {
+        Engine<float> engine(
+            weights, layout, range, {.keep = keep, .threads = threads, .positions = 128});
+        engine.SetEntrance(From(hidden));
+        return OneStep<float>(&engine, batch.sequences, parameters);
+      };
+      for (const int threads : {1, 2}) {
+        EXPECT_EQ(run(Keep::kAll, threads), run(Keep::kInputs, threads))
+            << range.first_trained << ".." << range.last_trained << " of " << range.end;
+      }
+    }
+  }
+}
+
+// Of the layers from the first trained one to the last but one, which keeps its loss rows alone
+// anyway, one state stays: also for those below the first trained, which share one in either case.
+TEST(Memory, OfLayersComputedAgainIsLessByTheStatesThatAreNotKept) {
+  const ModelConfig config = FourLayers();
+  const Weights weights = RandomWeights(config, 3);
+  const AdapterLayout layout = LoraLayout(config, kAllProjections);
+  const RandomBatch batch(config, 6, 1, 7);
+  const std::int64_t rows = SizeOf(Pack(batch.sequences, 1)).rows;
+  const auto bytes = [&](const std::vector<std::int64_t>& pieces) {
+    std::int64_t sum = 0;
+    for (const std::int64_t elements : pieces) sum += (elements * 4 + 63) / 64 * 64;
+    return sum;
   };
-  EXPECT_EQ(run(Keep::kAll), run(Keep::kInputs));
+  const std::int64_t q = config.heads * config.head_dim, kv = config.kv_heads * config.head_dim;
+  const std::int64_t state = bytes({rows,
+                                    rows * (q + 2 * kv),
+                                    rows * config.heads,
+                                    rows * q,
+                                    rows * config.hidden_size,
+                                    rows,
+                                    rows * 2 * config.intermediate_size});
+  const std::int64_t states_less[] = {2, 2, 0, 1, 0};
+  for (std::size_t i = 0; i < std::size(kPhases); ++i) {
+    const LayerRange& range = kPhases[i];
+    const std::vector<std::vector<float>> parameters = {RandomParameters<float>(layout, 5)};
+    const auto hidden =
+        HiddenBelow<float>(weights, layout, range.begin, batch.sequences, parameters[0]);
+    const auto measure = [&](Keep keep) {
+      Engine<float> engine(weights, layout, range, {.keep = keep, .positions = 128});
+      engine.SetEntrance(From(hidden));
+      OneStep<float>(&engine, batch.sequences, parameters);
+      return static_cast<std::int64_t>(engine.WorkspaceBytes());
+    };
+    EXPECT_EQ(measure(Keep::kAll) - measure(Keep::kInputs), states_less[i] * state) << i;
+  }
 }
 
 TEST(Gradients, OfUsersInOneBatchAreThoseOfEachAlone) {

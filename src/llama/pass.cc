@@ -144,7 +144,9 @@ void RunPass(const Pass<T>& pass,
     if (rows == 0) return;  // Nor has anything entered the layers below.
     LayerState<T> state = Of(rows, StateOf(pass, i, workspace));
     const LayerScratch<T> own = Of(rows, scratch);
-    if (pass.keep == Keep::kInputs) LayerForward<T>(layer, own, &state, Matrix<T>());
+    // The state that layers share is still that of the layer below the narrow one.
+    const bool lost = pass.keep == Keep::kInputs && i < range.end - 2;
+    if (lost) LayerForward<T>(layer, own, &state, Matrix<T>());
     const Matrix<T> d = workspace->d.Rows(0, rows);
     LayerBackward<T>(layer, own, &state, d, d);
   }

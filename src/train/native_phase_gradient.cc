@@ -20,7 +20,8 @@ class Native final : public PhaseGradient {
          const std::vector<corpus::Example>& examples,
          const Phase& phase,
          const Adapter& adapter,
-         int batch_size)
+         int batch_size,
+         bool recompute)
       : model_(model),
         examples_(examples),
         layout_(LayoutOf(&adapter, model.config())),
@@ -31,7 +32,9 @@ class Native final : public PhaseGradient {
         engine_(model_.weights(),
                 layout_,
                 {phase.cached, phase.first_trained, phase.last_trained, phase.loss_after},
-                {.threads = Threads(), .positions = LongestOf(examples)}) {
+                {.keep = recompute ? llama::Keep::kInputs : llama::Keep::kAll,
+                 .threads = Threads(),
+                 .positions = LongestOf(examples)}) {
     if (phase.cached == 0) return;
     hidden_.emplace(model_.weights(),
                     layout_,
@@ -76,8 +79,9 @@ std::unique_ptr<PhaseGradient> NativePhaseGradient(const Model& model,
                                                    const std::vector<corpus::Example>& examples,
                                                    const Phase& phase,
                                                    const Adapter& adapter,
-                                                   int batch_size) {
-  return std::make_unique<Native>(model, examples, phase, adapter, batch_size);
+                                                   int batch_size,
+                                                   bool recompute) {
+  return std::make_unique<Native>(model, examples, phase, adapter, batch_size, recompute);
 }
 
 }  // namespace dashf::train

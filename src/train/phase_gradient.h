@@ -26,6 +26,8 @@ class PhaseGradient {
 };
 
 // Hidden states that the phase takes from a cache are computed here, in batches of `batch_size`.
+// With `recompute` an implementation that can keeps each layer's input alone for the backward
+// (TrainOptions::recompute): the same gradient.
 // The model and the adapter are copied, the examples are not: `examples` must outlive it. All
 // arguments have been checked, and the phase trains a layer.
 using MakePhaseGradient =
@@ -33,7 +35,8 @@ using MakePhaseGradient =
                                    const std::vector<corpus::Example>& examples,
                                    const Phase& phase,
                                    const Adapter& adapter,
-                                   int batch_size);
+                                   int batch_size,
+                                   bool recompute);
 // By the engine in llama/: what training uses. autograd/ has another, to check it.
 MakePhaseGradient NativePhaseGradient;
 

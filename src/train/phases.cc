@@ -25,7 +25,7 @@ Expected<PhaseReport> TrainPhase(const Model& model,
   const Stopwatch clock;
   const double cpu_before_s = ProcessCpuS();
   const auto computation =
-      NativePhaseGradient(model, examples, phase, *adapter, options.batch_size);
+      NativePhaseGradient(model, examples, phase, *adapter, options.batch_size, options.recompute);
   Trainer trainer(examples,
                   options,
                   clock,

@@ -138,6 +138,29 @@ TEST(Phases, SameSeedAndThreadsGiveTheSameBytesInAnyThread) {
   EXPECT_NE(first, other);
 }
 
+TEST(Phases, LayersComputedAgainGiveTheSameBytes) {
+  Fixture setup;
+  setup.options.accumulate = 2;
+  TrainOptions again = setup.options;
+  again.recompute = true;
+  const AdapterConfig prompts{.kind = AdapterKind::kAdaptionPrompt, .prompt = {.length = 4}};
+  for (const Adapter& initial : {setup.adapter, *InitialAdapter(TinyConfig(), prompts, 3)}) {
+    for (const auto& [first, last] : {std::pair{1, 3}, std::pair{1, 2}, std::pair{2, 3}}) {
+      for (const auto objective : {UserObjective::kEarlyExit, UserObjective::kFullDepth}) {
+        const auto train = [&](const TrainOptions& options, Adapter* adapter) {
+          return TrainLayers(setup.model, setup.examples, first, last, objective, options, adapter);
+        };
+        Adapter kept = initial, recomputed = initial;
+        const auto one = train(setup.options, &kept), other = train(again, &recomputed);
+        ASSERT_TRUE(one && other);
+        EXPECT_EQ(one->losses, other->losses);
+        EXPECT_EQ(kept, recomputed) << first << ".." << last;
+        EXPECT_NE(kept, initial);
+      }
+    }
+  }
+}
+
 TEST(Phases, TheCallbackStopsThePhase) {
   const Fixture setup;
   Adapter trained = setup.adapter;

@@ -27,7 +27,7 @@ TEST(StepGradient, SeveralBatchesGiveTheGradientOfOneThatHoldsThemAll) {
   const Adapter adapter = RandomAdapter(TinyConfig(), kLora, 3);
   for (const Phase& phase : {Phase{0, 3, 3, 0}, Phase{0, 2, 2, 0}, Phase{1, 3, 3, 1}}) {
     const auto parameters = TrainedParameters(adapter, phase.first_trained, phase.last_trained);
-    const auto computation = NativePhaseGradient(model, examples, phase, adapter, 4);
+    const auto computation = NativePhaseGradient(model, examples, phase, adapter, 4, false);
     std::vector<std::size_t> all(examples.size());
     std::iota(all.begin(), all.end(), std::size_t{0});
     std::vector<float> scratch(parameters.size()), whole(parameters.size());

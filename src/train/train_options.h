@@ -44,6 +44,8 @@ struct TrainOptions {
                                         // same bytes at the end. Null: from the beginning.
   std::filesystem::path cache_folder = {};  // Hidden states that are computed once are kept in a
                                             // file there, not in memory. Empty: in memory.
+  bool recompute = false;  // Keep of each layer its input alone, and compute the layer again for
+                           // its backward: the same bytes, in less memory and more time.
   // Called after on_step with all there is to go on from; its error ends the phase.
   std::function<Expected<void>(const TrainingState&)> on_state = {};
 

@@ -20,7 +20,7 @@ struct Flags {
   std::string layers, phase = "all", objective = "full_depth", adapter = "lora";
   std::string schedule = "cosine", checkpoint_every;
   train::StorageChoice storage;
-  std::string cache = "memory";
+  std::string cache = "memory", recompute = "no";
   std::optional<int> split, epochs, steps;
   int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 };
@@ -97,6 +97,7 @@ Expected<int> RunTrain(const Flags& flags) {
                                                        : train::UserObjective::kFullDepth;
   training.adapter.kind =
       flags.adapter == "lora" ? train::AdapterKind::kLora : train::AdapterKind::kAdaptionPrompt;
+  training.options.recompute = flags.recompute == "yes";
   training.options.schedule.shape = *train::ScheduleShapeNamed(flags.schedule);
   // Steps alone take as many passes as they need.
   constexpr int kEpochs = 3, kEpochsMax = 100000;
@@ -223,6 +224,12 @@ void AddTrain(CLI::App& app, Run& run) {
                    "memory, or a file without a name in OUT")
       ->capture_default_str()
       ->check(CLI::IsMember({"memory", "file"}));
+  verb->add_option("--recompute",
+                   flags->recompute,
+                   "Keep of each layer its input alone, and compute the layer again on the way "
+                   "back: the same result, in less memory and more time")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"yes", "no"}));
   verb->add_option("--checkpoint-every",
                    flags->checkpoint_every,
                    "Keep all there is to go on from in OUT/checkpoint: steps (200) or time (300s)");
