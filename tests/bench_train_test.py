@@ -46,17 +46,21 @@ class BenchTrain(unittest.TestCase):
         self.assertNotIn("tokens/s", done.stderr)
 
     def test_every_figure_is_there_and_positive(self):
-        done = bench("--threads", "1", "--json", "--peer", SELF)
+        done = bench("--threads", "1", "--json", "--recompute", "--peer", SELF)
         self.assertEqual(done.returncode, 0, done.stderr)
         (model,) = json.loads(done.stdout)["models"]
         self.assertEqual(len(model["batches"]), 2)
         self.assertLess(model["batches"][0]["tokens"], model["batches"][1]["tokens"])
-        self.assertEqual([row["threads"] for row in model["steps"]], [1, 1])
+        self.assertEqual([row["threads"] for row in model["steps"]], [1, 1, 1])
         for row in model["steps"]:
             for key in ("tokens_per_s", "gemm_share", "start_s", "loaded_bytes"):
                 self.assertGreater(row[key], 0, key)
             self.assertGreaterEqual(row["peak_bytes"], row["loaded_bytes"])
-        ours, peer = model["steps"]
+        ours, again, peer = model["steps"]
+        self.assertIn("recompute", again["program"])
+        self.assertEqual(again["loss_difference"], 0)
+        for row in model["steps"]:  # Of a model so small that the process itself takes most.
+            self.assertLess(abs(row["foretold_bytes"] / row["peak_bytes"] - 1), 0.5)
         self.assertIsNone(ours["loss_difference"])
         self.assertEqual(peer["loss_difference"], 0)
         self.assertAlmostEqual(peer["engine_times_faster"],

@@ -23,40 +23,45 @@ CONFIG = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_
           "tie_word_embeddings": True}
 
 
-def shapes():
-    yield "model.embed_tokens.weight", [2048, 16]
-    yield "model.norm.weight", [16]
-    for i in range(3):
+def shapes(config):
+    d, f = config["hidden_size"], config["intermediate_size"]
+    yield "model.embed_tokens.weight", [2048, d]
+    yield "model.norm.weight", [d]
+    for i in range(config["num_hidden_layers"]):
         layer = f"model.layers.{i}."
         for name in ("input_layernorm", "post_attention_layernorm"):
-            yield f"{layer}{name}.weight", [16]
+            yield f"{layer}{name}.weight", [d]
         for name in "qkvo":
-            yield f"{layer}self_attn.{name}_proj.weight", [16, 16]
-        yield layer + "mlp.gate_proj.weight", [32, 16]
-        yield layer + "mlp.up_proj.weight", [32, 16]
-        yield layer + "mlp.down_proj.weight", [16, 32]
+            yield f"{layer}self_attn.{name}_proj.weight", [d, d]
+        yield layer + "mlp.gate_proj.weight", [f, d]
+        yield layer + "mlp.up_proj.weight", [f, d]
+        yield layer + "mlp.down_proj.weight", [d, f]
 
 
-def write_model(folder):
+def write_model(folder, config=CONFIG, deviation=0.2, halves=False):
     folder.mkdir()
     draw, header, data = random.Random(1), {}, b""
-    for name, shape in shapes():
-        values = array.array("f", (1.0 if "norm" in name else draw.gauss(0, 0.2)
-                                   for _ in range(math.prod(shape))))
-        header[name] = {"dtype": "F32", "shape": shape,
-                        "data_offsets": [len(data), len(data) + 4 * len(values)]}
-        data += values.tobytes()
+    for name, shape in shapes(config):
+        values = array.array("f", (1.0 if "norm" in name else draw.gauss(0, deviation)
+                                   for _ in range(math.prod(shape)))).tobytes()
+        if halves:  # bfloat16: the upper half of each float.
+            words = array.array("H", values)
+            values = words[1::2].tobytes()
+        header[name] = {"dtype": "BF16" if halves else "F32", "shape": shape,
+                        "data_offsets": [len(data), len(data) + len(values)]}
+        data += values
     text = json.dumps(header).encode()
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
-    (folder / "config.json").write_text(json.dumps(CONFIG))
+    (folder / "config.json").write_text(json.dumps(config))
     shutil.copy(TOKENIZER, folder / "tokenizer.model")
 
 
-def write_records(path, count, seed):
+def write_records(path, count, seed, answer_words=1):
     draw = random.Random(seed)
     words = "red green blue one two three north south cat dog".split()
     path.write_text(json.dumps([{"instruction": " ".join(draw.choices(words, k=3)),
-                                 "output": draw.choice(words)} for _ in range(count)]))
+                                 "output": " ".join(draw.choices(words, k=answer_words))}
+                                for _ in range(count)]))
 
 
 def files_of(folder):
@@ -144,6 +149,66 @@ class Training(Case):
         self.assertEqual(set(files_of(out)), {"adapter_config.json", "adapter_model.safetensors"})
         self.assertEqual(self.train(self.folder / "next", "--adapter", out,
                                     "--steps", 1).returncode, 0)
+
+
+class Memory(Case):
+    """On a model whose passes take more than the process: wide, with long samples."""
+    CONFIG = CONFIG | {"hidden_size": 64, "intermediate_size": 1024, "num_hidden_layers": 5}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        write_model(cls.root / "wide", cls.CONFIG, 0.05)
+        write_records(cls.root / "long.json", 32, 3, answer_words=60)
+
+    def told(self, name, *flags, model="wide"):
+        out = self.folder / name
+        done = self.train(out, "--model", self.root / model, "--data", self.root / "long.json",
+                          "--batch", 16, "--epochs", 1, "--json", *flags)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        told = json.loads(done.stdout) | {"stderr": done.stderr, "files": files_of(out)}
+        memory = told["memory"]
+        self.assertLess(abs(memory["foretold_bytes"] / memory["peak_bytes"] - 1), 0.15, memory)
+        return told
+
+    def test_a_limit_is_kept_to_by_settings_that_leave_the_steps_as_they_are(self):
+        kept = self.told("kept")
+        again = self.told("again", "--recompute", "yes")
+        self.assertEqual(again["files"], kept["files"])
+        most, less = kept["memory"]["foretold_bytes"], again["memory"]["foretold_bytes"]
+        self.assertLess(again["memory"]["peak_bytes"], kept["memory"]["peak_bytes"] - 0.5 * (most - less))
+
+        chosen = self.told("chosen", "--memory-limit", f"{(most + less) / 2e6}MB")
+        self.assertEqual((chosen["memory"]["recompute"], chosen["memory"]["batch"]), (True, 16))
+        self.assertEqual(chosen["files"], kept["files"])
+        self.assertRegex(chosen["stderr"], "memory: limit .* MB foretold .*layers computed again")
+
+        divided = self.told("divided", "--recompute", "no", "--memory-limit", f"{(most + less) / 2e6}MB")
+        memory = divided["memory"]
+        self.assertFalse(memory["recompute"])
+        self.assertLess(memory["batch"], 16)
+        self.assertEqual(memory["batch"] * memory["accumulate"], 16)
+        self.assertEqual(len(divided["losses"]), 2)
+        for ours, theirs in zip(divided["losses"], kept["losses"]):
+            self.assertAlmostEqual(ours, theirs, delta=1e-5 * theirs)
+
+        plenty = self.told("plenty", "--memory-limit", "2GiB")
+        self.assertEqual((plenty["memory"]["recompute"], plenty["memory"]["batch"]), (False, 16))
+
+    def test_weights_are_held_in_bfloat16_only_where_nothing_of_them_is_lost(self):
+        write_model(self.folder / "halves", self.CONFIG, 0.05, halves=True)
+        cases = ((self.folder / "halves", (), "weights in bfloat16"),
+                 (self.folder / "halves", ("--weights", "float32"), "weights in float32"),
+                 (self.root / "wide", (), "weights in float32"))
+        for model, flags, words in cases:
+            done = self.train(self.folder / "none", "--model", model, "--memory-limit", "1MB", *flags)
+            self.assert_fails(done, 3, "--memory-limit", "1 MB", "at least", words)
+        self.assertEqual(list((self.folder / "none").iterdir()), [])
+
+    def test_a_limit_that_is_no_size_is_a_usage_error(self):
+        for size in ("400", "MB", "-1GB", "0MB", "infMB", "1e5MB", "4 MB", "4mb"):
+            self.assert_fails(self.train(self.folder / "out", "--memory-limit", size), 2,
+                              "--memory-limit", size)
 
 
 class Interruptions(Case):

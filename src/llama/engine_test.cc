@@ -170,8 +170,8 @@ TEST(Gradients, OfPromptsMatchCentralDifferences) {
   ExpectGradientsMatchCentralDifferences(config, PromptLayout(config, 5), {0, 0, 1, 3});
 }
 
-// Phases of 4 layers: all trained, the first two with the loss above all or above them, the last two
-// from the embeddings or from hidden states.
+// Phases of 4 layers: all trained, the first two with the loss above all or above them, the last
+// two from the embeddings or from hidden states.
 constexpr LayerRange kPhases[] = {
     {0, 0, 4, 4}, {0, 0, 2, 4}, {0, 0, 2, 2}, {0, 2, 4, 4}, {2, 2, 4, 4}};
 

@@ -68,13 +68,28 @@ StoredMatrix::StoredMatrix(Format format, std::int64_t rows, std::int64_t column
   if (format == Format::kNf4) block_max_.resize(static_cast<std::size_t>(rows * Blocks()));
 }
 
-std::int64_t StoredMatrix::CodesPerRow() const {
-  return format_ == Format::kInt8 ? columns_ : (columns_ + 1) / 2;
-}
-
 std::size_t StoredMatrix::Bytes() const {
   return floats_.size() * sizeof(float) + halves_.size() * sizeof(std::uint16_t) + codes_.size() +
          block_max_.size() + row_scale_.size() * sizeof(float);
+}
+
+std::size_t StoredMatrix::BytesOf(Format format, std::int64_t rows, std::int64_t columns) {
+  std::int64_t row = 0;
+  switch (format) {
+    case Format::kFloat32:
+      row = columns * 4;
+      break;
+    case Format::kBFloat16:
+      row = columns * 2;
+      break;
+    case Format::kInt8:
+      row = CodesOf(format, columns) + 4;
+      break;
+    case Format::kNf4:
+      row = CodesOf(format, columns) + BlocksOf(columns) + 4;
+      break;
+  }
+  return static_cast<std::size_t>(rows * row);
 }
 
 Matrix<const float> StoredMatrix::Floats() const {

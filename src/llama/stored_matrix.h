@@ -68,6 +68,8 @@ class StoredMatrix {
   std::int64_t rows() const { return rows_; }
   std::int64_t columns() const { return columns_; }
   std::size_t Bytes() const;
+  // The same, of a matrix that is not there.
+  static std::size_t BytesOf(Format format, std::int64_t rows, std::int64_t columns);
   // Of kFloat32 alone: the numbers themselves.
   Matrix<const float> Floats() const;
   // Of kBFloat16 alone: the upper halves of the float32 numbers.
@@ -76,8 +78,13 @@ class StoredMatrix {
  private:
   static constexpr std::int64_t kTileRows = 256;  // A tile of 1,024 columns fills 1 MiB of cache.
 
-  std::int64_t Blocks() const { return (columns_ + kBlock - 1) / kBlock; }  // Of a row.
-  std::int64_t CodesPerRow() const;
+  // Of a row.
+  static std::int64_t BlocksOf(std::int64_t columns) { return (columns + kBlock - 1) / kBlock; }
+  static std::int64_t CodesOf(Format format, std::int64_t columns) {
+    return format == Format::kInt8 ? columns : (columns + 1) / 2;
+  }
+  std::int64_t Blocks() const { return BlocksOf(columns_); }
+  std::int64_t CodesPerRow() const { return CodesOf(format_, columns_); }
   template <class T>
   void DecodeRow(std::int64_t row, T* out) const;
   void EncodeNf4(std::int64_t row, const float* values);

@@ -51,6 +51,18 @@ Home HomeOf(std::string_view name, Weights* weights) {
   DASHF_CHECK(false);
 }
 
+// A group's matrix.
+struct GroupShape {
+  std::int64_t rows, columns;
+  bool biased;
+};
+GroupShape ShapeOf(const ModelConfig& config, int group) {
+  const auto last =
+      static_cast<Projection>(kFirstProjection[static_cast<std::size_t>(group) + 1] - 1);
+  const ProjectionPlace place = PlaceOf(config, last);
+  return {place.first_row + place.rows, WeightShape(config, last)[1], HasBias(config, last)};
+}
+
 void SetArithmetic(Arithmetic arithmetic, Weights* weights) {
   weights->embedding.SetArithmetic(arithmetic);
   if (!weights->config.tied_embeddings) weights->untied_head.SetArithmetic(arithmetic);
@@ -103,16 +115,31 @@ Weights MakeWeights(const ModelConfig& config, const Storage& storage) {
   for (LayerWeights& layer : weights.layers) {
     layer.input_norm.resize(width);
     layer.post_attention_norm.resize(width);
-    for (std::size_t group = 0; group < kGroups; ++group) {
-      const auto last = static_cast<Projection>(kFirstProjection[group + 1] - 1);
-      const ProjectionPlace place = PlaceOf(config, last);
-      const std::int64_t rows = place.first_row + place.rows;
-      layer.matrices[group] = StoredMatrix(storage.projections, rows, WeightShape(config, last)[1]);
-      if (HasBias(config, last)) layer.biases[group].resize(static_cast<std::size_t>(rows));
+    for (int group = 0; group < kGroups; ++group) {
+      const auto [rows, columns, biased] = ShapeOf(config, group);
+      const auto at = static_cast<std::size_t>(group);
+      layer.matrices[at] = StoredMatrix(storage.projections, rows, columns);
+      if (biased) layer.biases[at].resize(static_cast<std::size_t>(rows));
     }
   }
   SetArithmetic(storage.arithmetic, &weights);
   return weights;
+}
+
+std::size_t WeightBytes(const ModelConfig& config, const Storage& storage) {
+  const std::size_t tables = config.tied_embeddings ? 1 : 2;
+  std::size_t bytes =
+      tables * StoredMatrix::BytesOf(storage.tables, config.vocab_size, config.hidden_size);
+  std::size_t layer = 0;
+  std::int64_t floats = 0;  // Norms and biases.
+  for (int group = 0; group < kGroups; ++group) {
+    const auto [rows, columns, biased] = ShapeOf(config, group);
+    layer += StoredMatrix::BytesOf(storage.projections, rows, columns);
+    floats += biased ? rows : 0;
+  }
+  floats = (floats + 2 * config.hidden_size) * config.layers + config.hidden_size;
+  bytes += layer * static_cast<std::size_t>(config.layers);
+  return bytes + static_cast<std::size_t>(floats) * sizeof(float);
 }
 
 Weights Restore(const Weights& weights, const Storage& storage) {

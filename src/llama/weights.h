@@ -58,6 +58,8 @@ Storage StorageOf(Format format);
 
 // All shapes as the configuration says, every number zero.
 Weights MakeWeights(const ModelConfig& config, const Storage& storage);
+// What these take in memory.
+std::size_t WeightBytes(const ModelConfig& config, const Storage& storage);
 // The same weights, kept in another format. From float32 to float32: the same bits.
 Weights Restore(const Weights& weights, const Storage& storage);
 

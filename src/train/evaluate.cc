@@ -14,8 +14,6 @@
 namespace dashf::train {
 namespace {
 
-constexpr int kBatchSize = 16;
-
 Evaluation EvaluateAll(const Model& model,
                        const Adapter* adapter,
                        const std::vector<corpus::Example>& examples) {
@@ -30,7 +28,7 @@ Evaluation EvaluateAll(const Model& model,
   Evaluation evaluation;
   double loss = 0.0;
   int exact = 0;
-  for (const auto& chosen : BatchOrder(examples, kBatchSize, nullptr)) {
+  for (const auto& chosen : BatchOrder(examples, kEvaluationBatch, nullptr)) {
     const auto scores = engine.Score(SequencesOf(examples, chosen), {&slot, 1});
     for (const double row : scores.losses) loss += row;
     auto hit = scores.hits.begin();

@@ -20,6 +20,9 @@ struct Evaluation {
   int answer_tokens = 0;
 };
 
+// Examples of a pass, at most.
+inline constexpr int kEvaluationBatch = 16;
+
 // A null adapter means the bare model. Greedy decoding reproduces the whole answer exactly
 // if at each answer position the most probable next token, given the true answer so far, is the
 // true one; so one teacher-forced pass decides exact match without generating. Of a conversation

@@ -41,6 +41,10 @@ class Model {
 // missing tensor, a value that is not finite, or a feature that is not supported.
 Expected<Model> LoadModel(const std::filesystem::path& folder, const llama::Storage& storage = {});
 
+// Whether the folder's files hold every matrix in bfloat16, so that a model kept so loses nothing.
+// Errors as LoadModel's, but for the values.
+Expected<bool> StoredInBFloat16(const std::filesystem::path& folder, const ModelConfig& config);
+
 enum class Precision { kFloat32, kBFloat16 };
 
 // Writes config.json and model.safetensors in Hugging Face's layout, each atomically.

@@ -234,6 +234,16 @@ Expected<Model> LoadModel(const fs::path& folder, const llama::Storage& storage)
   return WithinMemory(folder.string(), [&] { return ReadModel(folder, storage); });
 }
 
+Expected<bool> StoredInBFloat16(const fs::path& folder, const ModelConfig& config) {
+  Expected<WeightFiles> files = OpenWeights(folder);
+  if (!files) return tl::unexpected(files.error());
+  const Expected<std::vector<FoundTensor>> tensors = FindTensors(folder, config, &*files);
+  if (!tensors) return tl::unexpected(tensors.error());
+  return std::ranges::all_of(*tensors, [](const FoundTensor& tensor) {
+    return tensor.shape.size() == 1 || tensor.view->dtype == DType::kBF16;
+  });
+}
+
 Expected<void> SaveModel(const Model& model, Precision precision, const fs::path& folder) {
   std::map<std::string, std::string> kept;  // The views' memory.
   tensorfile::TensorMap tensors;

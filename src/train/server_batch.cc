@@ -145,12 +145,16 @@ class ServerBatch {
     for (const Member& member : members_) {
       positions = std::max(positions, LongestOf(*member.of->examples));
     }
+    const bool recompute = std::ranges::any_of(
+        members_, [](const Member& member) { return member.of->options.recompute; });
     const int layers = model_.config().layers;
     begin_ = members_.front().of->k;
     llama::Engine<float> engine(model_.weights(),
                                 layout_,
                                 {begin_, begin_, layers, layers},
-                                {.threads = Threads(), .positions = positions});
+                                {.keep = recompute ? llama::Keep::kInputs : llama::Keep::kAll,
+                                 .threads = Threads(),
+                                 .positions = positions});
     engine.SetEntrance([this](std::int64_t key, llama::Matrix<float> rows) {
       const auto [member, example] = keys_[static_cast<std::size_t>(key)];
       members_[member].hidden->Enter(static_cast<std::int64_t>(example), rows);

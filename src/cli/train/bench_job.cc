@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <ctime>
+#include <filesystem>
+#include <optional>
 #include <utility>
 
 #include "base/file.h"
@@ -11,6 +14,8 @@
 #include "base/peak_memory.h"
 #include "cli/command.h"
 #include "train/compute.h"
+#include "train/memory_forecast.h"
+#include "train/model_config.h"
 #include "train/peft_io.h"
 #include "train/phases.h"
 #include "train/server_batch.h"
@@ -46,13 +51,14 @@ const BenchBatch& ExamplesOf(const BenchJob& job, std::size_t phase) {
 }
 
 // Of one phase, which begins now.
-train::TrainOptions OptionsOf(const BenchJob& job, std::size_t phase) {
+train::TrainOptions OptionsOf(const BenchJob& job, std::size_t phase, bool recompute) {
   train::TrainOptions options;
   options.epochs = job.phases[phase].epochs;
   options.batch_size = static_cast<int>(ExamplesOf(job, phase).size());
   options.learning_rate = job.learning_rate;
   options.weight_decay = job.weight_decay;
   options.gradient_norm_max = job.gradient_norm_max;
+  options.recompute = recompute;
   options.on_step = [&job, phase, begin = std::clock()](const train::StepReport& step) {
     const double processor_s = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
     const nlohmann::ordered_json line = {
@@ -69,9 +75,10 @@ train::TrainOptions OptionsOf(const BenchJob& job, std::size_t phase) {
 Expected<train::PhaseReport> Train(const train::Model& model,
                                    const BenchJob& job,
                                    std::size_t phase,
+                                   bool recompute,
                                    train::Adapter* adapter) {
   const BenchBatch& examples = ExamplesOf(job, phase);
-  const train::TrainOptions options = OptionsOf(job, phase);
+  const train::TrainOptions options = OptionsOf(job, phase, recompute);
   switch (job.trains) {
     case Trains::kAllLayers:
       return TrainAllLayers(model, examples, options, adapter);
@@ -90,11 +97,13 @@ Expected<train::PhaseReport> Train(const train::Model& model,
 
 Expected<void> TrainTogether(const train::Model& model,
                              const BenchJob& job,
+                             bool recompute,
                              const train::Adapter& start) {
   std::vector<train::Adapter> adapters(job.phases.size(), start);
   std::vector<train::BatchedUser> users;
   for (std::size_t user = 0; user < job.phases.size(); ++user) {
-    users.push_back({&ExamplesOf(job, user), job.split, OptionsOf(job, user), &adapters[user]});
+    users.push_back(
+        {&ExamplesOf(job, user), job.split, OptionsOf(job, user, recompute), &adapters[user]});
   }
   Expected<void> all;
   TrainServerBatch(model, users, [&all](std::size_t, const Expected<train::PhaseReport>& ended) {
@@ -103,13 +112,43 @@ Expected<void> TrainTogether(const train::Model& model,
   return all;
 }
 
-Expected<void> TrainPhases(const train::Model& model, const BenchJob& job, train::Adapter adapter) {
-  if (job.trains == Trains::kServerTogether) return TrainTogether(model, job, adapter);
+Expected<void> TrainPhases(const train::Model& model,
+                           const BenchJob& job,
+                           bool recompute,
+                           train::Adapter adapter) {
+  if (job.trains == Trains::kServerTogether) return TrainTogether(model, job, recompute, adapter);
   for (std::size_t phase = 0; phase < job.phases.size(); ++phase) {
-    const auto trained = Train(model, job, phase, &adapter);
+    const auto trained = Train(model, job, phase, recompute, &adapter);
     if (!trained) return tl::unexpected(trained.error());
   }
   return {};
+}
+
+// Of the phase that takes most; of users together it is not foretold.
+std::optional<double> ForetoldBytes(const train::ModelConfig& model,
+                                    const llama::Storage& storage,
+                                    const BenchJob& job,
+                                    bool recompute,
+                                    const train::Adapter& adapter) {
+  if (job.trains == Trains::kServerTogether) return std::nullopt;
+  const bool user = job.trains == Trains::kUserEarlyExit || job.trains == Trains::kUserFullDepth;
+  const auto objective = job.trains == Trains::kUserEarlyExit ? train::UserObjective::kEarlyExit
+                                                              : train::UserObjective::kFullDepth;
+  const double process_bytes = ResidentMemoryBytes();
+  double largest = 0.0;
+  for (std::size_t phase = 0; phase < job.phases.size(); ++phase) {
+    const auto forecast = train::ForetellMemory(model,
+                                                storage,
+                                                ExamplesOf(job, phase),
+                                                {},
+                                                job.trains == Trains::kServer ? job.split + 1 : 1,
+                                                user ? job.split : model.layers,
+                                                objective,
+                                                OptionsOf(job, phase, recompute),
+                                                adapter);
+    largest = std::max(largest, forecast.Total());
+  }
+  return process_bytes + largest;
 }
 
 }  // namespace
@@ -181,26 +220,32 @@ Expected<BenchJob> ReadJob(const std::string& path) {
   return job;
 }
 
-Expected<void> CarryOutJob(const BenchJob& job, const llama::Storage& storage) {
+Expected<void> CarryOutJob(const BenchJob& job, const llama::Storage& storage, bool recompute) {
   train::SetThreads(job.threads);
+  const auto config = train::ReadModelConfig(std::filesystem::path(job.model_dir) / "config.json");
+  if (!config) return tl::unexpected(config.error());
+  auto adapter = train::LoadAdapter(job.adapter_dir, *config);
+  if (!adapter) return tl::unexpected(adapter.error());
+  const auto foretold_bytes = ForetoldBytes(*config, storage, job, recompute, *adapter);
   const auto model = train::LoadModel(job.model_dir, storage);
   if (!model) return tl::unexpected(model.error());
-  auto adapter = train::LoadAdapter(job.adapter_dir, model->config());
-  if (!adapter) return tl::unexpected(adapter.error());
   const double loaded_bytes = ResidentMemoryBytes();
-  const auto trained = TrainPhases(*model, job, std::move(*adapter));
+  const auto trained = TrainPhases(*model, job, recompute, std::move(*adapter));
   if (!trained) return trained;
   const double peak_bytes = PeakMemoryBytes();  // Before the matrix product takes its own.
-  const nlohmann::ordered_json line = {
+  nlohmann::ordered_json line = {
       {"program",
-       fmt::format("dashf {}{}",
+       fmt::format("dashf {}{}{}",
                    DASHF_VERSION,
-                   storage.arithmetic == llama::Arithmetic::kBFloat16 ? " bfloat16" : "")},
-      {"settings", train::Name(storage.arithmetic)},
+                   storage.arithmetic == llama::Arithmetic::kBFloat16 ? " bfloat16" : "",
+                   recompute ? " recompute" : "")},
+      {"settings",
+       fmt::format("{}{}", train::Name(storage.arithmetic), recompute ? ", recompute" : "")},
       {"loaded_bytes", loaded_bytes},
       {"peak_bytes", peak_bytes},
       {"gemm_flop_per_s", train::MeasureGemmFlopPerS()},
   };
+  if (foretold_bytes) line["foretold_bytes"] = *foretold_bytes;
   fmt::print("{}\n", line.dump());
   return {};
 }

@@ -54,11 +54,12 @@ struct BenchOutcome {
   double first_step_s = 0.0;     // From the start of the process to the end of its first step.
   double loaded_bytes = 0.0;     // Resident before the first step.
   double peak_bytes = 0.0;       // Resident at most.
+  double foretold_bytes = 0.0;   // Before the model was read; 0 from a program that does not say.
   double gemm_flop_per_s = 0.0;  // Of the job's threads; 0 from a program that does not measure it.
 };
 
 // Carries the job out in this process and writes its lines to stdout.
-Expected<void> CarryOutJob(const BenchJob& job, const llama::Storage& storage);
+Expected<void> CarryOutJob(const BenchJob& job, const llama::Storage& storage, bool recompute);
 
 // Runs `command`, a shell's, with the job file's path as its last argument, for at most
 // `time_limit_s`, and reads what it says. kIo if it cannot be run or fails; kBadInput if it says

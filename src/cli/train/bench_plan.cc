@@ -35,6 +35,9 @@ BenchMeasurement PlanMeasurement(const BenchSubject& subject, const BenchProgram
                             job,
                             kBFloat16LossTolerance});
     }
+    if (programs.recompute) {
+      plan.steps.push_back({programs.engine + " --recompute --job", job, kLossTolerance});
+    }
     for (const std::string& peer : programs.peers) {
       plan.steps.push_back({peer, job, kLossTolerance});
     }

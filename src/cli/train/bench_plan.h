@@ -30,6 +30,7 @@ struct BenchMeasurement {
 struct BenchPrograms {
   std::string engine;      // The command up to its flags.
   std::string arithmetic;  // The engine's, beside float32.
+  bool recompute = false;  // Also with layers computed again.
   std::vector<std::string> peers, bfloat16_peers;
   std::vector<int> threads;
   bool processor_time = false;

@@ -53,6 +53,9 @@ Expected<void> TakeLine(const std::string& command,
     outcome->settings = root.String("settings");
     outcome->loaded_bytes = root.Number("loaded_bytes", kPositive);
     outcome->peak_bytes = root.Number("peak_bytes", kPositive);
+    if (root.Has("foretold_bytes")) {
+      outcome->foretold_bytes = root.Number("foretold_bytes", kPositive);
+    }
     if (root.Has("gemm_flop_per_s")) {
       outcome->gemm_flop_per_s = root.Number("gemm_flop_per_s", kPositive);
     }

@@ -81,6 +81,7 @@ Json StepRow(const BenchSubject& subject, const BenchCell& cell, const BenchCell
   }
   const double sweep_s = SweepS(cell);
   const bool ours = &cell == &engine;
+  const double foretold_bytes = MedianOf(cell, &BenchOutcome::foretold_bytes);
   return {
       {"program", cell.outcomes.front().program},
       {"settings", cell.outcomes.front().settings},
@@ -91,6 +92,7 @@ Json StepRow(const BenchSubject& subject, const BenchCell& cell, const BenchCell
       {"start_s", MedianOf(cell, &BenchOutcome::first_step_s) - StepS(cell, 0)},
       {"peak_bytes", MedianOf(cell, &BenchOutcome::peak_bytes)},
       {"loaded_bytes", MedianOf(cell, &BenchOutcome::loaded_bytes)},
+      {"foretold_bytes", foretold_bytes > 0.0 ? Json(foretold_bytes) : Json()},
       {"loss_difference", ours ? Json() : Json(LargestDifference(cell, engine.outcomes.front()))}};
 }
 
@@ -189,7 +191,7 @@ void PrintSteps(const Json& rows) {
     }
   }
   fmt::print(stderr,
-             "{:<28}{:>8}{:>10}{:>10}{:>9}{:>9}{:>9}{:>11}{:>8}\n",
+             "{:<28}{:>8}{:>10}{:>10}{:>9}{:>9}{:>9}{:>10}{:>11}{:>8}\n",
              "LoRA step, all layers",
              "threads",
              "tokens/s",
@@ -197,23 +199,26 @@ void PrintSteps(const Json& rows) {
              "of GEMM",
              "start s",
              "peak MB",
+             "foretold",
              "loaded MB",
              "losses");
   for (const Json& row : rows) {
-    const auto against_engine = [&row](const char* key, const char* format) {
-      return row[key].is_null() ? "-" : fmt::format(fmt::runtime(format), row[key].get<double>());
+    const auto if_known = [&row](const char* key, const char* format, double unit) {
+      return row[key].is_null() ? "-"
+                                : fmt::format(fmt::runtime(format), unit * row[key].get<double>());
     };
     fmt::print(stderr,
-               "{:<28}{:>8}{:>10.0f}{:>10}{:>7.0f} %{:>9.2f}{:>9.0f}{:>11.0f}{:>8}\n",
+               "{:<28}{:>8}{:>10.0f}{:>10}{:>7.0f} %{:>9.2f}{:>9.0f}{:>10}{:>11.0f}{:>8}\n",
                row["program"].get<std::string>(),
                row["threads"].get<int>(),
                row["tokens_per_s"].get<double>(),
-               against_engine("engine_times_faster", "{:.2f}"),
+               if_known("engine_times_faster", "{:.2f}", 1.0),
                100.0 * row["gemm_share"].get<double>(),
                row["start_s"].get<double>(),
                1e-6 * row["peak_bytes"].get<double>(),
+               if_known("foretold_bytes", "{:.0f}", 1e-6),
                1e-6 * row["loaded_bytes"].get<double>(),
-               against_engine("loss_difference", "{:.0e}"));
+               if_known("loss_difference", "{:.0e}", 1.0));
   }
 }
 

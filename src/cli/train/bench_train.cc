@@ -33,6 +33,7 @@ Examples:
   dashf bench train
   DASHF_HF_PYTHON=venv/bin/python dashf bench train --peer bench/peers/train/peft_job.py
   dashf bench train --models 15M --arithmetic bfloat16 --bfloat16-peer "peft_job.py --bfloat16"
+  dashf bench train --models 15M --recompute
   dashf bench train --models 15M --threads 2 --json | jq '.models[0].user'
   dashf bench train --model BASE --data records.json --batch 8)";
 
@@ -44,6 +45,7 @@ struct Flags {
   BatchRules rules;
   int repeats = 3;
   int time_limit_s = 600;
+  bool recompute = false;
   bool processor_time = false;
   bool json = false;
 };
@@ -115,6 +117,7 @@ Expected<BenchMeasurement> MeasureSubject(const Flags& flags,
   BenchMeasurement measurement = PlanMeasurement(subject,
                                                  {engine,
                                                   flags.arithmetic,
+                                                  flags.recompute,
                                                   flags.peers,
                                                   flags.bfloat16_peers,
                                                   flags.threads,
@@ -151,7 +154,7 @@ Expected<int> RunBenchTrain(const Flags& flags) {
   if (!flags.job_path.empty()) {
     const auto job = ReadJob(flags.job_path);
     if (!job) return tl::unexpected(job.error());
-    const auto done = CarryOutJob(*job, *storage);
+    const auto done = CarryOutJob(*job, *storage, flags.recompute);
     if (!done) return tl::unexpected(done.error());
     return kExitOk;
   }
@@ -225,6 +228,9 @@ void AddOptions(CLI::App* verb, Flags* flags) {
                    "Train beside float32 also in this, with losses within 1e-2")
       ->check(CLI::IsMember(train::kArithmetics))
       ->capture_default_str();
+  verb->add_flag("--recompute",
+                 flags->recompute,
+                 "Train also with layers computed again instead of kept, in less memory");
   verb->add_flag("--processor-time",
                  flags->processor_time,
                  "Time steps by the processor's time, where other programs share the machine");

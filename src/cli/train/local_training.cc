@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "base/peak_memory.h"
 #include "base/rng.h"
 #include "base/termination.h"
 #include "cli/command.h"
@@ -19,6 +20,7 @@
 #include "corpus/tokenizer.h"
 #include "train/compute.h"
 #include "train/evaluate.h"
+#include "train/model_config.h"
 #include "train/peft_io.h"
 
 namespace dashf::cli {
@@ -30,9 +32,9 @@ struct Examples {
   std::vector<corpus::Example> trained, held_out;
 };
 
-// What the training stands on, loaded and checked.
+// What the training stands on but for the weights, read and checked.
 struct Materials {
-  train::Model model;
+  train::ModelConfig model;
   Examples examples;
   train::Adapter adapter;
   int first = 1, last = 0;
@@ -80,24 +82,46 @@ Expected<Examples> LoadExamples(const LocalTraining& training, int positions_max
 }
 
 Expected<Materials> Load(const LocalTraining& training) {
-  auto model = train::LoadModel(training.model_dir, training.storage);
+  auto model = train::ReadModelConfig(fs::path(training.model_dir) / "config.json");
   if (!model) return tl::unexpected(model.error());
-  const int layers = model->config().layers;
+  const int layers = model->layers;
   const int last = training.layer_last > 0 ? training.layer_last : layers;
   if (training.layer_first > last || last > layers) {
     return Fail(ErrorKind::kUsage,
                 "--layers",
                 fmt::format("must be among 1..{}, got {}..{}", layers, training.layer_first, last));
   }
-  auto examples = LoadExamples(training, model->config().max_positions);
+  auto examples = LoadExamples(training, model->max_positions);
   if (!examples) return tl::unexpected(examples.error());
-  auto adapter =
-      training.adapter_dir.empty()
-          ? train::InitialAdapter(model->config(), training.adapter, training.options.seed)
-          : train::LoadAdapter(training.adapter_dir, model->config());
+  auto adapter = training.adapter_dir.empty()
+                     ? train::InitialAdapter(*model, training.adapter, training.options.seed)
+                     : train::LoadAdapter(training.adapter_dir, *model);
   if (!adapter) return tl::unexpected(adapter.error());
   return Materials{
       std::move(*model), std::move(*examples), std::move(*adapter), training.layer_first, last};
+}
+
+// Within the limit of memory, if there is one: by settings that leave the training's steps what
+// they are.
+Expected<MemoryChoice> ChooseMemory(const LocalTraining& training, const Materials& materials) {
+  auto choice = ChooseWithin(training.memory,
+                             {.model = materials.model,
+                              .examples = materials.examples.trained,
+                              .held_out = materials.examples.held_out,
+                              .adapter = materials.adapter,
+                              .first = materials.first,
+                              .last = materials.last,
+                              .objective = training.objective},
+                             training.options,
+                             training.storage,
+                             training.model_dir);
+  if (choice && training.memory.limit_bytes) {
+    fmt::print(stderr,
+               "memory: limit {:.0f} MB, {}\n",
+               *training.memory.limit_bytes / 1e6,
+               Described(*choice));
+  }
+  return choice;
 }
 
 // Before hours of work, not after.
@@ -157,10 +181,11 @@ class ProgressLines {
 
 using Json = nlohmann::ordered_json;
 
-Expected<std::optional<train::Evaluation>> HeldOut(const Materials& materials,
+Expected<std::optional<train::Evaluation>> HeldOut(const train::Model& model,
+                                                   const Materials& materials,
                                                    const train::Adapter& adapter) {
   if (materials.examples.held_out.empty()) return std::nullopt;
-  const auto evaluation = train::Evaluate(materials.model, &adapter, materials.examples.held_out);
+  const auto evaluation = train::Evaluate(model, &adapter, materials.examples.held_out);
   if (!evaluation) return tl::unexpected(evaluation.error());
   return *evaluation;
 }
@@ -171,8 +196,20 @@ Json ToJson(const train::Evaluation& evaluation) {
           {"exact_match", evaluation.exact_match}};
 }
 
+Json ToJson(const MemoryChoice& choice, const std::optional<double>& limit_bytes) {
+  Json memory = {{"limit_bytes", nullptr},
+                 {"foretold_bytes", choice.Total()},
+                 {"peak_bytes", PeakMemoryBytes()},
+                 {"recompute", choice.options.recompute},
+                 {"batch", choice.options.batch_size},
+                 {"accumulate", choice.options.accumulate}};
+  if (limit_bytes) memory["limit_bytes"] = *limit_bytes;
+  return memory;
+}
+
 void PrintResult(const LocalTraining& training,
                  const Materials& materials,
+                 const MemoryChoice& memory,
                  const train::PhaseReport& report,
                  const std::optional<train::Evaluation>& before,
                  const std::optional<train::Evaluation>& after) {
@@ -201,6 +238,7 @@ void PrintResult(const LocalTraining& training,
                  {"losses", report.losses},
                  {"elapsed_s", report.elapsed_s},
                  {"cpu_s", report.cpu_s},
+                 {"memory", ToJson(memory, training.memory.limit_bytes)},
                  {"held_out", nullptr}};
   if (before && after) {
     result["held_out"] = {{"examples", after->examples},
@@ -216,10 +254,8 @@ Expected<void> Save(const LocalTraining& training,
                     const train::Adapter& adapter) {
   std::error_code unknown;  // Then the name stays as it was given.
   const fs::path base = fs::absolute(training.model_dir, unknown).lexically_normal();
-  return train::SaveAdapter(adapter,
-                            materials.model.config(),
-                            unknown ? training.model_dir : base.string(),
-                            training.out_dir);
+  return train::SaveAdapter(
+      adapter, materials.model, unknown ? training.model_dir : base.string(), training.out_dir);
 }
 
 // Writes the adapter where the loss was least, if there is one, and says what happened.
@@ -245,16 +281,23 @@ Error Diverged(const LocalTraining& training,
 
 }  // namespace
 
-Expected<int> Train(const LocalTraining& training) {
-  if (auto sound = training.options.Validate(); !sound) return tl::unexpected(sound.error());
-  if (auto sound = CheckOut(training.out_dir); !sound) return tl::unexpected(sound.error());
-  auto materials = Load(training);
+Expected<int> Train(const LocalTraining& asked) {
+  if (auto sound = asked.options.Validate(); !sound) return tl::unexpected(sound.error());
+  if (auto sound = CheckOut(asked.out_dir); !sound) return tl::unexpected(sound.error());
+  const auto materials = Load(asked);
   if (!materials) return tl::unexpected(materials.error());
+  const auto memory = ChooseMemory(asked, *materials);
+  if (!memory) return tl::unexpected(memory.error());
+  LocalTraining training = asked;
+  training.options = memory->options;
+  training.storage = memory->storage;
+  const auto model = train::LoadModel(training.model_dir, training.storage);
+  if (!model) return tl::unexpected(model.error());
   Checkpoints checkpoints(
       training, materials->examples.trained, materials->first, materials->last, materials->adapter);
   const auto from = checkpoints.Begin();
   if (!from) return tl::unexpected(from.error());
-  const auto before = HeldOut(*materials, materials->adapter);
+  const auto before = HeldOut(*model, *materials, materials->adapter);
   if (!before) return tl::unexpected(before.error());
 
   train::TrainOptions options = training.options;
@@ -269,7 +312,7 @@ Expected<int> Train(const LocalTraining& training) {
   };
   train::Adapter adapter = materials->adapter;
   std::optional<StopSignal> signals(std::in_place);
-  const auto report = train::TrainLayers(materials->model,
+  const auto report = train::TrainLayers(*model,
                                          materials->examples.trained,
                                          materials->first,
                                          materials->last,
@@ -294,9 +337,9 @@ Expected<int> Train(const LocalTraining& training) {
   }
   checkpoints.End();
   signals.reset();  // Whatever ends the process from here on, the adapter is there.
-  const auto after = HeldOut(*materials, adapter);
+  const auto after = HeldOut(*model, *materials, adapter);
   if (!after) return tl::unexpected(after.error());
-  PrintResult(training, *materials, *report, *before, *after);
+  PrintResult(training, *materials, *memory, *report, *before, *after);
   return kExitOk;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "cli/train/data_options.h"
+#include "cli/train/memory_choice.h"
 #include "train/adapter.h"
 #include "train/phases.h"
 
@@ -28,6 +29,7 @@ struct LocalTraining {
   train::UserObjective objective = train::UserObjective::kFullDepth;
   train::TrainOptions options;
   llama::Storage storage;  // Of the base's weights.
+  MemoryRules memory;
   int sample_tokens_max = 512;
   double held_out_share = 0.0;  // Of the samples; not trained on.
   std::string eval_path;        // Or these.

@@ -20,7 +20,7 @@ struct Flags {
   std::string layers, phase = "all", objective = "full_depth", adapter = "lora";
   std::string schedule = "cosine", checkpoint_every;
   train::StorageChoice storage;
-  std::string cache = "memory", recompute = "no";
+  std::string cache = "memory", recompute = "auto", memory_limit;
   std::optional<int> split, epochs, steps;
   int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 };
@@ -36,7 +36,8 @@ Examples:
   dashf train --model BASE --data records.json --out a --resume        # with the same other options
   dashf train --model BASE --data mine.json --out user --phase user --split 4 --objective early_exit
   dashf train --model BASE --data mine.json --out both --phase server --split 4 --adapter user
-  dashf train --model BASE --data records.json --out q --weights nf4)";
+  dashf train --model BASE --data records.json --out q --weights nf4
+  dashf train --model BASE --data records.json --out small --memory-limit 400MB)";
 
 template <class Number>
 std::optional<Number> NumberIn(std::string_view text) {
@@ -98,6 +99,13 @@ Expected<int> RunTrain(const Flags& flags) {
   training.adapter.kind =
       flags.adapter == "lora" ? train::AdapterKind::kLora : train::AdapterKind::kAdaptionPrompt;
   training.options.recompute = flags.recompute == "yes";
+  training.memory.may_recompute = flags.recompute == "auto";
+  training.memory.may_halve_weights = flags.storage == train::StorageChoice();
+  if (!flags.memory_limit.empty()) {
+    const auto limit_bytes = ReadMemorySize(flags.memory_limit);
+    if (!limit_bytes) return tl::unexpected(limit_bytes.error());
+    training.memory.limit_bytes = *limit_bytes;
+  }
   training.options.schedule.shape = *train::ScheduleShapeNamed(flags.schedule);
   // Steps alone take as many passes as they need.
   constexpr int kEpochs = 3, kEpochsMax = 100000;
@@ -224,12 +232,20 @@ void AddTrain(CLI::App& app, Run& run) {
                    "memory, or a file without a name in OUT")
       ->capture_default_str()
       ->check(CLI::IsMember({"memory", "file"}));
-  verb->add_option("--recompute",
-                   flags->recompute,
-                   "Keep of each layer its input alone, and compute the layer again on the way "
-                   "back: the same result, in less memory and more time")
+  verb->add_option(
+          "--recompute",
+          flags->recompute,
+          "Keep of each layer its input alone, and compute the layer again on the way "
+          "back: the same result, in less memory and more time; auto: if --memory-limit needs it")
       ->capture_default_str()
-      ->check(CLI::IsMember({"yes", "no"}));
+      ->check(CLI::IsMember({"auto", "yes", "no"}));
+  verb->add_option(
+          "--memory-limit",
+          flags->memory_limit,
+          "Of the process (400MB, 2GiB): foretells what the training takes and, to keep to "
+          "it, computes layers again, divides batches, holds bfloat16 files' weights so; "
+          "else exit 3")
+      ->type_name("SIZE");
   verb->add_option("--checkpoint-every",
                    flags->checkpoint_every,
                    "Keep all there is to go on from in OUT/checkpoint: steps (200) or time (300s)");
