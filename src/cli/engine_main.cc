@@ -1,7 +1,13 @@
 // The verbs that train or carry a plan out; `dashf` becomes this program when one is called.
+#include <malloc.h>
+
 #include "cli/command_line.h"
 
 int main(int argc, char** argv) {
+  // What a stage of a training takes goes back to the kernel at its end: by itself glibc would keep
+  // it for the next one, which needs blocks of another size.
+  constexpr int kReturnedBytes = 1 << 20;
+  mallopt(M_MMAP_THRESHOLD, kReturnedBytes);
   namespace cli = dashf::cli;
   const cli::AddVerb kVerbs[] = {
       cli::AddBenchTrain,

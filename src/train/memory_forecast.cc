@@ -115,7 +115,7 @@ MemoryForecast ForetellMemory(const ModelConfig& model,
   MemoryForecast common;
   common.weights = static_cast<double>(llama::WeightBytes(model, storage));
   // Measured (docs/engine.md).
-  common.libraries = 4e6 + 4e6 * Threads();
+  common.libraries = 2e6 + 2e6 * Threads();
 
   // The adapter in training, the engine's copy; the gradients of each thread but the first; of
   // the trained layers parameters, gradient, what AdamW remembers and the best ones, and these
