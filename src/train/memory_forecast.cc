@@ -114,8 +114,9 @@ MemoryForecast ForetellMemory(const ModelConfig& model,
 
   MemoryForecast common;
   common.weights = static_cast<double>(llama::WeightBytes(model, storage));
-  // Measured (docs/engine.md).
+  // Allowances, from what docs/engine.md measures: OpenBLAS per thread; oneDNN, which only then runs.
   common.libraries = 2e6 + 2e6 * Threads();
+  if (storage.arithmetic == llama::Arithmetic::kBFloat16) common.libraries += 8e6;
 
   // The adapter in training, the engine's copy; the gradients of each thread but the first; of
   // the trained layers parameters, gradient, what AdamW remembers and the best ones, and these

@@ -15,6 +15,7 @@
 #include "base/termination.h"
 #include "cli/command.h"
 #include "cli/train/checkpoints.h"
+#include "cli/train/progress_lines.h"
 #include "cli/train/stop_signal.h"
 #include "corpus/samples.h"
 #include "corpus/tokenizer.h"
@@ -135,49 +136,6 @@ Expected<void> CheckOut(const fs::path& folder) {
   return Fail(
       ErrorKind::kIo, folder.string(), fmt::format("cannot write there: {}", failed.message()));
 }
-
-std::string Duration(double seconds) {
-  const auto s = std::llround(seconds);
-  if (s < 120) return fmt::format("{} s", s);
-  if (s < 7200) return fmt::format("{} min {:02} s", s / 60, s % 60);
-  return fmt::format("{} h {:02} min", s / 3600, s / 60 % 60);
-}
-
-// A line on stderr once a second, later whenever the training has become 2 % longer. Rates leave
-// out the first step, before which hidden states may have been computed.
-class ProgressLines {
- public:
-  void Show(const train::StepReport& report) {
-    losses_ += report.loss;
-    ++summed_;
-    if (!first_) first_ = report;
-    if (report.elapsed_s < next_s_ && report.step < report.steps) return;
-    next_s_ = report.elapsed_s + std::max(1.0, 0.02 * report.elapsed_s);
-    std::string pace;
-    if (report.step > first_->step) {
-      const double elapsed_s = report.elapsed_s - first_->elapsed_s;
-      pace = fmt::format(
-          "  {:.0f} tokens/s  {} left",
-          static_cast<double>(report.tokens - first_->tokens) / elapsed_s,
-          Duration(elapsed_s / (report.step - first_->step) * (report.steps - report.step)));
-    }
-    fmt::print(stderr,
-               "step {}/{}  loss {:.4f}  rate {:.2e}{}\n",
-               report.step,
-               report.steps,
-               losses_ / summed_,
-               report.learning_rate,
-               pace);
-    losses_ = 0.0;
-    summed_ = 0;
-  }
-
- private:
-  std::optional<train::StepReport> first_;
-  double losses_ = 0.0;  // Since the last line.
-  int summed_ = 0;
-  double next_s_ = 0.0;
-};
 
 using Json = nlohmann::ordered_json;
 
