@@ -114,7 +114,8 @@ MemoryForecast ForetellMemory(const ModelConfig& model,
 
   MemoryForecast common;
   common.weights = static_cast<double>(llama::WeightBytes(model, storage));
-  // Allowances, from what docs/engine.md measures: OpenBLAS per thread; oneDNN, which only then runs.
+  // Allowances, from what docs/engine.md measures: OpenBLAS per thread; oneDNN, which only then
+  // runs.
   common.libraries = 2e6 + 2e6 * Threads();
   if (storage.arithmetic == llama::Arithmetic::kBFloat16) common.libraries += 8e6;
 
