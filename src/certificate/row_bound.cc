@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
 #include "certificate/rounding.h"
 
@@ -11,8 +12,9 @@ namespace {
 
 constexpr int kBoxesMax = 3000;
 constexpr int kStackMax = 160;
-constexpr double kFirstStep = 0.01;  // Relative, of z.
+constexpr double kFirstStep = 0.01;  // Relative, of z; longer where the row loses by a margin.
 constexpr double kStepMin = 1e-6;
+constexpr double kShortStep = 0.02;  // Relative, of z.
 constexpr int kEndSteps = 40;
 
 // NaN proves nothing.
@@ -28,12 +30,6 @@ Interval Chi(Interval z, Interval exp_z, Interval expm1_z) {
   const Interval chi = z * exp_z - expm1_z;
   return {std::max(chi.lo, 0.0), chi.hi};
 }
-
-// C_up(b) >= constant + slope b for all b > 0.
-struct Minorant {
-  double constant = 0.0;
-  double slope = 0.0;
-};
 
 // The energy of sending is jointly convex in (b, T) and depends on bT alone, so its tangent at
 // (b0, T0) with b0 T0 = U / z is (e / eta) (U / z (expm1 z + 2 chi) - chi (T0 b + b0 T)). The power
@@ -125,39 +121,107 @@ double FirstOrderBound(const RowProblem& row, const Linearisation& lin, const Bo
   return OrInfinity(Up(Up(lin.constant + Up(power_gain + bandwidth_gain)) - energy.lo));
 }
 
+// Minorants of C_up that each hold everywhere, each to be used on a piece of the bandwidths. One
+// alone is a line, which leaves a user whose bandwidth is hardly worth its price free to take all
+// of it.
+class UploadCover {
+ public:
+  UploadCover(const RowProblem& row, double centre_hz, double z) {
+    constexpr std::array<double, kPieces> kRatio = {0.1, 0.3, 0.55, 0.8, 1.0, 1.25, 1.8, 3.5, 10.0};
+    for (std::size_t i = 0; i < kPieces; ++i) {
+      const double b = centre_hz * kRatio[i];
+      z = BestUploadZ(row, b, z);
+      minorant_[i] = UploadMinorant(row, b, z);
+      if (i > 0) begin_[i] = centre_hz * std::sqrt(kRatio[i - 1] * kRatio[i]);
+    }
+  }
+
+  // An upper bound of max over [low, high] of kappa b - tau / b - C_up(b).
+  double Peak(double kappa, double tau, double low, double high) const {
+    double peak = -kInfinity;
+    for (std::size_t i = 0; i < kPieces; ++i) {
+      const double from = std::max(low, begin_[i]);
+      const double to = i + 1 < kPieces ? std::min(high, begin_[i + 1]) : high;
+      if (from > to) continue;
+      const Minorant& upload = minorant_[i];
+      const double without = PeakOverBandwidth(Up(kappa - upload.slope), tau, from, to);
+      peak = std::max(peak, OrInfinity(Up(without - upload.constant)));
+    }
+    return peak;
+  }
+
+ private:
+  static constexpr std::size_t kPieces = 9;
+  std::array<Minorant, kPieces> minorant_;
+  std::array<double, kPieces> begin_{};
+};
+
 // With x = 1 / z: the download's delay cost is linear in x, its energy convex, rho convex. Between
 // the ends of an interval the objective at any b is below the chord of its values there with the
 // energy (and, where more power costs, rho) replaced by a tangent.
-BoxBound SecondOrderBound(const RowProblem& row,
-                          const Linearisation& lin,
-                          const Box& box,
-                          double centre_hz) {
-  const double reach = BandwidthReach(row, box.z_low, box.b_high);
-  if (reach < box.b_low) return {-kInfinity, -kInfinity};
-  const Interval eta = row.snr_hz_per_w;
-  const double z_mid = 2.0 * box.z_low * box.z_high / (box.z_low + box.z_high);
-  const Interval exp_mid = Exp(z_mid);
-  const Interval expm1_mid = Expm1(z_mid);
-  const Interval chi = Chi(z_mid, exp_mid, expm1_mid);
-  const Interval energy = Interval(row.energy_weight_per_j) * row.download_nat / eta;
-  const double nat_delay_cost = Down(row.server_weight_per_s * row.download_nat);
-  const double b = std::clamp(centre_hz, box.b_low, reach);
-  BoxBound bound{-kInfinity, -kInfinity};
-  for (const double z : {box.z_low, box.z_high}) {
-    const Interval x = Interval(1.0) / z;
-    const double energy_here = (energy * (exp_mid - chi * x)).lo;
-    const Interval rho =
-        lin.power_value >= 0.0
-            ? Expm1(z) / eta
-            : (expm1_mid + Interval(z_mid) * exp_mid * (Interval(1.0) - Interval(z_mid) * x)) / eta;
-    const double kappa = (Interval(lin.bandwidth_value) + Interval(lin.power_value) * rho).hi;
-    const double tau = Down(nat_delay_cost * x.lo);
-    const double peak = PeakOverBandwidth(kappa, std::max(0.0, tau), box.b_low, reach);
-    bound.proven = std::max(bound.proven, OrInfinity(Up(Up(lin.constant + peak) - energy_here)));
-    bound.at_centre = std::max(bound.at_centre, lin.constant + kappa * b - tau / b - energy_here);
+class Chord {
+ public:
+  Chord(const RowProblem& row, const Box& box)
+      : b_low_(box.b_low), reach_(BandwidthReach(row, box.z_low, box.b_high)) {
+    const Interval eta = row.snr_hz_per_w;
+    const double z_mid = 2.0 * box.z_low * box.z_high / (box.z_low + box.z_high);
+    const Interval exp_mid = Exp(z_mid);
+    const Interval expm1_mid = Expm1(z_mid);
+    const Interval chi = Chi(z_mid, exp_mid, expm1_mid);
+    const Interval energy = Interval(row.energy_weight_per_j) * row.download_nat / eta;
+    const double nat_delay_cost = Down(row.server_weight_per_s * row.download_nat);
+    for (std::size_t i = 0; i < 2; ++i) {
+      const double z = i == 0 ? box.z_low : box.z_high;
+      const Interval x = Interval(1.0) / z;
+      End& end = end_[i];
+      end.energy = (energy * (exp_mid - chi * x)).lo;
+      end.tau = std::max(0.0, Down(nat_delay_cost * x.lo));
+      end.rho = Expm1(z) / eta;
+      end.rho_tangent =
+          (expm1_mid + Interval(z_mid) * exp_mid * (Interval(1.0) - Interval(z_mid) * x)) / eta;
+    }
   }
-  return bound;
-}
+
+  BoxBound Bound(const Linearisation& lin, double centre_hz) const {
+    if (reach_ < b_low_) return {-kInfinity, -kInfinity};
+    const double b = std::clamp(centre_hz, b_low_, reach_);
+    BoxBound bound{-kInfinity, -kInfinity};
+    for (const End& end : end_) {
+      const double kappa = end.Kappa(lin);
+      const double peak = Up(lin.constant + PeakOverBandwidth(kappa, end.tau, b_low_, reach_));
+      bound.proven = std::max(bound.proven, OrInfinity(Up(peak - end.energy)));
+      bound.at_centre =
+          std::max(bound.at_centre, lin.constant + kappa * b - end.tau / b - end.energy);
+    }
+    return bound;
+  }
+
+  // The same with the cover in place of the linearisation's own minorant.
+  double Bound(const Linearisation& lin, const UploadCover& cover) const {
+    double proven = -kInfinity;
+    if (reach_ < b_low_) return proven;
+    const double constant = Up(lin.constant + lin.upload.constant);
+    for (const End& end : end_) {
+      const double kappa = Up(end.Kappa(lin) + lin.upload.slope);
+      const double peak = cover.Peak(kappa, end.tau, b_low_, reach_);
+      proven = std::max(proven, OrInfinity(Up(Up(constant + peak) - end.energy)));
+    }
+    return proven;
+  }
+
+ private:
+  struct End {
+    double energy = 0.0, tau = 0.0;
+    Interval rho, rho_tangent;
+
+    double Kappa(const Linearisation& lin) const {
+      const Interval power_per_hz = lin.power_value >= 0.0 ? rho : rho_tangent;
+      return (Interval(lin.bandwidth_value) + Interval(lin.power_value) * power_per_hz).hi;
+    }
+  };
+  const double b_low_, reach_;
+  std::array<End, 2> end_;
+};
 
 class Search {
  public:
@@ -183,6 +247,15 @@ class Search {
 
  private:
   double Target() const { return *incumbent_ + tolerance_; }
+  bool Loses(const Point& peak) const {
+    constexpr double kMargin = 1e-5;
+    return Target() - peak.value > kMargin * row_.score_scale;
+  }
+  // Of the points that bounds near `near` are taken at: as exact as what the row loses by asks.
+  double Accuracy(const Point& near) const {
+    constexpr double kOfMargin = 0.03;
+    return std::clamp(kOfMargin * (Target() - near.value) / row_.score_scale, kExact, kOfMargin);
+  }
   void Note(const Point& point) {
     if (point.value > *incumbent_) *incumbent_ = point.value;
   }
@@ -198,7 +271,7 @@ class Search {
     double bound = kInfinity;
     Point near = start;
     for (int i = 0; i < kEndSteps; ++i, z *= 0.25) {
-      near = SolveAt(row_, z, 0.0, row_.bandwidth_max, near, kExact);
+      near = SolveAt(row_, z, 0.0, row_.bandwidth_max, near, Accuracy(near));
       Note(near);
       bound = Open(near, 0.0, z);
       if (bound <= Target()) break;
@@ -211,7 +284,7 @@ class Search {
     double bound = kInfinity;
     Point near = start;
     for (int i = 0; i < kEndSteps; ++i, z *= 1.4) {
-      near = SolveAt(row_, z, 0.0, row_.bandwidth_max, near, kExact);
+      near = SolveAt(row_, z, 0.0, row_.bandwidth_max, near, Accuracy(near));
       Note(near);
       bound = Open(near, z, kInfinity);
       if (bound <= Target()) break;
@@ -224,19 +297,23 @@ class Search {
   // of this length lost tells how long it may be.
   void March(const Point& start, double end) {
     Point near = start;
-    double step = kFirstStep;
+    const double margin = (Target() - start.value) / row_.score_scale;
+    double step = std::clamp(std::sqrt(margin), kFirstStep, 0.5);
+    // Where the row loses by a margin the cover does, in short steps at worst.
+    const double short_step = Loses(start) ? kShortStep : kInfinity;
     for (double z = start.z; z != end;) {
       const double next =
           end > z ? std::min(end, z * (1.0 + step)) : std::max(end, z / (1.0 + step));
       const Box box{std::min(z, next), std::max(z, next), 0.0, row_.bandwidth_max};
-      const BoxBound bound = Bound(box, &near);
+      const BoxBound bound = Bound(box, step >= short_step, &near);
       const double lost = std::max(bound.proven - near.value, 0.1 * tolerance_);
       const double scale = 0.8 * std::sqrt((Target() - near.value) / lost);
       if (bound.proven <= Target()) {
         proven_ = std::max(proven_, bound.proven);
         z = next;
         step *= std::clamp(scale, 1.0, 3.0);
-      } else if (bound.WantsSplitInB(near) || step < kStepMin || boxes_ >= kBoxesMax) {
+      } else if ((bound.WantsSplitInB(near) && step < short_step) || step < kStepMin ||
+                 boxes_ >= kBoxesMax) {
         // The rest is no matter of steps along z.
         Push({std::min(z, end), std::max(z, end), 0.0, row_.bandwidth_max});
         return Work(near);
@@ -250,7 +327,7 @@ class Search {
     Point near = start;
     while (size_ > 0) {
       const Box box = stack_[static_cast<std::size_t>(--size_)];
-      const BoxBound bound = Bound(box, &near);
+      const BoxBound bound = Bound(box, false, &near);
       const bool may_split = boxes_ < kBoxesMax && size_ + 2 <= kStackMax;
       if (bound.proven <= Target() || !may_split || !Split(box, near, bound)) {
         proven_ = std::max(proven_, bound.proven);
@@ -258,15 +335,25 @@ class Search {
     }
   }
 
-  // Moves `near` to the best point at the box's middle and bounds the box from there.
-  BoxBound Bound(const Box& box, Point* near) {
+  // Moves `near` to the best point at the box's middle and bounds the box from there. The cover is
+  // for boxes that are not to be split along b.
+  BoxBound Bound(const Box& box, bool covered, Point* near) {
     ++boxes_;
     const double z = row_.downloads() ? std::sqrt(box.z_low * box.z_high) : 0.0;
-    const double accuracy = row_.downloads() ? kRough : kExact;
+    const double accuracy = row_.downloads() ? std::max(kRough, Accuracy(*near)) : kExact;
     *near = SolveAt(row_, z, box.b_low, box.b_high, *near, accuracy);
     Note(*near);
     const Linearisation lin = LineariseAt(row_, *near);
-    if (row_.downloads()) return SecondOrderBound(row_, lin, box, near->bandwidth_hz);
+    if (row_.downloads()) {
+      const Chord chord(row_, box);
+      const double centre_hz = near->bandwidth_hz;
+      BoxBound bound = chord.Bound(lin, centre_hz);
+      covered = covered && row_.upload_nat > 0.0 && centre_hz > 0.0;
+      if (!covered || bound.proven <= Target()) return bound;
+      if (!cover_) cover_.emplace(row_, centre_hz, near->upload_z);
+      bound.proven = std::min(bound.proven, chord.Bound(lin, *cover_));
+      return bound;
+    }
     const double peak = PeakOverBandwidth(lin.bandwidth_value, 0.0, box.b_low, box.b_high);
     return {OrInfinity(Up(lin.constant + peak)), near->value};
   }
@@ -297,6 +384,7 @@ class Search {
   const RowProblem& row_;
   double tolerance_;
   double* incumbent_;
+  std::optional<UploadCover> cover_;
   double proven_ = -kInfinity;
   std::array<Box, kStackMax + 4> stack_;
   int size_ = 0;
@@ -327,7 +415,7 @@ Linearisation LineariseAt(const RowProblem& row, const Point& point) {
   const Interval score = Interval(row.score_scale) * Log1p(gain * share);
   const Minorant upload = UploadMinorant(row, point.bandwidth_hz, point.upload_z);
   const double multiplier = point.power_multiplier;
-  Linearisation lin;
+  Linearisation lin{.upload = upload};
   lin.bandwidth_value = (Interval(theta.hi) * row.share_per_hz - Interval(row.bandwidth_price) -
                          Interval(upload.slope))
                             .hi;

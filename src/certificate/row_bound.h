@@ -5,12 +5,19 @@
 
 namespace dashf::certificate {
 
+// C_up(b) >= constant + slope b for all b > 0.
+struct Minorant {
+  double constant = 0.0;
+  double slope = 0.0;
+};
+
 // The objective is at most constant + bandwidth_value b + power_value q - ws V / (b z)
 // - e V rho / z wherever b, q, z, s are allowed: score and costs replaced by tangents at a point.
 struct Linearisation {
   double bandwidth_value = 0.0;
   double power_value = 0.0;
   double constant = 0.0;
+  Minorant upload;  // What of it stands for the upload.
 };
 Linearisation LineariseAt(const RowProblem& row, const Point& point);
 

@@ -167,6 +167,31 @@ TEST(RowBound, HoldsWithAnyStartAndAnyIncumbent) {
   }
 }
 
+// By whatever margin it loses, which decides how it is searched, and however roughly.
+TEST(RowBound, OfARowThatLosesByAMarginHoldsAndMeetsTheMargin) {
+  int met = 0;
+  for (int seed = 0; seed < 600; ++seed) {
+    Rng rng = Rng(static_cast<std::uint64_t>(seed)).Stream("margins");
+    const RowProblem row = RandomRow(10.0, rng);
+    const Point peak = Climb(row, {});
+    double incumbent = -1e300;
+    BoundRow(row, peak, 1e-7, &incumbent);
+    const double value = incumbent;
+    const double margin = std::exp(-14.0 * rng.Uniform());
+    const double tolerance = margin * rng.Uniform();
+    incumbent = value + margin - tolerance;
+    Point start = peak;
+    if (row.downloads()) {
+      const double z = peak.z * std::exp(rng.Uniform() - 0.5);
+      start = SolveAt(row, z, 0.0, row.bandwidth_max, peak, kRough);
+    }
+    const double bound = BoundRow(row, start, tolerance, &incumbent);
+    EXPECT_GE(bound, value) << seed;
+    if (bound <= value + 1.0001 * margin) ++met;
+  }
+  EXPECT_GE(met, 594);
+}
+
 // V = U = W_s = 0: nothing is granted and nothing scored.
 TEST(RowBound, OfAnIdleRowIsItsFixedCost) {
   RowProblem row;

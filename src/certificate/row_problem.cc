@@ -225,6 +225,12 @@ double BestClock(const RowProblem& row, double theta, double start) {
   return ChooseClock(row, theta * row.share_per_clock - row.clock_price, start, 1e-15).amount;
 }
 
+double BestUploadZ(const RowProblem& row, double bandwidth_hz, double start) {
+  double z = start;
+  UploadAt(row, bandwidth_hz, kRough, &z);
+  return row.upload_nat > 0.0 ? z : 0.0;
+}
+
 Point SolveAt(const RowProblem& row,
               double z,
               double bandwidth_low,

@@ -55,6 +55,9 @@ struct Point {
 // The clock that is worth most where the score's slope is `theta`.
 double BestClock(const RowProblem& row, double theta, double start);
 
+// The upload's ln(1 + signal / noise) that costs least at this bandwidth; 0 if nothing is sent.
+double BestUploadZ(const RowProblem& row, double bandwidth_hz, double start);
+
 // Relative, of what SolveAt returns. Most bounds have errors of second order in it; those without
 // an interval of z to work on have errors of first order.
 inline constexpr double kRough = 1e-6;
