@@ -19,12 +19,13 @@ constexpr std::size_t kBatch = 4;  // Boxes looked at side by side, whatever the
 
 DeadlineBoxes::DeadlineBoxes(const ScrProblem& problem,
                              const Columns& columns,
+                             const DeadlineEffort& effort,
                              int threads,
                              double time_limit_s)
     : problem_(problem),
       columns_(columns),
       threads_(threads),
-      search_(problem, time_limit_s),
+      search_(problem, effort, time_limit_s),
       phase_scale_s_(Eigen::Vector2d::Zero()) {
   for (std::size_t i = 0; i < kBatch; ++i) {
     pool_.push_back(std::make_unique<PricedUsers>(problem, columns, i == 0 ? threads : 1));

@@ -22,6 +22,7 @@ class DeadlineBoxes {
   // time_limit_s from now are over, searches end with what they have.
   DeadlineBoxes(const ScrProblem& problem,
                 const Columns& columns,
+                const DeadlineEffort& effort,
                 int threads,
                 double time_limit_s);
 

@@ -38,7 +38,7 @@ class SmallMakespan {
   Certificate Bound(double target_y,
                     int threads = 1,
                     double time_limit_s = std::numeric_limits<double>::infinity()) const {
-    DeadlineBoxes boxes(problem, columns, threads, time_limit_s);
+    DeadlineBoxes boxes(problem, columns, {}, threads, time_limit_s);
     DeadlinePoint point = StartAt(problem, columns, best);
     boxes.Climb(&point);
     return boxes.Bound(point, target_y);

@@ -3,6 +3,7 @@
 #include <Eigen/LU>
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "opt/lambert_w.h"
 
@@ -239,6 +240,7 @@ DeadlineReply SolveDeadlineReply(const ScrProblem& problem,
   Row row(problem, user, link, split, y);
   Multipliers multipliers(charges, row, weight_start);
   DeadlineReply met;
+  std::optional<DeadlineReply> least;  // Of those that missed: each psi is an upper bound.
   Eigen::Vector3d share = start;
   for (int step = 0; step < kStepsMax; ++step) {
     const Eigen::Vector2d weight = multipliers.weight();
@@ -258,9 +260,10 @@ DeadlineReply SolveDeadlineReply(const ScrProblem& problem,
     // Active deadlines' multipliers move with the prices, which holds the phases.
     const Eigen::Matrix<double, 3, 2> pull = met.reply.yields * phases.by_share;
     met.reply.yields += y * pull * multipliers.Response(slope) * pull.transpose();
-    if (miss <= kTolerance || !multipliers.Step(phases.time_s, slope)) break;
+    if (miss <= kTolerance || !multipliers.Step(phases.time_s, slope)) return met;
+    if (!least || met.reply.psi < least->reply.psi) least = met;
   }
-  return met;
+  return *least;
 }
 
 }  // namespace dashf::solvers::internal

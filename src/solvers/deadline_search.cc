@@ -126,12 +126,13 @@ double DeadlineSearch::SearchPrices(double y, PricedUsers* users, DeadlinePoint*
   if (!users->EnterBox(box)) return -kInfinity;
   point->at = internal::SearchPrices(problem_,
                                      point->at,
-                                     {.smoothing_first = 0.02,
-                                      .smoothing_last = 1e-4,
+                                     {.smoothing_first = effort_.smoothing_first,
+                                      .smoothing_last = effort_.smoothing_last,
                                       .warm = true,
+                                      .first_window = effort_.window,
                                       .y_max = y,
                                       .y_min = y,
-                                      .far_below = kFarBelow,
+                                      .far_below = effort_.far_below,
                                       .time_limit_s = TimeLeftS()},
                                      users);
   ReadWeights(*users, point);

@@ -4,6 +4,7 @@
 
 #include <Eigen/Core>
 #include <array>
+#include <limits>
 #include <vector>
 
 #include "base/termination.h"
@@ -23,12 +24,19 @@ struct DeadlinePoint {
 
 double SumOf(const std::vector<double>& numbers);
 
+// How closely the best prices at given deadlines are sought, in the mean score of a user.
+struct DeadlineEffort {
+  double smoothing_first = 0.02, smoothing_last = 1e-4;
+  double window = std::numeric_limits<double>::infinity();  // Of the rows, at first.
+  double far_below = 0.05;  // Of the cost, below 0: deadlines that are out of the question.
+};
+
 class DeadlineSearch {
  public:
   // `problem` must outlive it. When time_limit_s from now are over, searches end with what they
   // have.
-  DeadlineSearch(const ScrProblem& problem, double time_limit_s)
-      : problem_(problem), time_limit_s_(time_limit_s) {}
+  DeadlineSearch(const ScrProblem& problem, const DeadlineEffort& effort, double time_limit_s)
+      : problem_(problem), effort_(effort), time_limit_s_(time_limit_s) {}
 
   double TimeLeftS() const { return time_limit_s_ - watch_.ElapsedS(); }
   // The box that holds the point's barriers alone.
@@ -51,6 +59,7 @@ class DeadlineSearch {
   double Slope(const DeadlinePoint& point, int phase) const;
 
   const ScrProblem& problem_;
+  const DeadlineEffort effort_;
   const Stopwatch watch_;
   const double time_limit_s_;
 };

@@ -9,10 +9,12 @@
 #include "solvers/baselines.h"
 #include "solvers/dashf.h"
 #include "solvers/deadline_boxes.h"
+#include "solvers/deadline_start.h"
 #include "solvers/makespan_moves.h"
 #include "solvers/makespan_starts.h"
 #include "solvers/price_search.h"
 #include "solvers/resource_step.h"
+#include "solvers/rough_boxes.h"
 #include "solvers/slot_repair.h"
 
 namespace dashf::solvers::internal {
@@ -31,8 +33,7 @@ class MakespanPlanner {
         scenario_(scenario),
         options_(options),
         log_(*log),
-        columns_(MakeColumns(problem, false)),
-        boxes_(problem, columns_, options.threads, log_.TimeLeftS()) {}
+        columns_(MakeColumns(problem, false)) {}
 
   Expected<SolveResult> Run();
 
@@ -48,15 +49,16 @@ class MakespanPlanner {
   void ImproveStarts();
   void Alternate();
   void Bound();
-  DeadlinePoint Climb();
-  void Round(const DeadlinePoint& point);
+  Certificate BoundClosely(double y);
+  Certificate BoundRoughly(double y) const;
+  double TargetY() const;
+  void Round(const std::vector<float>& psi_at_prices);
 
   const ScrProblem& problem_;
   const Scenario& scenario_;
   const SolveOptions& options_;
   Log& log_;
   const Columns columns_;
-  DeadlineBoxes boxes_;
   std::vector<Plan> started_;
   double work_ = 0.0;  // Spent on moves.
   Plan best_;
@@ -126,24 +128,10 @@ void MakespanPlanner::ImproveStarts() {
   for (const Plan& start : started_) Improve(start);
 }
 
-// The barriers of greatest bound, from the plan's own on.
-DeadlinePoint MakespanPlanner::Climb() {
-  DeadlinePoint point;
-  for (std::size_t n = 0; n < best_.size(); ++n) {
-    const UserTotals totals = TotalsOf(problem_, static_cast<int>(n), best_[n]);
-    const Eigen::Vector2d phases(totals.user_phase_s, totals.server_phase_s);
-    point.phases_s = point.phases_s.cwiseMax((1.0 + 1e-9) * phases);
-  }
-  const double y = scr_ > 0.0 ? scr_ : problem_.score_scale / TotalsOf(problem_, best_).cost;
-  point.at = FirstPrices(problem_, columns_, y);
-  boxes_.Climb(&point);
-  return point;
-}
-
-// Each user's best row at the prices.
-void MakespanPlanner::Round(const DeadlinePoint& point) {
+// Each user's best row at some prices.
+void MakespanPlanner::Round(const std::vector<float>& psi_at_prices) {
   constexpr float kMissed = -1e9F;
-  std::vector<float> psi = boxes_.PsiAt(point);
+  std::vector<float> psi = psi_at_prices;
   for (float& value : psi) value = std::max(value, kMissed);
   std::vector<int> column;
   for (std::size_t n = 0; n + 1 < columns_.begin.size(); ++n) {
@@ -170,17 +158,45 @@ void MakespanPlanner::Alternate() {
   }
 }
 
-void MakespanPlanner::Bound() {
-  constexpr double kOfTarget = 0.98;       // Leaves room for the proof's rounding.
-  constexpr double kLeast = 1e-6;          // Of y, where the plan earns nothing.
-  constexpr std::size_t kRowsMax = 50000;  // More than that are not bounded: it takes minutes.
-  if (Spent() || columns_.size() > kRowsMax) return;
-  const DeadlinePoint point = Climb();
+double MakespanPlanner::TargetY() const {
+  constexpr double kOfTarget = 0.98;  // Leaves room for the proof's rounding.
+  return scr_ / (1.0 - kOfTarget * std::min(0.5, options_.gap_target));
+}
+
+// From the barriers of greatest bound, whose prices may make a better plan. `y` as in Bound().
+Certificate MakespanPlanner::BoundClosely(double y) {
+  constexpr double kLeast = 1e-6;  // Of y, where the plan earns nothing.
+  DeadlineBoxes boxes(problem_, columns_, {}, options_.threads, log_.TimeLeftS());
+  DeadlinePoint point;
+  point.phases_s = PhasesOf(problem_, best_);
+  point.at = FirstPrices(problem_, columns_, y);
+  boxes.Climb(&point);
   const double before = scr_;
-  if (!Spent()) Round(point);
+  if (!Spent()) Round(boxes.PsiAt(point));
   if (scr_ > before) Improve(Plan(best_));
-  const double target_y = scr_ / (1.0 - kOfTarget * std::min(0.5, options_.gap_target));
-  certificate_ = boxes_.Bound(point, std::max(target_y, kLeast * point.at.y));
+  return boxes.Bound(point, std::max(TargetY(), kLeast * point.at.y));
+}
+
+Certificate MakespanPlanner::BoundRoughly(double y) const {
+  constexpr double kSmoothingLeast = 5e-4, kSmoothingMost = 0.01, kOfGap = 1.0 / 6.0;
+  constexpr double kWindow = 10.0, kFarBelow = 0.01, kLeast = 1e-3;
+  const double smoothing =
+      std::clamp(kOfGap * options_.gap_target, kSmoothingLeast, kSmoothingMost);
+  const DeadlineEffort effort{smoothing, smoothing, kWindow * smoothing, kFarBelow};
+  RoughBoxes boxes(problem_, columns_, effort, options_.threads, log_.TimeLeftS());
+  const double target_y = std::max(TargetY(), kLeast * y);
+  return boxes.Bound(
+      StartFromPlan(problem_, columns_, best_, target_y, options_.threads, log_.TimeLeftS()),
+      target_y);
+}
+
+void MakespanPlanner::Bound() {
+  constexpr std::size_t kRowsClosely = 50000;  // One look at more takes a good part of a second,
+  constexpr std::size_t kRowsMax = 4000000;    // at these ten, and 160 MB.
+  if (Spent() || columns_.size() > kRowsMax) return;
+  const double y = scr_ > 0.0 ? scr_ : problem_.score_scale / TotalsOf(problem_, best_).cost;
+  const bool roughly = columns_.size() > kRowsClosely && problem_.delay_weight_per_s > 0.0;
+  certificate_ = roughly ? BoundRoughly(y) : BoundClosely(y);
   bound_ = certificate_->scr_upper;
   Keep(best_, "boxes");
 }
