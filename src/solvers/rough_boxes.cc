@@ -172,9 +172,12 @@ Certificate RoughBoxes::Bound(const DeadlinePoint& start, double target_y) {
   while (!open.empty()) {
     Open next = std::move(open.front());
     open.pop_front();
-    Evaluate(&next);
-    const bool may_split = open.size() + closed.size() < kBoxesMax && search_.TimeLeftS() > 0.0;
-    if (next.bound_y > y_) SearchWithin(&next);
+    // When the time is up a box keeps the prices of the one it was cut from, whose bound is its
+    // own.
+    const bool in_time = search_.TimeLeftS() > 0.0;
+    if (in_time || next.bound_y == kInfinity) Evaluate(&next);
+    if (in_time && next.bound_y > y_) SearchWithin(&next);
+    const bool may_split = in_time && open.size() + closed.size() < kBoxesMax;
     if (next.bound_y > y_ && may_split && Split(next, &open)) continue;
     closed.push_back(std::move(next));
   }
