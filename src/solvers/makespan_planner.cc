@@ -191,8 +191,8 @@ Certificate MakespanPlanner::BoundRoughly(double y) const {
 }
 
 void MakespanPlanner::Bound() {
-  constexpr std::size_t kRowsClosely = 50000;  // One look at more takes a good part of a second,
-  constexpr std::size_t kRowsMax = 4000000;    // at these ten, and 160 MB.
+  constexpr std::size_t kRowsClosely = 20000;  // Small boxes need hundreds of looks at all rows.
+  constexpr std::size_t kRowsMax = 4000000;    // One look takes ten seconds, and 160 MB.
   if (Spent() || columns_.size() > kRowsMax) return;
   const double y = scr_ > 0.0 ? scr_ : problem_.score_scale / TotalsOf(problem_, best_).cost;
   const bool roughly = columns_.size() > kRowsClosely && problem_.delay_weight_per_s > 0.0;
