@@ -67,6 +67,18 @@ void Give(const ScrProblem& problem, const BoxPrices& prices, DeadlineBox* box) 
   }
 }
 
+double LastBarrierS(const ScrProblem& problem, double y) {
+  const double users = static_cast<double>(problem.users());
+  const double score = users * problem.score_scale * std::log1p(3.0 * problem.score_gain);
+  return 1.001 * score / (y * problem.delay_weight_per_s);
+}
+
+void GiveNothing(const ScrProblem& problem, DeadlineBox* box) {
+  const std::vector<double> none(static_cast<std::size_t>(problem.users()), 0.0);
+  const ServerVector free(problem.server_slots.size(), Eigen::Vector4d::Zero());
+  Give(problem, {free, {none, none}}, box);
+}
+
 BoxPrices Mixture(const ScrProblem& problem,
                   double y,
                   const std::vector<const DeadlineCorner*>& corners,

@@ -34,6 +34,11 @@ PhaseRange RangeOf(DeadlineBox* box, int phase);
 
 void Give(const ScrProblem& problem, const BoxPrices& prices, DeadlineBox* box);
 
+// A barrier that alone costs more than all users together could score with every resource their
+// own, at any prices: GiveNothing() proves a box from there on.
+double LastBarrierS(const ScrProblem& problem, double y);
+void GiveNothing(const ScrProblem& problem, DeadlineBox* box);
+
 // On a ridge between two corners the multipliers of one ask for later deadlines, those of the other
 // for earlier ones. The dual is convex in prices and weights, so a mixture of both bounds the box
 // by a mixture of their tangents: the one that is least at its worst corner.

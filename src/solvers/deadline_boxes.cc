@@ -64,9 +64,7 @@ double DeadlineBoxes::ValueOf(const BoxPrices& candidate,
 DeadlineBox DeadlineBoxes::EverythingBeyond(int phase, const DeadlinePoint& start) const {
   constexpr double kLonger = 1.5;
   constexpr int kStepsMax = 12;
-  const double users = static_cast<double>(problem_.users());
-  const double score = users * problem_.score_scale * std::log1p(3.0 * problem_.score_gain);
-  const double last = 1.001 * score / (y_ * problem_.delay_weight_per_s);
+  const double last = LastBarrierS(problem_, y_);
   DeadlineBox box;
   double& end = *RangeOf(&box, phase).min_s;
   DeadlinePoint point = start;
@@ -80,11 +78,8 @@ DeadlineBox DeadlineBoxes::EverythingBeyond(int phase, const DeadlinePoint& star
     Give(problem_, found, &box);
     if (ValueOf(found, box, pool_.front().get()) <= 0.0) return box;
   }
-  const std::vector<double> none(static_cast<std::size_t>(problem_.users()), 0.0);
   end = last;
-  Give(problem_,
-       {ServerVector(problem_.server_slots.size(), Eigen::Vector4d::Zero()), {none, none}},
-       &box);
+  GiveNothing(problem_, &box);
   return box;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "solvers/deadline_start.h"
 #include "solvers/exhaustive.h"
 #include "solvers/price_search.h"
 #include "solvers/testing.h"
@@ -15,11 +16,7 @@ namespace {
 // The search's start: prices at the deadlines that the plan just keeps.
 DeadlinePoint StartAt(const ScrProblem& problem, const Columns& columns, const Plan& plan) {
   DeadlinePoint point;
-  for (std::size_t n = 0; n < plan.size(); ++n) {
-    const UserTotals totals = TotalsOf(problem, static_cast<int>(n), plan[n]);
-    const Eigen::Vector2d phases(totals.user_phase_s, totals.server_phase_s);
-    point.phases_s = point.phases_s.cwiseMax((1.0 + 1e-9) * phases);
-  }
+  point.phases_s = PhasesOf(problem, plan);
   point.at = FirstPrices(problem, columns, TotalsOf(problem, plan).Scr());
   return point;
 }

@@ -82,10 +82,8 @@ double RoughBoxes::ValueAt(const DeadlinePoint& point, DeadlineBox* box) {
 DeadlineBox RoughBoxes::EverythingBeyond(int phase) {
   constexpr double kFirst = 2.0, kFurther = 1.05;
   constexpr int kStepsMax = 5;
-  const double users = static_cast<double>(problem_.users());
-  const double score = users * problem_.score_scale * std::log1p(3.0 * problem_.score_gain);
   const double w_t = problem_.delay_weight_per_s;
-  const double last = 1.001 * score / (y_ * w_t);
+  const double last = LastBarrierS(problem_, y_);
   DeadlineBox box;
   double& end = *RangeOf(&box, phase).min_s;
   end = std::min(last, kFirst * known_.front().phases_s[phase]);
@@ -94,10 +92,8 @@ DeadlineBox RoughBoxes::EverythingBeyond(int phase) {
     if (value <= 0.0) return box;
     end = std::min(last, kFurther * (end + value / (y_ * w_t)));
   }
-  const std::vector<double> none(static_cast<std::size_t>(problem_.users()), 0.0);
-  const ServerVector free(problem_.server_slots.size(), Eigen::Vector4d::Zero());
   end = last;
-  Give(problem_, {free, {none, none}}, &box);
+  GiveNothing(problem_, &box);
   return box;
 }
 

@@ -10,9 +10,10 @@ using testing::HasSubstr;
 
 std::string Refusal(const std::string& text) {
   const auto varied = ParseVaried(text);
-  EXPECT_FALSE(varied && text.size() > 0);
-  EXPECT_EQ(varied ? ErrorKind::kUsage : varied.error().kind, ErrorKind::kUsage);
-  return varied ? "" : varied.error().Text();
+  EXPECT_FALSE(varied);
+  if (varied) return "";
+  EXPECT_EQ(varied.error().kind, ErrorKind::kUsage);
+  return varied.error().Text();
 }
 
 TEST(Varied, IsReadInTheOrderGiven) {

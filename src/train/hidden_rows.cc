@@ -8,18 +8,6 @@
 #include "train/sequences.h"
 
 namespace dashf::train {
-namespace {
-
-// Of the examples' rows, and behind the last.
-std::vector<std::int64_t> Begins(const std::vector<corpus::Example>& examples) {
-  std::vector<std::int64_t> begins = {0};
-  for (std::size_t i = 0; i < examples.size(); ++i) {
-    begins.push_back(begins.back() + llama::RowsOf(SequencesOf(examples, {&i, 1}).front()));
-  }
-  return begins;
-}
-
-}  // namespace
 
 HiddenRows::HiddenRows(const llama::Weights& weights,
                        const llama::AdapterLayout& layout,
@@ -29,7 +17,7 @@ HiddenRows::HiddenRows(const llama::Weights& weights,
                        int batch_size,
                        const std::filesystem::path& folder)
     : width_(weights.config.hidden_size),
-      begin_(Begins(examples)),
+      begin_(RowBegins(examples)),
       rows_(begin_.back() * width_, folder) {
   const llama::LayerRange range{0, layer + 1, layer + 1, layer + 1};
   llama::Engine<float> engine(

@@ -87,13 +87,6 @@ double RotaryBytes(const ModelConfig& model, const std::vector<corpus::Example>&
   return kFloatBytes * static_cast<double>(LongestOf(examples) * model.head_dim);
 }
 
-// Rows of all examples.
-std::int64_t RowsOf(const std::vector<corpus::Example>& examples) {
-  std::int64_t rows = 0;
-  for (const corpus::Example& example : examples) rows += example.answers.back().end - 1;
-  return rows;
-}
-
 }  // namespace
 
 MemoryForecast ForetellMemory(const ModelConfig& model,
@@ -137,7 +130,8 @@ MemoryForecast ForetellMemory(const ModelConfig& model,
   if (below > 0) {
     // Pages of a file go when another needs their room.
     const bool in_memory = options.cache_folder.empty();
-    largest.hidden_states = in_memory ? floats(RowsOf(examples) * model.hidden_size) : 0.0;
+    largest.hidden_states =
+        in_memory ? floats(RowBegins(examples).back() * model.hidden_size) : 0.0;
     MemoryForecast hidden = common;
     hidden.hidden_states = largest.hidden_states;
     hidden.adapter = whole * 3 + 4 * trained;

@@ -16,6 +16,14 @@ std::vector<llama::Sequence> SequencesOf(const std::vector<corpus::Example>& exa
   return sequences;
 }
 
+std::vector<std::int64_t> RowBegins(const std::vector<corpus::Example>& examples) {
+  std::vector<std::int64_t> begins = {0};
+  for (std::size_t i = 0; i < examples.size(); ++i) {
+    begins.push_back(begins.back() + llama::RowsOf(SequencesOf(examples, {&i, 1}).front()));
+  }
+  return begins;
+}
+
 std::int64_t LongestOf(const std::vector<corpus::Example>& examples) {
   std::int64_t longest = 0;
   for (const corpus::Example& example : examples) {

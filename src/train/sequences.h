@@ -15,6 +15,9 @@ namespace dashf::train {
 std::vector<llama::Sequence> SequencesOf(const std::vector<corpus::Example>& examples,
                                          std::span<const std::size_t> chosen);
 
+// Where the rows of each example begin if all stand one after the other, and behind the last.
+std::vector<std::int64_t> RowBegins(const std::vector<corpus::Example>& examples);
+
 // Tokens of the longest one.
 std::int64_t LongestOf(const std::vector<corpus::Example>& examples);
 

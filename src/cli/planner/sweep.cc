@@ -168,7 +168,7 @@ Expected<int> RunSweep(const Arguments& arguments, Ranks* ranks) {
   } else {
     PrintTable(*design, rows);
   }
-  fmt::print(stderr, "results.jsonl, summary.csv and scr.svg are in {}\n", out.string());
+  fmt::print(stderr, "results are in {}\n", out.string());
   const bool failed = std::ranges::any_of(rows, [](const auto& row) { return row.failed > 0; });
   return failed ? kExitJobsFailed : kExitOk;
 }
@@ -198,10 +198,11 @@ void AddSweep(CLI::App& app, Run& run, Ranks* ranks) {
   verb->add_option("--out", arguments->out, "Folder; what it has of this study is not done again")
       ->required();
   AddStudyOptions(verb, &arguments->design.fixed);
-  verb->add_option("--jobs",
-                   arguments->jobs,
-                   "Scenarios planned at once [the machine's cores]; same plans with any number, "
-                   "but 1 gives the fairest times")
+  verb->add_option(
+          "--jobs",
+          arguments->jobs,
+          "Scenarios planned at once [the machine's cores; with --mpi one per process]; same "
+          "plans with any number, but 1 gives the fairest times")
       ->check(CLI::Range(1, 1024));
   verb->add_flag("--mpi",
                  arguments->mpi,
