@@ -1,5 +1,5 @@
-// Records, conversations and text: what is accepted is written and read again, and written the same;
-// each conversation is rendered in every form or refused; a form itself may be anything, too.
+// Records, conversations and text: what is accepted is written and read again, and written the
+// same; each conversation is rendered in every form or refused; a form itself may be anything, too.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -22,11 +22,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (conversation == nullptr) continue;
     for (const char* name : {"llama2", "llama3", "chatml"}) {
       for (const bool open : {false, true}) {
-        const auto parts = corpus::Render(*corpus::ChatTemplateNamed(name), *conversation, open);
+        const auto parts =
+            corpus::Render(*corpus::ChatTemplateNamed(name), conversation->messages, open);
         DASHF_CHECK(!parts || !parts->empty());
       }
     }
-    if (form) corpus::Render(*form, *conversation, false);
+    if (form) corpus::Render(*form, conversation->messages, false);
   }
   return 0;
 }

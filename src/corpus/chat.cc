@@ -73,9 +73,13 @@ void Text(std::string text, std::vector<ChatPart>* parts) {
 void Special(std::string_view token, std::vector<ChatPart>* parts) {
   parts->push_back({.text = std::string(token), .special = true});
 }
-void Answer(std::string text, const Family& family, std::vector<ChatPart>* parts) {
-  parts->push_back({.text = std::move(text), .answer = true});
-  parts->push_back({.text = std::string(family.end_of_turn), .special = true, .answer = true});
+void Answer(const Message& message,
+            std::string text,
+            const Family& family,
+            std::vector<ChatPart>* parts) {
+  parts->push_back({.text = std::move(text), .answer = message.trained});
+  parts->push_back(
+      {.text = std::string(family.end_of_turn), .special = true, .answer = message.trained});
 }
 
 // <|im_start|>role\ncontent<|im_end|>\n ...
@@ -96,13 +100,13 @@ std::vector<ChatPart> RenderChatMl(const ChatTemplate& chat,
     begin(Role::kSystem, chat.default_system);
     end();
   }
-  for (const auto& [role, content] : conversation) {
-    if (role == Role::kAssistant) {
-      begin(role, "");
-      Answer(content, FamilyOf(chat.family), &parts);
+  for (const Message& message : conversation) {
+    if (message.role == Role::kAssistant) {
+      begin(message.role, "");
+      Answer(message, message.content, FamilyOf(chat.family), &parts);
       Text("\n", &parts);
     } else {
-      begin(role, content);
+      begin(message.role, message.content);
       end();
     }
   }
@@ -128,12 +132,13 @@ std::vector<ChatPart> RenderLlama3(const ChatTemplate& chat,
     begin(Role::kSystem, fmt::format("{}{}", chat.system_preamble, system));
     Special("<|eot_id|>", &parts);
   }
-  for (const auto& [role, content] : conversation.subspan(has_system ? 1 : 0)) {
-    if (role == Role::kAssistant) {
-      begin(role, "");
-      Answer(std::string(Trimmed(content)), FamilyOf(chat.family), &parts);
+  for (const Message& message : conversation.subspan(has_system ? 1 : 0)) {
+    const std::string_view content = Trimmed(message.content);
+    if (message.role == Role::kAssistant) {
+      begin(message.role, "");
+      Answer(message, std::string(content), FamilyOf(chat.family), &parts);
     } else {
-      begin(role, Trimmed(content));
+      begin(message.role, content);
       Special("<|eot_id|>", &parts);
     }
   }
@@ -148,7 +153,8 @@ Expected<std::vector<ChatPart>> RenderLlama2(std::span<const Message> conversati
   std::vector<ChatPart> parts;
   const bool has_system = !conversation.empty() && conversation.front().role == Role::kSystem;
   for (std::size_t i = 0; i < conversation.size(); ++i) {
-    const auto& [role, content] = conversation[i];
+    const Role role = conversation[i].role;
+    const std::string& content = conversation[i].content;
     for (const std::string_view mark : kMarks) {
       if (content.find(mark) != std::string::npos) {
         return Refuse(i, fmt::format("must not hold \"{}\", a mark of Llama 2's form", mark));
@@ -162,7 +168,10 @@ Expected<std::vector<ChatPart>> RenderLlama2(std::span<const Message> conversati
           fmt::format("user and assistant must take turns from the user on, got {}", Name(role)));
     }
     if (role == Role::kAssistant) {
-      Answer(fmt::format(" {} ", Trimmed(content)), FamilyOf(ChatFamily::kLlama2), &parts);
+      Answer(conversation[i],
+             fmt::format(" {} ", Trimmed(content)),
+             FamilyOf(ChatFamily::kLlama2),
+             &parts);
       continue;
     }
     std::string text = content;
@@ -197,6 +206,8 @@ std::string_view Name(Role role) {
       return "user";
     case Role::kAssistant:
       return "assistant";
+    case Role::kTool:
+      return "tool";
   }
   DASHF_CHECK(false);
 }
@@ -220,6 +231,9 @@ Expected<std::vector<ChatPart>> Render(const ChatTemplate& chat,
   for (std::size_t i = 1; i < conversation.size(); ++i) {
     if (conversation[i].role == Role::kSystem)
       return Refuse(i, "only the first may be the system's");
+  }
+  for (std::size_t i = 0; i < conversation.size(); ++i) {
+    if (conversation[i].role == Role::kTool) return Refuse(i, "the form has no place for tools");
   }
   if (open && (conversation.empty() || conversation.back().role != Role::kUser)) {
     return Fail(ErrorKind::kBadInput, "messages", "must end with the user's to be continued");
@@ -255,7 +269,8 @@ Expected<Example> TokenizeChat(const ChatTemplate& chat,
     in_answer = part.answer;
   }
   if (example.answers.empty()) {
-    return Fail(ErrorKind::kBadInput, "messages", "must have one of the assistant's");
+    return Fail(
+        ErrorKind::kBadInput, "messages", "must have one of the assistant's that is trained");
   }
   return Fitted(std::move(example), FamilyOf(chat.family).bos.empty() ? 0 : 1, tokens_max);
 }

@@ -10,21 +10,11 @@
 #include <vector>
 
 #include "base/error.h"
+#include "corpus/conversation.h"
 #include "corpus/example.h"
 #include "corpus/tokenizer.h"
 
 namespace dashf::corpus {
-
-enum class Role { kSystem, kUser, kAssistant };
-
-struct Message {
-  Role role = Role::kUser;
-  std::string content;
-
-  friend bool operator==(const Message&, const Message&) = default;
-};
-
-using Conversation = std::vector<Message>;
 
 enum class ChatFamily { kLlama2, kLlama3, kChatMl };
 
@@ -80,7 +70,5 @@ Expected<std::vector<int>> TokenizeChatPrompt(const ChatTemplate& chat,
                                               const Tokenizer& tokenizer);
 // The token that ends an assistant's turn.
 int EndOfTurn(const ChatTemplate& chat, const Tokenizer& tokenizer);
-
-std::string_view Name(Role role);  // "system", "user", "assistant".
 
 }  // namespace dashf::corpus

@@ -13,6 +13,7 @@ namespace dashf::corpus {
 namespace {
 
 using ::testing::HasSubstr;
+using Messages = std::vector<Message>;
 
 const std::string kRecorded = DASHF_SOURCE_DIR "/tests/parity/tokenizers";
 
@@ -29,8 +30,8 @@ std::string TextOf(const std::vector<ChatPart>& parts) {
   return text;
 }
 
-Conversation MessagesOf(const nlohmann::json& messages) {
-  Conversation conversation;
+Messages MessagesOf(const nlohmann::json& messages) {
+  Messages conversation;
   for (const auto& message : messages) {
     const std::string role = message["role"];
     conversation.push_back({role == "system" ? Role::kSystem
@@ -52,7 +53,7 @@ TEST(Chat, RendersAndEncodesAsTransformersDoes) {
     const std::string form = sample["form"];
     const auto chat = ParseChatTemplate(form, recorded["templates"][form].get<std::string>());
     ASSERT_TRUE(chat) << form;
-    const Conversation conversation = MessagesOf(sample["messages"]);
+    const Messages conversation = MessagesOf(sample["messages"]);
     const auto parts = Render(*chat, conversation, sample["open"]);
     ASSERT_TRUE(parts) << form << parts.error().Text();
     EXPECT_EQ(TextOf(*parts), sample["text"]) << form;
@@ -76,10 +77,10 @@ TEST(Chat, RendersAndEncodesAsTransformersDoes) {
 TEST(Chat, TheLossCountsTheAssistantsWordsAndTheTokenThatEndsThem) {
   const Tokenizer tokenizer = Load("qwen2");
   const ChatTemplate chat = *ChatTemplateNamed("chatml");
-  const Conversation conversation = {{Role::kUser, "one"},
-                                     {Role::kAssistant, "two"},
-                                     {Role::kUser, "three"},
-                                     {Role::kAssistant, "four"}};
+  const Messages conversation = {{Role::kUser, "one"},
+                                 {Role::kAssistant, "two"},
+                                 {Role::kUser, "three"},
+                                 {Role::kAssistant, "four"}};
   const Example example = TokenizeChat(chat, conversation, tokenizer, 1000).value();
   ASSERT_EQ(example.answers.size(), 2u);
   const char* const expected[] = {"two", "four"};
@@ -101,7 +102,7 @@ TEST(Chat, NoMessageHoldsASpecialToken) {
     const ChatTemplate chat = *ChatTemplateNamed(form);
     const auto specials = [&](const std::string& content) {
       const std::vector<int> ids =
-          TokenizeChatPrompt(chat, Conversation{{Role::kUser, content}}, tokenizer).value();
+          TokenizeChatPrompt(chat, Messages{{Role::kUser, content}}, tokenizer).value();
       std::vector<int> special;
       for (const int id : ids) {
         if (tokenizer.SpecialId(tokenizer.Piece(id)) == id) special.push_back(id);
@@ -117,8 +118,7 @@ TEST(Chat, NoMessageHoldsASpecialToken) {
 TEST(Chat, Llama2RefusesMessagesWithTheMarksThatItsTokenizerCannotTellFromText) {
   const ChatTemplate chat = *ChatTemplateNamed("llama2");
   for (const char* mark : {"[INST]", "[/INST]", "<<SYS>>", "<</SYS>>"}) {
-    const auto parts =
-        Render(chat, Conversation{{Role::kUser, std::string("a ") + mark + " b"}}, true);
+    const auto parts = Render(chat, Messages{{Role::kUser, std::string("a ") + mark + " b"}}, true);
     ASSERT_FALSE(parts);
     EXPECT_THAT(parts.error().Text(), HasSubstr("messages[0]: must not hold"));
   }
@@ -129,7 +129,7 @@ TEST(Chat, Llama2sAnswersBeginWithTheSpaceOfTheTokenizerOrTheirOwn) {
   ASSERT_TRUE(tokenizer.adds_space());
   const ChatTemplate chat = *ChatTemplateNamed("llama2");
   ASSERT_TRUE(CheckChatTemplate(chat, tokenizer));
-  const Conversation conversation = {{Role::kUser, "who"}, {Role::kAssistant, "the user"}};
+  const Messages conversation = {{Role::kUser, "who"}, {Role::kAssistant, "the user"}};
   const Example example = TokenizeChat(chat, conversation, tokenizer, 1000).value();
   std::vector<int> expected = tokenizer.Encode("[INST] who [/INST]", true);
   const std::vector<int> answer = tokenizer.Encode("the user ", false);
@@ -141,7 +141,7 @@ TEST(Chat, Llama2sAnswersBeginWithTheSpaceOfTheTokenizerOrTheirOwn) {
 
 TEST(Chat, RefusesWhatTheFormHasNoPlaceFor) {
   const Message user{Role::kUser, "u"}, answer{Role::kAssistant, "a"}, system{Role::kSystem, "s"};
-  const auto error = [](const char* form, const Conversation& conversation, bool open) {
+  const auto error = [](const char* form, const Messages& conversation, bool open) {
     const auto parts = Render(*ChatTemplateNamed(form), conversation, open);
     return parts ? "accepted" : parts.error().Text();
   };
@@ -155,10 +155,10 @@ TEST(Chat, RefusesWhatTheFormHasNoPlaceFor) {
   EXPECT_EQ(error("llama3", {user, answer}, true),
             "messages: must end with the user's to be continued");
   const Tokenizer qwen2 = Load("qwen2");
-  const auto unanswered =
-      TokenizeChat(*ChatTemplateNamed("chatml"), Conversation{user}, qwen2, 100);
+  const auto unanswered = TokenizeChat(*ChatTemplateNamed("chatml"), Messages{user}, qwen2, 100);
   ASSERT_FALSE(unanswered);
-  EXPECT_EQ(unanswered.error().Text(), "messages: must have one of the assistant's");
+  EXPECT_EQ(unanswered.error().Text(),
+            "messages: must have one of the assistant's that is trained");
 }
 
 class ChatFolder : public ::testing::Test {

@@ -27,7 +27,7 @@ Conversation ReadMessages(JsonReader& object) {
     if (!role) {
       message.Reject(shared ? "from" : "role", "must be system, user or assistant");
     }
-    conversation.push_back(
+    conversation.messages.push_back(
         {role.value_or(Role::kUser), message.String(shared ? "value" : "content")});
   });
   return conversation;
@@ -35,8 +35,9 @@ Conversation ReadMessages(JsonReader& object) {
 
 Conversation ReadConversation(JsonReader object) {
   Conversation conversation = ReadMessages(object);
-  const bool answered = std::ranges::any_of(
-      conversation, [](const Message& message) { return message.role == Role::kAssistant; });
+  const bool answered = std::ranges::any_of(conversation.messages, [](const Message& message) {
+    return message.role == Role::kAssistant;
+  });
   if (!answered && !object.failed())
     object.Reject("must have one message of the assistant's at least");
   return conversation;
@@ -141,8 +142,8 @@ std::string WriteSamples(std::span<const Sample> samples) {
     }
     nlohmann::ordered_json object;
     if (const auto* conversation = std::get_if<Conversation>(&sample)) {
-      for (const auto& [role, content] : *conversation) {
-        object["messages"].push_back({{"role", Name(role)}, {"content", content}});
+      for (const Message& message : conversation->messages) {
+        object["messages"].push_back({{"role", Name(message.role)}, {"content", message.content}});
       }
     } else {
       object["text"] = std::get<Document>(sample).text;
@@ -167,7 +168,8 @@ Expected<std::vector<Example>> TokenizeSamples(std::span<const Sample> samples,
     } else {
       const std::string where = fmt::format("conversation {}", i + 1);
       if (!chat) return tl::unexpected(chat.error());
-      auto example = TokenizeChat(*chat, std::get<Conversation>(samples[i]), tokenizer, tokens_max);
+      auto example =
+          TokenizeChat(*chat, std::get<Conversation>(samples[i]).messages, tokenizer, tokens_max);
       if (!example) return Fail(ErrorKind::kBadInput, where, example.error().Text());
       examples.push_back(std::move(*example));
     }

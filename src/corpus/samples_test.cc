@@ -25,7 +25,7 @@ std::string ErrorOf(std::string_view text, std::optional<DataFormat> format = st
 const Expected<ChatTemplate> kNoTemplate =
     Fail(ErrorKind::kBadInput, "folder", "has no chat template");
 const Conversation kGreeting = {
-    {Role::kSystem, "s"}, {Role::kUser, "hi"}, {Role::kAssistant, "ho"}};
+    .messages = {{Role::kSystem, "s"}, {Role::kUser, "hi"}, {Role::kAssistant, "ho"}}};
 
 TEST(Samples, AreTheSameConversationInBothSpellingsAndBothFiles) {
   const std::vector<Sample> expected = {kGreeting};
@@ -85,7 +85,7 @@ TEST(Samples, APromptIsOneConversationThatNeedsNoAnswer) {
   const std::string path = ::testing::TempDir() + "prompt.json";
   const std::string line = R"({"messages":[{"role":"user","content":"hi"}]})";
   ASSERT_TRUE(WriteFileAtomically(path, line));
-  EXPECT_EQ(ReadPrompt(path).value(), (Conversation{{Role::kUser, "hi"}}));
+  EXPECT_EQ(ReadPrompt(path).value(), (Conversation{.messages = {{Role::kUser, "hi"}}}));
   ASSERT_TRUE(WriteFileAtomically(path, line + "\n" + line));
   EXPECT_THAT(ReadPrompt(path).error().Text(), HasSubstr("line 2: there must be one conversation"));
   EXPECT_FALSE(ReadPrompt("/nonexistent"));

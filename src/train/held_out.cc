@@ -15,10 +15,11 @@ std::string* AnswerOf(Sample* sample) {
   auto* conversation = std::get_if<Conversation>(sample);
   if (conversation == nullptr) return nullptr;
   const auto is_answer = [](const corpus::Message& message) {
-    return message.role == corpus::Role::kAssistant;
+    return message.role == corpus::Role::kAssistant && message.trained;
   };
-  if (std::ranges::count_if(*conversation, is_answer) != 1) return nullptr;
-  return &std::ranges::find_if(*conversation, is_answer)->content;
+  auto& messages = conversation->messages;
+  if (std::ranges::count_if(messages, is_answer) != 1) return nullptr;
+  return &std::ranges::find_if(messages, is_answer)->content;
 }
 
 std::optional<int> LabelOf(Sample sample, const std::vector<std::string>& labels) {

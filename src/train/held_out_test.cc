@@ -32,18 +32,19 @@ void ExpectChoice(const HeldOut& held_out, const std::vector<int>& truth) {
 
 TEST(HeldOut, IsAChoiceWhereEveryAnswerIsALabel) {
   ExpectChoice(Prepare({Record{"which", "a", "science"}, Record{"which", "b", "games"}}), {1, 0});
-  ExpectChoice(Prepare({Conversation{{Role::kUser, "a"}, {Role::kAssistant, "games"}},
-                        Conversation{{Role::kUser, "b"}, {Role::kAssistant, "science"}}}),
-               {0, 1});
+  ExpectChoice(
+      Prepare({Conversation{.messages = {{Role::kUser, "a"}, {Role::kAssistant, "games"}}},
+               Conversation{.messages = {{Role::kUser, "b"}, {Role::kAssistant, "science"}}}}),
+      {0, 1});
 }
 
 TEST(HeldOut, IsNoChoiceWhereAnAnswerIsNoneOfTheLabelsOrThereAreSeveral) {
   const std::vector<std::vector<Sample>> others = {
       {Record{"which", "a", "science"}, Record{"which", "b", "sports"}},
-      {Conversation{{Role::kUser, "a"},
-                    {Role::kAssistant, "games"},
-                    {Role::kUser, "b"},
-                    {Role::kAssistant, "games"}}},
+      {Conversation{.messages = {{Role::kUser, "a"},
+                                 {Role::kAssistant, "games"},
+                                 {Role::kUser, "b"},
+                                 {Role::kAssistant, "games"}}}},
       {corpus::Document{"games"}}};
   for (const std::vector<Sample>& samples : others) {
     const HeldOut held_out = Prepare(samples);

@@ -66,8 +66,8 @@ Expected<std::optional<corpus::Conversation>> ConversationOf(const Flags& flags)
   }
   if (!flags.chat) return std::nullopt;
   corpus::Conversation conversation;
-  if (!flags.system.empty()) conversation.push_back({corpus::Role::kSystem, flags.system});
-  conversation.push_back({corpus::Role::kUser, flags.prompt});
+  if (!flags.system.empty()) conversation.messages.push_back({corpus::Role::kSystem, flags.system});
+  conversation.messages.push_back({corpus::Role::kUser, flags.prompt});
   return std::optional(std::move(conversation));
 }
 
@@ -98,7 +98,7 @@ Expected<int> RunGenerate(const Flags& flags) {
   if (*conversation) {
     const auto chat = TemplateFor(flags.chat_template, flags.model_dir, *tokenizer);
     if (!chat) return tl::unexpected(chat.error());
-    auto tokens = corpus::TokenizeChatPrompt(*chat, **conversation, *tokenizer);
+    auto tokens = corpus::TokenizeChatPrompt(*chat, (*conversation)->messages, *tokenizer);
     if (!tokens) return tl::unexpected(tokens.error());
     prompt = std::move(*tokens);
     options.stop_tokens = {corpus::EndOfTurn(*chat, *tokenizer)};
