@@ -380,6 +380,24 @@ TEST(Bound, ThatPricesFindWithTheMakespanIsProvenAndLiesNeverBelowAPlan) {
   EXPECT_GT(tight, tried / 2);
 }
 
+// A row without a server phase ends it at once, and is charged for the box's lower end in full.
+TEST(Bound, OfUsersThatMayStayLocalIsProvenAsFoundWithTheMakespan) {
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    const Scenario scenario = solvers::testing::RandomScenario({.users = 3,
+                                                                .servers = 2,
+                                                                .layers = 4,
+                                                                .delay = DelayMode::kMakespan,
+                                                                .all_local_allowed = true},
+                                                               Rng(seed));
+    const auto solved = solvers::FindMethod("prices")->solve(
+        scenario, {.gap_target = 0.03, .wants_bound = true, .on_iteration = {}});
+    ASSERT_TRUE(solved && solved->certificate) << seed;
+    const auto raised = RaiseToProof(scenario, *solved->certificate, 1);
+    ASSERT_TRUE(raised) << seed << ": " << raised.error().Text();
+    EXPECT_LE(raised->scr_upper, solved->certificate->scr_upper * (1.0 + 1e-4)) << seed;
+  }
+}
+
 TEST(Bound, ThatWasTamperedWithIsRefusedWhereItsClaimIsFalse) {
   int accepted = 0;
   int refused = 0;

@@ -52,9 +52,15 @@ UserRows::UserRows(const Scenario& scenario,
 RowProblem UserRows::Make(const Link& link,
                           const ServerPrices& prices,
                           int layers,
-                          const PhaseWeights& weights) const {
+                          const PhaseWeights& wanted) const {
   const auto k = static_cast<std::size_t>(layers);
   const Server& server = scenario_.servers[static_cast<std::size_t>(link.server)];
+  // A phase without work or bits lasts no time: no weight on it, so that all of what the user
+  // carries is charged at the box's lower end.
+  const bool has_user_phase = table_.local_flop[k] > 0.0 || table_.upload_bit[k] > 0.0;
+  const bool has_server_phase = table_.server_flop[k] > 0.0 || table_.download_bit[k] > 0.0;
+  const PhaseWeights weights{has_user_phase ? wanted.user : 0.0,
+                             has_server_phase ? wanted.server : 0.0};
   RowProblem row;
   row.score_scale = scenario_.objective.score_scale;
   row.score_gain = scenario_.objective.score_gain;
