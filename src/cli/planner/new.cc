@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/planner/study_options.h"
 #include "scenario/eua.h"
+#include "scenario/families.h"
 #include "scenario/generator.h"
 #include "scenario/profile_io.h"
 #include "scenario/scenario_io.h"
@@ -24,6 +25,7 @@ struct Arguments {
   sweep::StudySettings study;
   std::uint64_t seed = 1;
   std::string profile;
+  std::string family;
   std::vector<std::string> eua;  // Sites, users.
   std::string out;
 };
@@ -34,6 +36,14 @@ Expected<Scenario> Generate(Arguments arguments) {
     auto measured = ReadProfile(arguments.profile);
     if (!measured) return tl::unexpected(measured.error());
     options.profile = std::move(*measured);
+  }
+  if (!arguments.family.empty()) {
+    return GenerateFamily(arguments.family,
+                          arguments.study.users,
+                          arguments.study.servers,
+                          options,
+                          Rng(arguments.seed),
+                          arguments.study.candidates);
   }
   if (arguments.eua.empty()) return sweep::Generate(arguments.study, arguments.seed);
   const auto places = ReadEua(arguments.eua[0], arguments.eua[1]);
@@ -58,6 +68,14 @@ Expected<int> RunNew(const Arguments& arguments) {
   return kExitOk;
 }
 
+std::string FamilyList() {
+  std::string list;
+  for (const Family& family : Families()) {
+    list += fmt::format("  {:<17} {}\n", family.name, family.summary);
+  }
+  return list;
+}
+
 void AddOptions(CLI::App* verb, Arguments* arguments) {
   const std::vector<CLI::Option*> square = AddStudyOptions(verb, &arguments->study);
   GeneratorOptions& options = arguments->study.options;
@@ -70,6 +88,8 @@ void AddOptions(CLI::App* verb, Arguments* arguments) {
                   ->type_name("SITES USERS")
                   ->expected(2);
   for (CLI::Option* option : square) eua->excludes(option);
+  verb->add_option("--family", arguments->family, "One of the families below [the default study]")
+      ->excludes(eua);
   verb->add_option("--seed", arguments->seed, "Same seed, same scenario")->capture_default_str();
   auto* profile = verb->add_option(
       "--profile", arguments->profile, "Measured dashf.profile/1 instead of the analytic 1B Llama");
@@ -90,10 +110,14 @@ void AddNew(CLI::App& app, Run& run) {
   CLI::App* verb = app.add_subcommand("new", "Make a scenario: the default study or real places");
   AddOptions(verb, arguments.get());
   verb->footer(
+      "Families of scenarios (--area-side-m is then the side for two servers; the other families "
+      "keep\nthe number of servers per area):\n" +
+      FamilyList() +
       "Examples:\n"
       "  dashf new --seed 7 --out scenario.json\n"
       "  dashf new --users 50 --servers 5 --delay makespan --bandwidth-hz 1e6 --out scenario.json\n"
       "  dashf new --users 10000 --servers 200 --candidates 8 --out large.json\n"
+      "  dashf new --family clustered --users 50 --servers 5 --out clustered.json\n"
       "  dashf new --profile profile.json --out scenario.json\n"
       "  dashf new --eua sites.csv users.csv --candidates 8 --out melbourne.json");
   verb->callback([arguments, &run] { run = [arguments] { return RunNew(*arguments); }; });
