@@ -5,6 +5,7 @@
 #include <cmath>
 #include <optional>
 
+#include "certificate/power_bound.h"
 #include "certificate/rounding.h"
 
 namespace dashf::certificate {
@@ -16,6 +17,8 @@ constexpr double kFirstStep = 0.01;  // Relative, of z; longer where the row los
 constexpr double kStepMin = 1e-6;
 constexpr double kShortStep = 0.02;  // Relative, of z.
 constexpr int kEndSteps = 40;
+// ln(1 + snr) of the download up to which the objective is nearly flat along b z = const.
+constexpr double kWeakSignal = 1.0;
 
 // NaN proves nothing.
 double OrInfinity(double x) {
@@ -429,7 +432,11 @@ Linearisation LineariseAt(const RowProblem& row, const Point& point) {
 }
 
 double BoundRow(const RowProblem& row, const Point& start, double tolerance, double* incumbent) {
-  return Search(row, tolerance, incumbent).Run(start);
+  if (!row.downloads() || start.z > kWeakSignal)
+    return Search(row, tolerance, incumbent).Run(start);
+  const double over_power = BoundRowOverPower(row, start, tolerance, incumbent);
+  if (over_power <= *incumbent + tolerance) return over_power;
+  return std::min(over_power, Search(row, tolerance, incumbent).Run(start));
 }
 
 }  // namespace dashf::certificate

@@ -192,6 +192,35 @@ TEST(RowBound, OfARowThatLosesByAMarginHoldsAndMeetsTheMargin) {
   EXPECT_GE(met, 594);
 }
 
+// The weaker the download's signal, the flatter the objective is along bandwidth x ln(1 + snr) =
+// constant; most so where the bandwidth's price is what it scores.
+TEST(RowBound, OfAWeakSignalIsAsTight) {
+  int tried = 0, tight = 0;
+  for (int seed = 0; seed < 400; ++seed) {
+    Rng rng = Rng(static_cast<std::uint64_t>(seed)).Stream("weak");
+    RowProblem row = RandomRow(10.0, rng);
+    if (!row.downloads()) continue;
+    row.snr_hz_per_w *= std::pow(10.0, -rng.Uniform(1.0, 6.0));
+    const double weaker = std::pow(10.0, -rng.Uniform(1.0, 6.0));
+    row.upload_nat *= weaker;
+    row.download_nat *= weaker;
+    const Point peak = Climb(row, {});
+    if (seed % 2 == 0 && row.bandwidth_price > 0.0) {
+      row.bandwidth_price =
+          row.score_scale * row.score_gain * row.share_per_hz / (1.0 + row.score_gain * peak.share);
+    }
+    const double maximum = NumericMaximum(row, rng);
+    double incumbent = -1e300;
+    const double bound = BoundRow(row, Climb(row, {}), 1e-7, &incumbent);
+    const double scale = std::max(1.0, std::abs(maximum));
+    EXPECT_GE(bound, maximum - 1e-13 * scale) << seed;
+    ++tried;
+    tight += bound <= incumbent + 1.01e-7 * scale;
+  }
+  EXPECT_GT(tried, 200);
+  EXPECT_GE(tight, tried * 98 / 100);
+}
+
 // V = U = W_s = 0: nothing is granted and nothing scored.
 TEST(RowBound, OfAnIdleRowIsItsFixedCost) {
   RowProblem row;

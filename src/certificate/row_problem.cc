@@ -70,29 +70,60 @@ struct Choice {
   double slope = 0.0;  // By the value per unit.
 };
 
-// Maximises value b - tau / b - C_up(b) over [low, high].
+// A row at one z, or at one power: what is left is concave in b and s.
+struct Slice {
+  double exp_z = 1.0;
+  double rho = 0.0;  // q / b
+  double tau = 0.0;  // At one z the download costs tau / b.
+  // At one power it costs send_cost / (b ln(1 + signal_hz / b)).
+  double send_cost = 0.0;
+  double signal_hz = 0.0;
+  double share_per_hz = 0.0;
+  double share_of_power = 0.0;  // At one power.
+  double price_per_hz = 0.0;
+  double low = 0.0;  // Of b.
+  double high = 0.0;
+  bool power_binds = false;  // The server's power is what makes `high`.
+};
+
+// ln(1 + x) - x / (1 + x), without cancellation.
+double LogExcess(double x) {
+  if (x < 1e-3) return x * x * (0.5 - x * (2.0 / 3.0 - x * 0.75));
+  return Log1p(x) - x / (1.0 + x);
+}
+
+// Of the download, what UploadCurve::k is of the upload.
+double DownloadSlope(const Slice& slice, double b) {
+  if (slice.send_cost == 0.0) return slice.tau;
+  const double x = slice.signal_hz / b, z = Log1p(x);
+  return slice.send_cost * LogExcess(x) / (z * z);
+}
+
+// Maximises value b - C_up(b) less the download's cost over the slice's bandwidths.
 Choice BestBandwidth(const RowProblem& row,
+                     const Slice& slice,
                      double value,
-                     double tau,
-                     double low,
-                     double high,
                      double start,
                      double accuracy,
                      double* z) {
+  const double low = slice.low, high = slice.high;
   double ignored = *z;
   if (!(value < 0.0) ||
-      value + (tau + UploadAt(row, high, accuracy, &ignored).k) / (high * high) >= 0.0) {
+      value + (DownloadSlope(slice, high) + UploadAt(row, high, accuracy, &ignored).k) /
+                  (high * high) >=
+          0.0) {
     UploadAt(row, high, accuracy, z);
     return {high, 0.0};
   }
-  if (tau == 0.0 && row.upload_nat == 0.0) return {low, 0.0};
+  if (slice.tau == 0.0 && slice.send_cost == 0.0 && row.upload_nat == 0.0) return {low, 0.0};
   double b = std::clamp(start > 0.0 ? start : high, std::max(low, 1e-9 * high), high);
   double left = low;
   double right = high;
   UploadCurve curve;
+  double numerator = 0.0;
   for (int i = 0; i < 60; ++i) {
     curve = UploadAt(row, b, accuracy, z);
-    const double numerator = tau + curve.k;
+    numerator = DownloadSlope(slice, b) + curve.k;
     if (!(numerator > 0.0)) return {low, 0.0};
     const double ratio = numerator / (-value * b * b);
     (ratio > 1.0 ? left : right) = b;
@@ -107,7 +138,7 @@ Choice BestBandwidth(const RowProblem& row,
     if (settled) break;
   }
   if (b <= low && low > 0.0) return {low, 0.0};
-  const double curvature = (2.0 * (tau + curve.k) - curve.k_slope) / (b * b * b);
+  const double curvature = (2.0 * numerator - curve.k_slope) / (b * b * b);
   return {b, curvature > 0.0 ? 1.0 / curvature : 0.0};
 }
 
@@ -133,18 +164,6 @@ Choice ChooseClock(const RowProblem& row, double value, double start, double acc
   return {s, 1.0 / (2.0 * h1 / (s * s * s) + 2.0 * h2)};
 }
 
-// A row at one z: what is left is concave in b and s.
-struct Slice {
-  double exp_z = 1.0;
-  double rho = 0.0;  // q / b
-  double tau = 0.0;  // The download's delay cost is tau / b.
-  double share_per_hz = 0.0;
-  double price_per_hz = 0.0;
-  double low = 0.0;  // Of b.
-  double high = 0.0;
-  bool power_binds = false;  // The server's power is what makes `high`.
-};
-
 Slice SliceAt(const RowProblem& row, double z, double low, double high) {
   Slice slice{.low = low, .high = high};
   if (row.downloads()) {
@@ -160,6 +179,17 @@ Slice SliceAt(const RowProblem& row, double z, double low, double high) {
   return slice;
 }
 
+Slice SliceAtPower(const RowProblem& row, double power_w, double low, double high) {
+  return {
+      .send_cost = (row.server_weight_per_s + row.energy_weight_per_j * power_w) * row.download_nat,
+      .signal_hz = row.snr_hz_per_w * power_w,
+      .share_per_hz = row.share_per_hz,
+      .share_of_power = row.share_per_w * power_w,
+      .price_per_hz = row.bandwidth_price,
+      .low = low,
+      .high = high};
+}
+
 // The best b and s once the score is linear with slope theta.
 struct Grant {
   Choice b;
@@ -171,16 +201,15 @@ Grant GrantAt(
     const RowProblem& row, const Slice& slice, double theta, double accuracy, Point* point) {
   Grant grant;
   grant.b = BestBandwidth(row,
+                          slice,
                           theta * slice.share_per_hz - slice.price_per_hz,
-                          slice.tau,
-                          slice.low,
-                          slice.high,
                           point->bandwidth_hz,
                           accuracy,
                           &point->upload_z);
   grant.s =
       ChooseClock(row, theta * row.share_per_clock - row.clock_price, point->clock_hz, accuracy);
-  grant.share = slice.share_per_hz * grant.b.amount + row.share_per_clock * grant.s.amount;
+  grant.share = slice.share_of_power + slice.share_per_hz * grant.b.amount +
+                row.share_per_clock * grant.s.amount;
   point->bandwidth_hz = grant.b.amount;
   point->clock_hz = grant.s.amount;
   return grant;
@@ -190,7 +219,8 @@ Grant GrantAt(
 // within a bracket. Where u jumps (nothing is strictly concave) the root lies within the jump.
 void SolveSlice(const RowProblem& row, const Slice& slice, double accuracy, Point* point) {
   const double slope_max = row.score_scale * row.score_gain;
-  const double share_max = slice.share_per_hz * slice.high + row.share_per_clock * row.clock_max;
+  const double share_max =
+      slice.share_of_power + slice.share_per_hz * slice.high + row.share_per_clock * row.clock_max;
   double left = slope_max / (1.0 + row.score_gain * share_max);
   double right = slope_max;
   double theta = std::clamp(slope_max / (1.0 + row.score_gain * point->share), left, right);
@@ -219,6 +249,25 @@ void SolveSlice(const RowProblem& row, const Slice& slice, double accuracy, Poin
   point->clock_hz = std::lerp(at_left->s.amount, at_right->s.amount, t);
 }
 
+// Sets all of a point that does not concern the download, and `value` to what that leaves.
+UploadCurve SolveButDownload(const RowProblem& row,
+                             const Slice& slice,
+                             double accuracy,
+                             Point* point) {
+  SolveSlice(row, slice, accuracy, point);
+  const double b = point->bandwidth_hz, s = point->clock_hz;
+  point->share = slice.share_of_power + slice.share_per_hz * b + row.share_per_clock * s;
+  point->power_multiplier = 0.0;
+  point->slope = 0.0;
+  // b = 0 is chosen only where no delay weighs: the energy's limit remains.
+  UploadCurve upload{0.0, 0.0, row.energy_weight_per_j * row.upload_nat / row.snr_hz_per_w};
+  if (b > 0.0) upload = UploadAt(row, b, accuracy, &point->upload_z);
+  point->value = row.score_scale * Log1p(row.score_gain * point->share) - slice.price_per_hz * b -
+                 row.clock_price * s - upload.cost - row.fixed_cost;
+  if (s > 0.0) point->value -= row.server_delay_cost / s + row.server_energy_cost * s * s;
+  return upload;
+}
+
 }  // namespace
 
 double BestClock(const RowProblem& row, double theta, double start) {
@@ -239,19 +288,9 @@ Point SolveAt(const RowProblem& row,
               double accuracy) {
   const Slice slice = SliceAt(row, z, bandwidth_low, bandwidth_high);
   Point point = near;
-  SolveSlice(row, slice, accuracy, &point);
+  const UploadCurve upload = SolveButDownload(row, slice, accuracy, &point);
   const double b = point.bandwidth_hz;
-  const double s = point.clock_hz;
   point.z = z;
-  point.share = slice.share_per_hz * b + row.share_per_clock * s;
-  point.power_multiplier = 0.0;
-  point.slope = 0.0;
-  // b = 0 is chosen only where no delay weighs: the energy's limit remains.
-  UploadCurve upload{0.0, 0.0, row.energy_weight_per_j * row.upload_nat / row.snr_hz_per_w};
-  if (b > 0.0) upload = UploadAt(row, b, accuracy, &point.upload_z);
-  point.value = row.score_scale * Log1p(row.score_gain * point.share) - slice.price_per_hz * b -
-                row.clock_price * s - upload.cost - row.fixed_cost;
-  if (s > 0.0) point.value -= row.server_delay_cost / s + row.server_energy_cost * s * s;
   if (!row.downloads()) return point;
   const double delay_cost = slice.tau > 0.0 ? slice.tau / b : 0.0;
   const double energy = row.energy_weight_per_j * row.download_nat;
@@ -266,6 +305,22 @@ Point SolveAt(const RowProblem& row,
   point.slope = (power_value * slice.exp_z * b - energy * Chi(z, slice.exp_z) / (z * z)) * z /
                     row.snr_hz_per_w +
                 delay_cost;
+  return point;
+}
+
+Point SolveAtPower(const RowProblem& row,
+                   double power_w,
+                   double bandwidth_low,
+                   double bandwidth_high,
+                   const Point& near,
+                   double accuracy) {
+  const Slice slice = SliceAtPower(row, power_w, bandwidth_low, bandwidth_high);
+  Point point = near;
+  SolveButDownload(row, slice, accuracy, &point);
+  const double b = point.bandwidth_hz;
+  point.z = Log1p(slice.signal_hz / b);
+  point.value -= row.power_price * power_w;
+  if (slice.send_cost > 0.0) point.value -= slice.send_cost / (b * point.z);
   return point;
 }
 

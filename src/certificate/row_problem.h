@@ -72,6 +72,15 @@ Point SolveAt(const RowProblem& row,
               const Point& near,
               double accuracy);
 
+// The same for a given power q > 0 of a row that downloads, where all is concave in (b, s); sets z
+// and no multiplier or slope.
+Point SolveAtPower(const RowProblem& row,
+                   double power_w,
+                   double bandwidth_low,
+                   double bandwidth_high,
+                   const Point& near,
+                   double accuracy);
+
 // A local maximiser over everything, climbed to from near.z (or a start of its own if that is 0).
 Point Climb(const RowProblem& row, const Point& near);
 

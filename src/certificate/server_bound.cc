@@ -53,6 +53,10 @@ ServerBound BoundServer(const Scenario& scenario,
   const auto bound_case = [&](const ServerCase& one) {
     const UserCount count = CountUsers(one, candidates.size());
     if (count.min > count.max) return;
+    if (count.max == 0) {  // Without users it brings nothing.
+      largest.upper = std::max(largest.upper, 0.0);
+      return;
+    }
     const double users = one.prices.slot >= 0.0 ? count.max : count.min;
     ServerBound bound;
     bound.upper =

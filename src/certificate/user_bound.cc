@@ -68,6 +68,8 @@ class Bounder {
 
   UserBound OnAllServers(const std::vector<Link>& links) {
     for (const Link& link : links) {
+      // No plan has a user on a server without slots.
+      if (scenario_.servers[static_cast<std::size_t>(link.server)].slots == 0) continue;
       Enter(link, box_.servers[static_cast<std::size_t>(link.server)], nullptr);
     }
     Screen();

@@ -56,6 +56,7 @@ BoxBound BoundUsers(const Scenario& scenario,
   BoxBound bound{.excess = 0.0};
   for (std::size_t m = 0; m < box.servers.size(); ++m) {
     const Server& server = scenario.servers[m];
+    if (server.slots == 0) continue;  // Nobody pays it anything.
     const double slots = Up(box.servers[m].slot * server.slots.value_or(0));
     bound.excess = Up(bound.excess + Up(CapacityWorth(server, box.servers[m]) + slots));
   }

@@ -22,9 +22,15 @@ double Dot(const ServerVector& a, const ServerVector& b) {
 // One smoothed problem's Newton steps.
 class NewtonDescent {
  public:
-  // `scale`: the size of a price that matters. `first_length` is kept from step to step.
-  NewtonDescent(PricedUsers* users, double eta, double scale, double* first_length)
-      : users_(*users), eta_(eta), scale_(scale), first_length_(first_length) {}
+  // `scale`: the size of a price that matters. `psi_change_max`: how far one step may move any
+  // user's psi at a server. `first_length` is kept from step to step.
+  NewtonDescent(
+      PricedUsers* users, double eta, double scale, double psi_change_max, double* first_length)
+      : users_(*users),
+        eta_(eta),
+        scale_(scale),
+        psi_change_max_(psi_change_max),
+        first_length_(first_length) {}
 
   // One step from `at`, whose sums are `sums`; both move. Returns the decrease that Newton's model
   // predicted; 0 if there was none to be found.
@@ -35,10 +41,10 @@ class NewtonDescent {
   void Mask(ServerVector* vector) const;
   void Precondition(const ServerVector& residual, ServerVector* out) const;
   void SolveNewtonSystem(const DualPoint& at, const DualSums& sums);
-  void ShortenFarSteps(const DualPoint& at);
+  void ShortenFarSteps(const DualPoint& at, const DualSums& sums);
 
   PricedUsers& users_;
-  const double eta_, scale_;
+  const double eta_, scale_, psi_change_max_;
   ServerVector free_;  // 1 for prices that may move, else 0.
   double* first_length_;
   ServerVector step_;
@@ -111,12 +117,15 @@ void NewtonDescent::SolveNewtonSystem(const DualPoint& at, const DualSums& sums)
 }
 
 // One server whose prices the model sends too far would shorten everyone's step.
-void NewtonDescent::ShortenFarSteps(const DualPoint& at) {
+void NewtonDescent::ShortenFarSteps(const DualPoint& at, const DualSums& sums) {
   constexpr double kFar = 0.3;  // Of the price.
   for (std::size_t m = 0; m < step_.size(); ++m) {
     const Eigen::Array4d size = at.price[m].array() + scale_;
     const double far = (step_[m].array().abs() / size).head<3>().maxCoeff();
-    if (far > kFar) step_[m] *= kFar / far;
+    const double change = step_[m].cwiseAbs().dot(sums.reach[m]);
+    const double length = std::min(far > kFar ? kFar / far : 1.0,
+                                   change > psi_change_max_ ? psi_change_max_ / change : 1.0);
+    step_[m] *= length;
   }
 }
 
@@ -125,7 +134,7 @@ double NewtonDescent::Step(DualPoint* at, DualSums* sums) {
   constexpr double kNegligible = 1e-9;
   FreeEntries(*at, *sums);
   SolveNewtonSystem(*at, *sums);
-  ShortenFarSteps(*at);
+  ShortenFarSteps(*at, *sums);
   DualPoint trial{at->y, at->price};
   double length = std::min(1.0, 4.0 * *first_length_);
   for (int halvings = 0; halvings <= kHalvingsMax; ++halvings) {
@@ -157,31 +166,6 @@ double NewtonDescent::Step(DualPoint* at, DualSums* sums) {
 
 }  // namespace
 
-DualPoint FirstPrices(const ScrProblem& problem, const Columns& columns, double y) {
-  const std::size_t servers = problem.server_slots.size();
-  const double share = std::min(
-      1.0, static_cast<double>(servers) / static_cast<double>(problem.tx_power_w_max.size()));
-  const double w_t = EffectiveDelayWeight(problem);
-  DualPoint at{y, ServerVector(servers, Eigen::Vector4d::Zero())};
-  std::vector<double> reached(servers, 0.0);
-  for (std::size_t c = 0; c < columns.size(); ++c) {
-    const UserTerms terms = MakeUserTerms(problem,
-                                          static_cast<std::size_t>(columns.user[c]),
-                                          static_cast<std::size_t>(columns.link[c]),
-                                          static_cast<std::size_t>(columns.split[c]),
-                                          y,
-                                          {w_t, w_t},
-                                          false);
-    const auto m = static_cast<std::size_t>(terms.server);
-    const Eigen::Vector3d shares =
-        share * Eigen::Vector3d(terms.uses_bandwidth, terms.uses_power, terms.uses_clock);
-    at.price[m].head<3>() += MarginalValue(terms, shares).cwiseMax(0.0);
-    reached[m] += 1.0;
-  }
-  for (std::size_t m = 0; m < servers; ++m) at.price[m] /= std::max(1.0, reached[m]);
-  return at;
-}
-
 DualPoint SearchPrices(const ScrProblem& problem,
                        const DualPoint& start,
                        const PriceSearchOptions& options,
@@ -200,12 +184,26 @@ DualPoint SearchPrices(const ScrProblem& problem,
   DualSums sums = users->Refresh(at, first_window, kAllColumns, false);
   const double time_limit_s = options.time_limit_s - kReserved * watch.ElapsedS();
   // At the right y the cost of the best replies is worth their score.
-  const double mean_score = std::max(sums.cost + sums.value, 1e-3 * sums.cost) / count;
+  const double mean_score = options.mean_score > 0.0
+                                ? options.mean_score
+                                : std::max(sums.cost + sums.value, 1e-3 * sums.cost) / count;
   const double last = options.smoothing_last * mean_score;
   const double scale = 0.01 * mean_score * count / static_cast<double>(at.price.size());
   double eta = options.smoothing_first * mean_score, window = kEverything;
   bool centred = true, refreshed = true, settled = false;
-  const auto look_again = [&] { sums = users->Refresh(at, window, kAllColumns, false); };
+  // The best point at which all columns were looked at. Between looks the descent sees the kept
+  // ones alone, and what it gains on them may be lost on others.
+  DualPoint best = at;
+  double kept = first_window;  // How far below their user's best columns were kept.
+  const auto bound_at = [&] { return at.y * (1.0 + sums.best / sums.cost); };
+  double best_bound = bound_at();
+  const auto look_again = [&] {
+    sums = users->Refresh(at, window, kAllColumns, false);
+    kept = window;
+    if (!(bound_at() < best_bound)) return;
+    best_bound = bound_at();
+    best = at;
+  };
   const auto centre_y = [&] {
     const double y = at.y * std::clamp(1.0 + sums.best / sums.cost, 0.5, 2.0);
     at.y = std::clamp(y, options.y_min, options.y_max);
@@ -222,7 +220,7 @@ DualPoint SearchPrices(const ScrProblem& problem,
       if (at.y == options.y_min && sums.best < -options.far_below * sums.cost) return at;
     }
     sums = users->Sweep(at, eta);
-    NewtonDescent descent(users, eta, scale, &first_length);
+    NewtonDescent descent(users, eta, scale, 0.5 * kept, &first_length);
     centred = false;
     for (int step = 0; step < kStepsMax; ++step) {
       if (watch.ElapsedS() > time_limit_s) return at;
@@ -244,6 +242,10 @@ DualPoint SearchPrices(const ScrProblem& problem,
       window *= 2.0;
     }
   }
+  look_again();
+  at = best;
+  users->Refresh(at, window, kAllColumns, false);
+  users->Sweep(at, eta);
   return at;
 }
 

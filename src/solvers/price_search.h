@@ -7,6 +7,7 @@
 // lowered geometrically. Internal to the module; numerical, not outward-rounded.
 #pragma once
 
+#include "solvers/first_prices.h"
 #include "solvers/priced_users.h"
 
 namespace dashf::solvers::internal {
@@ -14,6 +15,7 @@ namespace dashf::solvers::internal {
 struct PriceSearchOptions {
   double smoothing_first = 0.3;  // Of the mean score of a user: small where the start is good.
   double smoothing_last = 2e-5;  // Likewise.
+  double mean_score = 0.0;       // 0: taken from the first replies.
   bool warm = false;  // The start is nearly right; where the smoothing is too little it is raised.
   // Columns farther below their user's best at the start are left for the second stage.
   double first_window = std::numeric_limits<double>::infinity();
@@ -24,10 +26,6 @@ struct PriceSearchOptions {
   // look at all columns.
   double time_limit_s = std::numeric_limits<double>::infinity();
 };
-
-// A start: at y, what a share of M / N of each server is worth to the mean user in reach. Slots are
-// free.
-DualPoint FirstPrices(const ScrProblem& problem, const Columns& columns, double y);
 
 // From `start` (a plan's own ratio and clearing prices) to prices near the best; `users` keeps the
 // replies there.

@@ -11,7 +11,7 @@
 namespace dashf::solvers::internal {
 namespace {
 
-// Every chunk has a row of 20 numbers per server, hence not many chunks.
+// Every chunk has a row of 24 numbers per server, hence not many chunks.
 constexpr std::size_t kChunkUsersMin = 512, kChunksMax = 256;
 // Where delay is free its stand-in (EffectiveDelayWeight) would lower a bound.
 constexpr double kBoundWeight = 1e-6;
@@ -21,11 +21,15 @@ Eigen::Vector4d WithSlot(const Eigen::Vector3d& share, double slot) {
 }
 
 // A row: value, best and cost; with derivatives, then 4 numbers per server that are added to the
-// excess, then the 16 of each server's diagonal block.
+// excess, the 16 of each server's diagonal block, and its reach.
 constexpr std::size_t kValue = 0, kBest = 1, kCost = 2, kHead = 3;
 
+std::size_t ReachBegin(std::size_t servers) {
+  return kHead + 20 * servers;
+}
+
 std::size_t RowSize(std::size_t servers, bool derivatives) {
-  return kHead + (derivatives ? 20 * servers : 0);
+  return derivatives ? ReachBegin(servers) + 4 * servers : kHead;
 }
 
 Eigen::Map<Eigen::Vector4d> ExcessOf(std::vector<double>& row, std::size_t server) {
@@ -36,6 +40,12 @@ Eigen::Map<Eigen::Matrix4d> DiagonalOf(std::vector<double>& row,
                                        std::size_t servers,
                                        std::size_t server) {
   return Eigen::Map<Eigen::Matrix4d>(row.data() + kHead + 4 * servers + 16 * server);
+}
+
+Eigen::Map<Eigen::Vector4d> ReachOf(std::vector<double>& row,
+                                    std::size_t servers,
+                                    std::size_t server) {
+  return Eigen::Map<Eigen::Vector4d>(row.data() + ReachBegin(servers) + 4 * server);
 }
 
 }  // namespace
@@ -324,6 +334,8 @@ void PricedUsers::SweepChunk(const DualPoint& at, double eta, std::size_t i) {
       auto diagonal = DiagonalOf(row, at.price.size(), m);
       diagonal.topLeftCorner<3, 3>() += w * chunk.yields[c];
       diagonal += (w * (1.0 - w) / eta) * x * x.transpose();
+      auto reach = ReachOf(row, at.price.size(), m);
+      reach = reach.cwiseMax(x);
     }
   }
 }
@@ -335,12 +347,14 @@ DualSums PricedUsers::Sweep(const DualPoint& at, double eta) {
 }
 
 // In order of the chunks; each rank's are in order (user_shards.h).
-void PricedUsers::AddRows(std::span<double> sum, StepTimes* times) const {
+void PricedUsers::AddRows(std::span<double> sum, std::size_t reach, StepTimes* times) const {
   const Stopwatch watch;
   SumInOrder(ranks_, sum, [&](std::size_t begin, std::size_t end) {
+    const std::size_t middle = std::clamp(reach, begin, end);
     for (std::size_t i = own_.begin; i < own_.end; ++i) {
       const double* row = rows_[i].data();
-      for (std::size_t k = begin; k < end; ++k) sum[k] += row[k];
+      for (std::size_t k = begin; k < middle; ++k) sum[k] += row[k];
+      for (std::size_t k = middle; k < end; ++k) sum[k] = std::max(sum[k], row[k]);
     }
   });
   times->sum_s += watch.ElapsedS();
@@ -354,7 +368,7 @@ DualSums PricedUsers::Sum(const DualPoint& at, bool derivatives, StepTimes* time
   total[kBest] = total[kValue];
   total[kCost] = at.y * barrier_cost_;
   if (derivatives) std::fill_n(total.begin() + kHead, 4 * servers, 1.0);
-  AddRows(total, times);
+  AddRows(total, derivatives ? ReachBegin(servers) : total.size(), times);
   DualSums sums;
   sums.value = total[kValue];
   sums.best = total[kBest];
@@ -362,6 +376,7 @@ DualSums PricedUsers::Sum(const DualPoint& at, bool derivatives, StepTimes* time
   for (std::size_t m = 0; derivatives && m < servers; ++m) {
     sums.excess.push_back(ExcessOf(total, m));
     sums.diagonal.push_back(DiagonalOf(total, servers, m));
+    sums.reach.push_back(ReachOf(total, servers, m));
   }
   return sums;
 }
@@ -391,7 +406,8 @@ void PricedUsers::Times(const ServerVector& vector, double eta, ServerVector* pr
     }
   });
   product->assign(vector.size(), Eigen::Vector4d::Zero());
-  AddRows({product->front().data(), 4 * product->size()}, &times_.product);
+  const std::size_t size = 4 * product->size();
+  AddRows({product->front().data(), size}, size, &times_.product);
 }
 
 void PricedUsers::Gather() {

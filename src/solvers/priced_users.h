@@ -35,6 +35,7 @@ struct DualSums {
   double cost = 0.0;                      // -dbest / dln y.
   ServerVector excess;                    // dvalue / dprice: 1 - what the users take.
   std::vector<Eigen::Matrix4d> diagonal;  // The Hessian's own block of each server.
+  ServerVector reach;                     // The most that a kept column takes of each resource.
 };
 
 // The columns of some users that are near their best, with their replies.
@@ -121,7 +122,8 @@ class PricedUsers {
                 const ServerVector& vectors,
                 StepTimes* times,
                 const Body& body) const;
-  void AddRows(std::span<double> sum, StepTimes* times) const;
+  // From `reach` on the largest entries are taken in place of the sums.
+  void AddRows(std::span<double> sum, std::size_t reach, StepTimes* times) const;
   DualSums Sum(const DualPoint& at, bool derivatives, StepTimes* times) const;
 
   const ScrProblem& problem_;

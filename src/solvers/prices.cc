@@ -78,6 +78,12 @@ class SumPlanner {
 
  private:
   bool Start(const Scenario& scenario);
+  // Where servers differ by far the strongest links are a bad start: everyone's best column at
+  // equal shares, again at the ratio that this gives while that rises much.
+  void StartFromValues();
+  // Per user, the first column of the greatest worth.
+  std::vector<int> BestColumns(const std::vector<float>& worth) const;
+  Association AssociationWith(const std::vector<int>& column) const;
   // The user's best column at this server; -1 if there is none.
   int BestColumn(std::size_t user, int server, const std::vector<float>& worth) const;
   // What the search for prices may take for granted: the standing plan's prices, y where they put
@@ -158,7 +164,6 @@ int SumPlanner::BestColumn(std::size_t user, int server, const std::vector<float
 // is no time for that, wherever there is room.
 bool SumPlanner::Start(const Scenario& scenario) {
   std::vector<float> gain(columns_.size());
-  std::vector<int> column(problem_.tx_power_w_max.size());
   for (std::size_t c = 0; c < gain.size(); ++c) {
     const auto link = static_cast<std::size_t>(columns_.link[c]);
     gain[c] = static_cast<float>(std::log(problem_.link_snr_hz_per_w[link]));
@@ -168,11 +173,7 @@ bool SumPlanner::Start(const Scenario& scenario) {
     constexpr float kAnyGain = 1e3F;  // Above every logarithm of a gain.
     Favour(moves_.homes, problem_, columns_, kAnyGain, &gain);
   }
-  for (std::size_t n = 0; n < column.size(); ++n) {
-    const auto first = gain.begin() + columns_.begin[n],
-               last = gain.begin() + columns_.begin[n + 1];
-    column[n] = static_cast<int>(std::max_element(first, last) - gain.begin());
-  }
+  std::vector<int> column = BestColumns(gain);
   if (!RepairSlots(problem_, columns_, gain, &column, log_.TimeLeftS())) {
     const std::vector<int> servers = MatchSlots(scenario).server_of_user;
     for (std::size_t n = 0; n < column.size(); ++n) {
@@ -180,13 +181,41 @@ bool SumPlanner::Start(const Scenario& scenario) {
       if (column[n] < 0) return false;
     }
   }
+  const Association association = AssociationWith(column);
+  Keep(options_.from == nullptr ? EqualShares(problem_, association)
+                                : CarryOver(problem_, *options_.from, association));
+  return true;
+}
+
+void SumPlanner::StartFromValues() {
+  constexpr int kRoundsMax = 10;
+  constexpr double kMuch = 1.5;
+  for (int round = 0; round < kRoundsMax && log_.TimeLeftS() > 0.0; ++round) {
+    const double before = RatioToStartFrom();
+    const std::vector<float> value = internal::ValuesAtEqualShares(problem_, columns_, before);
+    std::vector<int> column = BestColumns(value);
+    if (!RepairSlots(problem_, columns_, value, &column, log_.TimeLeftS())) return;
+    Keep(EqualShares(problem_, AssociationWith(column)));
+    if (!(RatioToStartFrom() > kMuch * before)) return;
+  }
+}
+
+std::vector<int> SumPlanner::BestColumns(const std::vector<float>& worth) const {
+  std::vector<int> column;
+  for (std::size_t n = 0; n + 1 < columns_.begin.size(); ++n) {
+    const auto first = worth.begin() + columns_.begin[n];
+    const auto last = worth.begin() + columns_.begin[n + 1];
+    column.push_back(static_cast<int>(std::max_element(first, last) - worth.begin()));
+  }
+  return column;
+}
+
+Association SumPlanner::AssociationWith(const std::vector<int>& column) const {
   Association association;
   for (const int c : column) {
     association.push_back(columns_.ChoiceOf(problem_, static_cast<std::size_t>(c)));
   }
-  Keep(options_.from == nullptr ? EqualShares(problem_, association)
-                                : CarryOver(problem_, *options_.from, association));
-  return true;
+  return association;
 }
 
 std::optional<DualPoint> SumPlanner::StandingPoint() {
@@ -202,7 +231,7 @@ std::optional<DualPoint> SumPlanner::StandingPoint() {
 DualPoint SumPlanner::FindPrices(const std::optional<DualPoint>& standing) {
   // Prices that were right before 1 % of the users moved or one of 200 servers failed.
   constexpr double kSmoothingFromPlan = 1e-4, kFirstWindow = 12 * kSmoothingFromPlan;
-  internal::PriceSearchOptions options{.time_limit_s = log_.TimeLeftS()};
+  internal::PriceSearchOptions options{.mean_score = MeanScore(), .time_limit_s = log_.TimeLeftS()};
   if (!standing) {
     const DualPoint start = FirstPrices(problem_, columns_, RatioToStartFrom());
     return internal::SearchPrices(problem_, start, options, &users_);
@@ -343,18 +372,23 @@ void SumPlanner::Rise() {
 void SumPlanner::Improve(bool thorough) {
   constexpr int kRoundsMax = 20;
   constexpr double kEnough = 1e-8;  // Relative: less is no rise.
-  const auto stop = [this](double gained) {
-    const double scr = scr_ + gained / cost_;
+  // Of the plan that is worked on, which may be worse than the best one.
+  double standing = 0.0;
+  const auto stand = [&] { standing = plan_.y() + plan_.Value() / cost_; };
+  const auto stop = [&](double gained) {
+    const double scr = standing + gained / cost_;
     return (bound_ - scr) / bound_ <= options_.gap_target || log_.TimeLeftS() <= 0.0;
   };
   UserMoves search(problem_, columns_, moves_, stop);
   for (int round = 0; round < kRoundsMax && !Stop(); ++round) {
     const double before = y_;
+    stand();
     search.Improve(&plan_, thorough);
     Rise();
     Report("moves");
     if (y_ > before * (1.0 + kEnough)) continue;
     if (Stop() || !thorough || best_.size() > kSmall) return;
+    stand();
     search.Shake(&plan_);
     Rise();
     Report("pushes");
@@ -379,12 +413,7 @@ void SumPlanner::BoundByCases(DualPoint at) {
     cases_ = std::move(found);
   }
   if (Stop() || cases_.presence.empty()) return;
-  std::vector<int> column;
-  for (std::size_t n = 0; n < best_.size(); ++n) {
-    const auto first = cases_.presence.begin() + columns_.begin[n];
-    const auto last = cases_.presence.begin() + columns_.begin[n + 1];
-    column.push_back(static_cast<int>(std::max_element(first, last) - cases_.presence.begin()));
-  }
+  std::vector<int> column = BestColumns(cases_.presence);
   if (!RepairSlots(problem_, columns_, cases_.presence, &column, log_.TimeLeftS())) return;
   plan_.Assign(column);
   Rise();
@@ -395,6 +424,7 @@ Expected<SolveResult> SumPlanner::Run(const Scenario& scenario) {
   if (!Start(scenario))
     return Fail(ErrorKind::kInfeasible, "servers", "have too few slots for the users");
   Report(options_.from == nullptr ? "start" : "standing plan");
+  if (options_.from == nullptr) StartFromValues();
   if (log_.TimeLeftS() <= 0.0) return log_.Finish(best_, Termination::kTimeLimit);
   const std::optional<DualPoint> standing = StandingPoint();
   bool rounded = true;

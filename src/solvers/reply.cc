@@ -132,7 +132,7 @@ Reply SolveReply(const UserTerms& terms,
                  const Eigen::Vector3d& price,
                  const Eigen::Vector3d& start) {
   constexpr int kStepsMax = 100, kHalvingsMax = 40;
-  constexpr double kShareMin = 1e-12, kShrinkMax = 0.9;
+  constexpr double kShareMin = 1e-12, kShrinkMax = 0.9, kRidge = 1e-6;
   const bool used[3] = {terms.uses_bandwidth, terms.uses_power, terms.uses_clock};
   Reply reply;
   reply.yields.setZero();
@@ -149,8 +149,16 @@ Reply SolveReply(const UserTerms& terms,
     if (!free[0] && !free[1] && !free[2]) break;
     Eigen::Matrix3d inverse;
     if (!SolveFree(at, free, &step, &inverse)) {
-      const Local convex = look(x, true);
-      if (!SolveFree(convex, free, &step, &inverse)) break;
+      Local convex = look(x, true);
+      if (!SolveFree(convex, free, &step, &inverse)) {
+        // Where the score is all that bends, its curvature has rank 1: no share may move farther
+        // than about its own size.
+        for (int j = 0; j < 3; ++j) {
+          convex.hessian(j, j) =
+              convex.hessian(j, j) * (1.0 + kRidge) + std::abs(convex.gradient[j]) / x[j];
+        }
+        if (!SolveFree(convex, free, &step, &inverse)) break;
+      }
     }
     double decrement = 0.0, longest = 1.0;
     for (int j = 0; j < 3; ++j) {
