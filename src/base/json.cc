@@ -136,6 +136,12 @@ json JsonReader::raw() const {
   return state_->cells.Copy<json>(value_, std::numeric_limits<std::size_t>::max());
 }
 
+nlohmann::ordered_json JsonReader::RawInOrder() const {
+  if (value_ == kMissing) return nullptr;
+  return state_->cells.Copy<nlohmann::ordered_json>(value_,
+                                                    std::numeric_limits<std::size_t>::max());
+}
+
 std::string JsonReader::Path() const {
   if (parent_ == nullptr) return {};
   std::string path = parent_->Path();
@@ -177,6 +183,11 @@ bool JsonReader::HasValue(std::string_view key) const {
   if (failed() || at == kMissing) return false;
   state_->cells.MarkAsked(at);
   return state_->cells.type(state_->cells.Next(at)) != Type::kNull;
+}
+
+bool JsonReader::HasArray(std::string_view key) const {
+  const JsonCells::Index at = KeyOf(key);
+  return at != kMissing && state_->cells.type(state_->cells.Next(at)) == Type::kArray;
 }
 
 std::optional<double> JsonReader::NumberIfAny(std::string_view key, NumberRule rule) {
@@ -347,6 +358,17 @@ void JsonReader::ForEachMember(
 void JsonReader::ForEachMember(std::string_view key,
                                const std::function<void(const std::string&, JsonReader)>& visit) {
   Child(Find(key), key, -1).ForEachMember(visit);
+}
+
+std::vector<std::string> JsonReader::UnaskedKeys() const {
+  std::vector<std::string> keys;
+  if (failed() || !Is(Type::kObject)) return keys;
+  const JsonCells& cells = state_->cells;
+  const JsonCells::Index end = cells.Next(value_);
+  for (JsonCells::Index at = cells.First(value_); at != end; at = cells.Next(cells.Next(at))) {
+    if (!cells.Asked(at)) keys.emplace_back(cells.String(at));
+  }
+  return keys;
 }
 
 void JsonReader::RejectUnknownKeys() const {

@@ -99,13 +99,16 @@ class JsonReader {
   std::string AsString() const;
   std::vector<double> AsNumbers(NumberRule rule = kFinite) const;
 
-  void RejectUnknownKeys() const;  // Any key that no call has asked for.
+  void RejectUnknownKeys() const;                // Any key that no call has asked for.
+  std::vector<std::string> UnaskedKeys() const;  // The same, for who takes them as they are.
+  bool HasArray(std::string_view key) const;
   void Reject(std::string_view rule) const;
   void Reject(std::string_view key, std::string_view rule) const;
   bool failed() const { return state_->error.has_value(); }
   std::string Path() const;
   bool IsNull() const;
-  nlohmann::json raw() const;  // A copy, for what has no word here.
+  nlohmann::json raw() const;                 // A copy, for what has no word here.
+  nlohmann::ordered_json RawInOrder() const;  // The same, keys in the order of the text.
 
  private:
   friend class JsonDocument;

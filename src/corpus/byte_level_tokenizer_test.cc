@@ -105,8 +105,7 @@ TEST(ByteLevelTokens, BytesThatAreNoUtf8AreReadAsReplacementCharacters) {
 TEST(ByteLevelTokens, ARecordsPromptAndAnswerAreEncodedApart) {
   const Tokenizer llama3 = Load("llama3");
   const Record record{"Say it.", "", "yes"};
-  const auto examples = Tokenize(std::vector{record}, llama3, 512);
-  const Example& example = examples.front();
+  const Example example = TokenizeRecord(record, llama3, 512).value();
   const std::vector<int> answer(example.tokens.begin() + example.answer_begin(),
                                 example.tokens.end());
   EXPECT_EQ(llama3.Decode(answer), "yes");

@@ -62,14 +62,47 @@ TEST(Prompt, IsAlpacasWithTheShortFormWhereThereIsNoInput) {
             "completes the request.\n\n### Instruction:\nGreet.\n\n### Response:\n");
 }
 
+// The turns of LLaMA-Factory's template: a system message in place of the task's description, each
+// answer with EOS, all of them counted.
+TEST(Examples, OfARecordWithAHistoryAreItsTurns) {
+  const Tokenizer tokenizer = TestTokenizer();
+  const Record record{.instruction = "Then?",
+                      .input = "",
+                      .output = "the layer",
+                      .system = "Be brief.",
+                      .history = {{"Who?", "the user"}}};
+  const Example example = TokenizeRecord(record, tokenizer, 1000).value();
+  ASSERT_EQ(example.answers.size(), 2u);
+  const auto text = [&](int begin, int end) {
+    return tokenizer.Decode(
+        std::span(example.tokens)
+            .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)));
+  };
+  const auto [first, second] = std::pair(example.answers[0], example.answers[1]);
+  EXPECT_EQ(text(0, first.begin), "Be brief.\n\n### Instruction:\nWho?\n\n### Response:\n");
+  EXPECT_EQ(text(first.begin, first.end), "the user");
+  EXPECT_EQ(text(first.end, second.begin), "\n\n### Instruction:\nThen?\n\n### Response:\n");
+  EXPECT_EQ(text(second.begin, second.end), "the layer");
+  for (const Span& span : example.answers) {
+    EXPECT_EQ(example.tokens[static_cast<std::size_t>(span.end) - 1], tokenizer.eos_id());
+  }
+}
+
+// The tokenizer puts a space before every text, so the answer's own is there already.
+TEST(Examples, OfACompletionHaveItsSpaceOnce) {
+  const Tokenizer tokenizer = TestTokenizer();
+  ASSERT_TRUE(tokenizer.adds_space());
+  EXPECT_EQ(TokenizeTurns({{"the", " user"}}, tokenizer, 100)->tokens,
+            TokenizeTurns({{"the", "user"}}, tokenizer, 100)->tokens);
+}
+
 TEST(Examples, AreBosPromptAnswerEos) {
   const Tokenizer tokenizer = TestTokenizer();
   const Record record{"Greet the server.", "", "the user trains"};
-  const std::vector<Example> examples = Tokenize(std::vector{record}, tokenizer, 1000);
-  ASSERT_EQ(examples.size(), 1u);
-  const std::vector<int>& tokens = examples[0].tokens;
-  const int begin = examples[0].answer_begin();
-  EXPECT_EQ(examples[0].answers, (std::vector<Span>{{begin, static_cast<int>(tokens.size())}}));
+  const Example example = TokenizeRecord(record, tokenizer, 1000).value();
+  const std::vector<int>& tokens = example.tokens;
+  const int begin = example.answer_begin();
+  EXPECT_EQ(example.answers, (std::vector<Span>{{begin, static_cast<int>(tokens.size())}}));
   EXPECT_EQ(tokens.front(), tokenizer.bos_id());
   EXPECT_EQ(tokens.back(), tokenizer.eos_id());
   EXPECT_EQ(tokenizer.Decode(std::span(tokens).first(static_cast<std::size_t>(begin))),
@@ -80,10 +113,10 @@ TEST(Examples, AreBosPromptAnswerEos) {
 
 TEST(Examples, CutTheFrontOfALongPromptAndNeverTheAnswer) {
   const Tokenizer tokenizer = TestTokenizer();
-  const std::vector<Record> record = {{std::string(500, 'q'), "", "the layer"}};
-  const Example whole = Tokenize(record, tokenizer, 100000)[0];
+  const Record record{std::string(500, 'q'), "", "the layer"};
+  const Example whole = TokenizeRecord(record, tokenizer, 100000).value();
   const auto answer = whole.tokens.size() - static_cast<std::size_t>(whole.answer_begin());
-  const Example cut = Tokenize(record, tokenizer, 40)[0];
+  const Example cut = TokenizeRecord(record, tokenizer, 40).value();
   ASSERT_EQ(cut.tokens.size(), 40u);
   EXPECT_EQ(cut.tokens[0], tokenizer.bos_id());
   EXPECT_EQ(cut.answer_begin(), 40 - static_cast<int>(answer));
@@ -92,9 +125,9 @@ TEST(Examples, CutTheFrontOfALongPromptAndNeverTheAnswer) {
 
 TEST(Examples, CutTheEndOfAnAnswerThatDoesNotFitAlone) {
   const Tokenizer tokenizer = TestTokenizer();
-  const std::vector<Record> record = {{"a", "", "the server trains the layers"}};
-  const Example whole = Tokenize(record, tokenizer, 100000)[0];
-  const Example cut = Tokenize(record, tokenizer, 4)[0];
+  const Record record{"a", "", "the server trains the layers"};
+  const Example whole = TokenizeRecord(record, tokenizer, 100000).value();
+  const Example cut = TokenizeRecord(record, tokenizer, 4).value();
   ASSERT_EQ(cut.tokens.size(), 4u);
   EXPECT_EQ(cut.answer_begin(), 2);  // BOS and the prompt's last token stay.
   EXPECT_EQ(cut.tokens[1], whole.tokens[static_cast<std::size_t>(whole.answer_begin()) - 1]);

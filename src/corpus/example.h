@@ -25,6 +25,7 @@ struct Example {
   // What the loss counts: at least one span, ascending and apart, none of them empty and none from
   // position 0, whose token nothing foretells.
   std::vector<Span> answers;
+  bool shortened = false;  // Something of the sample was cut off to fit.
 
   int answer_begin() const { return answers.front().begin; }
   int answer_tokens() const {
@@ -36,9 +37,10 @@ struct Example {
 
 // At most `tokens_max` >= 3 of the example's tokens, the first `bos_tokens` (0 or 1) of which
 // always stay. As many answers are kept as fit whole, from the first on, and what stands behind the
-// last of them goes. If not even the first fits, the prompt before it loses its beginning; an
-// answer that does not fit alone loses its end, and with it the token that ends it, so that the
-// model is not taught to stop there.
+// last of them goes. If not even the first fits behind its prompt, the prompt loses its beginning,
+// provided that the answer then fits whole. An answer that does not fit even so loses its end, and
+// with it the token that ends it, so that the model is not taught to stop there; its prompt stays
+// whole then, or, where it is too long by itself, its end, in half of the tokens.
 Example Fitted(Example example, std::size_t bos_tokens, int tokens_max);
 
 }  // namespace dashf::corpus

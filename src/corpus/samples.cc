@@ -3,59 +3,27 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/check.h"
 #include "base/file.h"
+#include "corpus/data_text.h"
 #include "corpus/json_records.h"
+#include "corpus/sample_reader.h"
 
 namespace dashf::corpus {
 namespace {
 
-std::optional<Role> RoleNamed(std::string_view name) {
-  if (name == "system") return Role::kSystem;
-  if (name == "user" || name == "human") return Role::kUser;
-  if (name == "assistant" || name == "gpt") return Role::kAssistant;
-  return std::nullopt;
-}
+constexpr std::array<std::string_view, 5> kFormats = {  // By DataFormat's number.
+    "alpaca",
+    "chat",
+    "completion",
+    "documents",
+    "text"};
 
-Conversation ReadMessages(JsonReader& object) {
-  const bool shared = !object.Has("messages");  // As ShareGPT's users export them.
-  Conversation conversation;
-  object.ForEach(shared ? "conversations" : "messages", [&](JsonReader message) {
-    const std::string name = message.String(shared ? "from" : "role");
-    const std::optional<Role> role = RoleNamed(name);
-    if (!role) {
-      message.Reject(shared ? "from" : "role", "must be system, user or assistant");
-    }
-    conversation.messages.push_back(
-        {role.value_or(Role::kUser), message.String(shared ? "value" : "content")});
-  });
-  return conversation;
-}
-
-Conversation ReadConversation(JsonReader object) {
-  Conversation conversation = ReadMessages(object);
-  const bool answered = std::ranges::any_of(conversation.messages, [](const Message& message) {
-    return message.role == Role::kAssistant;
-  });
-  if (!answered && !object.failed())
-    object.Reject("must have one message of the assistant's at least");
-  return conversation;
-}
-
-Document ReadDocument(JsonReader object) {
-  Document document{object.String("text")};
-  if (document.text.empty() && !object.failed()) object.Reject("text", "must not be empty");
-  return document;
-}
-
-DataFormat FormatOf(const JsonReader& object) {
-  if (object.Has("messages") || object.Has("conversations")) return DataFormat::kChat;
-  return object.Has("text") && !object.Has("instruction") ? DataFormat::kDocuments
-                                                          : DataFormat::kAlpaca;
-}
-
-std::vector<Sample> PlainText(std::string_view text) {
+std::vector<Sample> PlainText(std::string_view bytes) {
+  std::string text(bytes);
+  for (std::size_t at = 0; (at = text.find("\r\n", at)) != std::string::npos;) text.erase(at, 1);
   std::vector<Sample> samples;
   for (const std::string_view document : DocumentsOf(text)) {
     samples.push_back(Document{std::string(document)});
@@ -77,61 +45,103 @@ void AppendWindows(const Document& document,
   }
 }
 
+void RejectShape(const JsonReader& object) {
+  object.Reject(
+      "is of no known shape: must have \"instruction\" and \"output\", \"prompt\" and "
+      "\"completion\", \"messages\", \"conversations\" or \"text\"");
+}
+
 }  // namespace
 
+std::string_view Name(DataFormat format) {
+  return kFormats[static_cast<std::size_t>(format)];
+}
+
 std::optional<DataFormat> DataFormatNamed(std::string_view name) {
-  if (name == "alpaca") return DataFormat::kAlpaca;
-  if (name == "chat") return DataFormat::kChat;
-  if (name == "documents") return DataFormat::kDocuments;
-  if (name == "text") return DataFormat::kText;
-  return std::nullopt;
+  const auto found = std::ranges::find(kFormats, name);
+  if (found == kFormats.end()) return std::nullopt;
+  return static_cast<DataFormat>(found - kFormats.begin());
 }
 
 Expected<std::vector<Sample>> ParseSamples(const std::string& name,
                                            std::string_view bytes,
-                                           std::optional<DataFormat> format) {
-  const std::size_t first = bytes.find_first_not_of(" \t\r\n");
+                                           std::optional<DataFormat> format,
+                                           DataReport* report) {
+  DataReport unheard;
+  if (report == nullptr) report = &unheard;
+  const auto text = TextOf(name, bytes);
+  if (!text) return tl::unexpected(text.error());
+  const std::size_t first = text->find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) return Fail(ErrorKind::kBadInput, name, "holds no record");
-  const bool json = bytes[first] == '[' || bytes[first] == '{';
-  if (!format && !json) format = DataFormat::kText;
+  const bool json = (*text)[first] == '[' || (*text)[first] == '{';
+  if (!format && !json) {
+    if (auto prose = CheckProse(name, *text); !prose) return tl::unexpected(prose.error());
+    format = DataFormat::kText;
+  }
   std::vector<Sample> samples;
   if (format == DataFormat::kText) {
-    samples = PlainText(bytes);
+    samples = PlainText(*text);
     if (samples.empty()) return Fail(ErrorKind::kBadInput, name, "holds no document");
-    return samples;
+  } else {
+    auto read = ForEachJsonRecord(name, *text, [&](JsonReader object) {
+      if (!format) format = FormatOf(object);
+      if (!format) return RejectShape(object);
+      samples.push_back(ReadSample(*format, object, &report->ignored));
+    });
+    if (!read) return tl::unexpected(read.error());
   }
-  auto read = ForEachJsonRecord(name, bytes, [&](JsonReader object) {
-    if (!format) format = FormatOf(object);
-    if (format == DataFormat::kChat) {
-      samples.emplace_back(ReadConversation(object));
-    } else if (format == DataFormat::kDocuments) {
-      samples.emplace_back(ReadDocument(object));
-    } else {
-      samples.emplace_back(ReadRecord(object));
-    }
-  });
-  if (!read) return tl::unexpected(read.error());
+  report->format = *format;
+  report->samples = samples.size();
   return samples;
 }
 
 Expected<std::vector<Sample>> ReadSamples(const std::string& path,
-                                          std::optional<DataFormat> format) {
+                                          std::optional<DataFormat> format,
+                                          DataReport* report) {
   const auto bytes = ReadFile(path);
   if (!bytes) return tl::unexpected(bytes.error());
-  return ParseSamples(path, *bytes, format);
+  return ParseSamples(path, *bytes, format, report);
 }
 
 Expected<Conversation> ReadPrompt(const std::string& path) {
   const auto bytes = ReadFile(path);
   if (!bytes) return tl::unexpected(bytes.error());
+  const auto text = TextOf(path, *bytes);
+  if (!text) return tl::unexpected(text.error());
   std::vector<Conversation> conversations;
-  auto read = ForEachJsonRecord(path, *bytes, [&](JsonReader object) {
+  auto read = ForEachJsonRecord(path, *text, [&](JsonReader object) {
     if (!conversations.empty()) object.Reject("there must be one conversation");
     conversations.push_back(ReadMessages(object));
   });
   if (!read) return tl::unexpected(read.error());
   return conversations.front();
 }
+
+namespace {
+
+nlohmann::ordered_json ToJson(const Message& message) {
+  nlohmann::ordered_json object = {{"role", Name(message.role)}, {"content", message.content}};
+  if (message.role == Role::kAssistant && !message.trained) object["weight"] = 0;
+  if (message.extra.is_object()) object.update(message.extra);
+  return object;
+}
+
+nlohmann::ordered_json ToJson(const Sample& sample) {
+  nlohmann::ordered_json object;
+  if (const auto* conversation = std::get_if<Conversation>(&sample)) {
+    for (const Message& message : conversation->messages) {
+      object["messages"].push_back(ToJson(message));
+    }
+    if (conversation->extra.is_object()) object.update(conversation->extra);
+  } else if (const auto* completion = std::get_if<Completion>(&sample)) {
+    object = {{"prompt", completion->prompt}, {"completion", completion->completion}};
+  } else {
+    object["text"] = std::get<Document>(sample).text;
+  }
+  return object;
+}
+
+}  // namespace
 
 std::string WriteSamples(std::span<const Sample> samples) {
   std::string lines;
@@ -140,41 +150,101 @@ std::string WriteSamples(std::span<const Sample> samples) {
       lines += WriteRecords({record, 1});
       continue;
     }
-    nlohmann::ordered_json object;
-    if (const auto* conversation = std::get_if<Conversation>(&sample)) {
-      for (const Message& message : conversation->messages) {
-        object["messages"].push_back({{"role", Name(message.role)}, {"content", message.content}});
-      }
-    } else {
-      object["text"] = std::get<Document>(sample).text;
-    }
+    const nlohmann::ordered_json object = ToJson(sample);
     lines += object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
     lines += '\n';
   }
   return lines;
 }
 
+namespace {
+
+// Whether all that the sample would teach is that an answer ends.
+bool Unanswered(const Sample& sample) {
+  if (const auto* record = std::get_if<Record>(&sample)) {
+    return record->output.empty() && record->history.empty();
+  }
+  if (const auto* completion = std::get_if<Completion>(&sample)) {
+    return completion->completion.empty();
+  }
+  const auto* conversation = std::get_if<Conversation>(&sample);
+  return conversation != nullptr &&
+         std::ranges::none_of(conversation->messages, [](const Message& message) {
+           return message.role == Role::kAssistant && message.trained && !message.content.empty();
+         });
+}
+
+Expected<Example> TokenizeSample(const Sample& sample,
+                                 const Tokenizer& tokenizer,
+                                 const Expected<ChatTemplate>& chat,
+                                 int tokens_max) {
+  if (const auto* record = std::get_if<Record>(&sample)) {
+    return TokenizeRecord(*record, tokenizer, tokens_max);
+  }
+  if (const auto* completion = std::get_if<Completion>(&sample)) {
+    const Turn turn{completion->prompt, completion->completion};
+    return TokenizeTurns({turn}, tokenizer, tokens_max);
+  }
+  if (!chat) return tl::unexpected(chat.error());
+  return TokenizeChat(*chat, std::get<Conversation>(sample).messages, tokenizer, tokens_max);
+}
+
+}  // namespace
+
 Expected<std::vector<Example>> TokenizeSamples(std::span<const Sample> samples,
                                                const Tokenizer& tokenizer,
                                                const Expected<ChatTemplate>& chat,
-                                               int tokens_max) {
+                                               int tokens_max,
+                                               DataReport* report) {
   DASHF_CHECK(tokens_max >= 3);
+  DataReport unheard;
+  if (report == nullptr) report = &unheard;
+  report->tokens_max = tokens_max;
   std::vector<Example> examples;
   for (std::size_t i = 0; i < samples.size(); ++i) {
-    if (const auto* record = std::get_if<Record>(&samples[i])) {
-      examples.push_back(TokenizeRecord(*record, tokenizer, tokens_max));
-    } else if (const auto* document = std::get_if<Document>(&samples[i])) {
+    if (const auto* document = std::get_if<Document>(&samples[i])) {
       AppendWindows(*document, tokenizer, tokens_max, &examples);
-    } else {
-      const std::string where = fmt::format("conversation {}", i + 1);
-      if (!chat) return tl::unexpected(chat.error());
-      auto example =
-          TokenizeChat(*chat, std::get<Conversation>(samples[i]).messages, tokenizer, tokens_max);
-      if (!example) return Fail(ErrorKind::kBadInput, where, example.error().Text());
-      examples.push_back(std::move(*example));
+      continue;
     }
+    auto example = TokenizeSample(samples[i], tokenizer, chat, tokens_max);
+    if (!example && !chat) return tl::unexpected(example.error());
+    const std::string where = fmt::format("sample {}", i + 1);
+    if (!example) return Fail(ErrorKind::kBadInput, where, example.error().Text());
+    report->shortened += example->shortened ? 1 : 0;
+    report->unanswered += Unanswered(samples[i]) ? 1 : 0;
+    examples.push_back(std::move(*example));
   }
+  report->sequences += examples.size();
   return examples;
+}
+
+std::string Described(const DataReport& report) {
+  const auto count = [](std::size_t n, std::string_view one, std::string_view many) {
+    return fmt::format("{} {}", n, n == 1 ? one : many);
+  };
+  std::string text;
+  switch (report.format) {
+    case DataFormat::kDocuments:
+    case DataFormat::kText:
+      return fmt::format("{}, {} of at most {} tokens",
+                         count(report.samples, "document", "documents"),
+                         count(report.sequences, "sequence", "sequences"),
+                         report.tokens_max);
+    case DataFormat::kAlpaca:
+      text = count(report.samples, "Alpaca record", "Alpaca records");
+      break;
+    case DataFormat::kChat:
+      text = count(report.samples, "conversation", "conversations");
+      break;
+    case DataFormat::kCompletion:
+      text = count(report.samples, "prompt with its completion", "prompts with completions");
+      break;
+  }
+  return fmt::format("{}, {} shortened to {} tokens, {} without an answer",
+                     text,
+                     report.shortened,
+                     report.tokens_max,
+                     report.unanswered);
 }
 
 }  // namespace dashf::corpus

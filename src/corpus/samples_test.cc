@@ -65,17 +65,19 @@ TEST(Samples, ComeBackFromTheLinesThatWereWritten) {
 
 TEST(Samples, ErrorsNameFileLineKeyAndRule) {
   const std::string good = R"({"messages":[{"role":"assistant","content":"a"}]})";
-  EXPECT_EQ(ErrorOf(good + "\n" + R"({"messages":[{"role":"tool","content":"a"}]})"),
-            "f: line 2: messages[0].role: must be system, user or assistant, got \"tool\"");
+  EXPECT_EQ(ErrorOf(good + "\n" + R"({"messages":[{"role":"judge","content":"a"}]})"),
+            "f: line 2: messages[0].role: must be system, user, assistant or tool, got \"judge\"");
   EXPECT_EQ(ErrorOf(good + "\n" + R"({"messages":[{"role":"user","content":["a"]}]})"),
-            "f: line 2: messages[0].content: must be a string, got [\"a\"]");
-  EXPECT_EQ(ErrorOf(good + "\n" + R"({"messages":[{"role":"user","content":"a"}]})"),
-            "f: line 2: must have one message of the assistant's at least, got "
-            R"({"messages":[{"role":"user","content":"a"}]})");
+            "f: line 2: messages[0].content[0]: must be an object, got \"a\"");
+  EXPECT_EQ(
+      ErrorOf(good + "\n" + R"({"messages":[{"role":"user","content":"a"}]})"),
+      "f: line 2: must have one message of the assistant's at least that is to be learnt, got "
+      R"({"messages":[{"role":"user","content":"a"}]})");
   EXPECT_EQ(ErrorOf(good + "\n" + R"({"instruction":"a","output":"b"})"),
             "f: line 2: missing key \"conversations\"");
   EXPECT_EQ(ErrorOf(R"([{"text":"a"},{"text":""}])"), "f: [1].text: must not be empty, got \"\"");
-  EXPECT_EQ(ErrorOf(R"({"prompt":"a"})"), "f: line 1: missing key \"instruction\"");
+  EXPECT_THAT(ErrorOf(R"({"question":"a","answer":"b"})"),
+              HasSubstr("f: is of no known shape: must have \"instruction\""));
   EXPECT_EQ(ErrorOf("\n \n"), "f: holds no record");
   EXPECT_EQ(ErrorOf("[]"), "f: holds no record");
   EXPECT_EQ(ErrorOf("plain", DataFormat::kChat).substr(0, 11), "f: line 1: ");
@@ -166,6 +168,24 @@ TEST(Fitted, LosesThePromptsBeginningWhereNotEvenTheFirstAnswerFits) {
   const Example shorter = Fitted(TwoAnswers(), 1, 3);
   EXPECT_EQ(shorter.tokens, (std::vector<int>{100, 104, 105}));
   EXPECT_EQ(shorter.answers, (std::vector<Span>{{2, 3}}));
+  EXPECT_TRUE(cut.shortened && shorter.shortened);
+  EXPECT_FALSE(Fitted(TwoAnswers(), 1, 20).shortened);
+}
+
+TEST(Fitted, CutsNoPromptForAnAnswerThatIsCutAnyway) {
+  Example example;
+  example.tokens.resize(40);
+  std::iota(example.tokens.begin(), example.tokens.end(), 100);
+  example.answers = {{8, 40}};
+  const Example cut = Fitted(example, 1, 12);
+  EXPECT_EQ(cut.tokens.front(), 100);
+  EXPECT_EQ(cut.tokens.back(), 111);
+  EXPECT_EQ(cut.answers, (std::vector<Span>{{8, 12}}));
+  example.answers = {{20, 40}};  // Neither fits alone: the prompt's end and the answer's beginning.
+  const Example both = Fitted(example, 1, 12);
+  EXPECT_EQ(both.answers, (std::vector<Span>{{6, 12}}));
+  EXPECT_EQ(both.tokens,
+            (std::vector<int>{100, 115, 116, 117, 118, 119, 120, 121, 122, 123, 124, 125}));
 }
 
 }  // namespace

@@ -41,7 +41,8 @@ Expected<void> CheckExamples(const std::vector<corpus::Example>& examples,
                              const ModelConfig& model) {
   if (examples.empty()) return Fail(ErrorKind::kBadInput, "examples", "must not be empty");
   for (std::size_t i = 0; i < examples.size(); ++i) {
-    const auto& [tokens, answers] = examples[i];
+    const std::vector<int>& tokens = examples[i].tokens;
+    const std::vector<corpus::Span>& answers = examples[i].answers;
     const std::string where = fmt::format("examples[{}]", i);
     if (std::ssize(tokens) > model.max_positions) {
       return Fail(

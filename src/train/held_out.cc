@@ -11,7 +11,10 @@ using corpus::Sample;
 
 // The one answer of a sample, which a choice is about; nullptr: it has none or several.
 std::string* AnswerOf(Sample* sample) {
-  if (auto* record = std::get_if<Record>(sample)) return &record->output;
+  if (auto* record = std::get_if<Record>(sample)) {
+    return record->history.empty() ? &record->output : nullptr;
+  }
+  if (auto* completion = std::get_if<corpus::Completion>(sample)) return &completion->completion;
   auto* conversation = std::get_if<Conversation>(sample);
   if (conversation == nullptr) return nullptr;
   const auto is_answer = [](const corpus::Message& message) {
@@ -36,8 +39,9 @@ Expected<HeldOut> PrepareHeldOut(std::span<const Sample> samples,
                                  const std::vector<std::string>& labels,
                                  const corpus::Tokenizer& tokenizer,
                                  const Expected<corpus::ChatTemplate>& chat,
-                                 int tokens_max) {
-  auto examples = corpus::TokenizeSamples(samples, tokenizer, chat, tokens_max);
+                                 int tokens_max,
+                                 corpus::DataReport* report) {
+  auto examples = corpus::TokenizeSamples(samples, tokenizer, chat, tokens_max, report);
   if (!examples) return tl::unexpected(examples.error());
   HeldOut held_out{std::move(*examples), {}, {}, {}};
   std::vector<int> truth;

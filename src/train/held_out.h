@@ -21,13 +21,14 @@ struct HeldOut {
   std::vector<std::vector<int>> labels;
 };
 
-// A choice needs records, or conversations of one answer, each of them a label. Otherwise as
-// TokenizeSamples.
+// A choice needs records, completions or conversations of one answer, each of them a label.
+// Otherwise as TokenizeSamples, which adds to `report`.
 Expected<HeldOut> PrepareHeldOut(std::span<const corpus::Sample> samples,
                                  const std::vector<std::string>& labels,
                                  const corpus::Tokenizer& tokenizer,
                                  const Expected<corpus::ChatTemplate>& chat,
-                                 int tokens_max);
+                                 int tokens_max,
+                                 corpus::DataReport* report = nullptr);
 
 struct Assessment {
   Evaluation evaluation;

@@ -1,5 +1,8 @@
 #include "cli/train/data_options.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "base/json.h"
 
 namespace dashf::cli {
@@ -13,15 +16,40 @@ void AddTemplateOption(CLI::App* verb, std::string* chat_template) {
 
 void AddDataOptions(CLI::App* verb, const char* text, DataOptions* options) {
   verb->add_option("--data", options->path, text)->required();
-  verb->add_option("--format",
-                   options->format,
-                   "What the data are: alpaca, chat, documents or text; default: as their content")
-      ->check(CLI::IsMember({"alpaca", "chat", "documents", "text"}));
+  verb->add_option(
+          "--format",
+          options->format,
+          "What the data are: alpaca, chat, completion, documents or text; default: as their "
+          "content")
+      ->check(CLI::IsMember({"alpaca", "chat", "completion", "documents", "text"}));
   AddTemplateOption(verb, &options->chat_template);
 }
 
-Expected<std::vector<corpus::Sample>> ReadData(const DataOptions& options) {
-  return corpus::ReadSamples(options.path, corpus::DataFormatNamed(options.format));
+Expected<std::vector<corpus::Sample>> ReadData(const DataOptions& options,
+                                               corpus::DataReport* report) {
+  return corpus::ReadSamples(options.path, corpus::DataFormatNamed(options.format), report);
+}
+
+void TellData(const std::string& path, const corpus::DataReport& report) {
+  fmt::print(stderr, "{}: {}\n", path, corpus::Described(report));
+  if (report.ignored.empty()) return;
+  constexpr std::size_t kNamedMax = 10;
+  std::vector<std::string> named;
+  for (const std::string& key : report.ignored) {
+    if (named.size() < kNamedMax) named.push_back(key);
+  }
+  if (named.size() < report.ignored.size()) named.push_back("...");
+  fmt::print(stderr, "{}: keys that are not read: {}\n", path, fmt::join(named, ", "));
+}
+
+nlohmann::ordered_json ToJson(const corpus::DataReport& report) {
+  return {{"format", corpus::Name(report.format)},
+          {"samples", report.samples},
+          {"sequences", report.sequences},
+          {"tokens_max", report.tokens_max},
+          {"shortened", report.shortened},
+          {"unanswered", report.unanswered},
+          {"keys_not_read", report.ignored}};
 }
 
 Expected<corpus::ChatTemplate> TemplateFor(const std::string& chat_template,

@@ -2,6 +2,7 @@
 // the verbs that read data.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,12 @@ void AddDataOptions(CLI::App* verb, const char* text, DataOptions* options);
 // Adds --template alone.
 void AddTemplateOption(CLI::App* verb, std::string* chat_template);
 
-Expected<std::vector<corpus::Sample>> ReadData(const DataOptions& options);
+// `report`, if given, gets what was taken, as ReadSamples has it.
+Expected<std::vector<corpus::Sample>> ReadData(const DataOptions& options,
+                                               corpus::DataReport* report = nullptr);
+// On stderr: what was taken of the file, and once what of it nothing reads.
+void TellData(const std::string& path, const corpus::DataReport& report);
+nlohmann::ordered_json ToJson(const corpus::DataReport& report);
 // The template named, or else the model folder's.
 Expected<corpus::ChatTemplate> TemplateFor(const std::string& chat_template,
                                            const std::string& model_dir,

@@ -31,6 +31,7 @@ namespace fs = std::filesystem;
 
 struct Examples {
   std::vector<corpus::Example> trained, held_out;
+  corpus::DataReport data, eval;  // Of --data, what is held out of it included; of --eval.
 };
 
 // What the training stands on but for the weights, read and checked.
@@ -58,7 +59,8 @@ std::vector<corpus::Sample> HoldOut(double share,
 Expected<Examples> LoadExamples(const LocalTraining& training, int positions_max) {
   const auto tokenizer = corpus::Tokenizer::Load(training.model_dir);
   if (!tokenizer) return tl::unexpected(tokenizer.error());
-  auto samples = ReadData(training.data);
+  Examples examples;
+  auto samples = ReadData(training.data, &examples.data);
   if (!samples) return tl::unexpected(samples.error());
   std::vector<corpus::Sample> held_out;
   DataOptions eval = training.data;
@@ -69,17 +71,23 @@ Expected<Examples> LoadExamples(const LocalTraining& training, int positions_max
     }
   } else if (!training.eval_path.empty()) {
     eval.path = training.eval_path;
-    auto read = ReadData(eval);
+    auto read = ReadData(eval, &examples.eval);
     if (!read) return tl::unexpected(read.error());
     held_out = std::move(*read);
   }
   const auto chat = TemplateFor(training.data.chat_template, training.model_dir, *tokenizer);
   const int tokens_max = std::min(training.sample_tokens_max, positions_max);
-  auto trained = corpus::TokenizeSamples(*samples, *tokenizer, chat, tokens_max);
+  auto trained = corpus::TokenizeSamples(*samples, *tokenizer, chat, tokens_max, &examples.data);
   if (!trained) return Fail(trained.error().kind, training.data.path, trained.error().Text());
-  auto tested = corpus::TokenizeSamples(held_out, *tokenizer, chat, tokens_max);
+  const bool own_file = !training.eval_path.empty();
+  auto tested = corpus::TokenizeSamples(
+      held_out, *tokenizer, chat, tokens_max, own_file ? &examples.eval : &examples.data);
   if (!tested) return Fail(tested.error().kind, eval.path, tested.error().Text());
-  return Examples{std::move(*trained), std::move(*tested)};
+  TellData(training.data.path, examples.data);
+  if (own_file) TellData(eval.path, examples.eval);
+  examples.trained = std::move(*trained);
+  examples.held_out = std::move(*tested);
+  return examples;
 }
 
 Expected<Materials> Load(const LocalTraining& training) {
@@ -191,6 +199,7 @@ void PrintResult(const LocalTraining& training,
                  {"arithmetic", train::Name(training.storage.arithmetic)},
                  {"weights", train::Name(training.storage.projections)},
                  {"examples", materials.examples.trained.size()},
+                 {"data", cli::ToJson(materials.examples.data)},
                  {"steps", report.steps},
                  {"tokens", report.tokens},
                  {"losses", report.losses},

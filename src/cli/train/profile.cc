@@ -158,11 +158,14 @@ Expected<std::vector<corpus::Example>> ReadExamples(const Flags& flags,
                                                     double* data_bit_per_token) {
   const auto tokenizer = corpus::Tokenizer::Load(flags.model_dir);
   if (!tokenizer) return tl::unexpected(tokenizer.error());
-  const auto samples = ReadData(flags.data);
+  corpus::DataReport report;
+  const auto samples = ReadData(flags.data, &report);
   if (!samples) return tl::unexpected(samples.error());
   const auto chat = TemplateFor(flags.data.chat_template, flags.model_dir, *tokenizer);
-  auto examples = corpus::TokenizeSamples(*samples, *tokenizer, chat, flags.record_tokens_max);
+  auto examples =
+      corpus::TokenizeSamples(*samples, *tokenizer, chat, flags.record_tokens_max, &report);
   if (!examples) return tl::unexpected(examples.error());
+  TellData(flags.data.path, report);
   const double data_bit = 8.0 * static_cast<double>(corpus::WriteSamples(*samples).size());
   *data_bit_per_token = data_bit / train::VolumeOf(*examples).tokens;
   return examples;

@@ -38,7 +38,10 @@ Examples:
   dashf score --model BASE --data book.txt --format text --max-tokens 1024
   dashf score --model BASE --data held-out.jsonl --weights int8       # what 8 bits a weight cost)";
 
-void Print(const Flags& flags, llama::Format weights, const train::Assessment& assessment) {
+void Print(const Flags& flags,
+           llama::Format weights,
+           const corpus::DataReport& report,
+           const train::Assessment& assessment) {
   const train::Evaluation& evaluation = assessment.evaluation;
   if (flags.json) {
     nlohmann::ordered_json object = {{"loss_nat_per_token", evaluation.loss},
@@ -46,7 +49,8 @@ void Print(const Flags& flags, llama::Format weights, const train::Assessment& a
                                      {"exact_match", evaluation.exact_match},
                                      {"examples", evaluation.examples},
                                      {"answer_tokens", evaluation.answer_tokens},
-                                     {"weights", train::Name(weights)}};
+                                     {"weights", train::Name(weights)},
+                                     {"data", ToJson(report)}};
     if (assessment.choice_accuracy) object["choice_accuracy"] = *assessment.choice_accuracy;
     fmt::print("{}\n", object.dump(2));
     return;
@@ -64,7 +68,8 @@ void Print(const Flags& flags, llama::Format weights, const train::Assessment& a
 
 Expected<int> RunScore(const Flags& flags) {
   train::SetThreads(flags.threads);
-  const auto samples = ReadData(flags.data);
+  corpus::DataReport report;
+  const auto samples = ReadData(flags.data, &report);
   if (!samples) return tl::unexpected(samples.error());
   std::vector<std::string> labels;
   if (!flags.labels_path.empty()) {
@@ -92,14 +97,16 @@ Expected<int> RunScore(const Flags& flags) {
   const int tokens_max =
       std::min(flags.tokens_max, model->config().max_positions - static_cast<int>(longest_label));
   if (tokens_max < 3) return Fail(ErrorKind::kBadInput, flags.labels_path, "a label is too long");
-  const auto held_out = train::PrepareHeldOut(*samples, labels, *tokenizer, chat, tokens_max);
+  const auto held_out =
+      train::PrepareHeldOut(*samples, labels, *tokenizer, chat, tokens_max, &report);
   if (!held_out) return Fail(held_out.error().kind, flags.data.path, held_out.error().Text());
+  TellData(flags.data.path, report);
   if (!labels.empty() && held_out->prompts.empty()) {
     return Fail(ErrorKind::kBadInput, flags.data.path, "has an answer that is none of --labels");
   }
   const auto assessment = train::Assess(*model, adapter ? &*adapter : nullptr, *held_out);
   if (!assessment) return tl::unexpected(assessment.error());
-  Print(flags, storage->projections, *assessment);
+  Print(flags, storage->projections, report, *assessment);
   return kExitOk;
 }
 
