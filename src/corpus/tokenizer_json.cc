@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <iterator>
+#include <optional>
 #include <unordered_map>
 
 #include "base/json.h"
@@ -24,6 +27,10 @@ constexpr std::pair<std::string_view, WordRule> kExpressions[] = {
      WordRule::kLlama3},
     {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
      WordRule::kQwen2},
+    {R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     WordRule::kTekken},
+    {R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     WordRule::kGpt4o},
 };
 
 // The byte that a character stands for in a byte-level vocabulary (GPT-2's bytes_to_unicode):
@@ -80,7 +87,7 @@ std::string Text(const Json& object, const char* key) {
 class Reader {
  public:
   Reader(const std::string& name, const Json& root) : name_(name), root_(root) {}
-  Expected<ByteLevelModel> Read();
+  Expected<BpeModel> Read();
 
  private:
   void Refuse(const std::string& place, std::string rule) {
@@ -92,16 +99,18 @@ class Reader {
   void ReadMerges(const Json& model);
   void ReadModel();
   void ReadAddedTokens();
-  void ReadNormalizer();
+  void ReadNormalizer(const std::string& place, const Json& part);
   void ReadPreTokenizer(const std::string& place, const Json& part, bool last);
+  void ReadSplit(const std::string& place, const Json& part);
+  void ReadMetaspace(const std::string& place, const Json& part);
+  void ReadDecoder(const std::string& place, const Json& part);
   void ReadPostProcessor(const Json& part);
 
   std::string name_;
   const Json& root_;
-  ByteLevelModel model_;
+  BpeModel model_;
   std::unordered_map<std::string_view, int> ids_;  // Of the vocabulary's own spelling.
   std::int64_t ids_max_ = 0;  // A few holes are normal; a small file must not claim much room.
-  bool byte_level_ = false;
   std::optional<Error> error_;
 };
 
@@ -139,14 +148,16 @@ void Reader::ReadVocabulary(const Json& model) {
     if (error_) return;
     ids_.emplace(token, id);
     auto [bytes, spelled] = BytesOf(token);
-    if (spelled) model_.words.push_back(id);
-    if (spelled && bytes.size() == 1) {
+    if (!model_.byte_level) bytes = token;
+    if (spelled || !model_.byte_level) model_.words.push_back(id);
+    if (model_.byte_level && spelled && bytes.size() == 1) {
       model_.byte_ids[static_cast<unsigned char>(bytes[0])] = id;
     }
     SetPiece("model.vocab." + token, id, std::move(bytes));
   }
-  for (std::size_t byte = 0; byte < 256; ++byte) {
-    if (model_.byte_ids[byte] < 0) Refuse("model.vocab", fmt::format("has no byte {:#04x}", byte));
+  for (int byte = 0; byte < 256 && model_.byte_fallback; ++byte) {
+    const auto found = ids_.find(fmt::format("<0x{:02X}>", byte));
+    if (found != ids_.end()) model_.byte_ids[static_cast<std::size_t>(byte)] = found->second;
   }
 }
 
@@ -190,10 +201,16 @@ void Reader::ReadModel() {
   if (const Json* dropout = Find(*model, "dropout"); dropout != nullptr && *dropout != 0.0) {
     Refuse("model.dropout", "is not supported");
   }
-  if (Flag(*model, "byte_fallback")) Refuse("model.byte_fallback", "is not supported");
+  model_.byte_fallback = !model_.byte_level && Flag(*model, "byte_fallback");
+  model_.fuse_unk = Flag(*model, "fuse_unk");
   model_.ignore_merges = Flag(*model, "ignore_merges");
   if (error_) return;
   ReadVocabulary(*model);
+  if (const std::string unknown = Text(*model, "unk_token"); !unknown.empty() && !error_) {
+    const auto found = ids_.find(unknown);
+    if (found == ids_.end()) return Refuse("model.unk_token", "is not in the vocabulary");
+    model_.unk_id = found->second;
+  }
   if (!error_) ReadMerges(*model);
 }
 
@@ -206,27 +223,81 @@ void Reader::ReadAddedTokens() {
     const std::string place = fmt::format("added_tokens[{}]", i);
     AddedToken added{.text = Text(token, "content"),
                      .id = ReadId(place, Find(token, "id")),
-                     .normalized = Flag(token, "normalized")};
+                     .normalized = Flag(token, "normalized"),
+                     .left_strip = Flag(token, "lstrip"),
+                     .right_strip = Flag(token, "rstrip")};
     if (added.text.empty()) Refuse(place + ".content", "must not be empty");
-    for (const char* key : {"single_word", "lstrip", "rstrip"}) {
-      if (Flag(token, key)) Refuse(place + "." + key, "is not supported");
-    }
+    if (Flag(token, "single_word")) Refuse(place + ".single_word", "is not supported");
     if (error_) return;
-    SetPiece(place, added.id, BytesOf(added.text).first);
+    SetPiece(place, added.id, model_.byte_level ? BytesOf(added.text).first : added.text);
     model_.special.resize(model_.pieces.size());
     if (Flag(token, "special")) model_.special[static_cast<std::size_t>(added.id)] = true;
     model_.added.push_back(std::move(added));
   }
 }
 
-void Reader::ReadNormalizer() {
-  const Json* normalizer = Find(root_, "normalizer");
-  if (normalizer == nullptr) return;
-  const std::string type = Text(*normalizer, "type");
-  model_.nfc = type == "NFC";
-  if (!model_.nfc) {
-    Refuse("normalizer", fmt::format("only \"NFC\" or none is supported, got \"{}\"", type));
+void Reader::ReadNormalizer(const std::string& place, const Json& part) {
+  const std::string type = Text(part, "type");
+  if (type == "Sequence") {
+    const Json* parts = Find(part, "normalizers");
+    if (parts == nullptr || !parts->is_array()) return Refuse(place, "must have normalizers");
+    for (std::size_t i = 0; i < parts->size() && !error_; ++i) {
+      ReadNormalizer(fmt::format("{}.normalizers[{}]", place, i), (*parts)[i]);
+    }
+  } else if (type == "NFC") {
+    model_.normal_steps.push_back({.kind = NormalStep::Kind::kNfc});
+  } else if (type == "Prepend") {
+    model_.normal_steps.push_back(
+        {.kind = NormalStep::Kind::kPrepend, .to = Text(part, "prepend")});
+  } else if (type == "Replace") {
+    const Json* pattern = Find(part, "pattern");
+    const std::string from = pattern == nullptr ? "" : Text(*pattern, "String");
+    if (from.empty()) return Refuse(place + ".pattern", "only a String is supported");
+    model_.normal_steps.push_back(
+        {.kind = NormalStep::Kind::kReplace, .from = from, .to = Text(part, "content")});
+  } else {
+    Refuse(place,
+           fmt::format("only \"NFC\", \"Prepend\", \"Replace\" and sequences of them are "
+                       "supported, got \"{}\"",
+                       type));
   }
+}
+
+void Reader::ReadSplit(const std::string& place, const Json& part) {
+  const Json* pattern = Find(part, "pattern");
+  const std::string expression = pattern == nullptr ? "" : Text(*pattern, "Regex");
+  const bool spaces_are_gone = std::ranges::any_of(model_.normal_steps, [](const NormalStep& step) {
+    return step.from == " " && step.to.find(' ') == std::string::npos;
+  });
+  // Gemma's: nothing to split at is left.
+  if (pattern != nullptr && Text(*pattern, "String") == " " && spaces_are_gone) return;
+  const auto known = std::ranges::find(
+      kExpressions, expression, [](const auto& expected) { return expected.first; });
+  if (known == std::end(kExpressions) || Text(part, "behavior") != "Isolated" ||
+      Flag(part, "invert")) {
+    return Refuse(place,
+                  fmt::format("only the isolated splits of GPT-2, GPT-4o, Llama 3, Qwen2 "
+                              "and Mistral are supported, got {}",
+                              part.dump()));
+  }
+  model_.rules.push_back(known->second);
+}
+
+void Reader::ReadMetaspace(const std::string& place, const Json& part) {
+  Metaspace metaspace{.symbol = Text(part, "replacement")};
+  const std::string scheme = Text(part, "prepend_scheme");
+  const Json* space = Find(part, "add_prefix_space");  // As older files say it.
+  if (scheme == "never" || (scheme.empty() && space != nullptr && *space == false)) {
+    metaspace.prepend = Metaspace::Prepend::kNever;
+  } else if (scheme == "first") {
+    metaspace.prepend = Metaspace::Prepend::kFirst;
+  } else if (scheme != "always" && !scheme.empty()) {
+    Refuse(place + ".prepend_scheme", "must be \"always\", \"first\" or \"never\"");
+  }
+  const Json* split = Find(part, "split");
+  metaspace.split = split == nullptr || *split != false;
+  if (metaspace.symbol.empty()) Refuse(place + ".replacement", "must not be empty");
+  model_.metaspace.push_back(std::move(metaspace));
 }
 
 void Reader::ReadPreTokenizer(const std::string& place, const Json& part, bool last) {
@@ -240,27 +311,50 @@ void Reader::ReadPreTokenizer(const std::string& place, const Json& part, bool l
       ReadPreTokenizer(inner, (*parts)[i], i + 1 == parts->size());
     }
   } else if (type == "Split") {
-    const Json* pattern = Find(part, "pattern");
-    const std::string expression = pattern == nullptr ? "" : Text(*pattern, "Regex");
-    for (const auto& [known, rule] : kExpressions) {
-      if (expression == known) model_.rules.push_back(rule);
-    }
-    if (model_.rules.empty() || Text(part, "behavior") != "Isolated" || Flag(part, "invert")) {
-      Refuse(
-          place,
-          fmt::format("only the isolated splits of GPT-2, Llama 3 and Qwen2 are supported, got {}",
-                      part.dump()));
-    }
+    ReadSplit(place, part);
   } else if (type == "Digits") {
     model_.rules.push_back(Flag(part, "individual_digits") ? WordRule::kDigitsOneByOne
                                                            : WordRule::kDigits);
   } else if (type == "ByteLevel" && last) {
-    byte_level_ = true;
+    model_.byte_level = true;
     if (Flag(part, "add_prefix_space")) Refuse(place + ".add_prefix_space", "is not supported");
     const Json* expression = Find(part, "use_regex");  // Older files mean true.
     if (expression == nullptr || *expression != false) model_.rules.push_back(WordRule::kGpt2);
+  } else if (type == "Metaspace" && model_.rules.empty() && model_.metaspace.empty()) {
+    ReadMetaspace(place, part);
   } else {
     Refuse(place, fmt::format("\"{}\" is not supported here", type));
+  }
+}
+
+// Of characters; what a byte-level file's has to say follows from its vocabulary.
+void Reader::ReadDecoder(const std::string& place, const Json& part) {
+  const std::string type = Text(part, "type");
+  BpeDecoder& decoder = model_.decoder;
+  if (type == "Sequence") {
+    const Json* parts = Find(part, "decoders");
+    if (parts == nullptr || !parts->is_array()) return Refuse(place, "must have decoders");
+    for (std::size_t i = 0; i < parts->size() && !error_; ++i) {
+      ReadDecoder(fmt::format("{}.decoders[{}]", place, i), (*parts)[i]);
+    }
+  } else if (type == "Metaspace") {
+    decoder.space_symbol = Text(part, "replacement");
+    const Json* space = Find(part, "add_prefix_space");
+    decoder.strips_space =
+        Text(part, "prepend_scheme") != "never" && (space == nullptr || *space != false);
+  } else if (type == "Replace") {
+    const Json* pattern = Find(part, "pattern");
+    decoder.space_symbol = pattern == nullptr ? "" : Text(*pattern, "String");
+    if (decoder.space_symbol.empty() || Text(part, "content") != " ") {
+      Refuse(place, "only the replacement of a symbol by a space is supported");
+    }
+  } else if (type == "Strip") {
+    const Json* start = Find(part, "start");
+    decoder.strips_space = start != nullptr && *start == 1;
+  } else if (type == "ByteFallback") {
+    decoder.byte_fallback = true;
+  } else if (type != "Fuse") {
+    Refuse(place, fmt::format("\"{}\" is not supported", type));
   }
 }
 
@@ -280,14 +374,20 @@ void Reader::ReadPostProcessor(const Json& part) {
   }
 }
 
-Expected<ByteLevelModel> Reader::Read() {
-  ReadModel();
+Expected<BpeModel> Reader::Read() {
+  model_.byte_level = false;
+  if (const Json* part = Find(root_, "normalizer")) ReadNormalizer("normalizer", *part);
+  if (const Json* part = Find(root_, "pre_tokenizer"); part != nullptr && !error_) {
+    ReadPreTokenizer("pre_tokenizer", *part, true);
+  }
+  if (!error_) ReadModel();
   if (!error_) ReadAddedTokens();
   model_.special.resize(model_.pieces.size());
-  ReadNormalizer();
-  if (const Json* part = Find(root_, "pre_tokenizer"))
-    ReadPreTokenizer("pre_tokenizer", *part, true);
-  if (!byte_level_) Refuse("pre_tokenizer", "must end with \"ByteLevel\"");
+  if (!model_.byte_level && !error_) {
+    const Json* part = Find(root_, "decoder");
+    if (part == nullptr) Refuse("decoder", "must be there, as the model is not byte-level");
+    if (part != nullptr) ReadDecoder("decoder", *part);
+  }
   if (const Json* part = Find(root_, "post_processor")) ReadPostProcessor(*part);
   if (error_) return tl::unexpected(*error_);
   return std::move(model_);
@@ -295,7 +395,7 @@ Expected<ByteLevelModel> Reader::Read() {
 
 }  // namespace
 
-Expected<ByteLevelModel> ParseTokenizerJson(const std::string& name, std::string_view bytes) {
+Expected<BpeModel> ParseTokenizerJson(const std::string& name, std::string_view bytes) {
   const Expected<JsonDocument> document = JsonDocument::Parse(name, bytes);
   if (!document) return tl::unexpected(document.error());
   return Reader(name, document->Root().raw()).Read();

@@ -8,12 +8,14 @@
 
 namespace dashf::corpus {
 
-// Immutable, so safe from any thread. The methods are Tokenizer's (tokenizer.h); Encode puts no
-// BOS, and looks for special tokens in the text only if it is to.
+// Immutable once it is made, so safe from any thread. The methods are Tokenizer's (tokenizer.h);
+// Encode puts no BOS, and looks for special tokens in the text only if it is to.
 class TokenizerModel {
  public:
   virtual ~TokenizerModel() = default;
-  virtual std::vector<int> Encode(std::string_view text, bool find_special) const = 0;
+  virtual std::vector<int> Encode(std::string_view text,
+                                  bool find_special,
+                                  bool at_start) const = 0;
   virtual std::string Decode(std::span<const int> ids) const = 0;
   virtual std::string_view Piece(int id) const = 0;
   virtual int vocab_size() const = 0;
@@ -23,6 +25,7 @@ class TokenizerModel {
   int unk_id = -1;
   int bos_id = -1;
   int eos_id = -1;
+  std::vector<int> stop_ids;
 };
 
 }  // namespace dashf::corpus

@@ -1,15 +1,18 @@
-"""Byte-level tokenizers of the families that dashf reads, trained small by Hugging Face's tokenizers, and
-texts that are hard to cut."""
+"""Tokenizers of the families that dashf reads, trained small by Hugging Face's tokenizers, and texts that
+are hard to cut."""
 import json
 import random
 import unicodedata
 
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 WORDS = r"[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 LLAMA3 = CONTRACTIONS + "|" + WORDS % r"\p{N}{1,3}"
 QWEN2 = CONTRACTIONS + "|" + WORDS % r"\p{N}"
+TEKKEN = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|"
+          r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|"
+          r"\s*[\r\n]+|\s+(?!\S)|\s+")
 
 PROSE = [
     "The quick brown fox doesn't jump over the lazy dog; they've seen 12345 of them, I'M SURE, and it'll rain.",
@@ -71,6 +74,46 @@ def train(pre_tokenizer, special, *, normalizer=None, ignore_merges=False):
     return tokenizer
 
 
+def with_bytes(tokenizer):
+    """With tokens for all 256 bytes, which no merge makes."""
+    described = json.loads(tokenizer.to_str())
+    vocabulary = described["model"]["vocab"]
+    for byte in range(256):
+        vocabulary.setdefault(f"<0x{byte:02X}>", len(vocabulary))
+    return Tokenizer.from_str(json.dumps(described))
+
+
+def characters(normalizer, pre_tokenizer, decoder, added=()):
+    """Over characters with byte fallback."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    tokenizer.decoder = decoders.Sequence(decoder)
+    if normalizer:
+        tokenizer.normalizer = normalizer
+    if pre_tokenizer:
+        tokenizer.pre_tokenizer = pre_tokenizer
+    # Without a pre-tokenizer the trainer would merge whole texts, so it gets them word by word.
+    words = [text if pre_tokenizer else " " + word for text in PROSE * 3 + lines(0, 300)
+             for word in ([text] if pre_tokenizer else text.split(" "))]
+    trainer = trainers.BpeTrainer(vocab_size=500, show_progress=False, special_tokens=["<unk>", "<s>", "</s>"],
+                                  limit_alphabet=120)
+    tokenizer.train_from_iterator(words, trainer)
+    tokenizer.add_tokens([AddedToken(text, normalized=False) for text in added])
+    return with_bytes(tokenizer)
+
+
+def without(tokenizer, text):
+    """Without the tokens of these bytes, and without what is merged of them."""
+    described = json.loads(tokenizer.to_str())
+    model = described["model"]
+    alphabet = {chr(ord(c) + 256) if ord(c) < 33 else c for c in text}
+    model["merges"] = [m for m in model["merges"] if not alphabet & set("".join(m))]
+    kept = [token for token in sorted(model["vocab"], key=model["vocab"].get) if not alphabet & set(token)]
+    model["vocab"] = {token: i for i, token in enumerate(kept)}
+    for i, token in enumerate(described["added_tokens"]):
+        token["id"] = len(kept) + i
+    return Tokenizer.from_str(json.dumps(described))
+
+
 def families():
     """Each with the token that ends a text."""
     llama3 = train(split(LLAMA3), ["<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>",
@@ -82,10 +125,20 @@ def families():
     qwen2 = train(split(QWEN2), ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], normalizer=normalizers.NFC())
     qwen2.add_tokens(["<tool_call>"])
     digits = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), byte_level(use_regex=True)])
+    prepend = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    back = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    metaspace = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="first", split=False)
+    gemma_split = pre_tokenizers.Split(" ", "merged_with_previous")
+    smollm = train(digits, ["<|endoftext|>"])
     return {"gpt2": (train(byte_level(use_regex=True), ["<|endoftext|>"]), "<|endoftext|>"),
             "llama3": (llama3, "<|eot_id|>"),
             "qwen2": (qwen2, "<|im_end|>"),
-            "smollm": (train(digits, ["<|endoftext|>"]), "<|endoftext|>")}
+            "smollm": (smollm, "<|endoftext|>"),
+            "smollm2": (without(smollm, "\x01\x04\x1b"), "<|endoftext|>"),
+            "tekken": (train(split(TEKKEN), ["<s>", "</s>", "[INST]"]), "</s>"),
+            "llama2": (characters(prepend, None, back + [decoders.Strip(" ", 1, 0)]), "</s>"),
+            "mistral": (characters(None, metaspace, back + [decoders.Strip(" ", 1, 0)]), "</s>"),
+            "gemma": (characters(normalizers.Replace(" ", "▁"), gemma_split, back, ["\n\n", "▁▁", "<b>"]), "</s>")}
 
 
 def save(tokenizer, end, folder):
