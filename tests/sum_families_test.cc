@@ -75,7 +75,7 @@ TEST(SumFamilies, ClusteredNetworksEndNearTheirBoundAndNoLimitLessIsWorse) {
   double before = 0.0;
   for (const std::optional<int> slots : {std::optional(5), std::optional<int>()}) {
     SetSlots(slots, &scenario);
-    const Planned planned = PlanWithProof(scenario);
+    const Planned planned = PlanWithProof(scenario, 1.9e-3);  // Without cases.
     EXPECT_LE(planned.Gap(), 2e-3) << slots.value_or(-1);
     EXPECT_LE(planned.proven, planned.known * (1.0 + 1e-5));
     EXPECT_GE(planned.scr, before * (1.0 - 1e-3)) << slots.value_or(-1);
@@ -123,6 +123,25 @@ TEST(SumFamilies, AServerWithoutSlotsIsAsIfItWereNotThere) {
     const Planned with = PlanWithProof(closed), without = PlanWithProof(gone);
     EXPECT_NEAR(with.scr, without.scr, 1e-4 * without.scr);
     EXPECT_LE(with.Gap(), 5e-4);
+  }
+}
+
+// Slower is always cheaper where delay costs nothing: the end is near the supremum, which no plan
+// attains.
+TEST(SumFamilies, WhereDelayCostsNothingThePlanEndsNearItsBound) {
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    Scenario scenario = GenerateStudy(8, 2, {}, Rng(seed)).value();
+    scenario.objective.delay_weight_per_s = 0.0;
+    EXPECT_LE(PlanWithProof(scenario).Gap(), 2e-4) << seed;
+  }
+}
+
+// Whoever trains all layers itself takes nothing of a server, and may as well be on any.
+TEST(SumFamilies, FewUsersWhoMayTrainAlonePlanToTheirBound) {
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    GeneratorOptions options;
+    options.all_local_allowed = true;
+    EXPECT_LE(PlanWithProof(GenerateStudy(6, 2, options, Rng(seed)).value()).Gap(), 2e-4) << seed;
   }
 }
 

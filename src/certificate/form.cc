@@ -92,10 +92,13 @@ Expected<void> CheckBox(const Scenario& scenario,
 }  // namespace
 
 Expected<void> CheckForm(const Scenario& scenario, const Certificate& certificate) {
-  if (!(certificate.scr_upper > 0.0 && std::isfinite(certificate.scr_upper))) {
-    return Fail(ErrorKind::kBadInput,
-                "bound.scr_upper",
-                fmt::format("must be a number > 0, got {}", certificate.scr_upper));
+  // Beyond, what a plan costs times scr_upper may overflow.
+  constexpr double kLargest = 1e150;
+  if (!(certificate.scr_upper > 0.0 && certificate.scr_upper <= kLargest)) {
+    return Fail(
+        ErrorKind::kBadInput,
+        "bound.scr_upper",
+        fmt::format("must be a number > 0, at most {}, got {}", kLargest, certificate.scr_upper));
   }
   if (scenario.objective.delay == DelayMode::kSum && certificate.boxes.size() != 1) {
     return Fail(

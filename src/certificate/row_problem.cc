@@ -19,9 +19,19 @@ double Log1p(double x) {
   return x > 1.0 ? std::log(1.0 + x) : std::log1p(x);
 }
 
-// (z - 1) exp(z) + 1, increasing from 0.
+// (z - 1) exp(z) + 1, increasing from 0, without cancellation.
 double Chi(double z, double exp_z) {
+  if (z < 0.03) {  // The sum of (k - 1) z^k / k!.
+    const double rest = 1.0 / 30.0 + z * (1.0 / 144.0 + z * (1.0 / 840.0 + z / 5760.0));
+    return z * z * (0.5 + z * (1.0 / 3.0 + z * (0.125 + z * rest)));
+  }
   return z > 1.0 ? (z - 1.0) * exp_z + 1.0 : z * exp_z - std::expm1(z);
+}
+
+// ln(1 + x) - x / (1 + x), without cancellation.
+double LogExcess(double x) {
+  if (x < 1e-3) return x * x * (0.5 - x * (2.0 / 3.0 - x * 0.75));
+  return Log1p(x) - x / (1.0 + x);
 }
 
 // -C_up'(b) b^2, which varies slowly with b, and its derivative along ln b.
@@ -39,14 +49,14 @@ UploadCurve UploadAt(const RowProblem& row, double b, double accuracy, double* z
   }
   const double snr = row.snr_hz_per_w * row.user_power_max / b;
   const double z_max = Log1p(snr);
-  const double chi_max = z_max * (1.0 + snr) - snr;
+  const double chi_max = Chi(z_max, 1.0 + snr);
   const double wu = row.user_weight_per_s;
   const double e = row.energy_weight_per_j;
   const double chi = e > 0.0 ? wu * row.snr_hz_per_w / (e * b) : chi_max;
   if (chi >= chi_max) {
     *z = z_max;
-    const double k = (wu + e * row.user_power_max) * row.upload_nat / (z_max * z_max) *
-                     (z_max - snr / (1.0 + snr));
+    const double k =
+        (wu + e * row.user_power_max) * row.upload_nat / (z_max * z_max) * LogExcess(snr);
     return {k, 0.0, (wu + e * row.user_power_max) * row.upload_nat / (b * z_max)};
   }
   // Newton from the right on a convex increasing function: monotone.
@@ -85,12 +95,6 @@ struct Slice {
   double high = 0.0;
   bool power_binds = false;  // The server's power is what makes `high`.
 };
-
-// ln(1 + x) - x / (1 + x), without cancellation.
-double LogExcess(double x) {
-  if (x < 1e-3) return x * x * (0.5 - x * (2.0 / 3.0 - x * 0.75));
-  return Log1p(x) - x / (1.0 + x);
-}
 
 // Of the download, what UploadCurve::k is of the upload.
 double DownloadSlope(const Slice& slice, double b) {

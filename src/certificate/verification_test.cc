@@ -97,6 +97,8 @@ TEST(Certificate, ThatIsMalformedIsRefused) {
       {[](Certificate& c) { c.scr_upper = 0.0; }, "bound.scr_upper: must be a number > 0"},
       {[](Certificate& c) { c.scr_upper = std::nan(""); }, "bound.scr_upper"},
       {[](Certificate& c) { c.scr_upper = kInfinity; }, "bound.scr_upper"},
+      {[](Certificate& c) { c.scr_upper = 1e308; },
+       "bound.scr_upper: must be a number > 0, at most"},
       {[](Certificate& c) { c.boxes.clear(); }, "must cover"},
       {[](Certificate& c) { c.boxes[0].servers.pop_back(); }, "prices: must have 2 entries"},
       {[](Certificate& c) { c.boxes[1].servers[0].power_per_w = -1e-9; }, "boxes[1].prices"},

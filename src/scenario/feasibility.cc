@@ -29,6 +29,19 @@ std::optional<SplitConflict> FindSplitConflict(const Scenario& scenario, std::si
                        .all_local_fits = bytes.back() <= user.memory_bytes_max};
 }
 
+bool IsFree(const Scenario& scenario, const User& user) {
+  const SplitProfile& table = scenario.ProfileOf(user);
+  for (int layers = 0; layers <= table.layers(); ++layers) {
+    if (!scenario.SplitAllowed(user, layers)) continue;
+    const auto k = static_cast<std::size_t>(layers);
+    if (table.local_flop[k] + table.server_flop[k] + table.upload_bit[k] + table.download_bit[k] >
+        0.0) {
+      return false;
+    }
+  }
+  return true;
+}
+
 template <class Node>
 std::string Names(const std::vector<Node>& nodes, const std::vector<int>& chosen) {
   std::vector<std::string_view> ids;
@@ -49,6 +62,10 @@ Conflicts FindConflicts(const Scenario& scenario) {
   for (std::size_t n = 0; n < scenario.users.size(); ++n) {
     if (const auto conflict = FindSplitConflict(scenario, n)) conflicts.splits.push_back(*conflict);
   }
+  conflicts.costs_nothing = conflicts.splits.empty() &&
+                            std::all_of(scenario.users.begin(),
+                                        scenario.users.end(),
+                                        [&](const User& user) { return IsFree(scenario, user); });
   SlotMatching matching = MatchSlots(scenario);
   conflicts.shortages = std::move(matching.shortages);
   for (std::size_t n = 0; n < scenario.users.size(); ++n) {
@@ -90,6 +107,10 @@ std::string Describe(const Scenario& scenario, const SlotShortage& shortage) {
                      users,
                      Names(scenario.servers, shortage.servers),
                      shortage.slots);
+}
+
+std::string DescribeFree() {
+  return "no split of any user has work or bits: every plan costs and scores 0, which is no ratio";
 }
 
 std::string DescribeMissingSlots(const Scenario& scenario, const Conflicts& conflicts) {

@@ -1,5 +1,6 @@
 // Why a sound scenario has no plan: which of its rules contradict, and by how much. The rules are
-// links, memory and slots alone, so this is exact (formulation (3)). Pure: safe from any thread.
+// links, memory and slots alone, so this is exact (formulation (3)); and a plan must cost something
+// (7). Pure: safe from any thread.
 #pragma once
 
 #include <string>
@@ -26,7 +27,9 @@ struct Conflicts {
   // any server that each of them reaches.
   std::vector<int> users_without_slot;
 
-  bool empty() const { return splits.empty() && shortages.empty(); }
+  bool costs_nothing = false;  // No split of any user has work or bits: SCR would be 0 / 0.
+
+  bool empty() const { return splits.empty() && shortages.empty() && !costs_nothing; }
 };
 
 Conflicts FindConflicts(const Scenario& scenario);
@@ -34,6 +37,7 @@ Conflicts FindConflicts(const Scenario& scenario);
 // One sentence each, naming users, servers and the slack.
 std::string Describe(const Scenario& scenario, const SplitConflict& conflict);
 std::string Describe(const Scenario& scenario, const SlotShortage& shortage);
+std::string DescribeFree();
 std::string DescribeMissingSlots(const Scenario& scenario, const Conflicts& conflicts);
 
 }  // namespace dashf

@@ -20,6 +20,20 @@ TEST(FindConflicts, FindsNoneWhereThereIsAPlan) {
 }
 
 // The slack is exact: as much as it says repairs the scenario, and no less.
+TEST(FindConflicts, SaysWhereNoPlanCostsAnything) {
+  Scenario scenario = TwelveUsersThreeServers(1);
+  for (SplitProfile& table : scenario.profiles) {
+    for (auto* column :
+         {&table.local_flop, &table.server_flop, &table.upload_bit, &table.download_bit}) {
+      std::fill(column->begin(), column->end(), 0.0);
+    }
+  }
+  EXPECT_TRUE(FindConflicts(scenario).costs_nothing);
+  EXPECT_EQ(Validate(scenario).error().kind, ErrorKind::kInfeasible);
+  scenario.profiles.back().upload_bit[0] = 1.0;  // One user's cost is enough for a ratio.
+  EXPECT_FALSE(FindConflicts(scenario).costs_nothing);
+}
+
 TEST(FindConflicts, SaysHowMuchMemoryIsMissing) {
   Scenario scenario = TwelveUsersThreeServers(2);
   for (double& bytes : scenario.profiles[4].local_memory_bytes) bytes += 2e8;

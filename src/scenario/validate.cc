@@ -224,10 +224,10 @@ Expected<void> Validate(const Scenario& scenario) {
   if (auto sound = ValidateRules(scenario); !sound) return sound;
   const Conflicts conflicts = FindConflicts(scenario);
   if (conflicts.empty()) return {};
-  return Fail(ErrorKind::kInfeasible,
-              "users",
-              conflicts.splits.empty() ? Describe(scenario, conflicts.shortages.front())
-                                       : Describe(scenario, conflicts.splits.front()));
+  std::string why = DescribeFree();
+  if (!conflicts.shortages.empty()) why = Describe(scenario, conflicts.shortages.front());
+  if (!conflicts.splits.empty()) why = Describe(scenario, conflicts.splits.front());
+  return Fail(ErrorKind::kInfeasible, "users", why);
 }
 
 }  // namespace dashf

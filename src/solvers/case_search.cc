@@ -38,6 +38,7 @@ class CaseSearch {
   std::vector<double> NewtonStep(const std::vector<double>& gradient) const;
   bool Branch();
   CaseBound Bound();
+  std::vector<float> Presence() const;
   double TimeLeftS() const { return options_.time_limit_s - watch_.ElapsedS(); }
 
   const ScrProblem& problem_;
@@ -190,19 +191,22 @@ CaseBound CaseSearch::Bound() {
   }
   if (Excess() <= 0.0) bound.y = y_;
   bound.user_worth = worth_;
-  bound.presence.assign(columns_.size(), 0.0F);
-  for (const ServerCaseTree& server : servers_) {
-    bound.cases.push_back(server.ToCases());
-    server.AddColumnPresence(&bound.presence);
-  }
+  bound.presence = Presence();
+  for (const ServerCaseTree& server : servers_) bound.cases.push_back(server.ToCases());
   return bound;
+}
+
+std::vector<float> CaseSearch::Presence() const {
+  std::vector<float> presence(columns_.size(), 0.0F);
+  for (const ServerCaseTree& server : servers_) server.AddColumnPresence(&presence);
+  return presence;
 }
 
 CaseBound CaseSearch::Run() {
   constexpr int kRoundsMax = 40;
   constexpr double kFirst = 1e-3, kLast = 1e-4, kReduction = 0.5;  // Of a user's mean cost.
   constexpr double kProgress = 0.9;  // A round that leaves more of the gap has stalled.
-  constexpr int kStalledMax = 2;
+  constexpr int kStalledMax = 4;
   const double mean = cost_ / static_cast<double>(worth_.size());
   if (!(mean > 0.0 && std::isfinite(mean))) return {};
   double last_gap = std::numeric_limits<double>::infinity();
@@ -218,6 +222,7 @@ CaseBound CaseSearch::Run() {
       looks += server.cases() * server.candidates();
     }
     if (options_.on_round) options_.on_round(y, cases);
+    if (options_.on_presence) options_.on_presence(Presence());
     const double gap = y / options_.enough - 1.0;
     stalled = gap > kProgress * last_gap ? stalled + 1 : 0;
     last_gap = gap;

@@ -18,9 +18,11 @@ struct CaseSearchOptions {
   double time_limit_s = std::numeric_limits<double>::infinity();
   // The search ends with at most about twice as many pairs of a case and a user that may be in it:
   // each costs the verifier a look.
-  std::size_t looks_max = 30000;
+  std::size_t looks_max = 40000;
   int threads = 1;
   std::function<void(double y, std::size_t cases)> on_round = {};
+  // Told after every round how much of its user the bound puts in each column.
+  std::function<void(const std::vector<float>& presence)> on_presence = {};
 };
 
 struct CaseBound {

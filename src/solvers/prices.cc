@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 #include <utility>
 
 #include "scenario/slot_matching.h"
@@ -42,7 +43,7 @@ constexpr std::size_t kSmall =
     60;  // Users, where pushes and second starts take no time to speak of.
 
 // With more, bounding by cases takes longer than the rest together.
-constexpr std::size_t kColumnsForCases = 20000;
+constexpr std::size_t kColumnsForCases = 100000;
 
 // Of a user's mean score. A user on the wrong server costs what it moves the prices there: about a
 // part in the number of a server's users. Columns farther below the best are no candidates for
@@ -398,6 +399,13 @@ void SumPlanner::Improve(bool thorough) {
 
 void SumPlanner::BoundByCases(DualPoint at) {
   at.y = scr_;
+  // Where the bound puts most of the users; in small scenarios after every round.
+  std::set<std::vector<int>> seen;
+  std::vector<std::vector<float>> starts;
+  const auto start_from = [&](const std::vector<float>& presence) {
+    if (seen.insert(BestColumns(presence)).second) starts.push_back(presence);
+  };
+  const bool small = best_.size() <= kSmall;
   CaseBound found = internal::SearchCases(
       problem_,
       columns_,
@@ -405,19 +413,24 @@ void SumPlanner::BoundByCases(DualPoint at) {
       {.enough = scr_ / (1.0 - options_.gap_target),
        .time_limit_s = log_.TimeLeftS(),
        .threads = options_.threads,
-       .on_round = [this](double y, std::size_t cases) {
-         log_.Add(scr_, score_ * (y / scr_ - 1.0), fmt::format("bound: {} cases", cases));
-       }});
+       .on_round =
+           [this](double y, std::size_t cases) {
+             log_.Add(scr_, score_ * (y / scr_ - 1.0), fmt::format("bound: {} cases", cases));
+           },
+       .on_presence = small ? start_from : std::function<void(const std::vector<float>&)>()});
   if (found.y < bound_) {
     bound_ = found.y;
     cases_ = std::move(found);
   }
   if (Stop() || cases_.presence.empty()) return;
-  std::vector<int> column = BestColumns(cases_.presence);
-  if (!RepairSlots(problem_, columns_, cases_.presence, &column, log_.TimeLeftS())) return;
-  plan_.Assign(column);
-  Rise();
-  Improve(true);
+  start_from(cases_.presence);
+  for (auto start = starts.rbegin(); start != starts.rend() && !Stop(); ++start) {
+    std::vector<int> column = BestColumns(*start);
+    if (!RepairSlots(problem_, columns_, *start, &column, log_.TimeLeftS())) return;
+    plan_.Assign(column);
+    Rise();
+    Improve(true);
+  }
 }
 
 Expected<SolveResult> SumPlanner::Run(const Scenario& scenario) {

@@ -197,7 +197,8 @@ double EffectiveDelayWeight(const ScrProblem& problem) {
   if (problem.delay_weight_per_s > 0.0) return problem.delay_weight_per_s;
   const double power_w =
       *std::min_element(problem.tx_power_w_max.begin(), problem.tx_power_w_max.end());
-  return 1e-6 * problem.energy_weight_per_j * power_w;
+  const double share = problem.delay == DelayMode::kSum ? 1e-15 : 1e-6;
+  return share * problem.energy_weight_per_j * power_w;
 }
 
 UserTerms MakeUserTerms(const ScrProblem& problem,

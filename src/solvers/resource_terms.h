@@ -89,8 +89,9 @@ double BestPowerW(
     double power_w_max, double bandwidth_hz, double snr_hz_per_w, double w_t, double w_e);
 
 // Where delay costs nothing (w_t = 0), slower is always cheaper and no minimum is attained. Time is
-// then priced at a millionth of the weakest transmitter's power: the energy ends within about 1e-4
-// of its infimum and every phase ends.
+// then priced at a small share of the weakest transmitter's power, 1e-15 with the sum of delays and
+// 1e-6 with the makespan: the energy ends within about 1e-5 (1e-4) of its infimum and every phase
+// ends.
 double EffectiveDelayWeight(const ScrProblem& problem);
 
 using Point = Eigen::Vector4d;     // (beta, theta, sigma, t); unused entries are 0.

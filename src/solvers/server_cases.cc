@@ -13,7 +13,7 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNoMatter = 1e-3;  // Weight of a case that is not worth a question.
-constexpr double kTorn = 0.05;
+constexpr double kTorn = 0.01;
 
 }  // namespace
 
@@ -281,18 +281,37 @@ void ServerCaseTree::AddTimes(const std::vector<double>& vector,
   }
 }
 
+// How much of the candidate is here with a split that takes something of the server: whoever trains
+// all layers itself may as well be on any.
+double ServerCaseTree::Served(const UserSet& set, std::size_t i) const {
+  const auto last = static_cast<std::size_t>(option_begin_[i + 1]) - 1;
+  return set.member[i] - (IsAllLocal(last) ? set.presence[last] : 0.0);
+}
+
+bool ServerCaseTree::IsAllLocal(std::size_t option) const {
+  const auto c = static_cast<std::size_t>(column_[option]);
+  const auto user = static_cast<std::size_t>(columns_.user[c]);
+  return problem_.split_layers[static_cast<std::size_t>(columns_.split[c])] ==
+         problem_.layers[user];
+}
+
 // The number of users first, then the user nearest to one half, then one between two splits.
 bool ServerCaseTree::Ask(const UserSet& set, CaseNode* question) const {
-  double users = 0.0, most = kTorn;
+  double users = 0.0, served = 0.0, most = kTorn;
   for (const double s : set.member) users += s;
   const double whole = std::floor(users + kTorn);
   for (std::size_t i = 0; i < user_.size(); ++i) {
-    const double torn = std::min(set.member[i], 1.0 - set.member[i]);
+    const double here = Served(set, i), torn = std::min(here, 1.0 - here);
+    served += here;
     if (torn <= most) continue;
     most = torn;
-    *question = UserWithin{user_[i], 0, problem_.layers[static_cast<std::size_t>(user_[i])]};
+    const bool all_local = IsAllLocal(static_cast<std::size_t>(option_begin_[i + 1]) - 1);
+    const int layers = problem_.layers[static_cast<std::size_t>(user_[i])];
+    *question = UserWithin{user_[i], 0, all_local ? layers - 1 : layers};
   }
-  if (most > kTorn && users - whole > kTorn && whole >= set.users_min && whole < set.users_max) {
+  // Those who are not served count, but do not crowd.
+  if (most > kTorn && users - served <= kTorn && users - whole > kTorn && whole >= set.users_min &&
+      whole < set.users_max) {
     *question = UsersMax{static_cast<int>(whole)};
   }
   if (most > kTorn) return true;

@@ -77,6 +77,8 @@ class ServerCaseTree {
   double Evaluate(const Eigen::Vector4d& price, UserSet* set, Slope* slope);
   void AddCandidate(std::size_t candidate, UserSet* set, Slope* slope);
   void SolveSet(UserSet* set);
+  double Served(const UserSet& set, std::size_t candidate) const;
+  bool IsAllLocal(std::size_t option) const;
   bool Ask(const UserSet& set, CaseNode* question) const;
   UserSet Answered(const UserSet& set, const CaseNode& question, bool yes) const;
   void Emit(int node, std::vector<CaseNode>* out) const;

@@ -159,6 +159,7 @@ int ExplainFeasibility(const Scenario& scenario, const Conflicts& conflicts, boo
   for (const auto& shortage : conflicts.shortages) {
     sentences.push_back(Describe(scenario, shortage));
   }
+  if (conflicts.costs_nothing) sentences.push_back(DescribeFree());
   if (!conflicts.users_without_slot.empty()) {
     sentences.push_back(DescribeMissingSlots(scenario, conflicts));
   }
