@@ -1,7 +1,7 @@
-// A frozen Llama-architecture causal language model, read from and written to Hugging Face model
-// folders. The weights are in memory in the format that the caller asks for, whatever the file
-// holds. A Model is a shared pointer to immutable weights: copies are cheap, and every function of
-// this module that takes one is safe from any thread.
+// A frozen causal language model, Llama or a relative of it, read from and written to Hugging Face
+// model folders. The weights are in memory in the format that the caller asks for, whatever the
+// file holds. A Model is a shared pointer to immutable weights: copies are cheap, and every
+// function of this module that takes one is safe from any thread.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +33,10 @@ class Model {
   std::shared_ptr<const llama::Weights> weights_;
 };
 
+// A folder's config.json, with the word of its weight files, if there are any, on whether the
+// output head is the embedding: where they hold a head with other numbers, it is not.
+Expected<ModelConfig> LoadModelConfig(const std::filesystem::path& folder);
+
 // Reads config.json with model.safetensors or the shards that model.safetensors.index.json names.
 // Tensor names tell which of the two rotary layouts a file has: Hugging Face's names
 // ("model.layers.0.self_attn.q_proj.weight") come with the rotate-half layout used here, Meta's
@@ -43,7 +47,7 @@ Expected<Model> LoadModel(const std::filesystem::path& folder, const llama::Stor
 
 // Whether the folder's files hold every matrix in bfloat16, so that a model kept so loses nothing.
 // Errors as LoadModel's, but for the values.
-Expected<bool> StoredInBFloat16(const std::filesystem::path& folder, const ModelConfig& config);
+Expected<bool> StoredInBFloat16(const std::filesystem::path& folder, ModelConfig config);
 
 enum class Precision { kFloat32, kBFloat16 };
 
@@ -53,7 +57,7 @@ Expected<void> SaveModel(const Model& model,
                          const std::filesystem::path& folder);
 
 // Fresh weights: normal with standard deviation 0.02, the projections into the residual stream
-// divided by sqrt(2 L), norms 1 (Radford et al. 2019, GPT-2). Same seed, same weights.
+// divided by sqrt(2 L), norms multiply by 1 (Radford et al. 2019, GPT-2). Same seed, same weights.
 Model RandomModel(const ModelConfig& config,
                   std::uint64_t seed,
                   const llama::Storage& storage = {});

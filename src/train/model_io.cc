@@ -127,10 +127,69 @@ struct FoundTensor {
   bool interleaved = false;
 };
 
+bool IsOriginal(const WeightFiles& files) {
+  return files.tensors.contains("tok_embeddings.weight");
+}
+
+// `count` rows from the first-th on.
+TensorView RowsOf(const TensorView& tensor, std::int64_t first, std::int64_t count) {
+  TensorView rows = tensor;
+  const std::size_t row_bytes = tensor.bytes.size() / static_cast<std::size_t>(tensor.shape[0]);
+  rows.shape[0] = count;
+  rows.bytes = tensor.bytes.substr(static_cast<std::size_t>(first) * row_bytes,
+                                   static_cast<std::size_t>(count) * row_bytes);
+  return rows;
+}
+
+// How many rows of a matrix to read at a time.
+std::int64_t RowsAtOnce(const std::vector<std::int64_t>& shape) {
+  constexpr std::int64_t kElements = std::int64_t{1} << 20;
+  return std::max<std::int64_t>(1, kElements / std::max<std::int64_t>(1, shape.back()));
+}
+
+// The same numbers, in whatever format.
+Expected<bool> HoldTheSame(const WeightFiles::Place& a, const WeightFiles::Place& b) {
+  const std::vector<std::int64_t>& shape = a.view->shape;
+  if (shape != b.view->shape || shape.size() != 2) return false;
+  const std::int64_t step = RowsAtOnce(shape);
+  for (std::int64_t first = 0; first < shape[0]; first += step) {
+    const std::int64_t count = std::min(step, shape[0] - first);
+    const TensorView of_a = RowsOf(*a.view, first, count), of_b = RowsOf(*b.view, first, count);
+    if (of_a.dtype == of_b.dtype) {
+      if (of_a.bytes != of_b.bytes) return false;
+    } else {
+      const auto values_a = tensorfile::ReadFloats(a.path, of_a, of_a.shape);
+      if (!values_a) return tl::unexpected(values_a.error());
+      const auto values_b = tensorfile::ReadFloats(b.path, of_b, of_b.shape);
+      if (!values_b) return tl::unexpected(values_b.error());
+      if (*values_a != *values_b) return false;
+    }
+    a.file->Release(of_a.bytes);
+    b.file->Release(of_b.bytes);
+  }
+  return true;
+}
+
+// Some exporters write a tied head too, which then goes; one that is not the embedding is a head of
+// its own, whatever config.json says.
+Expected<void> SettleHead(WeightFiles* files, ModelConfig* config) {
+  if (!config->tied_embeddings) return {};
+  const bool original = IsOriginal(*files);
+  const auto head = files->tensors.find(original ? "output.weight" : "lm_head.weight");
+  const auto embedding =
+      files->tensors.find(original ? "tok_embeddings.weight" : "model.embed_tokens.weight");
+  if (head == files->tensors.end() || embedding == files->tensors.end()) return {};
+  const Expected<bool> same = HoldTheSame(head->second, embedding->second);
+  if (!same) return tl::unexpected(same.error());
+  config->tied_embeddings = *same;
+  if (*same) files->tensors.erase(head);
+  return {};
+}
+
 Expected<std::vector<FoundTensor>> FindTensors(const fs::path& folder,
                                                const ModelConfig& config,
                                                WeightFiles* files) {
-  const bool original = files->tensors.contains("tok_embeddings.weight");
+  const bool original = IsOriginal(*files);
   std::vector<FoundTensor> found;
   Expected<void> outcome;
   llama::ForEachTensor(config, [&](const std::string& name, const auto& shape) {
@@ -157,8 +216,7 @@ Expected<std::vector<FoundTensor>> FindTensors(const fs::path& folder,
     files->tensors.erase(at);
   });
   if (!outcome) return tl::unexpected(outcome.error());
-  // Some exporters write the tied head, and the frequencies that follow from config.json.
-  if (config.tied_embeddings) files->tensors.erase(original ? "output.weight" : "lm_head.weight");
+  // Some exporters write the frequencies that follow from config.json.
   std::erase_if(files->tensors, [](const auto& item) {
     return item.first.ends_with("rotary_emb.inv_freq") || item.first == "rope.freqs";
   });
@@ -166,7 +224,7 @@ Expected<std::vector<FoundTensor>> FindTensors(const fs::path& folder,
   const auto& [name, place] = *files->tensors.begin();
   return Fail(ErrorKind::kBadInput,
               place.path,
-              fmt::format("{} is no tensor of the Llama model that config.json describes", name));
+              fmt::format("{} is no tensor of the model that config.json describes", name));
 }
 
 // A matrix a few rows at a time, and the file's pages given back behind them, so that reading a
@@ -174,17 +232,11 @@ Expected<std::vector<FoundTensor>> FindTensors(const fs::path& folder,
 Expected<void> ReadTensor(const FoundTensor& tensor,
                           std::int64_t head_dim,
                           llama::Weights* weights) {
-  constexpr std::int64_t kElements = std::int64_t{1} << 20;  // At a time.
   const bool whole = tensor.interleaved || tensor.shape.size() == 1;
   const std::int64_t rows = tensor.shape.front();
-  const std::int64_t step =
-      whole ? rows : std::max<std::int64_t>(1, kElements / tensor.shape.back());
-  const std::size_t row_bytes = tensor.view->bytes.size() / static_cast<std::size_t>(rows);
+  const std::int64_t step = whole ? rows : RowsAtOnce(tensor.shape);
   for (std::int64_t first = 0; first < rows; first += step) {
-    TensorView part = *tensor.view;
-    part.shape[0] = std::min(step, rows - first);
-    part.bytes = part.bytes.substr(static_cast<std::size_t>(first) * row_bytes,
-                                   static_cast<std::size_t>(part.shape[0]) * row_bytes);
+    const TensorView part = RowsOf(*tensor.view, first, std::min(step, rows - first));
     auto values = tensorfile::ReadFloats(tensor.place, part, part.shape);
     if (!values) return tl::unexpected(values.error());
     tensor.file->Release(part.bytes);
@@ -203,6 +255,9 @@ Expected<Model> ReadModel(const fs::path& folder, const llama::Storage& storage)
   if (!config) return tl::unexpected(config.error());
   Expected<WeightFiles> files = OpenWeights(folder);
   if (!files) return tl::unexpected(files.error());
+  if (auto settled = SettleHead(&*files, &*config); !settled) {
+    return tl::unexpected(settled.error());
+  }
   const Expected<std::vector<FoundTensor>> tensors = FindTensors(folder, *config, &*files);
   if (!tensors) return tl::unexpected(tensors.error());
   llama::Weights weights = llama::MakeWeights(*config, storage);
@@ -234,9 +289,26 @@ Expected<Model> LoadModel(const fs::path& folder, const llama::Storage& storage)
   return WithinMemory(folder.string(), [&] { return ReadModel(folder, storage); });
 }
 
-Expected<bool> StoredInBFloat16(const fs::path& folder, const ModelConfig& config) {
+Expected<ModelConfig> LoadModelConfig(const fs::path& folder) {
+  Expected<ModelConfig> config = ReadModelConfig(folder / "config.json");
+  std::error_code ignored;  // What cannot be looked at is for LoadModel to report.
+  const bool weights = fs::exists(folder / "model.safetensors", ignored) ||
+                       fs::exists(folder / "model.safetensors.index.json", ignored);
+  if (!config || !config->tied_embeddings || !weights) return config;
   Expected<WeightFiles> files = OpenWeights(folder);
   if (!files) return tl::unexpected(files.error());
+  if (auto settled = SettleHead(&*files, &*config); !settled) {
+    return tl::unexpected(settled.error());
+  }
+  return config;
+}
+
+Expected<bool> StoredInBFloat16(const fs::path& folder, ModelConfig config) {
+  Expected<WeightFiles> files = OpenWeights(folder);
+  if (!files) return tl::unexpected(files.error());
+  if (auto settled = SettleHead(&*files, &config); !settled) {
+    return tl::unexpected(settled.error());
+  }
   const Expected<std::vector<FoundTensor>> tensors = FindTensors(folder, config, &*files);
   if (!tensors) return tl::unexpected(tensors.error());
   return std::ranges::all_of(*tensors, [](const FoundTensor& tensor) {

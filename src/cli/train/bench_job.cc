@@ -15,7 +15,6 @@
 #include "cli/command.h"
 #include "train/compute.h"
 #include "train/memory_forecast.h"
-#include "train/model_config.h"
 #include "train/peft_io.h"
 #include "train/phases.h"
 #include "train/server_batch.h"
@@ -222,7 +221,7 @@ Expected<BenchJob> ReadJob(const std::string& path) {
 
 Expected<void> CarryOutJob(const BenchJob& job, const llama::Storage& storage, bool recompute) {
   train::SetThreads(job.threads);
-  const auto config = train::ReadModelConfig(std::filesystem::path(job.model_dir) / "config.json");
+  const auto config = train::LoadModelConfig(job.model_dir);
   if (!config) return tl::unexpected(config.error());
   auto adapter = train::LoadAdapter(job.adapter_dir, *config);
   if (!adapter) return tl::unexpected(adapter.error());

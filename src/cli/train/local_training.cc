@@ -21,7 +21,6 @@
 #include "corpus/tokenizer.h"
 #include "train/compute.h"
 #include "train/evaluate.h"
-#include "train/model_config.h"
 #include "train/peft_io.h"
 
 namespace dashf::cli {
@@ -91,7 +90,7 @@ Expected<Examples> LoadExamples(const LocalTraining& training, int positions_max
 }
 
 Expected<Materials> Load(const LocalTraining& training) {
-  auto model = train::ReadModelConfig(fs::path(training.model_dir) / "config.json");
+  auto model = train::LoadModelConfig(training.model_dir);
   if (!model) return tl::unexpected(model.error());
   const int layers = model->layers;
   const int last = training.layer_last > 0 ? training.layer_last : layers;

@@ -19,7 +19,6 @@
 #include "corpus/tokenizer.h"
 #include "scenario/profile_io.h"
 #include "train/flop.h"
-#include "train/model_config.h"
 
 namespace dashf::cli {
 namespace {
@@ -196,8 +195,7 @@ Expected<train::PhaseCosts> Measure(const Flags& flags,
 
 Expected<train::PhaseCosts> MeasureOrExtrapolate(const Flags& flags,
                                                  const std::vector<corpus::Example>& examples) {
-  const auto config =
-      train::ReadModelConfig(std::filesystem::path(flags.model_dir) / "config.json");
+  const auto config = train::LoadModelConfig(flags.model_dir);
   if (!config) return tl::unexpected(config.error());
   const bool can = config->layers >= train::kExtrapolationLayersMin;
   if (flags.extrapolate == "yes" && !can) {
@@ -252,7 +250,7 @@ Expected<int> RunProfile(Flags flags) {
 void AddProfile(CLI::App& app, Run& run) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* verb = AddEngineVerb(app, "profile");
-  verb->add_option("--model", flags->model_dir, "Hugging Face Llama or Qwen2 folder")->required();
+  verb->add_option("--model", flags->model_dir, "Hugging Face model folder")->required();
   AddDataOptions(
       verb, "Records, conversations or text, a part of which is trained on", &flags->data);
   verb->add_option("--out", flags->out_path, "Profile to write (dashf.profile/1)")->required();
