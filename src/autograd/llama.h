@@ -35,8 +35,7 @@ struct Linear {
 };
 
 struct LlamaLayer {
-  at::Tensor input_norm;           // [d]
-  at::Tensor post_attention_norm;  // [d]
+  std::array<at::Tensor, llama::kNorms> norms;  // [NormWidth], or undefined.
   std::array<Linear, kProjections> projections;
 };
 
@@ -55,8 +54,10 @@ void ForEachTensor(Weights& weights, Visit visit) {
   for (std::size_t i = 0; i < weights.layers.size(); ++i) {
     auto& layer = weights.layers[i];
     const std::string prefix = "model.layers." + std::to_string(i) + ".";
-    visit(prefix + "input_layernorm.weight", layer.input_norm);
-    visit(prefix + "post_attention_layernorm.weight", layer.post_attention_norm);
+    for (std::size_t n = 0; n < llama::kNorms; ++n) {
+      const std::string_view name = NormName(weights.config, static_cast<llama::Norm>(n));
+      if (!name.empty()) visit(prefix + std::string(name) + ".weight", layer.norms[n]);
+    }
     for (std::size_t p = 0; p < kProjections; ++p) {
       const std::string name =
           prefix + (p < kGate ? "self_attn." : "mlp.") + std::string(kProjectionNames[p]);
@@ -101,7 +102,7 @@ struct BatchShape {
   std::int64_t length = 0;  // T.
 };
 
-// tokens [N] of int64 to hidden states [N, d].
+// tokens [N] of int64 to the hidden states [N, d] that enter the first layer.
 at::Tensor Embed(const LlamaWeights& weights, const at::Tensor& tokens);
 
 // Hidden states [R * T, d] through layers first..last - 1 (0-based, half open).
@@ -112,7 +113,8 @@ at::Tensor ForwardLayers(const LlamaWeights& weights,
                          int first,
                          int last);
 
-// RMSNorm (Zhang and Sennrich 2019, arXiv:1910.07467): x / sqrt(mean(x^2) + eps) * weight.
-at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
+// RMSNorm (Zhang and Sennrich 2019, arXiv:1910.07467) of x's last dimension:
+// x / sqrt(mean(x^2) + eps) * (offset + weight).
+at::Tensor RmsNorm(const ModelConfig& config, const at::Tensor& x, const at::Tensor& weight);
 
 }  // namespace dashf::autograd

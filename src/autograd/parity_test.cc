@@ -274,7 +274,12 @@ INSTANTIATE_TEST_SUITE_P(Recorded,
                                            "llama_bias_patterns",
                                            "qwen2_some_layers",
                                            "llama_prompts",
-                                           "llama_prompts_last_layers"),
+                                           "llama_prompts_last_layers",
+                                           "qwen3_window",
+                                           "mistral_window",
+                                           "mistral_prompts",
+                                           "smollm3_no_rope",
+                                           "gemma3_local_global"),
                          [](const auto& test) { return test.param; });
 
 }  // namespace

@@ -27,8 +27,7 @@ at::Tensor PhaseLoss(const LlamaWeights& weights,
                      const Batch& batch) {
   at::Tensor hidden = cache ? cache->Gather(batch) : Embed(weights, batch.tokens);
   hidden = ForwardLayers(weights, &adapter, hidden, batch.shape, phase.cached, phase.loss_after);
-  hidden = RmsNorm(
-      hidden.index_select(0, batch.loss_rows), weights.final_norm, weights.config.rms_norm_eps);
+  hidden = RmsNorm(weights.config, hidden.index_select(0, batch.loss_rows), weights.final_norm);
   return HeadLoss(hidden, weights.head, batch.targets);
 }
 

@@ -49,7 +49,7 @@ TokenWindows Windows(std::span<const int> stream,
 at::Tensor StreamLoss(const LlamaWeights& weights, const TokenWindows& windows) {
   at::Tensor hidden = ForwardLayers(
       weights, nullptr, Embed(weights, windows.tokens), windows.shape, 0, weights.config.layers);
-  hidden = RmsNorm(hidden, weights.final_norm, weights.config.rms_norm_eps);
+  hidden = RmsNorm(weights.config, hidden, weights.final_norm);
   return HeadLoss(hidden, weights.head, windows.targets);
 }
 

@@ -1,7 +1,6 @@
 #include "llama/attention.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/check.h"
 #include "llama/softmax.h"
@@ -9,23 +8,41 @@
 namespace dashf::llama {
 namespace {
 
-// Some queries of one sequence, and the keys that the last of them sees.
+// Some queries of one sequence, and the keys that any of them sees.
 struct Block {
   std::int64_t first_query = 0, queries = 0;
   std::int64_t first_key = 0, keys = 0;
+  std::int64_t position = 0;  // Of the first key.
 };
 
+// The first position that a query sees.
+std::int64_t FirstSeen(const HeadShape& shape, std::int64_t position) {
+  return shape.window == 0 ? 0 : std::max<std::int64_t>(0, position - shape.window + 1);
+}
+
+// The block's keys that a query at this position sees.
+struct Seen {
+  std::int64_t first = 0, count = 0;
+};
+Seen SeenBy(const HeadShape& shape, const Block& block, std::int64_t position) {
+  const std::int64_t first = FirstSeen(shape, position);
+  return {first - block.position, position + 1 - first};
+}
+
 template <class Visit>
-void ForEachBlock(std::span<const AttentionRows> sequences,
+void ForEachBlock(const HeadShape& shape,
+                  std::span<const AttentionRows> sequences,
                   std::span<const int> positions,
                   Visit visit) {
   for (const AttentionRows& rows : sequences) {
     for (std::int64_t done = 0; done < rows.queries; done += kQueriesAtOnce) {
       const std::int64_t count = std::min(kQueriesAtOnce, rows.queries - done);
-      const std::int64_t last = rows.first_query + done + count - 1;
-      const std::int64_t keys = positions[static_cast<std::size_t>(last)] + std::int64_t{1};
-      DASHF_CHECK(keys <= rows.keys);
-      visit(Block{rows.first_query + done, count, rows.first_key, keys});
+      const std::int64_t query = rows.first_query + done;
+      const auto own = positions.subspan(static_cast<std::size_t>(query));
+      const std::int64_t first = FirstSeen(shape, own[0]);
+      const std::int64_t end = own[static_cast<std::size_t>(count) - 1] + std::int64_t{1};
+      DASHF_CHECK(end <= rows.keys);
+      visit(Block{query, count, rows.first_key + first, end - first, first});
     }
   }
 }
@@ -41,12 +58,15 @@ void Zero(Matrix<T> x) {
   for (std::int64_t i = 0; i < x.rows; ++i) std::fill_n(x.Row(i), x.columns, T{0});
 }
 
-template <class T>
-T SoftmaxScale(const HeadShape& shape) {
-  return T{1} / std::sqrt(static_cast<T>(shape.head_dim));
-}
-
 }  // namespace
+
+HeadShape HeadsOf(const ModelConfig& config, int layer) {
+  return {config.heads,
+          config.kv_heads,
+          config.head_dim,
+          config.AttentionScale(),
+          config.WindowOf(layer)};
+}
 
 template <class T>
 void AttentionForward(const HeadShape& shape,
@@ -58,9 +78,9 @@ void AttentionForward(const HeadShape& shape,
                       T* scratch,
                       Matrix<T> log_sum,
                       Matrix<T> out) {
-  const T scale = SoftmaxScale<T>(shape);
+  const T scale = static_cast<T>(shape.scale);
   const int groups = shape.heads / shape.kv_heads, dim = shape.head_dim;
-  ForEachBlock(sequences, positions, [&](const Block& block) {
+  ForEachBlock(shape, sequences, positions, [&](const Block& block) {
     const Matrix<T> scores(scratch, block.queries, block.keys);
     for (int h = 0; h < shape.heads; ++h) {
       MultiplyTransposed(1,
@@ -70,8 +90,9 @@ void AttentionForward(const HeadShape& shape,
                          scores);
       for (std::int64_t i = 0; i < block.queries; ++i) {
         const std::int64_t row = block.first_query + i;
-        const std::int64_t seen = positions[static_cast<std::size_t>(row)] + std::int64_t{1};
-        log_sum.Row(row)[h] = SoftmaxRow(scale, seen, block.keys, scores.Row(i));
+        const Seen seen = SeenBy(shape, block, positions[static_cast<std::size_t>(row)]);
+        T* const own = std::fill_n(scores.Row(i), seen.first, T{0});
+        log_sum.Row(row)[h] = SoftmaxRow(scale, seen.count, block.keys - seen.first, own);
       }
       Multiply(1,
                scores,
@@ -97,11 +118,11 @@ void AttentionBackward(const HeadShape& shape,
                        Matrix<T> dq,
                        Matrix<T> dk,
                        Matrix<T> dv) {
-  const T scale = SoftmaxScale<T>(shape);
+  const T scale = static_cast<T>(shape.scale);
   const int groups = shape.heads / shape.kv_heads, dim = shape.head_dim;
   Zero(dk);
   Zero(dv);
-  ForEachBlock(sequences, positions, [&](const Block& block) {
+  ForEachBlock(shape, sequences, positions, [&](const Block& block) {
     const Matrix<T> p(scratch, block.queries, block.keys);
     const Matrix<T> ds(scratch + block.queries * block.keys, block.queries, block.keys);
     for (int h = 0; h < shape.heads; ++h) {
@@ -115,8 +136,11 @@ void AttentionBackward(const HeadShape& shape,
       MultiplyTransposed(1, of_query(dout), of_key(v), 0, ds);
       for (std::int64_t i = 0; i < block.queries; ++i) {
         const std::int64_t row = block.first_query + i;
-        const std::int64_t seen = positions[static_cast<std::size_t>(row)] + std::int64_t{1};
-        SoftmaxRowBackward(scale, log_sum.Row(row)[h], seen, block.keys, p.Row(i), ds.Row(i));
+        const Seen seen = SeenBy(shape, block, positions[static_cast<std::size_t>(row)]);
+        T* const own_p = std::fill_n(p.Row(i), seen.first, T{0});
+        T* const own_ds = std::fill_n(ds.Row(i), seen.first, T{0});
+        const std::int64_t width = block.keys - seen.first;
+        SoftmaxRowBackward(scale, log_sum.Row(row)[h], seen.count, width, own_p, own_ds);
       }
       Multiply(1, ds, Op::kPlain, of_key(k), Op::kPlain, 0, of_query(dq));
       Multiply(1, ds, Op::kTransposed, of_query(q), Op::kPlain, 1, of_key(dk));

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "llama/config.h"
 #include "llama/matrix.h"
 
 namespace dashf::llama {
@@ -14,7 +15,10 @@ struct HeadShape {
   int heads = 0;     // Query head h belongs to key head h / (heads / kv_heads).
   int kv_heads = 0;  // Divides `heads`.
   int head_dim = 0;
+  double scale = 0.0;  // Of the scores.
+  int window = 0;      // A query at t sees t - window + 1..t, or all up to t if it is 0.
 };
+HeadShape HeadsOf(const ModelConfig& config, int layer);
 
 // A sequence's rows among the queries and among the keys. The queries may be a choice of the
 // sequence's positions; its keys are all of them, from position 0.
@@ -29,7 +33,7 @@ inline std::int64_t AttentionScratchElements(std::int64_t length) {
   return 2 * kQueriesAtOnce * length;
 }
 
-// Of each query at position t: out = softmax(q k' / sqrt(head_dim)) v over the keys 0..t of its
+// Of each query at position t: out = softmax(scale q k') v over the keys that it sees of its
 // sequence. positions (M), ascending in each sequence; q, out (M, heads head_dim); k, v
 // (N, kv_heads head_dim); log_sum (M, heads): the logarithm of the softmax's denominator.
 template <class T>
@@ -43,8 +47,8 @@ void AttentionForward(const HeadShape& shape,
                       Matrix<T> log_sum,
                       Matrix<T> out);
 
-// With p the weights and dp = dout v': ds = p (dp - sum(p dp)) / sqrt(head_dim), dq = ds k,
-// dk = ds' q, dv = p' dout, summed over the heads of a group. All of dq, dk, dv is overwritten.
+// With p the weights and dp = dout v': ds = scale p (dp - sum(p dp)), dq = ds k, dk = ds' q,
+// dv = p' dout, summed over the heads of a group. All of dq, dk, dv is overwritten.
 template <class T>
 void AttentionBackward(const HeadShape& shape,
                        std::span<const AttentionRows> sequences,

@@ -6,9 +6,9 @@
 #include "base/check.h"
 #include "llama/attention.h"
 #include "llama/frozen_product.h"
+#include "llama/gated_unit.h"
 #include "llama/prompt_attention.h"
 #include "llama/rms_norm.h"
-#include "llama/swiglu.h"
 
 namespace dashf::llama {
 namespace {
@@ -57,7 +57,8 @@ struct Decoder::Rows {
         gate_up(count, 2 * std::int64_t{config.intermediate_size}),
         act(count, config.intermediate_size),
         h(count, LargestRank(layout)),
-        inverse(static_cast<std::size_t>(count)),
+        block(config.output_norms ? count : 0, config.hidden_size),
+        inverse(static_cast<std::size_t>(count * config.heads)),
         attention(static_cast<std::size_t>(AttentionScratchElements(before + count))),
         prompt(static_cast<std::size_t>(PromptScratchElements(config, LongestPrompt(layout)))),
         tile(static_cast<std::size_t>(StoredMatrix::ScratchElements(widest))),
@@ -73,7 +74,7 @@ struct Decoder::Rows {
   std::vector<SlotRows> slots;
   std::vector<AttentionRows> sequences;
   std::vector<int> positions;
-  Buffer normed, qkv, attended, log_sum, gate_up, act, h;
+  Buffer normed, qkv, attended, log_sum, gate_up, act, h, block;
   mutable std::vector<float> inverse, attention, prompt, tile, stacked_a;
 };
 
@@ -95,36 +96,57 @@ Linear<float> Decoder::Part(std::size_t layer, int first, int last) const {
       &weights_.config, &weights_.layers[layer], &layout_.layers[layer], {&slot_, 1}, first, last};
 }
 
+// hidden += a block's last projection of x, normed before where the model does.
+void Decoder::AddBlock(const Rows& rows,
+                       const Linear<float>& projection,
+                       Matrix<const float> x,
+                       std::size_t layer,
+                       Norm norm,
+                       Matrix<float> hidden) const {
+  const Matrix<float> h = rows.h.matrix.Columns(0, projection.Rank());
+  if (!weights_.config.output_norms) {
+    LinearForward<float>(projection, rows.slots, x, Into::kAdd, rows.Scratch(), h, hidden);
+    return;
+  }
+  const Matrix<float> block = rows.block.matrix;
+  LinearForward<float>(projection, rows.slots, x, Into::kOverwrite, rows.Scratch(), h, block);
+  RmsNormForward<float>(block, weights_.NormOf(layer, norm), rows.inverse.data(), block);
+  for (std::int64_t i = 0; i < hidden.rows; ++i) {
+    for (std::int64_t j = 0; j < hidden.columns; ++j) hidden.Row(i)[j] += block.Row(i)[j];
+  }
+}
+
 void Decoder::Attend(const Rows& rows, std::size_t layer, Matrix<float> hidden) {
   const ModelConfig& config = weights_.config;
-  const LayerWeights& weights = weights_.layers[layer];
-  const auto rank_columns = [&](const Linear<float>& part) {
-    return rows.h.matrix.Columns(0, part.Rank());
-  };
-  RmsNormForward<float>(hidden,
-                        weights.input_norm.data(),
-                        config.rms_norm_eps,
-                        rows.inverse.data(),
-                        rows.normed.matrix);
-  const Linear<float> in = Part(layer, kQ, kO), out = Part(layer, kO, kGate);
+  const auto index = static_cast<int>(layer);
+  RmsNormForward<float>(
+      hidden, weights_.NormOf(layer, kInputNorm), rows.inverse.data(), rows.normed.matrix);
+  const Linear<float> in = Part(layer, kQ, kO);
   LinearForward<float>(in,
                        rows.slots,
                        rows.normed.matrix,
                        Into::kOverwrite,
                        rows.Scratch(),
-                       rank_columns(in),
+                       rows.h.matrix.Columns(0, in.Rank()),
                        rows.qkv.matrix);
   const Matrix<float> q = rows.qkv.matrix.Columns(0, rows.q_width);
   const Matrix<float> kv = rows.qkv.matrix.Columns(rows.q_width, 2 * rows.kv_width);
-  rotary_.Turn(rows.positions, Rotary<float>::Way::kForward, q);
-  rotary_.Turn(rows.positions, Rotary<float>::Way::kForward, kv.Columns(0, rows.kv_width));
+  const Matrix<float> k = kv.Columns(0, rows.kv_width);
+  if (config.head_norms) {
+    const RmsNorm q_norm = weights_.NormOf(layer, kQueryNorm);
+    HeadNormForward<float>(q, q_norm, config.head_dim, rows.inverse.data(), q);
+    const RmsNorm k_norm = weights_.NormOf(layer, kKeyNorm);
+    HeadNormForward<float>(k, k_norm, config.head_dim, rows.inverse.data(), k);
+  }
+  rotary_.Turn(index, rows.positions, Rotary<float>::Way::kForward, q);
+  rotary_.Turn(index, rows.positions, Rotary<float>::Way::kForward, k);
   std::vector<float>& kept = kept_[layer];
   kept.resize(static_cast<std::size_t>(read_ * kv.columns));
   for (std::int64_t i = 0; i < kv.rows; ++i) {
     kept.insert(kept.end(), kv.Row(i), kv.Row(i) + kv.columns);
   }
   const Matrix<float> all(kept.data(), read_ + kv.rows, kv.columns);
-  AttentionForward<float>({config.heads, config.kv_heads, config.head_dim},
+  AttentionForward<float>(HeadsOf(config, index),
                           rows.sequences,
                           rows.positions,
                           q,
@@ -141,17 +163,13 @@ void Decoder::Attend(const Rows& rows, std::size_t layer, Matrix<float> hidden) 
                          rows.prompt.data(),
                          rows.attended.matrix);
   }
-  LinearForward<float>(
-      out, rows.slots, rows.attended.matrix, Into::kAdd, rows.Scratch(), rank_columns(out), hidden);
+  AddBlock(rows, Part(layer, kO, kGate), rows.attended.matrix, layer, kAttentionOutNorm, hidden);
 }
 
 void Decoder::FeedForward(const Rows& rows, std::size_t layer, Matrix<float> hidden) const {
   const Linear<float> in = Part(layer, kGate, kDown), out = Part(layer, kDown, kProjections);
-  RmsNormForward<float>(hidden,
-                        weights_.layers[layer].post_attention_norm.data(),
-                        weights_.config.rms_norm_eps,
-                        rows.inverse.data(),
-                        rows.normed.matrix);
+  RmsNormForward<float>(
+      hidden, weights_.NormOf(layer, kFeedForwardNorm), rows.inverse.data(), rows.normed.matrix);
   LinearForward<float>(in,
                        rows.slots,
                        rows.normed.matrix,
@@ -159,14 +177,8 @@ void Decoder::FeedForward(const Rows& rows, std::size_t layer, Matrix<float> hid
                        rows.Scratch(),
                        rows.h.matrix.Columns(0, in.Rank()),
                        rows.gate_up.matrix);
-  SwiGluForward<float>(rows.gate_up.matrix, rows.act.matrix);
-  LinearForward<float>(out,
-                       rows.slots,
-                       rows.act.matrix,
-                       Into::kAdd,
-                       rows.Scratch(),
-                       rows.h.matrix.Columns(0, out.Rank()),
-                       hidden);
+  GatedUnitForward<float>(weights_.config.activation, rows.gate_up.matrix, rows.act.matrix);
+  AddBlock(rows, out, rows.act.matrix, layer, kFeedForwardOutNorm, hidden);
 }
 
 void Decoder::Read(std::span<const int> tokens) {
@@ -176,18 +188,14 @@ void Decoder::Read(std::span<const int> tokens) {
   hidden_.resize(static_cast<std::size_t>(count * d));
   const Matrix<float> hidden(hidden_.data(), count, d);
   for (std::int64_t i = 0; i < count; ++i) {
-    weights_.embedding.Decode(tokens[static_cast<std::size_t>(i)], hidden.Rows(i, 1));
+    Embed(weights_, tokens[static_cast<std::size_t>(i)], hidden.Rows(i, 1));
   }
   for (std::size_t layer = 0; layer < weights_.layers.size(); ++layer) {
     Attend(rows, layer, hidden);
     FeedForward(rows, layer, hidden);
   }
   read_ += count;
-  RmsNormForward<float>(hidden,
-                        weights_.final_norm.data(),
-                        weights_.config.rms_norm_eps,
-                        rows.inverse.data(),
-                        hidden);
+  RmsNormForward<float>(hidden, weights_.FinalNorm(), rows.inverse.data(), hidden);
 }
 
 std::vector<float> Decoder::Logits(std::int64_t row) const {

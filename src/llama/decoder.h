@@ -33,6 +33,12 @@ class Decoder {
   struct Rows;  // What one Read needs at a time.
   void Attend(const Rows& rows, std::size_t layer, Matrix<float> hidden);
   void FeedForward(const Rows& rows, std::size_t layer, Matrix<float> hidden) const;
+  void AddBlock(const Rows& rows,
+                const Linear<float>& projection,
+                Matrix<const float> x,
+                std::size_t layer,
+                Norm norm,
+                Matrix<float> hidden) const;
   Linear<float> Part(std::size_t layer, int first, int last) const;
 
   const Weights& weights_;

@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "llama/attention.h"
+#include "llama/gated_unit.h"
 #include "llama/prompt_attention.h"
 #include "llama/rms_norm.h"
-#include "llama/swiglu.h"
 
 namespace dashf::llama {
 namespace {
@@ -27,14 +27,13 @@ const LayerPlaces& Places(const Layer<T>& layer) {
 }
 
 template <class T>
-const LayerWeights& WeightsOf(const Layer<T>& layer) {
-  return layer.weights->layers[static_cast<std::size_t>(layer.index)];
+const ModelConfig& ConfigOf(const Layer<T>& layer) {
+  return layer.weights->config;
 }
 
 template <class T>
-HeadShape Heads(const Layer<T>& layer) {
-  const ModelConfig& config = layer.weights->config;
-  return {config.heads, config.kv_heads, config.head_dim};
+RmsNorm NormOf(const Layer<T>& layer, Norm norm) {
+  return layer.weights->NormOf(static_cast<std::size_t>(layer.index), norm);
 }
 
 // The rows that leave the layer, by slot, by sequence and by position.
@@ -79,6 +78,97 @@ void AddAtLossRows(const Layer<T>& layer, ConstMatrix<T> from, Matrix<T> to) {
   }
 }
 
+// Queries (Q, heads head_dim) and keys (N, kv_heads head_dim) as attention compares them.
+template <class T>
+struct Compared {
+  Matrix<T> q, k;
+};
+template <class T>
+Compared<T> ComparedOf(const Layer<T>& layer,
+                       const LayerScratch<T>& scratch,
+                       const LayerState<T>& state) {
+  const Matrix<T> q = state.q, k = Keys(state.kv);
+  if (!ConfigOf(layer).head_norms) return {q, k};
+  return {scratch.normed_qk.Rows(0, q.rows).Columns(0, q.columns),
+          scratch.normed_qk.Columns(q.columns, k.columns)};
+}
+
+template <class T>
+void TurnBoth(const Layer<T>& layer, typename Rotary<T>::Way way, Matrix<T> q, Matrix<T> k) {
+  layer.rotary->Turn(layer.index, OutPositions(layer), way, q);
+  layer.rotary->Turn(layer.index, layer.rows.positions, way, k);
+}
+
+// From projected queries and keys to those.
+template <class T>
+Compared<T> NormAndTurn(const Layer<T>& layer,
+                        const LayerScratch<T>& scratch,
+                        const LayerState<T>& state) {
+  const Compared<T> compared = ComparedOf(layer, scratch, state);
+  const auto& [q, k] = compared;
+  if (const ModelConfig& config = ConfigOf(layer); config.head_norms) {
+    T* const of_keys = scratch.head_inverse + config.heads * q.rows;
+    HeadNormForward<T>(
+        state.q, NormOf(layer, kQueryNorm), config.head_dim, scratch.head_inverse, q);
+    HeadNormForward<T>(Keys(state.kv), NormOf(layer, kKeyNorm), config.head_dim, of_keys, k);
+  }
+  TurnBoth(layer, Rotary<T>::Way::kForward, q, k);
+  return compared;
+}
+
+// And back, of their gradients, which are overwritten.
+template <class T>
+void NormAndTurnBackward(const Layer<T>& layer,
+                         const LayerScratch<T>& scratch,
+                         const LayerState<T>& state,
+                         Matrix<T> dq,
+                         Matrix<T> dk) {
+  TurnBoth(layer, Rotary<T>::Way::kBackward, dq, dk);
+  const ModelConfig& config = ConfigOf(layer);
+  if (!config.head_norms) return;
+  const T* const of_keys = scratch.head_inverse + config.heads * dq.rows;
+  HeadNormBackward<T>(
+      state.q, NormOf(layer, kQueryNorm), config.head_dim, scratch.head_inverse, dq);
+  HeadNormBackward<T>(Keys(state.kv), NormOf(layer, kKeyNorm), config.head_dim, of_keys, dk);
+}
+
+// A block's last projection of x, added to `to` (Q, d), normed before where it is; with `to` unset
+// only what the backward needs.
+template <class T>
+void AddBlock(const Layer<T>& layer,
+              const LayerScratch<T>& scratch,
+              const Linear<T>& projection,
+              ConstMatrix<T> x,
+              Matrix<T> h,
+              Norm norm,
+              const BlockOutput<T>& kept,
+              Matrix<T> to) {
+  if (kept.rows.data == nullptr) {
+    if (to.data == nullptr) return;
+    LinearForward<T>(projection, OutSlots(layer), x, Into::kAdd, scratch.linear, h, to);
+    return;
+  }
+  LinearForward<T>(projection, OutSlots(layer), x, Into::kOverwrite, scratch.linear, h, kept.rows);
+  const Matrix<T> normed = scratch.normed.Rows(0, kept.rows.rows);
+  RmsNormForward<T>(kept.rows, NormOf(layer, norm), kept.inverse, normed);
+  for (std::int64_t i = 0; i < to.rows; ++i) {
+    for (std::int64_t j = 0; j < to.columns; ++j) to.Row(i)[j] += normed.Row(i)[j];
+  }
+}
+
+// The gradient of that projection from that of what it was added to, which stays.
+template <class T>
+Matrix<T> BackToBlock(const Layer<T>& layer,
+                      const LayerScratch<T>& scratch,
+                      Norm norm,
+                      const BlockOutput<T>& kept,
+                      Matrix<T> d) {
+  if (kept.rows.data == nullptr) return d;
+  const Matrix<T> dblock = scratch.dnormed.Rows(0, d.rows);
+  RmsNormBackward<T>(kept.rows, NormOf(layer, norm), kept.inverse, d, dblock);
+  return dblock;
+}
+
 template <class T>
 void ProjectQkv(const Layer<T>& layer,
                 const LayerScratch<T>& scratch,
@@ -111,8 +201,7 @@ void ProjectQkv(const Layer<T>& layer,
 template <class T>
 void NormInputAgain(const Layer<T>& layer, const LayerScratch<T>& scratch, LayerState<T>* state) {
   if (!layer.trained || Part(layer, kQ, kO).Rank() == 0) return;
-  RmsNormAgain<T>(
-      state->input, WeightsOf(layer).input_norm.data(), state->input_inverse, scratch.normed);
+  RmsNormAgain<T>(state->input, NormOf(layer, kInputNorm), state->input_inverse, scratch.normed);
   if (layer.narrow) CopyOutRows<T>(layer, scratch.normed, scratch.picked);
 }
 
@@ -162,21 +251,22 @@ void FeedForwardBackward(const Layer<T>& layer,
                          LayerState<T>* state,
                          Matrix<T> d) {
   const std::int64_t rows = d.rows;
-  const float* const norm = WeightsOf(layer).post_attention_norm.data();
+  const RmsNorm norm = NormOf(layer, kFeedForwardNorm);
+  const Activation activation = ConfigOf(layer).activation;
   const Linear<T> down = Part(layer, kDown, kProjections), in = Part(layer, kGate, kDown);
   const Matrix<T> dact = scratch.dact.Rows(0, rows), act = scratch.act.Rows(0, rows);
   const bool trains_down = layer.trained && down.Rank() > 0;
-  // gate_up is intact until SwiGluBackward, which reads dact: act for LoRA comes before both.
-  if (trains_down) SwiGluForward<T>(state->gate_up, act);
+  // gate_up is intact until GatedUnitBackward, which reads dact: act for LoRA comes before both.
+  if (trains_down) GatedUnitForward<T>(activation, state->gate_up, act);
   LinearBackward<T>(down,
                     OutSlots(layer),
                     act,
                     state->h[kFeedForwardOut],
-                    d,
+                    BackToBlock(layer, scratch, kFeedForwardOutNorm, state->feed_forward_out, d),
                     layer.trained,
                     scratch.linear,
                     dact);
-  SwiGluBackward<T>(dact, state->gate_up);
+  GatedUnitBackward<T>(activation, dact, state->gate_up);
   const Matrix<T> normed = scratch.normed.Rows(0, rows), dnormed = scratch.dnormed.Rows(0, rows);
   if (layer.trained && in.Rank() > 0) {
     RmsNormAgain<T>(state->middle, norm, state->middle_inverse, normed);
@@ -189,7 +279,7 @@ void FeedForwardBackward(const Layer<T>& layer,
                     layer.trained,
                     scratch.linear,
                     dnormed);
-  RmsNormBackward<T>(state->middle, norm, state->middle_inverse, dnormed, d);
+  RmsNormBackwardAdd<T>(state->middle, norm, state->middle_inverse, dnormed, d);
 }
 
 }  // namespace
@@ -199,18 +289,14 @@ void LayerForward(const Layer<T>& layer,
                   const LayerScratch<T>& scratch,
                   LayerState<T>* state,
                   Matrix<T> out) {
-  const LayerWeights& weights = WeightsOf(layer);
-  const double eps = layer.weights->config.rms_norm_eps;
-  RmsNormForward<T>(
-      state->input, weights.input_norm.data(), eps, state->input_inverse, scratch.normed);
+  RmsNormForward<T>(state->input, NormOf(layer, kInputNorm), state->input_inverse, scratch.normed);
   ProjectQkv<T>(layer, scratch, scratch.normed, state);
-  layer.rotary->Turn(OutPositions(layer), Rotary<T>::Way::kForward, state->q);
-  layer.rotary->Turn(layer.rows.positions, Rotary<T>::Way::kForward, Keys(state->kv));
-  AttentionForward<T>(Heads(layer),
+  const Compared<T> compared = NormAndTurn(layer, scratch, *state);
+  AttentionForward<T>(HeadsOf(ConfigOf(layer), layer.index),
                       OutSequences(layer),
                       OutPositions(layer),
-                      state->q,
-                      Keys(state->kv),
+                      compared.q,
+                      compared.k,
                       Values(state->kv),
                       scratch.attention,
                       state->log_sum,
@@ -218,22 +304,22 @@ void LayerForward(const Layer<T>& layer,
   if (Places(layer).prompt.length > 0) {
     PromptForward<T>(Part(layer, kK, kO),
                      OutSlots(layer),
-                     state->q,
+                     compared.q,
                      scratch.linear.tile,
                      scratch.prompt,
                      state->attended);
   }
   CopyOutRows<T>(layer, state->input, state->middle);
-  LinearForward<T>(Part(layer, kO, kGate),
-                   OutSlots(layer),
-                   state->attended,
-                   Into::kAdd,
-                   scratch.linear,
-                   state->h[kAttentionOut],
-                   state->middle);
+  AddBlock<T>(layer,
+              scratch,
+              Part(layer, kO, kGate),
+              state->attended,
+              state->h[kAttentionOut],
+              kAttentionOutNorm,
+              state->attention_out,
+              state->middle);
   const Matrix<T> normed = scratch.normed.Rows(0, state->middle.rows);
-  RmsNormForward<T>(
-      state->middle, weights.post_attention_norm.data(), eps, state->middle_inverse, normed);
+  RmsNormForward<T>(state->middle, NormOf(layer, kFeedForwardNorm), state->middle_inverse, normed);
   LinearForward<T>(Part(layer, kGate, kDown),
                    OutSlots(layer),
                    normed,
@@ -241,19 +327,20 @@ void LayerForward(const Layer<T>& layer,
                    scratch.linear,
                    state->h[kFeedForwardIn],
                    state->gate_up);
-  if (out.data == nullptr) return;
-  const Matrix<T> act = scratch.act.Rows(0, out.rows);
-  SwiGluForward<T>(state->gate_up, act);
+  if (out.data == nullptr && state->feed_forward_out.rows.data == nullptr) return;
+  const Matrix<T> act = scratch.act.Rows(0, state->middle.rows);
+  GatedUnitForward<T>(ConfigOf(layer).activation, state->gate_up, act);
   for (std::int64_t i = 0; i < out.rows; ++i) {
     std::copy_n(state->middle.Row(i), out.columns, out.Row(i));
   }
-  LinearForward<T>(Part(layer, kDown, kProjections),
-                   OutSlots(layer),
-                   act,
-                   Into::kAdd,
-                   scratch.linear,
-                   state->h[kFeedForwardOut],
-                   out);
+  AddBlock<T>(layer,
+              scratch,
+              Part(layer, kDown, kProjections),
+              act,
+              state->h[kFeedForwardOut],
+              kFeedForwardOutNorm,
+              state->feed_forward_out,
+              out);
 }
 
 template <class T>
@@ -268,18 +355,20 @@ void LayerBackward(const Layer<T>& layer,
                     OutSlots(layer),
                     state->attended,
                     state->h[kAttentionOut],
-                    d,
+                    BackToBlock(layer, scratch, kAttentionOutNorm, state->attention_out, d),
                     layer.trained,
                     scratch.linear,
                     dattended);
   const std::int64_t q_width = state->q.columns;
   const Matrix<T> dq = scratch.dqkv.Rows(0, d.rows).Columns(0, q_width);
   const Matrix<T> dkv = scratch.dqkv.Columns(q_width, state->kv.columns);
-  AttentionBackward<T>(Heads(layer),
+  const Compared<T> compared = ConfigOf(layer).head_norms ? NormAndTurn(layer, scratch, *state)
+                                                          : ComparedOf(layer, scratch, *state);
+  AttentionBackward<T>(HeadsOf(ConfigOf(layer), layer.index),
                        OutSequences(layer),
                        OutPositions(layer),
-                       state->q,
-                       Keys(state->kv),
+                       compared.q,
+                       compared.k,
                        Values(state->kv),
                        state->log_sum,
                        dattended,
@@ -290,23 +379,22 @@ void LayerBackward(const Layer<T>& layer,
   if (Places(layer).prompt.length > 0) {
     PromptBackward<T>(Part(layer, kK, kO),
                       OutSlots(layer),
-                      state->q,
+                      compared.q,
                       dattended,
                       layer.trained,
                       scratch.linear.tile,
                       scratch.prompt,
                       dq);
   }
-  layer.rotary->Turn(OutPositions(layer), Rotary<T>::Way::kBackward, dq);
-  layer.rotary->Turn(layer.rows.positions, Rotary<T>::Way::kBackward, Keys(dkv));
+  NormAndTurnBackward(layer, scratch, *state, dq, Keys(dkv));
   ProjectQkvBackward<T>(layer, scratch, state, dq, dkv);
   if (!layer.wants_dx) return;
   if (layer.narrow) {
     for (std::int64_t i = 0; i < dx.rows; ++i) std::fill_n(dx.Row(i), dx.columns, T{0});
     AddAtLossRows<T>(layer, d, dx);
   }
-  RmsNormBackward<T>(
-      state->input, WeightsOf(layer).input_norm.data(), state->input_inverse, scratch.dnormed, dx);
+  RmsNormBackwardAdd<T>(
+      state->input, NormOf(layer, kInputNorm), state->input_inverse, scratch.dnormed, dx);
 }
 
 #define DASHF_INSTANTIATE(T)                                               \

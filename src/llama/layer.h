@@ -1,5 +1,7 @@
 // One layer, forward and backward:
-//   middle = x + o_proj(attention(norm(x)));   out = middle + down_proj(swiglu(norm(middle))).
+//   middle = x + o_proj(attention(norm(x)));   out = middle + down_proj(gated(norm(middle))).
+// Where the model has output norms, the result of o_proj and of down_proj is normed before it is
+// added; where it has head norms, queries and keys are, head by head, before they are turned.
 //
 // The last layer of a pass is narrow: nothing above it but the loss reads its rows, so its queries
 // and all that follows them are computed for the M loss rows alone, its keys and values for all N.
@@ -17,19 +19,28 @@
 
 namespace dashf::llama {
 
-// What a layer's backward needs of its forward.
+// What a block gives out before it is normed, where it is; unset elsewhere.
+template <class T>
+struct BlockOutput {
+  Matrix<T> rows;        // (Q, d)
+  T* inverse = nullptr;  // (Q)
+};
+
+// What a layer's backward needs of its forward. Queries and keys are turned, but where they are
+// normed: there they are as projected, and are normed and turned again.
 template <class T>
 struct LayerState {
-  Matrix<T> input;                   // (N, d)
-  T* input_inverse = nullptr;        // (N)
-  Matrix<T> q;                       // (Q, heads head_dim), turned.
-  Matrix<T> kv;                      // (N, 2 kv_heads head_dim): keys, turned, then values.
-  Matrix<T> qkv;                     // The two side by side; unset if narrow, where they lie apart.
-  Matrix<T> log_sum;                 // (Q, heads)
-  Matrix<T> attended;                // (Q, heads head_dim)
-  Matrix<T> middle;                  // (Q, d)
-  T* middle_inverse = nullptr;       // (Q)
-  Matrix<T> gate_up;                 // (Q, 2 f)
+  Matrix<T> input;              // (N, d)
+  T* input_inverse = nullptr;   // (N)
+  Matrix<T> q;                  // (Q, heads head_dim)
+  Matrix<T> kv;                 // (N, 2 kv_heads head_dim): keys, then values.
+  Matrix<T> qkv;                // The two side by side; unset if narrow, where they lie apart.
+  Matrix<T> log_sum;            // (Q, heads)
+  Matrix<T> attended;           // (Q, heads head_dim)
+  Matrix<T> middle;             // (Q, d)
+  T* middle_inverse = nullptr;  // (Q)
+  Matrix<T> gate_up;            // (Q, 2 f)
+  BlockOutput<T> attention_out, feed_forward_out;
   std::array<Matrix<T>, kGroups> h;  // LoRA's (rows of the group, R); of attention in: q, k, v, or
   Matrix<T> h_kv;                    // q alone and k, v here if narrow.
 };
@@ -42,6 +53,8 @@ struct LayerScratch {
   Matrix<T> act, dact;        // (N, f)
   Matrix<T> dattended;        // (N, heads head_dim)
   Matrix<T> dqkv;             // (N, (heads + 2 kv_heads) head_dim)
+  Matrix<T> normed_qk;        // (N, (heads + kv_heads) head_dim), and beside it
+  T* head_inverse = nullptr;  // (heads + kv_heads, N), of a model with head norms.
   T* attention = nullptr;     // AttentionScratchElements(longest sequence).
   T* prompt = nullptr;        // PromptScratchElements(...).
   LinearScratch<T> linear;
@@ -61,8 +74,8 @@ struct Layer {
   bool wants_dx = false;  // and that of its input.
 };
 
-// state.input (N, d) to out (Q, d). With out unset it stops at gate_up: state is then what it was
-// after the call with out.
+// state.input (N, d) to out (Q, d). With out unset only the state is computed: it is then what it
+// was after the call with out.
 template <class T>
 void LayerForward(const Layer<T>& layer,
                   const LayerScratch<T>& scratch,

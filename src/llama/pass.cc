@@ -43,6 +43,8 @@ LayerState<T> Of(std::int64_t rows, LayerState<T> state) {
                           &state.attended,
                           &state.middle,
                           &state.gate_up,
+                          &state.attention_out.rows,
+                          &state.feed_forward_out.rows,
                           &state.h_kv}) {
     *part = part->Rows(0, rows);
   }
@@ -56,7 +58,8 @@ LayerScratch<T> Of(std::int64_t rows, LayerScratch<T> scratch) {
                           &scratch.act,
                           &scratch.dact,
                           &scratch.dattended,
-                          &scratch.dqkv}) {
+                          &scratch.dqkv,
+                          &scratch.normed_qk}) {
     *part = part->Rows(0, rows);
   }
   return scratch;
@@ -73,7 +76,7 @@ void Enter(const Pass<T>& pass, const PackedBatch& batch, int index, Matrix<T> i
       continue;
     }
     for (std::int64_t i = first; i < first + count; ++i) {
-      pass.weights->embedding.Decode(batch.tokens[static_cast<std::size_t>(i)], input.Rows(i, 1));
+      Embed(*pass.weights, batch.tokens[static_cast<std::size_t>(i)], input.Rows(i, 1));
     }
   }
 }
@@ -120,8 +123,7 @@ void RunPass(const Pass<T>& pass,
   const Matrix<T> top = workspace->top, dtop = workspace->dtop;
   LayerForward<T>(At(pass, batch, slots, range.end - 1), scratch, &workspace->states.back(), top);
   const Matrix<T> normed = scratch.picked;  // Free by now.
-  RmsNormForward<T>(
-      top, weights.final_norm.data(), weights.config.rms_norm_eps, workspace->top_inverse, normed);
+  RmsNormForward<T>(top, weights.FinalNorm(), workspace->top_inverse, normed);
   HeadLoss<T>(weights.Head(),
               normed,
               batch.targets,
@@ -132,8 +134,7 @@ void RunPass(const Pass<T>& pass,
               hits,
               range.Trains() ? scratch.dpicked : Matrix<T>());
   if (!range.Trains()) return;
-  std::fill_n(dtop.data, dtop.rows * dtop.columns, T{0});
-  RmsNormBackward<T>(top, weights.final_norm.data(), workspace->top_inverse, scratch.dpicked, dtop);
+  RmsNormBackward<T>(top, weights.FinalNorm(), workspace->top_inverse, scratch.dpicked, dtop);
   for (int i = range.end - 1; i >= range.first_trained; --i) {
     const Layer<T> layer = At(pass, batch, slots, i);
     if (layer.narrow) {

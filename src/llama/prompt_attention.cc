@@ -1,7 +1,6 @@
 #include "llama/prompt_attention.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "llama/frozen_product.h"
 #include "llama/softmax.h"
@@ -42,10 +41,9 @@ void ForEachHead(const ModelConfig& config, const SlotRows& slot, Visit visit) {
   }
 }
 
-// weights = softmax(q keys' / sqrt(head_dim)).
+// weights = softmax(scale q keys').
 template <class T>
-void Weigh(ConstMatrix<T> q, ConstMatrix<T> keys, Matrix<T> weights) {
-  const T scale = T{1} / std::sqrt(static_cast<T>(q.columns));
+void Weigh(T scale, ConstMatrix<T> q, ConstMatrix<T> keys, Matrix<T> weights) {
   MultiplyTransposed(1, q, keys, 0, weights);
   for (std::int64_t i = 0; i < weights.rows; ++i) {
     SoftmaxRow(scale, weights.columns, weights.columns, weights.Row(i));
@@ -69,6 +67,7 @@ void PromptForward(const Linear<T>& keys_values,
   const ModelConfig& config = *keys_values.config;
   const PromptPlace& place = keys_values.places->prompt;
   const std::int64_t dim = config.head_dim, values_at = config.kv_heads * dim;
+  const T scale = static_cast<T>(config.AttentionScale());
   const PromptRoom<T> room(config, place.length, scratch);
   for (const SlotRows& slot : slots) {
     const T* const parameters = keys_values.slots[static_cast<std::size_t>(slot.slot)].parameters;
@@ -77,8 +76,10 @@ void PromptForward(const Linear<T>& keys_values,
     ProjectPrompt(keys_values, prompt, tile, room.kv);
     ForEachHead(config, slot, [&](std::int64_t first, std::int64_t rows, int h, int kv_head) {
       const Matrix<T> weights = room.weights.Rows(0, rows);
-      Weigh<T>(
-          q.Rows(first, rows).Columns(h * dim, dim), room.kv.Columns(kv_head * dim, dim), weights);
+      Weigh<T>(scale,
+               q.Rows(first, rows).Columns(h * dim, dim),
+               room.kv.Columns(kv_head * dim, dim),
+               weights);
       Multiply(gate,
                weights,
                Op::kPlain,
@@ -91,7 +92,7 @@ void PromptForward(const Linear<T>& keys_values,
 }
 
 // With p the weights, f = p values: dgate = sum(dout f), dp = gate dout values',
-// ds = p (dp - sum(p dp)) / sqrt(head_dim), dq += ds keys, dkeys = ds' q, dvalues = gate p' dout,
+// ds = scale p (dp - sum(p dp)), dq += ds keys, dkeys = ds' q, dvalues = gate p' dout,
 // dprompt = dkeys W_k + dvalues W_v.
 template <class T>
 void PromptBackward(const Linear<T>& keys_values,
@@ -105,7 +106,7 @@ void PromptBackward(const Linear<T>& keys_values,
   const ModelConfig& config = *keys_values.config;
   const PromptPlace& place = keys_values.places->prompt;
   const std::int64_t dim = config.head_dim, values_at = config.kv_heads * dim;
-  const T scale = T{1} / std::sqrt(static_cast<T>(dim));
+  const T scale = static_cast<T>(config.AttentionScale());
   const PromptRoom<T> room(config, place.length, scratch);
   for (const SlotRows& slot : slots) {
     const auto& [parameters, gradient] = keys_values.slots[static_cast<std::size_t>(slot.slot)];
@@ -121,7 +122,7 @@ void PromptBackward(const Linear<T>& keys_values,
       const Matrix<const T> dout_own = of_head(dout), q_own = of_head(q);
       const Matrix<T> keys = room.kv.Columns(kv_head * dim, dim);
       const Matrix<T> values = room.kv.Columns(values_at + kv_head * dim, dim);
-      Weigh<T>(q_own, keys, p);
+      Weigh<T>(scale, q_own, keys, p);
       Multiply(1, p, Op::kPlain, values, Op::kPlain, 0, found);
       MultiplyTransposed(gate, dout_own, values, 0, ds);
       for (std::int64_t i = 0; i < rows; ++i) {

@@ -14,7 +14,7 @@ namespace dashf::llama {
 // Elements of `scratch` for prompts of this length.
 std::int64_t PromptScratchElements(const ModelConfig& config, int length);
 
-// out += gate softmax(q (W_k prompt)' / sqrt(head_dim)) W_v prompt, with the layer's frozen W_k,
+// out += gate softmax(scale q (W_k prompt)') W_v prompt, with the layer's frozen W_k,
 // W_v. q, out (M, heads head_dim), q after its rotation.
 template <class T>
 void PromptForward(const Linear<T>& keys_values,

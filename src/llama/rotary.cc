@@ -10,13 +10,22 @@
 namespace dashf::llama {
 namespace {
 
-// theta^(-2 i / head_dim), with Llama 3's stretching: wavelengths above original / low_freq_factor
-// are multiplied by `factor`, those below original / high_freq_factor are kept, those between are
+// theta^(-2 i / head_dim).
+std::vector<double> Frequencies(double theta, int head_dim) {
+  std::vector<double> frequencies;
+  for (int i = 0; i < head_dim / 2; ++i) {
+    frequencies.push_back(std::pow(theta, -2.0 * i / head_dim));
+  }
+  return frequencies;
+}
+
+// The model's, with Llama 3's stretching: wavelengths above original / low_freq_factor are
+// multiplied by `factor`, those below original / high_freq_factor are kept, those between are
 // interpolated.
 std::vector<double> Frequencies(const ModelConfig& config) {
-  std::vector<double> frequencies;
-  for (int i = 0; i < config.head_dim / 2; ++i) {
-    double frequency = std::pow(config.rope_theta, -2.0 * i / config.head_dim);
+  std::vector<double> frequencies = Frequencies(config.rope_theta, config.head_dim);
+  for (double& frequency : frequencies) {
+    frequency /= config.rope_linear_factor;
     if (config.rope_llama3) {
       const Llama3Rope& rope = *config.rope_llama3;
       const double turns =
@@ -27,7 +36,6 @@ std::vector<double> Frequencies(const ModelConfig& config) {
           1.0);
       frequency *= kept + (1.0 - kept) / rope.factor;
     }
-    frequencies.push_back(frequency);
   }
   return frequencies;
 }
@@ -65,24 +73,43 @@ void Turned(const double* cos,
 }  // namespace
 
 template <class T>
-Rotary<T>::Rotary(const ModelConfig& config, std::int64_t positions) : half_(config.head_dim / 2) {
-  const std::vector<double> frequencies = Frequencies(config);
-  for (std::int64_t t = 0; t < positions; ++t) {
-    for (const double frequency : frequencies) {
-      cos_.push_back(static_cast<T>(std::cos(static_cast<double>(t) * frequency)));
-      sin_.push_back(static_cast<T>(std::sin(static_cast<double>(t) * frequency)));
+Rotary<T>::Rotary(const ModelConfig& config, std::int64_t positions)
+    : config_(config), half_(config.head_dim / 2) {
+  const auto fill = [&](const std::vector<double>& frequencies, Table* table) {
+    for (std::int64_t t = 0; t < positions; ++t) {
+      for (const double frequency : frequencies) {
+        table->cos.push_back(static_cast<T>(std::cos(static_cast<double>(t) * frequency)));
+        table->sin.push_back(static_cast<T>(std::sin(static_cast<double>(t) * frequency)));
+      }
     }
+  };
+  fill(Frequencies(config), &plain_);
+  if (config.rope_theta_windowed) {
+    fill(Frequencies(*config.rope_theta_windowed, config.head_dim), &windowed_);
   }
 }
 
 template <class T>
-void Rotary<T>::Turn(std::span<const int> positions, Way way, Matrix<T> x) const {
+std::int64_t Rotary<T>::Elements(const ModelConfig& config, std::int64_t positions) {
+  return (config.rope_theta_windowed ? 2 : 1) * positions * config.head_dim;
+}
+
+template <class T>
+void Rotary<T>::Turn(int layer, std::span<const int> positions, Way way, Matrix<T> x) const {
   DASHF_CHECK(std::ssize(positions) == x.rows && x.columns % (2 * half_) == 0);
+  if (!config_.Rotates(layer)) return;
+  const bool own = config_.rope_theta_windowed && config_.WindowOf(layer) > 0;
+  const Table& table = own ? windowed_ : plain_;
   for (std::int64_t i = 0; i < x.rows; ++i) {
     const std::int64_t at = positions[static_cast<std::size_t>(i)] * half_;
-    DASHF_CHECK(at >= 0 && at + half_ <= std::ssize(cos_));
+    DASHF_CHECK(at >= 0 && at + half_ <= std::ssize(table.cos));
     const T sign = way == Way::kForward ? T{1} : T{-1};
-    Turned(cos_.data() + at, sin_.data() + at, sign, half_, x.columns / (2 * half_), x.Row(i));
+    Turned(table.cos.data() + at,
+           table.sin.data() + at,
+           sign,
+           half_,
+           x.columns / (2 * half_),
+           x.Row(i));
   }
 }
 

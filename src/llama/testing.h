@@ -28,6 +28,48 @@ inline ModelConfig TinyConfig() {
   return config;
 }
 
+// The shapes of Llama's relatives: the parts that each has beside Llama's. Windows are shorter than
+// the tests' sequences.
+inline ModelConfig Qwen3Config() {
+  ModelConfig config = TinyConfig();
+  config.family = Family::kQwen3;
+  config.head_norms = true;
+  config.tied_embeddings = true;
+  return config;
+}
+inline ModelConfig MistralConfig() {
+  ModelConfig config = TinyConfig();
+  config.family = Family::kMistral;
+  config.windowed.assign(3, true);
+  config.sliding_window = 4;
+  return config;
+}
+inline ModelConfig SmolLm3Config() {
+  ModelConfig config = TinyConfig();
+  config.family = Family::kSmolLm3;
+  config.unrotated = {false, true, false};
+  config.windowed = {false, true, false};
+  config.sliding_window = 5;
+  return config;
+}
+inline ModelConfig Gemma3Config() {
+  ModelConfig config = TinyConfig();
+  config.family = Family::kGemma3;
+  config.head_norms = config.output_norms = config.tied_embeddings = true;
+  config.norm_offset = 1.0;
+  config.embedding_scale = std::sqrt(12.0);
+  config.activation = Activation::kGeluTanh;
+  config.query_pre_attn_scalar = 10.0;
+  config.windowed = {true, true, false};
+  config.sliding_window = 3;
+  config.rope_theta_windowed = 100.0;
+  config.rope_linear_factor = 2.0;
+  return config;
+}
+inline std::vector<ModelConfig> RelativesOfLlama() {
+  return {Qwen3Config(), MistralConfig(), SmolLm3Config(), Gemma3Config()};
+}
+
 // Activations of order 1, so that no gradient is negligible.
 inline Weights RandomWeights(const ModelConfig& config,
                              std::uint64_t seed,
@@ -41,7 +83,8 @@ inline Weights RandomWeights(const ModelConfig& config,
     std::vector<float> values(
         static_cast<std::size_t>(shape[0] * (shape.size() == 2 ? shape[1] : 1)));
     for (float& value : values) {
-      value = static_cast<float>((norm ? 1.0 : 0.0) + deviation * rng.Normal());
+      value =
+          static_cast<float>((norm ? 1.0 - config.norm_offset : 0.0) + deviation * rng.Normal());
     }
     SetTensor(name, values.data(), &weights);
   });

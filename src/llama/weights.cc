@@ -33,11 +33,11 @@ Home HomeOf(std::string_view name, Weights* weights) {
   std::size_t index = 0;
   std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), index);
   LayerWeights& layer = weights->layers.at(index);
-  if (name.ends_with("input_layernorm.weight")) {
-    return {.vector = layer.input_norm.data(), .size = config.hidden_size};
-  }
-  if (name.ends_with("post_attention_layernorm.weight")) {
-    return {.vector = layer.post_attention_norm.data(), .size = config.hidden_size};
+  for (int n = 0; n < kNorms; ++n) {
+    const std::string_view module = NormName(config, static_cast<Norm>(n));
+    if (module.empty() || name.find(module) == name.npos) continue;
+    std::vector<float>& norm = layer.norms[static_cast<std::size_t>(n)];
+    return {.vector = norm.data(), .size = std::ssize(norm)};
   }
   for (int p = 0; p < kProjections; ++p) {
     if (name.find(kProjectionNames[static_cast<std::size_t>(p)]) == name.npos) continue;
@@ -61,6 +61,10 @@ GroupShape ShapeOf(const ModelConfig& config, int group) {
       static_cast<Projection>(kFirstProjection[static_cast<std::size_t>(group) + 1] - 1);
   const ProjectionPlace place = PlaceOf(config, last);
   return {place.first_row + place.rows, WeightShape(config, last)[1], HasBias(config, last)};
+}
+
+std::size_t NormSize(const ModelConfig& config, Norm norm) {
+  return NormName(config, norm).empty() ? 0 : static_cast<std::size_t>(NormWidth(config, norm));
 }
 
 void SetArithmetic(Arithmetic arithmetic, Weights* weights) {
@@ -90,12 +94,31 @@ ProjectionPlace PlaceOf(const ModelConfig& config, Projection projection) {
 std::size_t Weights::Bytes() const {
   std::size_t bytes = embedding.Bytes() + untied_head.Bytes() + final_norm.size() * sizeof(float);
   for (const LayerWeights& layer : layers) {
-    bytes += (layer.input_norm.size() + layer.post_attention_norm.size()) * sizeof(float);
+    for (const auto& norm : layer.norms) bytes += norm.size() * sizeof(float);
     for (const StoredMatrix& matrix : layer.matrices) bytes += matrix.Bytes();
     for (const auto& bias : layer.biases) bytes += bias.size() * sizeof(float);
   }
   return bytes;
 }
+
+RmsNorm Weights::NormOf(std::size_t layer, Norm norm) const {
+  const std::vector<float>& weight = layers[layer].norms[norm];
+  return {weight.data(), config.rms_norm_eps, static_cast<float>(config.norm_offset)};
+}
+
+RmsNorm Weights::FinalNorm() const {
+  return {final_norm.data(), config.rms_norm_eps, static_cast<float>(config.norm_offset)};
+}
+
+template <class T>
+void Embed(const Weights& weights, int token, Matrix<T> row) {
+  weights.embedding.Decode(token, row);
+  const T scale = static_cast<T>(weights.config.embedding_scale);
+  if (scale == T{1}) return;
+  for (std::int64_t j = 0; j < row.columns; ++j) row.data[j] *= scale;
+}
+template void Embed<float>(const Weights&, int, Matrix<float>);
+template void Embed<double>(const Weights&, int, Matrix<double>);
 
 Storage StorageOf(Format format) {
   return {format, format == Format::kNf4 ? Format::kInt8 : format};
@@ -113,8 +136,9 @@ Weights MakeWeights(const ModelConfig& config, const Storage& storage) {
   }
   weights.layers.resize(static_cast<std::size_t>(config.layers));
   for (LayerWeights& layer : weights.layers) {
-    layer.input_norm.resize(width);
-    layer.post_attention_norm.resize(width);
+    for (int n = 0; n < kNorms; ++n) {
+      layer.norms[static_cast<std::size_t>(n)].resize(NormSize(config, static_cast<Norm>(n)));
+    }
     for (int group = 0; group < kGroups; ++group) {
       const auto [rows, columns, biased] = ShapeOf(config, group);
       const auto at = static_cast<std::size_t>(group);
@@ -137,7 +161,10 @@ std::size_t WeightBytes(const ModelConfig& config, const Storage& storage) {
     layer += StoredMatrix::BytesOf(storage.projections, rows, columns);
     floats += biased ? rows : 0;
   }
-  floats = (floats + 2 * config.hidden_size) * config.layers + config.hidden_size;
+  for (int n = 0; n < kNorms; ++n) {
+    floats += static_cast<std::int64_t>(NormSize(config, static_cast<Norm>(n)));
+  }
+  floats = floats * config.layers + config.hidden_size;
   bytes += layer * static_cast<std::size_t>(config.layers);
   return bytes + static_cast<std::size_t>(floats) * sizeof(float);
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "llama/config.h"
+#include "llama/rms_norm.h"
 #include "llama/stored_matrix.h"
 
 namespace dashf::llama {
@@ -27,8 +28,7 @@ inline constexpr std::array<int, kGroups + 1> kFirstProjection = {
     kQ, kO, kGate, kDown, kProjections};
 
 struct LayerWeights {
-  std::vector<float> input_norm;           // [d]
-  std::vector<float> post_attention_norm;  // [d]
+  std::array<std::vector<float>, kNorms> norms;  // [NormWidth], or empty.
   std::array<StoredMatrix, kGroups> matrices;
   std::array<std::vector<float>, kGroups> biases;  // One per row, or empty.
 };
@@ -48,6 +48,8 @@ struct Weights {
   std::vector<LayerWeights> layers;
 
   const StoredMatrix& Head() const { return config.tied_embeddings ? embedding : untied_head; }
+  RmsNorm NormOf(std::size_t layer, Norm norm) const;
+  RmsNorm FinalNorm() const;
   std::size_t Bytes() const;
 };
 
@@ -63,6 +65,10 @@ std::size_t WeightBytes(const ModelConfig& config, const Storage& storage);
 // The same weights, kept in another format. From float32 to float32: the same bits.
 Weights Restore(const Weights& weights, const Storage& storage);
 
+// A token's embedding as the first layer gets it; row (1, d).
+template <class T>
+void Embed(const Weights& weights, int token, Matrix<T> row);
+
 // Calls visit(name, shape) for every tensor of a model, by its Hugging Face name, [out, in] or [n];
 // a tied head is left out.
 template <class Visit>
@@ -72,8 +78,12 @@ void ForEachTensor(const ModelConfig& config, Visit visit) {
   visit(std::string("model.embed_tokens.weight"), Shape{vocab, d});
   for (int i = 0; i < config.layers; ++i) {
     const std::string prefix = "model.layers." + std::to_string(i) + ".";
-    visit(prefix + "input_layernorm.weight", Shape{d});
-    visit(prefix + "post_attention_layernorm.weight", Shape{d});
+    for (int n = 0; n < kNorms; ++n) {
+      const auto norm = static_cast<Norm>(n);
+      const std::string_view name = NormName(config, norm);
+      if (name.empty()) continue;
+      visit(prefix + std::string(name) + ".weight", Shape{NormWidth(config, norm)});
+    }
     for (int p = 0; p < kProjections; ++p) {
       const auto projection = static_cast<Projection>(p);
       const std::string name = prefix + (p < kGate ? "self_attn." : "mlp.") +

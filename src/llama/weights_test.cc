@@ -23,5 +23,11 @@ TEST(Weights, TakeTheMemoryThatTheirConfigurationForetells) {
   }
 }
 
+TEST(Weights, OfLlamasRelativesTakeTheMemoryThatTheirConfigurationForetells) {
+  for (const ModelConfig& config : testing::RelativesOfLlama()) {
+    EXPECT_EQ(WeightBytes(config, {}), MakeWeights(config, {}).Bytes());
+  }
+}
+
 }  // namespace
 }  // namespace dashf::llama

@@ -67,6 +67,11 @@ LayerState<T> TakeState(const ModelConfig& config,
   state.middle = arena->Take(out, d);
   state.middle_inverse = arena->Take(out);
   state.gate_up = arena->Take(out, 2 * f);
+  if (config.output_norms) {
+    for (BlockOutput<T>* block : {&state.attention_out, &state.feed_forward_out}) {
+      *block = {arena->Take(out, d), arena->Take(out)};
+    }
+  }
   return state;
 }
 
@@ -149,6 +154,10 @@ LayerScratch<T> TakeScratch(const ModelConfig& config,
   scratch.dact = arena->Take(backward * rows, f);
   scratch.dattended = arena->Take(backward * rows, q);
   scratch.dqkv = arena->Take(backward * size.rows, q + 2 * kv);
+  if (config.head_norms) {
+    scratch.normed_qk = arena->Take(size.rows, q + kv);
+    scratch.head_inverse = arena->Take((config.heads + config.kv_heads) * size.rows);
+  }
   scratch.attention = arena->Take(AttentionScratchElements(size.longest));
   scratch.prompt = arena->Take(Widest(layout, range, [&](const LayerPlaces& places) {
     return PromptScratchElements(config, places.prompt.length);

@@ -43,7 +43,7 @@ std::vector<Phase> ReferenceOfEqualFlop(const std::vector<Phase>& phases,
                                         const train::ModelConfig& model,
                                         const UserData& data) {
   const int per_pass = StepsPerPass(data, design.training);
-  const train::Volume volume = train::VolumeOf(data.train);
+  const train::Volume volume = train::VolumeOf(data.train, model.sliding_window);
   std::vector<Phase> reference = Reference(design, data);
   const double all = FlopOf(model, design.adapter, volume, per_pass, phases).Total();
   const double whole = FlopOf(model, design.adapter, volume, per_pass, reference).Total();

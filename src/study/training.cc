@@ -104,7 +104,7 @@ Expected<Outcome> CarryOut(const train::Model& model,
   }
   const SiteFlop flop = FlopOf(model.config(),
                                adapter->config,
-                               train::VolumeOf(data.train),
+                               train::VolumeOf(data.train, model.config().sliding_window),
                                StepsPerPass(data, options),
                                phases);
   outcome.at_user.flop = flop.user;

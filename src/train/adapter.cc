@@ -90,10 +90,14 @@ Expected<void> CheckAdapterConfig(const AdapterConfig& config, const ModelConfig
                 "adapter.length",
                 fmt::format("must be in [1, 4096], got {}", length));
   }
-  if (model.attention_bias != AttentionBias::kAll) return {};
-  return Fail(ErrorKind::kBadInput,
-              "adapter",
-              "adaption_prompt is not supported for a model with a bias in o_proj");
+  const auto refused = [](const char* what) {
+    return Fail(ErrorKind::kBadInput,
+                "adapter",
+                fmt::format("adaption_prompt is not supported for a model with {}", what));
+  };
+  if (model.attention_bias == AttentionBias::kAll) return refused("a bias in o_proj");
+  if (model.head_norms) return refused("norms on queries and keys");
+  return {};
 }
 
 Expected<Adapter> InitialAdapter(const ModelConfig& model,

@@ -1,5 +1,7 @@
 #include "train/flop.h"
 
+#include <algorithm>
+
 #include "train/projection.h"
 
 namespace dashf::train {
@@ -32,18 +34,21 @@ LayerFlop FlopOfLayer(const ModelConfig& model,
                        (static_cast<double>(shape.in) + shape.out);
     }
   }
-  layer.pairs = 4.0 * volume.pairs * model.heads * model.head_dim;
+  const double pairs = model.WindowOf(index) > 0 ? volume.windowed_pairs : volume.pairs;
+  layer.pairs = 4.0 * pairs * model.heads * model.head_dim;
   return layer;
 }
 
 }  // namespace
 
-Volume VolumeOf(const std::vector<corpus::Example>& examples) {
+Volume VolumeOf(const std::vector<corpus::Example>& examples, int window) {
   Volume volume;
   for (const corpus::Example& example : examples) {
     const auto length = static_cast<double>(example.tokens.size());
     volume.tokens += length;
+    const double near = window > 0 ? std::min<double>(window, length) : length;
     volume.pairs += length * (length + 1.0) / 2.0;
+    volume.windowed_pairs += near * (near + 1.0) / 2.0 + (length - near) * near;
     volume.answers += example.answer_tokens();
   }
   return volume;

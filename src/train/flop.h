@@ -14,10 +14,12 @@ namespace dashf::train {
 // Of one pass over a data set.
 struct Volume {
   double tokens = 0.0;
-  double pairs = 0.0;    // Of a query and a key not after it: n (n + 1) / 2 for n tokens.
-  double answers = 0.0;  // Tokens that the loss counts.
+  double pairs = 0.0;           // Of a query and a key not after it: n (n + 1) / 2 for n tokens.
+  double windowed_pairs = 0.0;  // Of them those within a window of positions.
+  double answers = 0.0;         // Tokens that the loss counts.
 };
-Volume VolumeOf(const std::vector<corpus::Example>& examples);
+// `window` is ModelConfig::sliding_window, 0 for none.
+Volume VolumeOf(const std::vector<corpus::Example>& examples, int window = 0);
 
 struct PhaseFlop {
   double once = 0.0;  // Forward through the frozen layers below, kept for all passes.

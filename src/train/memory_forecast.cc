@@ -5,6 +5,7 @@
 
 #include "base/rng.h"
 #include "llama/pass.h"
+#include "llama/rotary.h"
 #include "train/adapter_layout.h"
 #include "train/batch_order.h"
 #include "train/compute.h"
@@ -84,7 +85,8 @@ LargestParts Drawn(const std::vector<corpus::Example>& examples, const TrainOpti
 }
 
 double RotaryBytes(const ModelConfig& model, const std::vector<corpus::Example>& examples) {
-  return kFloatBytes * static_cast<double>(LongestOf(examples) * model.head_dim);
+  const std::int64_t elements = llama::Rotary<float>::Elements(model, LongestOf(examples));
+  return kFloatBytes * static_cast<double>(elements);
 }
 
 }  // namespace

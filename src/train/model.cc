@@ -32,7 +32,7 @@ Model RandomModel(const ModelConfig& config, std::uint64_t seed, const llama::St
         name.find("o_proj") != std::string::npos || name.find("down_proj") != std::string::npos;
     std::vector<float> values(static_cast<std::size_t>(Elements(shape)), 0.0F);
     if (name.find("norm.") != std::string::npos) {
-      values.assign(values.size(), 1.0F);
+      values.assign(values.size(), static_cast<float>(1.0 - config.norm_offset));
     } else if (!name.ends_with(".bias")) {
       Rng rng = Rng(seed).Stream(name);
       const double deviation = into_residual ? residual_deviation : 0.02;

@@ -147,7 +147,7 @@ std::vector<corpus::Example> ExtrapolationSample(const ModelConfig& model,
                                                  double gemm_flop_per_s,
                                                  ProfileOptions* options) {
   std::vector<corpus::Example> sample = Sample(examples, options->tokens_max);
-  const Volume volume = VolumeOf(sample);
+  const Volume volume = VolumeOf(sample, model.sliding_window);
   const auto share_of_minute = [&] {
     const double flop = FlopOfSplits(model, volume, *options, {kDepths[0], kDepths[1]});
     return kExtrapolationS / SecondsOf(flop, *options, gemm_flop_per_s);
@@ -186,7 +186,8 @@ class MemoryLaw {
 double MeasuringS(const ModelConfig& model,
                   const std::vector<corpus::Example>& examples,
                   const ProfileOptions& options) {
-  const Volume volume = VolumeOf(Sample(examples, options.tokens_max));
+  const auto sample = Sample(examples, options.tokens_max);
+  const Volume volume = VolumeOf(sample, model.sliding_window);
   return SecondsOf(
       FlopOfSplits(model, volume, options, {model.layers}), options, MeasureGemmFlopPerS());
 }

@@ -128,7 +128,7 @@ class ServerBatch {
                             user.options.batch_size,
                             user.options.cache_folder);
     }
-    const Volume volume = VolumeOf(*user.examples);
+    const Volume volume = VolumeOf(*user.examples, model_.config().sliding_window);
     const PhaseFlop flop = FlopOfLayers(model_.config(),
                                         user.adapter->config,
                                         volume,

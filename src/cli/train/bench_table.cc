@@ -69,7 +69,7 @@ double LargestDifference(const BenchCell& cell, const BenchOutcome& reference) {
 Json StepRow(const BenchSubject& subject, const BenchCell& cell, const BenchCell& engine) {
   double tokens = 0.0, flop = 0.0;
   for (const BenchBatch& batch : subject.batches) {
-    const train::Volume volume = train::VolumeOf(batch);
+    const train::Volume volume = train::VolumeOf(batch, subject.config.sliding_window);
     tokens += volume.tokens;
     flop += train::FlopOfLayers(subject.config,
                                 subject.adapter,
