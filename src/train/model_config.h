@@ -10,8 +10,9 @@
 
 namespace dashf::train {
 
-// Rope parameters at the top level or inside "rope_parameters" (transformers 5). Features that are
-// not supported are refused by name. What is absent has the default of transformers.
+// Rope parameters at the top level or inside "rope_parameters" (transformers 5). Families and
+// features that are not supported are refused by name, with the part that is missing. What is
+// absent has the default of transformers for its family.
 Expected<ModelConfig> ReadModelConfig(const std::filesystem::path& file);
 // The same of a file's bytes; `name` is the place that errors name.
 Expected<ModelConfig> ParseModelConfig(const std::string& name, std::string_view bytes);

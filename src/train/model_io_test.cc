@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "llama/testing.h"
 #include "tensorfile/safetensors.h"
 #include "train/generate.h"
 #include "train/memory_limit.h"
@@ -47,25 +48,31 @@ fs::path EditedModel(const std::string& name, Change change) {
   return folder;
 }
 
+void ExpectToSurvive(const ModelConfig& config) {
+  const Model model = TinyModel(config, 3);
+  const fs::path folder = FreshFolder("round_trip");
+  ASSERT_TRUE(SaveModel(model, Precision::kFloat32, folder));
+  const auto loaded = LoadModel(folder);
+  ASSERT_TRUE(loaded) << loaded.error().Text();
+  EXPECT_EQ(loaded->config(), config);
+  llama::ForEachTensor(config, [&](const std::string& name, const auto&) {
+    EXPECT_EQ(llama::GetTensor(name, loaded->weights()), llama::GetTensor(name, model.weights()))
+        << name;
+  });
+}
+
 TEST(ModelIo, Float32ModelsSurviveTheFolderBitForBit) {
   for (const bool tied : {false, true}) {
     ModelConfig config = TinyConfig();
+    config.family = tied ? llama::Family::kQwen2 : llama::Family::kLlama;
     config.tied_embeddings = tied;
     config.attention_bias = tied ? AttentionBias::kQkv : AttentionBias::kAll;
     config.mlp_bias = !tied;
     config.rope_llama3 = Llama3Rope{.factor = 4.0};
     config.eos_tokens = {2, 5};
-    const Model model = TinyModel(config, 3);
-    const fs::path folder = FreshFolder("round_trip");
-    ASSERT_TRUE(SaveModel(model, Precision::kFloat32, folder));
-    const auto loaded = LoadModel(folder);
-    ASSERT_TRUE(loaded) << loaded.error().Text();
-    EXPECT_EQ(loaded->config(), config);
-    llama::ForEachTensor(config, [&](const std::string& name, const auto&) {
-      EXPECT_EQ(llama::GetTensor(name, loaded->weights()), llama::GetTensor(name, model.weights()))
-          << name;
-    });
+    ExpectToSurvive(config);
   }
+  for (const ModelConfig& config : llama::testing::RelativesOfLlama()) ExpectToSurvive(config);
 }
 
 // bfloat16 has 7 bits behind the point: half a unit in the last place is at most 2^-8 of the value.
@@ -148,6 +155,57 @@ TEST(ModelIo, OriginalLayoutGivesTheSameText) {
             *GenerateGreedy(model, nullptr, {1, 4, 9}, 20));
 }
 
+// What config.json says of a tied head counts only as long as the files agree.
+TEST(ModelIo, AHeadThatDiffersFromATiedEmbeddingIsAHeadOfItsOwn) {
+  const Model untied = TinyModel(TinyConfig(), 1);
+  ModelConfig config = TinyConfig();
+  config.tied_embeddings = true;
+  const auto says_tied = [&](const std::string& name, auto change) {
+    const fs::path folder = EditedModel(name, change);
+    const std::string json = WriteModelConfig(config, Precision::kFloat32);
+    EXPECT_TRUE(WriteFileAtomically(folder / "config.json", json));
+    return folder;
+  };
+  const fs::path folder = says_tied("own_head", [](TensorMap*) {});
+  const auto loaded = LoadModel(folder);
+  ASSERT_TRUE(loaded) << loaded.error().Text();
+  EXPECT_EQ(loaded->config(), untied.config());
+  EXPECT_EQ(llama::GetTensor("lm_head.weight", loaded->weights()),
+            llama::GetTensor("lm_head.weight", untied.weights()));
+  EXPECT_EQ(*LoadModelConfig(folder), untied.config());
+  EXPECT_EQ(*StoredInBFloat16(folder, config), false);
+  const fs::path copied = says_tied("copied_head", [](TensorMap* tensors) {
+    (*tensors)["lm_head.weight"] = tensors->at("model.embed_tokens.weight");
+  });
+  const auto tied = LoadModel(copied);
+  ASSERT_TRUE(tied) << tied.error().Text();
+  EXPECT_EQ(tied->config(), config);
+  EXPECT_EQ(*LoadModelConfig(copied), config);
+}
+
+// The embedding in float32 is of bfloat16's numbers here, so that the two formats hold the same.
+TEST(ModelIo, ACopiedHeadIsKnownInAnotherFormatToo) {
+  std::string wide(31 * 12 * sizeof(float), '\0'), narrow(31 * 12 * sizeof(std::uint16_t), '\0');
+  for (std::size_t i = 0; i < 31 * 12; ++i) {
+    const auto half = static_cast<std::uint16_t>(0x3f80 + i % 100);
+    const auto word = static_cast<std::uint32_t>(half) << 16;
+    std::memcpy(&wide[i * sizeof(word)], &word, sizeof(word));
+    std::memcpy(&narrow[i * sizeof(half)], &half, sizeof(half));
+  }
+  ModelConfig config = TinyConfig();
+  config.tied_embeddings = true;
+  for (const bool same : {true, false}) {
+    if (!same) narrow[0] ^= 1;
+    const fs::path folder = EditedModel("head_in_halves", [&](TensorMap* tensors) {
+      (*tensors)["model.embed_tokens.weight"].bytes = wide;
+      (*tensors)["lm_head.weight"] = {tensorfile::DType::kBF16, {31, 12}, narrow};
+    });
+    const std::string json = WriteModelConfig(config, Precision::kFloat32);
+    ASSERT_TRUE(WriteFileAtomically(folder / "config.json", json));
+    EXPECT_EQ(LoadModelConfig(folder)->tied_embeddings, same);
+  }
+}
+
 TEST(ModelIo, ShardsAreFoundThroughTheIndex) {
   const fs::path folder = EditedModel("shards", [](TensorMap*) {});
   const SafetensorsFile whole = *SafetensorsFile::Open((folder / "model.safetensors").string());
@@ -220,7 +278,7 @@ TEST(ModelIo, UnsoundTensorsAreRefusedByName) {
                                     })),
               HasSubstr("has no " + norm));
   EXPECT_THAT(LoadError(EditedModel("extra", [&](TensorMap* t) { (*t)["other"] = (*t)[norm]; })),
-              HasSubstr("other is no tensor of the Llama model"));
+              HasSubstr("other is no tensor of the model"));
   const std::string nan(48, '\xff');
   EXPECT_THAT(LoadError(EditedModel("nan", [&](TensorMap* t) { (*t)[norm].bytes = nan; })),
               HasSubstr(norm + ": has a value that is not finite"));

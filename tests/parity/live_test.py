@@ -36,8 +36,8 @@ def difference(ours, theirs):
 
 
 def peft_has_prompts(config):
-    """PEFT has none for Qwen2, adds the output's bias twice, and expects the heads to fill the state."""
-    return (config.model_type == "llama" and not config.attention_bias
+    """PEFT has none but for these, adds the output's bias twice, and expects the heads to fill the state."""
+    return (config.model_type in ("llama", "mistral") and not getattr(config, "attention_bias", False)
             and config.head_dim * config.num_attention_heads == config.hidden_size)
 
 

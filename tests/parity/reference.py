@@ -7,7 +7,20 @@ import copy
 
 import torch
 from peft import AdaptionPromptConfig, LoraConfig, get_peft_model
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    SmolLM3Config,
+    SmolLM3ForCausalLM,
+)
 
 torch.set_num_threads(1)
 
@@ -29,6 +42,22 @@ def llama(**changes):
 
 def qwen2(**changes):
     return Qwen2ForCausalLM(Qwen2Config(**{**SMALL, **changes}))
+
+
+def qwen3(**changes):
+    return Qwen3ForCausalLM(Qwen3Config(**{**SMALL, **changes}))
+
+
+def mistral(**changes):
+    return MistralForCausalLM(MistralConfig(**{**SMALL, **changes}))
+
+
+def smollm3(**changes):
+    return SmolLM3ForCausalLM(SmolLM3Config(**{**SMALL, "pad_token_id": 0, **changes}))
+
+
+def gemma3(**changes):
+    return Gemma3ForCausalLM(Gemma3TextConfig(**{**SMALL, "pad_token_id": 0, **changes}))
 
 
 def lora(**changes):
@@ -60,15 +89,45 @@ CASES = {
              layers_to_transform=[0, 2]), "1GB"),
     "llama_prompts": (lambda: llama(num_key_value_heads=2), prompts(3), "1GB"),
     "llama_prompts_last_layers": (lambda: llama(tie_word_embeddings=True), prompts(2), "1GB"),
+    "qwen3_window": (
+        lambda: qwen3(num_key_value_heads=2, head_dim=10, tie_word_embeddings=True,
+                      use_sliding_window=True, sliding_window=5, max_window_layers=2),
+        lora(target_modules=ALL), "1GB"),
+    "mistral_window": (
+        lambda: mistral(num_key_value_heads=2, head_dim=8, sliding_window=4),
+        lora(target_modules=ALL), "1GB"),
+    "mistral_prompts": (
+        lambda: mistral(num_key_value_heads=2, sliding_window=4), prompts(3), "1GB"),
+    "smollm3_no_rope": (
+        lambda: smollm3(num_key_value_heads=2, no_rope_layer_interval=2, use_sliding_window=True,
+                        sliding_window=5, tie_word_embeddings=True,
+                        rope_parameters=dict(rope_type="default", rope_theta=5000.0)),
+        lora(target_modules=ALL), "1GB"),
+    "gemma3_local_global": (
+        lambda: gemma3(num_key_value_heads=2, head_dim=10, tie_word_embeddings=True,
+                       query_pre_attn_scalar=12, sliding_window=4,
+                       layer_types=["sliding_attention", "sliding_attention", "full_attention"],
+                       rope_parameters=dict(
+                           full_attention=dict(rope_type="linear", factor=4.0, rope_theta=10000.0),
+                           sliding_attention=dict(rope_type="default", rope_theta=100.0))),
+        lora(target_modules=ALL), "1GB"),
 }
+
+# Where the place in the table would be a seed for which ten steps of AdamW carry rounding along (see rounding_carried).
+SEEDS = {"llama_grouped_queries_shards": 31, "llama3_rope_rslora": 32}
+
+
+def seed_of(case):
+    return SEEDS.get(case, list(CASES).index(case))
 
 
 def randomise(model, generator):
     """Activations and gradients of order 1 everywhere, biases and norms included."""
+    neutral = 0 if model.config.model_type == "gemma3_text" else 1  # Of a norm's weight.
     with torch.no_grad():
         for name, value in model.named_parameters():
             noise = torch.randn(value.shape, generator=generator)
-            value.copy_(1 + 0.2 * noise if "norm" in name else 0.25 * noise)
+            value.copy_(neutral + 0.2 * noise if "norm" in name else 0.25 * noise)
             value.copy_(value.bfloat16().float())
 
 
@@ -152,6 +211,17 @@ def train(model, batch, layers, exit_after):
             optimizer.step()
             losses.append(loss.item())
     return torch.tensor(losses)
+
+
+def rounding_carried(model, batch):
+    """How far float32's losses are from float64's. A gradient that is zero but for rounding makes steps of AdamW that
+    no two implementations share; a case with such gradients says nothing of either. Without the mask of the padding,
+    which stands behind everything that counts and which float64's windows turn into NaN."""
+    batch = copy.copy(batch)
+    batch.mask = None
+    layers = model.get_base_model().config.num_hidden_layers
+    single, double = (train(of, batch, range(layers), layers) for of in (model, copy.deepcopy(model).double()))
+    return ((single - double).abs() / double).max().item()
 
 
 def record(base, model, batch):

@@ -191,9 +191,8 @@ void AddOptions(CLI::App* verb, Flags* flags) {
           ->delimiter(',')
           ->check(CLI::IsMember(kRandomModels))
           ->capture_default_str();
-  auto* model =
-      verb->add_option("--model", flags->model_dir, "A Hugging Face Llama or Qwen2 folder instead")
-          ->excludes(models);
+  auto* model = verb->add_option("--model", flags->model_dir, "A Hugging Face model folder instead")
+                    ->excludes(models);
   verb->add_option("--data",
                    flags->data_path,
                    "Records, conversations or text [random tokens, as long as Alpaca records]")

@@ -82,7 +82,7 @@ Expected<int> RunMerge(const Flags& flags) {
 void AddMerge(CLI::App& app, Run& run) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* verb = AddEngineVerb(app, "merge");
-  verb->add_option("--model", flags->model_dir, "Hugging Face Llama or Qwen2 folder")->required();
+  verb->add_option("--model", flags->model_dir, "Hugging Face model folder")->required();
   verb->add_option("--adapter", flags->adapter_dir, "PEFT folder with LoRA")->required();
   verb->add_option("--out", flags->out_dir, "Model folder to write")->required();
   verb->add_option("--precision", flags->precision, "Of the weights written")
