@@ -1,5 +1,5 @@
 // Records, conversations and text: what is accepted is written and read again, and written the
-// same; each conversation is rendered in every form or refused; a form itself may be anything, too.
+// same; each conversation is rendered in every form or refused; a template may be anything, too.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -10,7 +10,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   namespace corpus = dashf::corpus;
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
-  const auto form = corpus::ParseChatTemplate("f", bytes);
+  const auto form = corpus::ChatTemplate::Parse("f", bytes, {{"bos_token", "<s>"}});
   const auto samples = corpus::ParseSamples("f", bytes);
   if (!samples) return 0;
   const std::string text = corpus::WriteSamples(*samples);
@@ -22,12 +22,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (conversation == nullptr) continue;
     for (const char* name : {"llama2", "llama3", "chatml"}) {
       for (const bool open : {false, true}) {
-        const auto parts =
-            corpus::Render(*corpus::ChatTemplateNamed(name), conversation->messages, open);
-        DASHF_CHECK(!parts || !parts->empty());
+        const auto rendering = corpus::ChatTemplateNamed(name)->Render(*conversation, open);
+        DASHF_CHECK(!rendering || !rendering->text.empty() || conversation->messages.size() < 2);
       }
     }
-    if (form) corpus::Render(*form, conversation->messages, false);
+    if (form) {
+      const auto rendering = form->Render(*conversation, false);
+      DASHF_CHECK(rendering || !rendering.error().message.empty());
+    }
   }
   return 0;
 }

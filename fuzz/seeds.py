@@ -80,7 +80,8 @@ def tokenizer_json(split, normalizer):
 
 def engine(folder):
     """Of the engine's readers: model folders, adapters' tensors and data."""
-    for kind in ("safetensors", "tokenizer_model", "tokenizer_json", "samples", "model_config", "adapter_config"):
+    for kind in ("safetensors", "tokenizer_model", "tokenizer_json", "samples", "template", "model_config",
+                 "adapter_config"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
     header = json.dumps({"__metadata__": {"format": "pt"},
                          "a": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
@@ -100,6 +101,11 @@ def engine(folder):
             "documents": json.dumps({"text": "the user"}), "text": "one\n\n\ntwo\n",
             "form": "{{ '<|im_start|>system\\nBe kind.<|im_end|>\\n' }}"}.items():
         (folder / "samples" / name).write_text(text)
+    recorded = json.loads((ROOT / "tests/parity/templates.json").read_text())
+    for i, case in enumerate(recorded["cases"][::3]):
+        (folder / "template" / f"construct-{i}").write_text(case["template"])
+    for form, text in json.loads((ROOT / "tests/parity/tokenizers/chat.json").read_text())["templates"].items():
+        (folder / "template" / form).write_text(text)
     for config in (ROOT / "tests/parity/recorded").glob("*/model/config.json"):
         shutil.copy(config, folder / "model_config" / config.parts[-3])
     for config in (ROOT / "tests/parity/recorded").glob("*/adapter/adapter_config.json"):

@@ -3,197 +3,164 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "base/check.h"
-#include "corpus/utf8.h"
+#include "corpus/template_text.h"
 
 namespace dashf::corpus {
 namespace {
 
-struct Family {
-  std::string_view name;
-  std::string_view bos;  // Empty: none.
-  std::string_view end_of_turn;
-  std::vector<std::string_view> special;  // All that the form places.
+struct Range {
+  std::size_t begin = 0, end = 0;  // In bytes.
 };
 
-const Family& FamilyOf(ChatFamily family) {
-  static const Family kLlama2{"llama2", "<s>", "</s>", {"<s>", "</s>"}};
-  static const Family kLlama3{
-      "llama3",
-      "<|begin_of_text|>",
-      "<|eot_id|>",
-      {"<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"}};
-  static const Family kChatMl{"chatml", "", "<|im_end|>", {"<|im_start|>", "<|im_end|>"}};
-  switch (family) {
-    case ChatFamily::kLlama2:
-      return kLlama2;
-    case ChatFamily::kLlama3:
-      return kLlama3;
-    case ChatFamily::kChatMl:
-      return kChatMl;
+// A text to train on and, in ascending order, the answers in it.
+struct MarkedText {
+  std::string text;
+  std::vector<Range> answers;
+};
+
+tl::unexpected<Error> Refuse(std::string rule) {
+  return Fail(ErrorKind::kBadInput, "messages", std::move(rule));
+}
+
+bool IsTrained(const Message& message) {
+  return message.role == Role::kAssistant && message.trained;
+}
+
+// With the special tokens in what people wrote marked as such.
+Expected<Conversation> Marked(const Conversation& conversation, const TemplateText& encoder) {
+  Conversation marked = conversation;
+  for (Message& message : marked.messages) {
+    nlohmann::ordered_json content = message.content;
+    if (auto done = encoder.Mark(&content); !done) return tl::unexpected(done.error());
+    message.content = content.get<std::string>();
+    if (auto done = encoder.Mark(&message.extra); !done) return tl::unexpected(done.error());
   }
-  DASHF_CHECK(false);
+  if (auto done = encoder.Mark(&marked.extra); !done) return tl::unexpected(done.error());
+  return marked;
 }
 
-// Python's str.isspace, which Jinja's trim goes by, of the character at the beginning of `text`.
-bool IsSpace(std::string_view text) {
-  constexpr std::array<std::string_view, 20> kWide = {
-      "\xC2\x85",     "\xC2\xA0",     "\xE1\x9A\x80", "\xE2\x80\x80", "\xE2\x80\x81",
-      "\xE2\x80\x82", "\xE2\x80\x83", "\xE2\x80\x84", "\xE2\x80\x85", "\xE2\x80\x86",
-      "\xE2\x80\x87", "\xE2\x80\x88", "\xE2\x80\x89", "\xE2\x80\x8A", "\xE2\x80\xA8",
-      "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F", "\xE3\x80\x80", " "};
-  const auto lead = static_cast<unsigned char>(text[0]);
-  return (lead >= 0x09 && lead <= 0x0D) || (lead >= 0x1C && lead <= 0x1F) ||
-         std::ranges::any_of(kWide,
-                             [&](std::string_view space) { return text.starts_with(space); });
+Expected<std::string> Beginning(const ChatTemplate& chat,
+                                const Conversation& conversation,
+                                std::size_t messages,
+                                bool prompt) {
+  Conversation part = conversation;
+  part.messages.resize(messages);
+  auto rendering = chat.Render(part, prompt);
+  if (!rendering) return tl::unexpected(rendering.error());
+  return std::move(rendering->text);
 }
 
-std::string_view Trimmed(std::string_view text) {
-  while (!text.empty() && IsSpace(text)) text.remove_prefix(CharacterBytes(text));
-  while (!text.empty()) {
-    std::size_t last = text.size() - 1;  // The last character's first byte.
-    while (last > 0 && text.size() - last < 4 && (text[last] & 0xC0) == 0x80) --last;
-    if (!IsSpace(text.substr(last)) || CharacterBytes(text.substr(last)) != text.size() - last) {
-      break;
-    }
-    text.remove_suffix(text.size() - last);
+// Where an answer ends that what the template shows of it, begin to the text's end, holds: behind
+// the last special token, if nothing but white space follows it.
+std::size_t EndOfAnswer(std::string_view text, std::size_t begin, const TemplateText& encoder) {
+  std::size_t end = text.size();
+  for (auto token = encoder.FindToken(text, begin); token;
+       token = encoder.FindToken(text, token->end)) {
+    const std::string_view rest = text.substr(token->end);
+    if (rest.find_first_not_of(" \t\r\n") == std::string_view::npos) end = token->end;
   }
-  return text;
+  return end;
 }
 
-tl::unexpected<Error> Refuse(std::size_t message, std::string rule) {
-  return Fail(ErrorKind::kBadInput, fmt::format("messages[{}]", message), std::move(rule));
-}
-
-void Text(std::string text, std::vector<ChatPart>* parts) {
-  parts->push_back({.text = std::move(text)});
-}
-void Special(std::string_view token, std::vector<ChatPart>* parts) {
-  parts->push_back({.text = std::string(token), .special = true});
-}
-void Answer(const Message& message,
-            std::string text,
-            const Family& family,
-            std::vector<ChatPart>* parts) {
-  parts->push_back({.text = std::move(text), .answer = message.trained});
-  parts->push_back(
-      {.text = std::string(family.end_of_turn), .special = true, .answer = message.trained});
-}
-
-// <|im_start|>role\ncontent<|im_end|>\n ...
-std::vector<ChatPart> RenderChatMl(const ChatTemplate& chat,
-                                   std::span<const Message> conversation,
-                                   bool open) {
-  std::vector<ChatPart> parts;
-  const auto begin = [&](Role role, std::string_view content) {
-    Special("<|im_start|>", &parts);
-    Text(fmt::format("{}\n{}", Name(role), content), &parts);
-  };
-  const auto end = [&] {
-    Special("<|im_end|>", &parts);
-    Text("\n", &parts);
-  };
-  const bool has_system = !conversation.empty() && conversation.front().role == Role::kSystem;
-  if (!has_system && !chat.default_system.empty()) {
-    begin(Role::kSystem, chat.default_system);
-    end();
+// What the template shows up to an answer, message `index`, and that answer.
+Expected<MarkedText> AsLast(const ChatTemplate& chat,
+                            const Conversation& conversation,
+                            std::size_t index,
+                            const TemplateText& encoder) {
+  const auto prompt = Beginning(chat, conversation, index, /*prompt=*/true);
+  if (!prompt) return tl::unexpected(prompt.error());
+  auto text = Beginning(chat, conversation, index + 1, /*prompt=*/false);
+  if (!text) return tl::unexpected(text.error());
+  if (!text->starts_with(*prompt)) {
+    const auto differ = std::ranges::mismatch(*prompt, *text).in1;
+    const std::string end(differ, prompt->end());
+    return Refuse(fmt::format(
+        "the chat template's prompt for messages[{}] ends in {}, which it does not show before the "
+        "answer itself: it cannot be trained as it will be asked",
+        index,
+        nlohmann::json(end).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)));
   }
-  for (const Message& message : conversation) {
-    if (message.role == Role::kAssistant) {
-      begin(message.role, "");
-      Answer(message, message.content, FamilyOf(chat.family), &parts);
-      Text("\n", &parts);
+  const Range answer{prompt->size(), EndOfAnswer(*text, prompt->size(), encoder)};
+  text->resize(answer.end);
+  if (answer.begin == answer.end) {
+    return Refuse(fmt::format("the chat template shows nothing of messages[{}]", index));
+  }
+  return MarkedText{std::move(*text), {answer}};
+}
+
+// By the template's own marks.
+Expected<std::vector<MarkedText>> Generations(const ChatTemplate& chat,
+                                              const Conversation& conversation) {
+  auto rendering = chat.Render(conversation, /*prompt=*/false);
+  if (!rendering) return tl::unexpected(rendering.error());
+  std::vector<bool> trained;
+  for (const Message& message : conversation.messages) {
+    if (message.role == Role::kAssistant) trained.push_back(message.trained);
+  }
+  const auto& marked = rendering->generations;
+  const bool all = std::ranges::all_of(trained, std::identity());
+  if (marked.empty() || (!all && marked.size() != trained.size())) {
+    return Refuse(
+        fmt::format("the chat template marks {} answers with {{% generation %}}, where "
+                    "the conversation has {}",
+                    marked.size(),
+                    trained.size()));
+  }
+  MarkedText text;
+  for (std::size_t i = 0; i < marked.size(); ++i) {
+    const auto& [begin, end] = marked[i];
+    if (begin < end && (all || trained[i])) text.answers.push_back({begin, end});
+  }
+  if (text.answers.empty()) return Refuse("the chat template shows nothing of the answers");
+  text.text = rendering->text.substr(0, text.answers.back().end);
+  return std::vector{std::move(text)};
+}
+
+// By what the template adds to its prompts.
+Expected<std::vector<MarkedText>> Answers(const ChatTemplate& chat,
+                                          const Conversation& conversation,
+                                          const TemplateText& encoder) {
+  std::vector<MarkedText> texts;  // From the last answer to the first.
+  for (std::size_t i = conversation.messages.size(); i-- > 0;) {
+    if (!IsTrained(conversation.messages[i])) continue;
+    auto last = AsLast(chat, conversation, i, encoder);
+    if (!last) return tl::unexpected(last.error());
+    const auto around = std::ranges::find_if(texts, [&](const MarkedText& text) {
+      return text.text.starts_with(last->text) && last->text.size() <= text.answers[0].begin;
+    });
+    if (around == texts.end()) {
+      texts.push_back(std::move(*last));
     } else {
-      begin(message.role, message.content);
-      end();
+      around->answers.insert(around->answers.begin(), last->answers[0]);
     }
   }
-  if (open) begin(Role::kAssistant, "");
-  return parts;
+  std::ranges::reverse(texts);
+  return texts;
 }
 
-// <|start_header_id|>role<|end_header_id|>\n\ncontent<|eot_id|> ...
-std::vector<ChatPart> RenderLlama3(const ChatTemplate& chat,
-                                   std::span<const Message> conversation,
-                                   bool open) {
-  std::vector<ChatPart> parts;
-  const auto begin = [&](Role role, std::string_view content) {
-    Special("<|start_header_id|>", &parts);
-    Text(std::string(Name(role)), &parts);
-    Special("<|end_header_id|>", &parts);
-    Text(fmt::format("\n\n{}", content), &parts);
+Example Tokenized(const MarkedText& text, const Tokenizer& tokenizer, const TemplateText& encoder) {
+  Example example;
+  std::size_t at = 0;
+  const auto append = [&](std::size_t end) {
+    const std::string_view before = std::string_view(text.text).substr(0, at);
+    bool token_before = before.empty();
+    if (!before.empty() && !example.tokens.empty()) {
+      const std::string_view piece = tokenizer.Piece(example.tokens.back());
+      token_before = tokenizer.SpecialId(piece) == example.tokens.back();
+    }
+    encoder.Append(std::string_view(text.text).substr(at, end - at), token_before, &example.tokens);
+    at = end;
   };
-  Special("<|begin_of_text|>", &parts);
-  const bool has_system = !conversation.empty() && conversation.front().role == Role::kSystem;
-  if (has_system || !chat.system_preamble.empty()) {
-    const std::string_view system = has_system ? Trimmed(conversation.front().content) : "";
-    begin(Role::kSystem, fmt::format("{}{}", chat.system_preamble, system));
-    Special("<|eot_id|>", &parts);
+  for (const auto& [begin, end] : text.answers) {
+    append(begin);
+    const auto first = static_cast<int>(example.tokens.size());
+    append(end);
+    const auto last = static_cast<int>(example.tokens.size());
+    if (first < last) example.answers.push_back({first, last});
   }
-  for (const Message& message : conversation.subspan(has_system ? 1 : 0)) {
-    const std::string_view content = Trimmed(message.content);
-    if (message.role == Role::kAssistant) {
-      begin(message.role, "");
-      Answer(message, std::string(content), FamilyOf(chat.family), &parts);
-    } else {
-      begin(message.role, content);
-      Special("<|eot_id|>", &parts);
-    }
-  }
-  if (open) begin(Role::kAssistant, "");
-  return parts;
-}
-
-// <s>[INST] <<SYS>>\nsystem\n<</SYS>>\n\nuser [/INST] answer </s><s>[INST] ...
-// The marks are text to the tokenizer, so a message must not hold them.
-Expected<std::vector<ChatPart>> RenderLlama2(std::span<const Message> conversation) {
-  constexpr std::string_view kMarks[] = {"[INST]", "[/INST]", "<<SYS>>", "<</SYS>>"};
-  std::vector<ChatPart> parts;
-  const bool has_system = !conversation.empty() && conversation.front().role == Role::kSystem;
-  for (std::size_t i = 0; i < conversation.size(); ++i) {
-    const Role role = conversation[i].role;
-    const std::string& content = conversation[i].content;
-    for (const std::string_view mark : kMarks) {
-      if (content.find(mark) != std::string::npos) {
-        return Refuse(i, fmt::format("must not hold \"{}\", a mark of Llama 2's form", mark));
-      }
-    }
-    if (i == 0 && has_system) continue;
-    const bool users = (i % 2 == 0) != has_system;
-    if ((role == Role::kUser) != users) {
-      return Refuse(
-          i,
-          fmt::format("user and assistant must take turns from the user on, got {}", Name(role)));
-    }
-    if (role == Role::kAssistant) {
-      Answer(conversation[i],
-             fmt::format(" {} ", Trimmed(content)),
-             FamilyOf(ChatFamily::kLlama2),
-             &parts);
-      continue;
-    }
-    std::string text = content;
-    if (i == 1 && has_system) {
-      text = fmt::format("<<SYS>>\n{}\n<</SYS>>\n\n{}", conversation.front().content, content);
-    }
-    Special("<s>", &parts);
-    Text(fmt::format("[INST] {} [/INST]", Trimmed(text)), &parts);
-  }
-  return parts;
-}
-
-// The ids of a part. A tokenizer that puts a space before every text has put Llama 2's there.
-void AppendPart(const ChatPart& part, const Tokenizer& tokenizer, std::vector<int>* tokens) {
-  if (part.special) {
-    tokens->push_back(tokenizer.SpecialId(part.text));
-    return;
-  }
-  const bool has_space = tokenizer.adds_space() && part.text.starts_with(' ');
-  const std::string_view text = std::string_view(part.text).substr(has_space ? 1 : 0);
-  const std::vector<int> ids = tokenizer.EncodeText(text);
-  tokens->insert(tokens->end(), ids.begin(), ids.end());
+  return example;
 }
 
 }  // namespace
@@ -212,81 +179,58 @@ std::string_view Name(Role role) {
   DASHF_CHECK(false);
 }
 
-Expected<void> CheckChatTemplate(const ChatTemplate& chat, const Tokenizer& tokenizer) {
-  const Family& family = FamilyOf(chat.family);
-  for (const std::string_view token : family.special) {
-    if (tokenizer.SpecialId(token) >= 0) continue;
-    return Fail(
-        ErrorKind::kBadInput,
-        "chat template",
-        fmt::format(
-            "\"{}\" needs the special token {}, which the tokenizer has not", family.name, token));
+Expected<std::vector<Example>> TokenizeChat(const ChatTemplate& chat,
+                                            const Conversation& conversation,
+                                            const Tokenizer& tokenizer,
+                                            int tokens_max) {
+  if (std::ranges::none_of(conversation.messages, IsTrained)) {
+    return Refuse("must have one of the assistant's that is trained");
   }
-  return {};
-}
-
-Expected<std::vector<ChatPart>> Render(const ChatTemplate& chat,
-                                       std::span<const Message> conversation,
-                                       bool open) {
-  for (std::size_t i = 1; i < conversation.size(); ++i) {
-    if (conversation[i].role == Role::kSystem)
-      return Refuse(i, "only the first may be the system's");
+  const TemplateText encoder(tokenizer);
+  const auto marked = Marked(conversation, encoder);
+  if (!marked) return tl::unexpected(marked.error());
+  const auto texts =
+      chat.marks_generation() ? Generations(chat, *marked) : Answers(chat, *marked, encoder);
+  if (!texts) return tl::unexpected(texts.error());
+  std::vector<Example> examples;
+  for (const MarkedText& text : *texts) {
+    Example example = Tokenized(text, tokenizer, encoder);
+    if (example.answers.empty()) return Refuse("an answer has no token");
+    if (example.answer_begin() == 0) return Refuse("the chat template begins with the answer");
+    const bool has_bos = example.tokens.front() == tokenizer.bos_id();
+    examples.push_back(Fitted(std::move(example), has_bos ? 1 : 0, tokens_max));
   }
-  for (std::size_t i = 0; i < conversation.size(); ++i) {
-    if (conversation[i].role == Role::kTool) return Refuse(i, "the form has no place for tools");
-  }
-  if (open && (conversation.empty() || conversation.back().role != Role::kUser)) {
-    return Fail(ErrorKind::kBadInput, "messages", "must end with the user's to be continued");
-  }
-  switch (chat.family) {
-    case ChatFamily::kLlama2:
-      return RenderLlama2(conversation);
-    case ChatFamily::kLlama3:
-      return RenderLlama3(chat, conversation, open);
-    case ChatFamily::kChatMl:
-      return RenderChatMl(chat, conversation, open);
-  }
-  DASHF_CHECK(false);
-}
-
-Expected<Example> TokenizeChat(const ChatTemplate& chat,
-                               std::span<const Message> conversation,
-                               const Tokenizer& tokenizer,
-                               int tokens_max) {
-  const auto parts = Render(chat, conversation, /*open=*/false);
-  if (!parts) return tl::unexpected(parts.error());
-  Example example;
-  bool in_answer = false;
-  for (const ChatPart& part : *parts) {
-    const auto begin = static_cast<int>(example.tokens.size());
-    AppendPart(part, tokenizer, &example.tokens);
-    const auto end = static_cast<int>(example.tokens.size());
-    if (part.answer && in_answer) {
-      example.answers.back().end = end;
-    } else if (part.answer) {
-      example.answers.push_back({begin, end});
-    }
-    in_answer = part.answer;
-  }
-  if (example.answers.empty()) {
-    return Fail(
-        ErrorKind::kBadInput, "messages", "must have one of the assistant's that is trained");
-  }
-  return Fitted(std::move(example), FamilyOf(chat.family).bos.empty() ? 0 : 1, tokens_max);
+  return examples;
 }
 
 Expected<std::vector<int>> TokenizeChatPrompt(const ChatTemplate& chat,
-                                              std::span<const Message> conversation,
+                                              const Conversation& conversation,
                                               const Tokenizer& tokenizer) {
-  const auto parts = Render(chat, conversation, /*open=*/true);
-  if (!parts) return tl::unexpected(parts.error());
+  if (conversation.messages.empty() || conversation.messages.back().role == Role::kAssistant) {
+    return Refuse("must end with another's than the assistant's to be continued");
+  }
+  const TemplateText encoder(tokenizer);
+  const auto marked = Marked(conversation, encoder);
+  if (!marked) return tl::unexpected(marked.error());
+  const auto prompt = chat.Render(*marked, /*prompt=*/true);
+  if (!prompt) return tl::unexpected(prompt.error());
   std::vector<int> tokens;
-  for (const ChatPart& part : *parts) AppendPart(part, tokenizer, &tokens);
+  encoder.Append(prompt->text, /*token_before=*/true, &tokens);
+  if (tokens.empty()) return Refuse("the chat template makes an empty prompt of them");
   return tokens;
 }
 
 int EndOfTurn(const ChatTemplate& chat, const Tokenizer& tokenizer) {
-  return tokenizer.SpecialId(FamilyOf(chat.family).end_of_turn);
+  const TemplateText encoder(tokenizer);
+  Conversation probe;
+  const std::string answer = "answer";
+  probe.messages = {{Role::kUser, "question"}, {Role::kAssistant, answer}};
+  const auto text = chat.Render(probe, /*prompt=*/false);
+  if (!text) return -1;
+  const std::size_t at = text->text.rfind(answer);
+  if (at == std::string::npos) return -1;
+  const auto token = encoder.FindToken(text->text, at + answer.size());
+  return token ? token->id : -1;
 }
 
 }  // namespace dashf::corpus

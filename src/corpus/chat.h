@@ -1,10 +1,11 @@
-// Conversations, and the forms in which the chat models of three families are shown them: Llama 2's
-// ([INST]), Llama 3's (header ids) and ChatML's (Qwen2). The tokens that only a form may place,
-// such as <|eot_id|>, come from the form alone: the same characters in a message are read as text.
+// Conversations as a model is shown them: by the chat template of its folder, carried out as it is
+// written (jinja/template.h), or by one of three forms. The tokens that only a template may place,
+// such as <|eot_id|>, come from the template alone: the same characters in a message are read as
+// text.
 #pragma once
 
+#include <ctime>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,62 +14,67 @@
 #include "corpus/conversation.h"
 #include "corpus/example.h"
 #include "corpus/tokenizer.h"
+#include "jinja/template.h"
 
 namespace dashf::corpus {
 
-enum class ChatFamily { kLlama2, kLlama3, kChatMl };
+// Immutable; safe from any thread.
+class ChatTemplate {
+ public:
+  // `variables`: an object of what the template finds beside the conversation, as "bos_token".
+  // `name` is the place that errors name. kBadInput for what breaks Jinja's grammar or is not
+  // supported.
+  static Expected<ChatTemplate> Parse(const std::string& name,
+                                      std::string_view jinja,
+                                      nlohmann::ordered_json variables);
 
-struct ChatTemplate {
-  ChatFamily family = ChatFamily::kChatMl;
-  std::string default_system;   // ChatML: of a conversation that begins without a system message.
-  std::string system_preamble;  // Llama 3.1: begins the system message, which is then always there.
+  // As transformers' apply_chat_template has it; with `prompt`, add_generation_prompt is true.
+  // kBadInput, with the template's line, for what the template raises or what it cannot carry out.
+  Expected<jinja::Rendering> Render(const Conversation& conversation, bool prompt) const;
+  bool marks_generation() const { return template_.marks_generation(); }
 
-  friend bool operator==(const ChatTemplate&, const ChatTemplate&) = default;
+  // Takes the place of this one for conversations with "tools".
+  void SetForTools(jinja::Template for_tools) { for_tools_ = std::move(for_tools); }
+
+  // Special tokens without which the template makes no sense; Load and Parse know of none.
+  std::vector<std::string> needed;
+
+ private:
+  ChatTemplate(jinja::Template main, nlohmann::ordered_json variables);
+
+  jinja::Template template_;
+  std::optional<jinja::Template> for_tools_;
+  nlohmann::ordered_json variables_;
+  std::tm now_;  // When this was made: the same data give the same tokens all through a run.
 };
 
-// By the name of its family: "llama2", "llama3" or "chatml".
+// By the name of its form: "llama2", "llama3" or "chatml".
 std::optional<ChatTemplate> ChatTemplateNamed(std::string_view name);
-
-// What a Jinja template, as tokenizer_config.json has them, asks for. It is not carried out: the
-// family is recognised by its tokens, with the default system message of ChatML's and the dates of
-// Llama 3.1's (the date that stands there, where the template would ask the clock). `name` is the
-// place that errors name. kBadInput for other families.
-Expected<ChatTemplate> ParseChatTemplate(const std::string& name, std::string_view jinja);
-
-// The folder's: chat_template.jinja, or "chat_template" of tokenizer_config.json (of several, the
-// one named "default"), or, without either, what the tokenizer's special tokens tell. kBadInput if
-// nothing tells it or the tokenizer lacks the family's special tokens.
-Expected<ChatTemplate> LoadChatTemplate(const std::string& model_dir, const Tokenizer& tokenizer);
-// kBadInput names the special token that the family needs and the tokenizer lacks.
+// kBadInput names a token that the template needs and the tokenizer lacks.
 Expected<void> CheckChatTemplate(const ChatTemplate& chat, const Tokenizer& tokenizer);
 
-// A piece of a conversation as the model sees it.
-struct ChatPart {
-  std::string text;
-  bool special = false;  // One special token, else text in which none is looked for.
-  bool answer = false;   // Counted by the loss: the assistant's words and the token that ends them.
+// The folder's: chat_template.jinja, "chat_template" of chat_template.json, or that of
+// tokenizer_config.json (of several, the one named "default", and "tool_use" for conversations with
+// tools); without any, ChatML's or Llama 3's form if the tokenizer has its special tokens.
+// kBadInput if nothing tells it.
+Expected<ChatTemplate> LoadChatTemplate(const std::string& model_dir, const Tokenizer& tokenizer);
 
-  friend bool operator==(const ChatPart&, const ChatPart&) = default;
-};
-
-// The conversation in the family's form; with `open`, up to where the assistant's next words begin.
-// kBadInput where the form has no place for it: a system message that is not the first, and, for
-// Llama 2, turns that do not alternate or one of the form's marks ("[INST]") in a message.
-Expected<std::vector<ChatPart>> Render(const ChatTemplate& chat,
-                                       std::span<const Message> conversation,
-                                       bool open);
-
-// A conversation to train on, Fitted to `tokens_max` >= 3. Each answer is encoded apart from what
-// stands before it, as a model that continues it sees them. kBadInput also without an answer.
-Expected<Example> TokenizeChat(const ChatTemplate& chat,
-                               std::span<const Message> conversation,
-                               const Tokenizer& tokenizer,
-                               int tokens_max);
+// A conversation to train on; each example Fitted to `tokens_max` >= 3. The loss counts what
+// {% generation %} marks, or else, of each answer that is trained, what the template adds to its
+// own prompt for it, up to the special token that ends it. An answer is encoded apart from what
+// stands before it, as a model that continues it sees them. There are several examples only where
+// the template shows an answer otherwise once it is no longer the last: each is then trained as it
+// is shown as the last. kBadInput also without an answer, and where the prompt for an answer is not
+// how the template shows it.
+Expected<std::vector<Example>> TokenizeChat(const ChatTemplate& chat,
+                                            const Conversation& conversation,
+                                            const Tokenizer& tokenizer,
+                                            int tokens_max);
 // A conversation that the assistant is to continue.
 Expected<std::vector<int>> TokenizeChatPrompt(const ChatTemplate& chat,
-                                              std::span<const Message> conversation,
+                                              const Conversation& conversation,
                                               const Tokenizer& tokenizer);
-// The token that ends an assistant's turn.
+// The special token that the template puts behind an assistant's words; -1: none.
 int EndOfTurn(const ChatTemplate& chat, const Tokenizer& tokenizer);
 
 }  // namespace dashf::corpus

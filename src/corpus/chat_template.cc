@@ -1,8 +1,10 @@
-// Which form a model folder's conversations have (chat.h).
+// Chat templates: which one a model folder has, and what they are given (chat.h).
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <filesystem>
 
+#include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "corpus/chat.h"
@@ -12,123 +14,243 @@ namespace {
 
 constexpr std::uint64_t kConfigBytesMax = std::uint64_t{1} << 26;
 
-bool Holds(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
+struct Form {
+  std::string_view name;
+  std::string_view jinja;
+  std::vector<std::string> needed;
+};
+
+// The forms of three families, for folders without a template.
+const std::vector<Form>& Forms() {
+  static const std::vector<Form> kForms = {
+      {"llama3",
+       R"({{- '<|begin_of_text|>' }}
+{%- for message in messages %}
+    {{- '<|start_header_id|>' ~ message.role ~ '<|end_header_id|>\n\n' }}
+    {{- message.content | trim ~ '<|eot_id|>' }}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|start_header_id|>assistant<|end_header_id|>\n\n' }}
+{%- endif %})",
+       {"<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"}},
+      {"chatml",
+       R"({%- for message in messages %}
+    {{- '<|im_start|>' ~ message.role ~ '\n' ~ message.content ~ '<|im_end|>\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\n' }}
+{%- endif %})",
+       {"<|im_start|>", "<|im_end|>"}},
+      // The marks are text to the tokenizer, so a message must not hold them.
+      {"llama2",
+       R"({%- set ns = namespace(system='', user=true) %}
+{%- for message in messages %}
+    {%- for mark in ['[INST]', '[/INST]', '<<SYS>>', '<</SYS>>'] if mark in message.content %}
+        {{- raise_exception('a message must not hold "' ~ mark ~ '", a mark of this form') }}
+    {%- endfor %}
+    {%- if message.role == 'system' and loop.first %}
+        {%- set ns.system = '<<SYS>>\n' ~ message.content ~ '\n<</SYS>>\n\n' %}
+    {%- elif message.role != ('user' if ns.user else 'assistant') %}
+        {{- raise_exception('user and assistant must take turns from the user on, got ' ~ message.role) }}
+    {%- elif ns.user %}
+        {{- '<s>[INST] ' ~ (ns.system ~ message.content) | trim ~ ' [/INST]' }}
+        {%- set ns.user = false %}
+        {%- set ns.system = '' %}
+    {%- else %}
+        {{- ' ' ~ message.content | trim ~ ' </s>' }}
+        {%- set ns.user = true %}
+    {%- endif %}
+{%- endfor %})",
+       {"<s>", "</s>"}}};
+  return kForms;
 }
 
-// What stands in the template between two marks, if it is plain text: a literal of the template has
-// its line ends as \n and is over at a quote. Empty: none.
-std::string Literal(std::string_view jinja, std::string_view before, std::string_view after) {
-  for (std::size_t at = 0; (at = jinja.find(before, at)) != std::string_view::npos;) {
-    at += before.size();
-    const std::string_view text = jinja.substr(at, jinja.find(after, at) - at);
-    if (!text.empty() && text.find_first_of("'\"{}\\") == std::string_view::npos) {
-      return std::string(text);
-    }
+ChatTemplate Make(const Form& form) {
+  auto chat =
+      ChatTemplate::Parse(std::string(form.name), form.jinja, nlohmann::ordered_json::object());
+  DASHF_CHECK(chat.has_value());
+  chat->needed = form.needed;
+  return std::move(*chat);
+}
+
+// The clock that templates may ask: SOURCE_DATE_EPOCH (seconds, in UTC) where the environment has
+// it, so that what depends on the day can be made again, else the local time.
+std::tm Now() {
+  std::tm now{};
+  if (const char* given = std::getenv("SOURCE_DATE_EPOCH"); given != nullptr && *given != '\0') {
+    const std::time_t seconds = std::strtoll(given, nullptr, 10);
+    gmtime_r(&seconds, &now);
+  } else {
+    const std::time_t seconds = std::time(nullptr);
+    localtime_r(&seconds, &now);
   }
-  return {};
+  return now;
 }
 
-// A Jinja literal spells a line end as backslash and n, or has it.
-std::string DefaultSystem(std::string_view jinja) {
-  const std::string spelled = Literal(jinja, R"(<|im_start|>system\n)", "<|im_end|>");
-  return spelled.empty() ? Literal(jinja, "<|im_start|>system\n", "<|im_end|>") : spelled;
+nlohmann::ordered_json ToJson(const Message& message) {
+  nlohmann::ordered_json json;
+  json["role"] = Name(message.role);
+  const bool calls = message.extra.is_object() && message.extra.contains("tool_calls");
+  // The reference leaves out what is null, as the content beside a call is.
+  if (!calls || !message.content.empty()) json["content"] = message.content;
+  if (message.extra.is_object()) json.update(message.extra);
+  return json;
 }
 
-// The template that tokenizer_config.json holds; empty: none.
-Expected<std::string> TemplateOfConfig(const std::string& path) {
+// What one of the folder's files says of a template.
+struct FolderTemplate {
+  std::string place;
+  std::string jinja;
+  std::string for_tools;
+};
+
+Expected<void> ReadConfigTemplate(const std::string& path, FolderTemplate* found) {
   const auto document = JsonDocument::ReadFile(path, kConfigBytesMax);
   if (!document) return tl::unexpected(document.error());
   JsonReader root = document->Root();
-  std::string jinja;
   if (root.HasValue("chat_template")) {
+    found->place = path;
     if (root.raw()["chat_template"].is_array()) {
-      root.ForEach("chat_template", [&jinja](JsonReader named) {
+      root.ForEach("chat_template", [found](JsonReader named) {
         std::string text = named.String("template");
-        if (named.String("name") == "default") jinja = std::move(text);
+        const std::string name = named.String("name");
+        if (name == "default") found->jinja = std::move(text);
+        if (name == "tool_use") found->for_tools = std::move(text);
       });
+      if (found->jinja.empty() && !root.failed()) {
+        root.Reject("chat_template", "must have one named \"default\"");
+      }
     } else {
-      jinja = root.String("chat_template");
+      found->jinja = root.String("chat_template");
     }
   }
   if (document->error()) return tl::unexpected(*document->error());
-  return jinja;
+  return {};
+}
+
+Expected<FolderTemplate> FindTemplate(const std::filesystem::path& folder) {
+  FolderTemplate found;
+  std::error_code ignored;  // What cannot be looked at is for the readers to report.
+  if (const auto path = folder / "chat_template.jinja"; std::filesystem::exists(path, ignored)) {
+    auto text = ReadFile(path, kConfigBytesMax);
+    if (!text) return tl::unexpected(text.error());
+    return FolderTemplate{path, std::move(*text), {}};
+  }
+  for (const char* name : {"chat_template.json", "tokenizer_config.json"}) {
+    const auto path = folder / name;
+    if (!found.jinja.empty() || !std::filesystem::exists(path, ignored)) continue;
+    if (auto read = ReadConfigTemplate(path, &found); !read) return tl::unexpected(read.error());
+  }
+  return found;
+}
+
+// The special tokens that templates ask for by name, as transformers hands them on: those of
+// tokenizer_config.json and special_tokens_map.json, texts or objects with "content"; where neither
+// speaks of BOS or EOS, the tokenizer's.
+Expected<nlohmann::ordered_json> SpecialTokens(const std::filesystem::path& folder,
+                                               const Tokenizer& tokenizer) {
+  nlohmann::ordered_json tokens = nlohmann::ordered_json::object();
+  for (const char* file : {"tokenizer_config.json", "special_tokens_map.json"}) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(folder / file, ignored)) continue;
+    const auto document = JsonDocument::ReadFile((folder / file).string(), kConfigBytesMax);
+    if (!document) return tl::unexpected(document.error());
+    const nlohmann::json raw = document->Root().raw();
+    if (!raw.is_object()) continue;
+    for (const char* name : {"bos_token",
+                             "eos_token",
+                             "unk_token",
+                             "sep_token",
+                             "pad_token",
+                             "cls_token",
+                             "mask_token"}) {
+      const auto given = raw.find(name);
+      if (given == raw.end() || tokens.contains(name)) continue;
+      const bool object = given->is_object() && given->contains("content");
+      const nlohmann::json& text = object ? (*given)["content"] : *given;
+      tokens[name] = text.is_string() ? nlohmann::ordered_json(text.get<std::string>()) : nullptr;
+    }
+  }
+  for (const auto& [name, id] :
+       {std::pair{"bos_token", tokenizer.bos_id()}, std::pair{"eos_token", tokenizer.eos_id()}}) {
+    if (!tokens.contains(name) && id >= 0) tokens[name] = std::string(tokenizer.Piece(id));
+  }
+  nlohmann::ordered_json given = nlohmann::ordered_json::object();
+  for (const auto& [name, text] : tokens.items()) {
+    if (!text.is_null()) given[name] = text;  // To a template, none is not there.
+  }
+  return given;
 }
 
 Expected<ChatTemplate> FromSpecialTokens(const std::string& model_dir, const Tokenizer& tokenizer) {
-  for (const ChatFamily family : {ChatFamily::kLlama3, ChatFamily::kChatMl}) {
-    ChatTemplate chat{.family = family, .default_system = {}, .system_preamble = {}};
+  for (const char* name : {"llama3", "chatml"}) {
+    ChatTemplate chat = *ChatTemplateNamed(name);
     if (CheckChatTemplate(chat, tokenizer)) return chat;
   }
   return Fail(ErrorKind::kBadInput,
               model_dir,
-              "has no chat template (in chat_template.jinja or tokenizer_config.json), and its "
-              "special tokens tell none; name one: llama2, llama3 or chatml");
+              "has no chat template (in chat_template.jinja, chat_template.json or "
+              "tokenizer_config.json), and its special tokens tell none; name one: llama2, llama3 "
+              "or chatml");
 }
 
 }  // namespace
 
-std::optional<ChatTemplate> ChatTemplateNamed(std::string_view name) {
-  ChatTemplate chat;
-  if (name == "llama2") {
-    chat.family = ChatFamily::kLlama2;
-  } else if (name == "llama3") {
-    chat.family = ChatFamily::kLlama3;
-  } else if (name != "chatml") {
-    return std::nullopt;
-  }
-  return chat;
+ChatTemplate::ChatTemplate(jinja::Template main, nlohmann::ordered_json variables)
+    : template_(std::move(main)), variables_(std::move(variables)), now_(Now()) {}
+
+Expected<ChatTemplate> ChatTemplate::Parse(const std::string& name,
+                                           std::string_view jinja,
+                                           nlohmann::ordered_json variables) {
+  auto parsed = jinja::Template::Parse(name, jinja);
+  if (!parsed) return tl::unexpected(parsed.error());
+  return ChatTemplate(std::move(*parsed), std::move(variables));
 }
 
-Expected<ChatTemplate> ParseChatTemplate(const std::string& name, std::string_view jinja) {
-  ChatTemplate chat;
-  if (Holds(jinja, "<think>")) {  // Such templates take the reasoning out of earlier turns.
-    return Fail(ErrorKind::kBadInput, name, "chat templates with <think> are not supported");
+Expected<jinja::Rendering> ChatTemplate::Render(const Conversation& conversation,
+                                                bool prompt) const {
+  nlohmann::ordered_json variables;
+  variables["messages"] = nlohmann::ordered_json::array();
+  for (const Message& message : conversation.messages) {
+    variables["messages"].push_back(ToJson(message));
   }
-  if (Holds(jinja, "<|start_header_id|>") && Holds(jinja, "<|eot_id|>")) {
-    chat.family = ChatFamily::kLlama3;
-    if (const std::string cutoff = Literal(jinja, "Cutting Knowledge Date: ", R"(\n)");
-        !cutoff.empty()) {
-      chat.system_preamble = fmt::format("Cutting Knowledge Date: {}\nToday Date: {}\n\n",
-                                         cutoff,
-                                         Literal(jinja, R"(date_string = ")", R"(")"));
-    }
-    return chat;
+  variables["tools"] = nullptr;
+  variables["documents"] = nullptr;
+  variables["add_generation_prompt"] = prompt;
+  variables.update(variables_);
+  if (conversation.extra.is_object()) variables.update(conversation.extra);
+  const bool tools = !variables["tools"].is_null() && for_tools_;
+  return (tools ? *for_tools_ : template_).Render(variables, now_);
+}
+
+std::optional<ChatTemplate> ChatTemplateNamed(std::string_view name) {
+  for (const Form& form : Forms()) {
+    if (form.name == name) return Make(form);
   }
-  if (Holds(jinja, "<|im_start|>") && Holds(jinja, "<|im_end|>")) {
-    chat.family = ChatFamily::kChatMl;
-    chat.default_system = DefaultSystem(jinja);
-    return chat;
+  return std::nullopt;
+}
+
+Expected<void> CheckChatTemplate(const ChatTemplate& chat, const Tokenizer& tokenizer) {
+  for (const std::string& token : chat.needed) {
+    if (tokenizer.SpecialId(token) >= 0) continue;
+    return Fail(ErrorKind::kBadInput,
+                "chat template",
+                fmt::format("needs the special token {}, which the tokenizer has not", token));
   }
-  if (Holds(jinja, "[INST]") && Holds(jinja, "<<SYS>>")) {
-    chat.family = ChatFamily::kLlama2;
-    return chat;
-  }
-  return Fail(ErrorKind::kBadInput,
-              name,
-              "the chat template is none of Llama 2's, Llama 3's and ChatML's (Qwen2)");
+  return {};
 }
 
 Expected<ChatTemplate> LoadChatTemplate(const std::string& model_dir, const Tokenizer& tokenizer) {
-  const std::filesystem::path folder = model_dir;
-  std::string place = folder / "chat_template.jinja";
-  std::string jinja;
-  std::error_code ignored;  // What cannot be looked at is for the readers to report.
-  if (std::filesystem::exists(place, ignored)) {
-    auto text = ReadFile(place, kConfigBytesMax);
-    if (!text) return tl::unexpected(text.error());
-    jinja = std::move(*text);
-  } else if (place = folder / "tokenizer_config.json"; std::filesystem::exists(place, ignored)) {
-    auto text = TemplateOfConfig(place);
-    if (!text) return tl::unexpected(text.error());
-    jinja = std::move(*text);
-  }
-  if (jinja.empty()) return FromSpecialTokens(model_dir, tokenizer);
-  auto chat = ParseChatTemplate(place, jinja);
-  if (!chat) return chat;
-  if (auto sound = CheckChatTemplate(*chat, tokenizer); !sound) {
-    return Fail(ErrorKind::kBadInput, place, sound.error().Text());
-  }
+  const auto found = FindTemplate(model_dir);
+  if (!found) return tl::unexpected(found.error());
+  if (found->jinja.empty()) return FromSpecialTokens(model_dir, tokenizer);
+  auto variables = SpecialTokens(model_dir, tokenizer);
+  if (!variables) return tl::unexpected(variables.error());
+  auto chat = ChatTemplate::Parse(found->place, found->jinja, std::move(*variables));
+  if (!chat || found->for_tools.empty()) return chat;
+  auto for_tools = jinja::Template::Parse(found->place + ": tool_use", found->for_tools);
+  if (!for_tools) return tl::unexpected(for_tools.error());
+  chat->SetForTools(std::move(*for_tools));
   return chat;
 }
 

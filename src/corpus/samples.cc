@@ -174,19 +174,23 @@ bool Unanswered(const Sample& sample) {
          });
 }
 
-Expected<Example> TokenizeSample(const Sample& sample,
-                                 const Tokenizer& tokenizer,
-                                 const Expected<ChatTemplate>& chat,
-                                 int tokens_max) {
+std::vector<Example> Alone(Example example) {
+  return {std::move(example)};
+}
+
+Expected<std::vector<Example>> TokenizeSample(const Sample& sample,
+                                              const Tokenizer& tokenizer,
+                                              const Expected<ChatTemplate>& chat,
+                                              int tokens_max) {
   if (const auto* record = std::get_if<Record>(&sample)) {
-    return TokenizeRecord(*record, tokenizer, tokens_max);
+    return TokenizeRecord(*record, tokenizer, tokens_max).map(Alone);
   }
   if (const auto* completion = std::get_if<Completion>(&sample)) {
     const Turn turn{completion->prompt, completion->completion};
-    return TokenizeTurns({turn}, tokenizer, tokens_max);
+    return TokenizeTurns({turn}, tokenizer, tokens_max).map(Alone);
   }
   if (!chat) return tl::unexpected(chat.error());
-  return TokenizeChat(*chat, std::get<Conversation>(sample).messages, tokenizer, tokens_max);
+  return TokenizeChat(*chat, std::get<Conversation>(sample), tokenizer, tokens_max);
 }
 
 }  // namespace
@@ -206,13 +210,13 @@ Expected<std::vector<Example>> TokenizeSamples(std::span<const Sample> samples,
       AppendWindows(*document, tokenizer, tokens_max, &examples);
       continue;
     }
-    auto example = TokenizeSample(samples[i], tokenizer, chat, tokens_max);
-    if (!example && !chat) return tl::unexpected(example.error());
+    auto made = TokenizeSample(samples[i], tokenizer, chat, tokens_max);
+    if (!made && !chat) return tl::unexpected(made.error());
     const std::string where = fmt::format("sample {}", i + 1);
-    if (!example) return Fail(ErrorKind::kBadInput, where, example.error().Text());
-    report->shortened += example->shortened ? 1 : 0;
+    if (!made) return Fail(ErrorKind::kBadInput, where, made.error().Text());
+    report->shortened += std::ranges::any_of(*made, &Example::shortened) ? 1 : 0;
     report->unanswered += Unanswered(samples[i]) ? 1 : 0;
-    examples.push_back(std::move(*example));
+    for (Example& example : *made) examples.push_back(std::move(example));
   }
   report->sequences += examples.size();
   return examples;

@@ -58,7 +58,14 @@ Expected<Model> LoadModel(const std::string& model_dir, const TokenizerConfig& c
 
 }  // namespace
 
-Tokenizer::Tokenizer(std::shared_ptr<const TokenizerModel> model) : model_(std::move(model)) {}
+Tokenizer::Tokenizer(std::shared_ptr<const TokenizerModel> model) : model_(std::move(model)) {
+  std::vector<SpecialToken> special;
+  for (int id = 0; id < vocab_size(); ++id) {
+    const std::string_view piece = Piece(id);
+    if (!piece.empty() && SpecialId(piece) == id) special.push_back({std::string(piece), id});
+  }
+  special_tokens_ = std::make_shared<const std::vector<SpecialToken>>(std::move(special));
+}
 
 Expected<Tokenizer> Tokenizer::Load(const std::string& model_dir) {
   auto config = ReadTokenizerConfig(model_dir);

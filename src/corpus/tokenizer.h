@@ -44,6 +44,12 @@ class Tokenizer {
   int vocab_size() const;
   // The token that no text becomes, such as "<s>" or "<|eot_id|>"; -1 where there is none.
   int SpecialId(std::string_view text) const;
+  struct SpecialToken {
+    std::string text;
+    int id;
+  };
+  // All that SpecialId knows.
+  std::span<const SpecialToken> special_tokens() const { return *special_tokens_; }
   bool adds_space() const;  // Encode puts a space in front of every text.
   int unk_id() const;
   int bos_id() const;  // -1 where the model has none.
@@ -58,6 +64,7 @@ class Tokenizer {
   explicit Tokenizer(std::shared_ptr<const TokenizerModel> model);
 
   std::shared_ptr<const TokenizerModel> model_;
+  std::shared_ptr<const std::vector<SpecialToken>> special_tokens_;
 };
 
 }  // namespace dashf::corpus

@@ -36,14 +36,12 @@ std::string Chat(const std::string& json,
                  const corpus::Tokenizer& tokenizer) {
   const auto samples = corpus::ParseSamples("stdin", json);
   if (!samples) return samples.error().Text();
-  const auto& messages = std::get<corpus::Conversation>(samples->front()).messages;
-  const auto parts = corpus::Render(chat, messages, /*open=*/false);
-  if (!parts) return parts.error().Text();
-  std::string text;
-  for (const corpus::ChatPart& part : *parts) text += part.text;
-  const auto ids =
-      corpus::TokenizeChatPrompt(chat, std::span(messages).first(messages.size() - 1), tokenizer);
-  return ids ? fmt::format("{} {}", Hex(text), fmt::join(*ids, " ")) : ids.error().Text();
+  auto conversation = std::get<corpus::Conversation>(samples->front());
+  const auto whole = chat.Render(conversation, /*prompt=*/false);
+  if (!whole) return whole.error().Text();
+  conversation.messages.pop_back();
+  const auto ids = corpus::TokenizeChatPrompt(chat, conversation, tokenizer);
+  return ids ? fmt::format("{} {}", Hex(whole->text), fmt::join(*ids, " ")) : ids.error().Text();
 }
 
 }  // namespace

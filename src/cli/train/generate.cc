@@ -98,10 +98,11 @@ Expected<int> RunGenerate(const Flags& flags) {
   if (*conversation) {
     const auto chat = TemplateFor(flags.chat_template, flags.model_dir, *tokenizer);
     if (!chat) return tl::unexpected(chat.error());
-    auto tokens = corpus::TokenizeChatPrompt(*chat, (*conversation)->messages, *tokenizer);
+    auto tokens = corpus::TokenizeChatPrompt(*chat, **conversation, *tokenizer);
     if (!tokens) return tl::unexpected(tokens.error());
     prompt = std::move(*tokens);
-    options.stop_tokens = {corpus::EndOfTurn(*chat, *tokenizer)};
+    const int end = corpus::EndOfTurn(*chat, *tokenizer);
+    if (end >= 0) options.stop_tokens = {end};
   } else {
     prompt = tokenizer->Encode(flags.prompt, /*add_bos=*/true);
     for (const int token : prompt) print(text.Add(token));
