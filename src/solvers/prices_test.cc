@@ -126,6 +126,17 @@ TEST(Prices, PlanWhereSlotsAreExactlyEnoughAndWhereGainsAreEqual) {
   }
 }
 
+TEST(Prices, RefuseAUserWhoseLinksCarryNothing) {
+  for (const DelayMode delay : {DelayMode::kSum, DelayMode::kMakespan}) {
+    Scenario scenario = testing::RandomScenario({.users = 3, .delay = delay}, Rng(1));
+    for (Link& link : scenario.links[1]) link.gain = 5e-324;
+    const auto refused = SolvePrices(scenario, {.wants_bound = true, .on_iteration = {}});
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().kind, ErrorKind::kInfeasible);
+    EXPECT_THAT(refused.error().Text(), ::testing::HasSubstr("user u1"));
+  }
+}
+
 TEST(Prices, EndWithAFeasiblePlanWhenTheirTimeIsUp) {
   const Scenario roomy = testing::RandomScenario({.users = 300, .servers = 20}, Rng(1));
   Scenario tight = roomy;  // Not everyone finds room at its strongest server.

@@ -38,6 +38,26 @@ void AppendServer(const Server& server, ScrProblem* problem) {
   problem->server_slots.push_back(server.slots.value_or(ScrProblem::kNoSlotLimit));
 }
 
+// Does any split's upload and download end on any link? A rate is at most snr p / ln 2, whatever
+// the bandwidth, which may be too little for a time that a number can hold.
+bool CanEnd(const Scenario& scenario, std::size_t user, const ScrProblem& problem) {
+  const auto ends = [](double bits, double rate) {
+    return !(bits > 0.0) || std::isfinite(bits / rate);
+  };
+  for (const Link& link : scenario.links[user]) {
+    const double snr = link.gain / scenario.noise_density_w_per_hz;
+    const Server& server = scenario.servers[static_cast<std::size_t>(link.server)];
+    const auto last = static_cast<std::size_t>(problem.split_begin[user + 1]);
+    for (auto k = static_cast<std::size_t>(problem.split_begin[user]); k < last; ++k) {
+      if (ends(problem.split_upload_bit[k], snr * problem.tx_power_w_max[user]) &&
+          ends(problem.split_download_bit[k], snr * server.tx_power_w_max)) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 // Time of `amount` at `speed`: nothing to do takes no time, whatever the speed.
 double Duration(double amount, double speed) {
   return amount > 0.0 ? amount / speed : 0.0;
@@ -92,6 +112,11 @@ Expected<ScrProblem> MakeScrProblem(const Scenario& scenario) {
     AppendUser(scenario, user, &problem);
     if (problem.split_begin[n] == problem.split_begin[n + 1]) {
       return Fail(ErrorKind::kInfeasible, "user " + user.id, "no split is allowed");
+    }
+    if (!CanEnd(scenario, n, problem)) {
+      return Fail(ErrorKind::kInfeasible,
+                  "user " + user.id,
+                  "no link carries its bits in a finite time: every gain is too small");
     }
   }
   for (const Server& server : scenario.servers) AppendServer(server, &problem);
