@@ -110,6 +110,10 @@ class Training(Case):
         self.assertEqual((told["layers"], told["examples"], told["steps"]), ([1, 1], 54, 28))
         self.assertEqual(len(told["losses"]), 28)
         self.assertLess(told["losses"][-1], told["losses"][0])
+        products = told["products"]
+        self.assertGreater(min(products["flop_per_s"], products["peak_flop_per_s"]), 0)
+        self.assertIn(f"matrix products: {products['library']} with {products['kernels']}, "
+                      f"{products['flop_per_s'] / 1e9:.1f} GFLOP/s per core", done.stderr)
         self.assertLess(told["held_out"]["after"]["loss"], told["held_out"]["before"]["loss"])
         self.assertEqual(set(files_of(user)), {"adapter_config.json", "adapter_model.safetensors"})
         config = json.loads((user / "adapter_config.json").read_text())

@@ -1,6 +1,6 @@
 // The verbs of the one command line, in the order --help lists them. The planner's are in the
 // program `dashf` itself. The others are in programs under libexec/, one of which `dashf` becomes
-// when such a verb is called: dashf-engine needs BLAS and gRPC, dashf-pretrain libtorch, whose
+// when such a verb is called: dashf-engine needs oneDNN and gRPC, dashf-pretrain libtorch, whose
 // loading alone takes about a second.
 #pragma once
 

@@ -1,12 +1,16 @@
 #include "llama/bfloat16_product.h"
 
-#include <dnnl.hpp>
-
 #include "base/check.h"
 #include "llama/vector_math.h"
 
+#if defined(__x86_64__)
+#include <dnnl.hpp>
+#endif
+
 namespace dashf::llama {
 namespace {
+
+#if defined(__x86_64__)
 
 using dnnl::memory;
 
@@ -54,6 +58,8 @@ void* Address(const T* data) {
   return const_cast<T*>(data);
 }
 
+#endif
+
 DASHF_VECTORISED void RoundRow(const float* from, std::int64_t count, std::uint16_t* to) {
   for (std::int64_t i = 0; i < count; ++i) {
     const auto bits = std::bit_cast<std::uint32_t>(from[i]);
@@ -67,6 +73,7 @@ DASHF_VECTORISED void RoundRow(const float* from, std::int64_t count, std::uint1
 }  // namespace
 
 bool HasBFloat16Products() {
+#if defined(__x86_64__)
   switch (dnnl::get_effective_cpu_isa()) {
     case dnnl::cpu_isa::avx512_core_bf16:
     case dnnl::cpu_isa::avx512_core_amx:
@@ -74,6 +81,9 @@ bool HasBFloat16Products() {
     default:
       return false;
   }
+#else
+  return false;
+#endif
 }
 
 void RoundToBFloat16(Matrix<const float> from, Matrix<std::uint16_t> to) {
@@ -91,6 +101,7 @@ void MultiplyBFloat16(Matrix<const std::uint16_t> a,
   DASHF_CHECK(a.rows == c.rows && (plain ? b.columns : b.rows) == c.columns);
   DASHF_CHECK((plain ? b.rows : b.columns) == a.columns);
   if (c.rows == 0 || c.columns == 0) return;
+#if defined(__x86_64__)
   const memory from(
       Shape(a.rows, a.columns, memory::data_type::bf16, a.stride, 1), Processor(), Address(a.data));
   const memory weights(Shape(a.columns,
@@ -106,6 +117,9 @@ void MultiplyBFloat16(Matrix<const std::uint16_t> a,
   Prepared(op_b, beta == 1.0F)
       .execute(stream, {{DNNL_ARG_SRC, from}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, to}});
   stream.wait();
+#else
+  DASHF_CHECK(HasBFloat16Products());
+#endif
 }
 
 }  // namespace dashf::llama

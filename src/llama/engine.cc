@@ -75,7 +75,7 @@ typename Engine<T>::Scores Engine<T>::RunParts(const std::vector<PackedBatch>& p
   };
   const ThreadScope scope(threads_);
   if (parts.size() == 1) {
-    run(0);  // BLAS has all threads.
+    run(0);  // The products have all threads.
     return scores;
   }
 #pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(parts.size()))

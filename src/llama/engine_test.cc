@@ -144,18 +144,20 @@ TEST(Memory, OfLayersComputedAgainIsLessByTheStatesThatAreNotKept) {
   }
 }
 
+// In double precision: which of its kernels a product takes, and how it rounds, may depend on the
+// rows.
 TEST(Gradients, OfUsersInOneBatchAreThoseOfEachAlone) {
   const ModelConfig config = TinyConfig();
   const AdapterLayout layout = LoraLayout(config, kAllProjections);
   const Weights weights = RandomWeights(config, 3);
   constexpr int kSlots = 3;
   const RandomBatch batch(config, 7, kSlots, 7);
-  std::vector<std::vector<float>> parameters;
+  std::vector<std::vector<double>> parameters;
   for (std::uint64_t s = 0; s < kSlots; ++s) {
-    parameters.push_back(RandomParameters<float>(layout, 5 + s));
+    parameters.push_back(RandomParameters<double>(layout, 5 + s));
   }
-  Engine<float> engine(weights, layout, {0, 0, 3, 3}, {.positions = 128});
-  const Outcome<float> together = OneStep(&engine, batch.sequences, parameters);
+  Engine<double> engine(weights, layout, {0, 0, 3, 3}, {.positions = 128});
+  const Outcome<double> together = OneStep(&engine, batch.sequences, parameters);
   for (std::size_t s = 0; s < kSlots; ++s) {
     std::vector<Sequence> own;
     for (Sequence sequence : batch.sequences) {
@@ -163,10 +165,10 @@ TEST(Gradients, OfUsersInOneBatchAreThoseOfEachAlone) {
       sequence.slot = 0;
       own.push_back(sequence);
     }
-    const Outcome<float> alone = OneStep<float>(&engine, own, {parameters[s]});
-    EXPECT_NEAR(together.losses[s], alone.losses[0], 1e-6);
+    const Outcome<double> alone = OneStep<double>(&engine, own, {parameters[s]});
+    EXPECT_NEAR(together.losses[s], alone.losses[0], 1e-12);
     for (std::size_t i = 0; i < alone.gradients[0].size(); ++i) {
-      ASSERT_NEAR(together.gradients[s][i], alone.gradients[0][i], 1e-6) << "slot " << s;
+      ASSERT_NEAR(together.gradients[s][i], alone.gradients[0][i], 1e-12) << "slot " << s;
     }
   }
 }
@@ -177,13 +179,13 @@ TEST(Gradients, OfUsersThatEnterAtDifferentLayersAreThoseOfEachAlone) {
   const AdapterLayout layout = LoraLayout(config, kAllProjections);
   const Weights weights = RandomWeights(config, 3);
   RandomBatch batch(config, 9, 3, 7);
-  std::vector<std::vector<float>> parameters;
+  std::vector<std::vector<double>> parameters;
   for (std::uint64_t s = 0; s < 3; ++s) {
-    parameters.push_back(RandomParameters<float>(layout, 5 + s));
+    parameters.push_back(RandomParameters<double>(layout, 5 + s));
   }
   std::vector<Sequence> together_sequences;
-  Hidden<float> hidden(batch.sequences.size());
-  std::vector<Outcome<float>> alone;
+  Hidden<double> hidden(batch.sequences.size());
+  std::vector<Outcome<double>> alone;
   for (int s = 0; s < 3; ++s) {
     std::vector<Sequence> own;
     for (Sequence sequence : batch.sequences) {
@@ -196,10 +198,10 @@ TEST(Gradients, OfUsersThatEnterAtDifferentLayersAreThoseOfEachAlone) {
     }
     ASSERT_FALSE(own.empty());
     const auto user = static_cast<std::size_t>(s);
-    const Hidden<float> below = HiddenBelow(weights, layout, s, own, parameters[user]);
-    Engine<float> engine(weights, layout, {s, s, 3, 3}, {.positions = 128});
+    const Hidden<double> below = HiddenBelow(weights, layout, s, own, parameters[user]);
+    Engine<double> engine(weights, layout, {s, s, 3, 3}, {.positions = 128});
     engine.SetEntrance(From(below));
-    alone.push_back(OneStep<float>(&engine, own, {parameters[user]}));
+    alone.push_back(OneStep<double>(&engine, own, {parameters[user]}));
     std::size_t next = 0;
     for (const Sequence& sequence : batch.sequences) {
       if (sequence.slot == s) hidden[static_cast<std::size_t>(sequence.key)] = below[next++];
@@ -207,17 +209,17 @@ TEST(Gradients, OfUsersThatEnterAtDifferentLayersAreThoseOfEachAlone) {
   }
   for (const Keep keep : {Keep::kAll, Keep::kInputs}) {
     for (const int threads : {1, 3}) {
-      Engine<float> engine(
+      Engine<double> engine(
           weights, layout, {0, 0, 3, 3}, {.keep = keep, .threads = threads, .positions = 128});
       engine.SetEntrance(From(hidden));
-      const Outcome<float> together = OneStep(&engine, together_sequences, parameters);
+      const Outcome<double> together = OneStep(&engine, together_sequences, parameters);
       for (std::size_t s = 0; s < 3; ++s) {
-        EXPECT_NEAR(together.losses[s], alone[s].losses[0], 1e-6);
+        EXPECT_NEAR(together.losses[s], alone[s].losses[0], 1e-12);
         const auto begin = static_cast<std::size_t>(layout.layers[s].begin);
         for (std::size_t i = begin; i < alone[s].gradients[0].size(); ++i) {
-          ASSERT_NEAR(together.gradients[s][i], alone[s].gradients[0][i], 1e-6) << "user " << s;
+          ASSERT_NEAR(together.gradients[s][i], alone[s].gradients[0][i], 1e-12) << "user " << s;
         }
-        for (std::size_t i = 0; i < begin; ++i) ASSERT_EQ(together.gradients[s][i], 0.0F);
+        for (std::size_t i = 0; i < begin; ++i) ASSERT_EQ(together.gradients[s][i], 0.0);
       }
     }
   }
@@ -234,9 +236,9 @@ TEST(Gradients, AreTheSameBitsTwiceAndNearlyThoseOfOneThread) {
   };
   const Outcome<float> one = run(1), three = run(3);
   EXPECT_EQ(three, run(3));
-  EXPECT_NEAR(one.losses[0], three.losses[0], 1e-6);
+  EXPECT_NEAR(one.losses[0], three.losses[0], 1e-5);
   for (std::size_t i = 0; i < one.gradients[0].size(); ++i) {
-    ASSERT_NEAR(one.gradients[0][i], three.gradients[0][i], 1e-6);
+    ASSERT_NEAR(one.gradients[0][i], three.gradients[0][i], 1e-5);
   }
 }
 
@@ -274,7 +276,7 @@ TEST(Scores, AreTheLossesOfTraining) {
   for (const double loss : scores.losses) sum += loss;
   EXPECT_NEAR(sum / static_cast<double>(scores.losses.size()),
               OneStep(&training, batch.sequences, parameters).losses[0],
-              1e-6);
+              1e-5);
 }
 
 }  // namespace

@@ -35,8 +35,8 @@ struct Matrix {
 template <class T>
 using ConstMatrix = std::type_identity_t<Matrix<const T>>;
 
-// c (m, n) = alpha op(a) op(b) + beta c by BLAS, with op(a) (m, k) and op(b) (k, n). beta = 0
-// overwrites c, whatever it holds. Called inside an OpenMP parallel region it uses one thread.
+// c (m, n) = alpha op(a) op(b) + beta c, with op(a) (m, k) and op(b) (k, n). beta = 0 overwrites c,
+// whatever it holds. Uses the OpenMP threads of the calling thread, one inside a parallel region.
 enum class Op { kPlain, kTransposed };
 template <class T>
 void Multiply(std::type_identity_t<T> alpha,

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "llama/vector_math.h"
 #include "tensorfile/floats.h"
 
 namespace dashf::llama {
@@ -49,10 +50,49 @@ std::uint8_t NearestNf4(float value) {
   return lower ? static_cast<std::uint8_t>(code - 1) : code;
 }
 
-float LargestMagnitude(const float* values, std::int64_t count) {
-  float largest = 0.0F;
-  for (std::int64_t i = 0; i < count; ++i) largest = std::max(largest, std::abs(values[i]));
-  return largest;
+// The least number that gets each code but the first: codes rise with the number, rounding of the
+// differences included, so that counting the thresholds that it reaches gives the same code.
+std::array<float, 15> MakeNf4Thresholds() {
+  std::array<float, 15> thresholds{};
+  for (std::size_t code = 1; code < kNf4Values.size(); ++code) {
+    float below = kNf4Values[code - 1], reached = kNf4Values[code];
+    for (;;) {
+      const float middle = below + (reached - below) / 2;
+      if (!(below < middle && middle < reached)) break;
+      (NearestNf4(middle) >= code ? reached : below) = middle;
+    }
+    thresholds[code - 1] = reached;
+  }
+  return thresholds;
+}
+const std::array<float, 15> kNf4Thresholds = MakeNf4Thresholds();
+
+DASHF_VECTORISED float LargestMagnitude(const float* values, std::int64_t count) {
+  constexpr std::int64_t kLanes = 16;
+  float largest[kLanes] = {};
+  std::int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+      const float magnitude = std::abs(values[i + lane]);
+      largest[lane] = largest[lane] < magnitude ? magnitude : largest[lane];
+    }
+  }
+  for (; i < count; ++i) largest[0] = std::max(largest[0], std::abs(values[i]));
+  return *std::max_element(largest, largest + kLanes);
+}
+
+// codes[i] = NearestNf4(values[i] / scale).
+DASHF_VECTORISED void EncodeNf4Block(const float* values,
+                                     std::int64_t count,
+                                     float scale,
+                                     const float* thresholds,
+                                     std::uint8_t* codes) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float value = values[i] / scale;
+    int code = 0;
+    for (int step = 0; step < 15; ++step) code += value >= thresholds[step] ? 1 : 0;
+    codes[i] = static_cast<std::uint8_t>(code);
+  }
 }
 
 }  // namespace
@@ -135,16 +175,21 @@ void StoredMatrix::EncodeNf4(std::int64_t row, const float* values) {
   const float unit = LargestMagnitude(values, columns_) / 255.0F;
   row_scale_[static_cast<std::size_t>(row)] = unit;
   std::uint8_t* const codes = codes_.data() + row * CodesPerRow();
-  std::fill_n(codes, CodesPerRow(), std::uint8_t{0});
   for (std::int64_t block = 0; block < Blocks(); ++block) {
-    const std::int64_t begin = block * kBlock, end = std::min(begin + kBlock, columns_);
-    const float largest = LargestMagnitude(values + begin, end - begin);
+    const std::int64_t begin = block * kBlock, count = std::min(kBlock, columns_ - begin);
+    const float largest = LargestMagnitude(values + begin, count);
     const float steps = unit > 0.0F ? std::nearbyint(largest / unit) : 0.0F;
     block_max_[static_cast<std::size_t>(row * Blocks() + block)] = static_cast<std::uint8_t>(steps);
     const float scale = steps * unit;
-    for (std::int64_t j = begin; j < end; ++j) {
-      const std::uint8_t code = NearestNf4(scale > 0.0F ? values[j] / scale : 0.0F);
-      codes[j / 2] = static_cast<std::uint8_t>(codes[j / 2] | (j % 2 == 0 ? code : code << 4));
+    std::array<std::uint8_t, kBlock> apart{};  // One code to a byte; 0 fills the last pair up.
+    if (scale > 0.0F) {
+      EncodeNf4Block(values + begin, count, scale, kNf4Thresholds.data(), apart.data());
+    } else {
+      std::fill_n(apart.begin(), count, NearestNf4(0.0F));
+    }
+    for (std::int64_t j = 0; j < count; j += 2) {
+      const auto at = static_cast<std::size_t>(j);
+      codes[(begin + j) / 2] = static_cast<std::uint8_t>(apart[at] | apart[at + 1] << 4);
     }
   }
 }

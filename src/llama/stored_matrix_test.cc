@@ -103,6 +103,68 @@ TEST(StoredMatrix, Nf4IsWithinHalfTheWidestGapOfItsBlock) {
   }
 }
 
+// By the definition: between two neighbours the nearer one, the upper one if both are as near.
+float NearestOfNf4(float value) {
+  constexpr float kValues[] = {-1.0F,
+                               -0.69619280F,
+                               -0.52507305F,
+                               -0.39491749F,
+                               -0.28444138F,
+                               -0.18477343F,
+                               -0.09105004F,
+                               0.0F,
+                               0.07958030F,
+                               0.16093020F,
+                               0.24611230F,
+                               0.33791524F,
+                               0.44070983F,
+                               0.56261700F,
+                               0.72295684F,
+                               1.0F};
+  if (value <= -1.0F) return -1.0F;
+  for (std::size_t i = 1; i < std::size(kValues); ++i) {
+    if (value > kValues[i]) continue;
+    return value - kValues[i - 1] < kValues[i] - value ? kValues[i - 1] : kValues[i];
+  }
+  return 1.0F;
+}
+
+// Every number within 4,096 steps of float32 of each midpoint and of each value, and some from all
+// over, in blocks whose largest magnitude is 1.
+TEST(StoredMatrix, Nf4TakesTheNearestValueBitForBit) {
+  constexpr int kSteps = 4096, kBlock = 64;
+  std::vector<float> numbers;
+  const auto around = [&](float centre) {
+    float at = centre;
+    for (int i = 0; i < kSteps; ++i) at = std::nextafter(at, -2.0F);
+    for (int i = 0; i <= 2 * kSteps; ++i, at = std::nextafter(at, 2.0F)) {
+      if (std::abs(at) <= 1.0F) numbers.push_back(at);
+    }
+  };
+  float before = -1.0F;
+  for (int i = -1000; i <= 1000; ++i) {
+    const float value = NearestOfNf4(static_cast<float>(i) / 1000.0F);
+    if (value == before) continue;
+    around((before + value) / 2);
+    around(value);
+    before = value;
+  }
+  ASSERT_GT(numbers.size(), 200'000U);  // 15 midpoints, 15 values.
+  Rng rng(4);
+  for (int i = 0; i < 100'000; ++i) numbers.push_back(static_cast<float>(2 * rng.Uniform() - 1));
+  numbers.resize(numbers.size() / (kBlock - 1) * (kBlock - 1));
+  std::vector<float> rows;  // Of one block each.
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (i % (kBlock - 1) == 0) rows.push_back(1.0F);
+    rows.push_back(numbers[i]);
+  }
+  const std::vector<float> decoded = Decoded(Stored(Format::kNf4, rows, kBlock));
+  const float scale = 255.0F * (1.0F / 255.0F);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    ASSERT_EQ(decoded[i], scale * NearestOfNf4(rows[i] / scale)) << i << ": " << rows[i];
+  }
+}
+
 // What computes on tiles sees the same numbers as what decodes everything.
 TEST(StoredMatrix, TilesCoverAnyRangeOfRows) {
   constexpr std::int64_t kMany = 700;

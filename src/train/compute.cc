@@ -9,13 +9,32 @@
 #include "base/termination.h"
 #include "llama/bfloat16_product.h"
 #include "llama/matrix.h"
+#include "llama/processor.h"
 #include "llama/threads.h"
+#include "train/processor_time.h"
 
 namespace dashf::train {
 
 namespace {
 
 std::atomic<int> threads_of_process{1};
+
+constexpr int kRepeats = 8;
+
+class ProductOfOnes {
+ public:
+  static constexpr std::int64_t kSize = 512;
+  static constexpr double kFlop = 2.0 * kSize * kSize * kSize;
+
+  void Compute() {
+    const llama::Matrix<const float> a(ones_.data(), kSize, kSize);
+    llama::MultiplyTransposed(1, a, a, 0, llama::Matrix<float>(product_.data(), kSize, kSize));
+  }
+
+ private:
+  std::vector<float> ones_ = std::vector<float>(kSize * kSize, 1.0F);
+  std::vector<float> product_ = std::vector<float>(kSize * kSize);
+};
 
 }  // namespace
 
@@ -28,29 +47,61 @@ int Threads() {
 }
 
 double MeasureGemmFlopPerS() {
-  constexpr std::int64_t kSize = 512;
-  constexpr int kRepeats = 12;
-  const std::vector<float> ones(kSize * kSize, 1.0F);
-  std::vector<float> product(kSize * kSize);
-  const llama::Matrix<const float> a(ones.data(), kSize, kSize);
   const llama::ThreadScope scope(Threads());
+  ProductOfOnes product;
   double best_s = std::numeric_limits<double>::infinity();
   for (int i = 0; i < kRepeats; ++i) {
     const Stopwatch watch;
-    llama::MultiplyTransposed(1, a, a, 0, llama::Matrix<float>(product.data(), kSize, kSize));
+    product.Compute();
     best_s = std::min(best_s, watch.ElapsedS());
   }
-  return 2.0 * kSize * kSize * kSize / best_s;
+  return ProductOfOnes::kFlop / best_s;
 }
 
-std::string ComputeWarning(double gemm_flop_per_s, int threads) {
-  constexpr double kFlopPerSAndCore = 20e9;
-  if (gemm_flop_per_s >= kFlopPerSAndCore * threads) return {};
+Products MeasureProducts() {
+  const llama::ThreadScope scope(1);
+  ProductOfOnes product;
+  Products measured{llama::ProductLibrary(), llama::ProductKernels()};
+  // In turn: the clock of a core changes with what it does and how warm it is.
+  for (int i = 0; i < kRepeats; ++i) {
+    const double before_s = ProcessCpuS();
+    product.Compute();
+    const double elapsed_s = std::max(1e-9, ProcessCpuS() - before_s);
+    measured.flop_per_s = std::max(measured.flop_per_s, ProductOfOnes::kFlop / elapsed_s);
+    measured.peak_flop_per_s =
+        std::max(measured.peak_flop_per_s, llama::MeasurePeakFlopPerS(/*repeats=*/1));
+  }
+  return measured;
+}
+
+std::string Describe(const Products& products) {
+  return fmt::format("{} with {}, {:.1f} GFLOP/s per core",
+                     products.library,
+                     products.kernels,
+                     products.flop_per_s * 1e-9);
+}
+
+std::string ProductsWarning(const Products& products) {
+  if (products.flop_per_s >= 0.5 * products.peak_flop_per_s) return {};
+  const std::string vectors = llama::ProcessorVectors(), cap = llama::ProductCap();
+  const bool reached = products.kernels.starts_with(vectors);
+  std::string cause = "the caches or the memory are busy with other work";
+  if (!cap.empty() && !reached) {
+    cause = fmt::format(
+        "{} keeps {} from what the processor has, {}; unset it", cap, products.library, vectors);
+  } else if (!reached) {
+    cause = fmt::format(
+        "{} takes its kernels for {}, though the processor has {}: a newer version "
+        "may know it",
+        products.library,
+        products.kernels,
+        vectors);
+  }
   return fmt::format(
-      "matrix products run at {:.1f} GFLOP/s on {} thread(s), below 20 per core: the BLAS is the "
-      "reference one (install libopenblas0-openmp) or the machine is busy",
-      gemm_flop_per_s * 1e-9,
-      threads);
+      "matrix products run at {:.1f} GFLOP/s per core, below half of the {:.1f} that it can: {}",
+      products.flop_per_s * 1e-9,
+      products.peak_flop_per_s * 1e-9,
+      cause);
 }
 
 Expected<llama::Storage> StorageFor(const StorageChoice& choice) {

@@ -109,8 +109,8 @@ MemoryForecast ForetellMemory(const ModelConfig& model,
 
   MemoryForecast common;
   common.weights = static_cast<double>(llama::WeightBytes(model, storage));
-  // Allowances, from what docs/engine.md measures: OpenBLAS per thread; oneDNN, which only then
-  // runs.
+  // Allowances, from what docs/engine.md measures: what products of float32
+  // take per thread, and what those of bfloat16 prepare.
   common.libraries = 2e6 + 2e6 * Threads();
   if (storage.arithmetic == llama::Arithmetic::kBFloat16) common.libraries += 8e6;
 

@@ -17,7 +17,7 @@ struct MemoryForecast {
   double passes = 0.0;         // What passes over the largest batch keep, all threads together.
   double hidden_states = 0.0;  // Computed once, for every epoch.
   double adapter = 0.0;        // Its copies, gradients, optimiser and checkpoint.
-  double libraries = 0.0;      // An allowance for what others allocate: BLAS per thread, pages.
+  double libraries = 0.0;      // An allowance for what others allocate: oneDNN per thread, pages.
 
   double Total() const { return weights + passes + hidden_states + adapter + libraries; }
 };

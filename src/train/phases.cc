@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/termination.h"
+#include "llama/threads.h"
 #include "train/batch_order.h"
 #include "train/phase_gradient.h"
 #include "train/processor_time.h"
@@ -24,6 +25,7 @@ Expected<PhaseReport> TrainPhase(const Model& model,
                                  Adapter* adapter) {
   const Stopwatch clock;
   const double cpu_before_s = ProcessCpuS();
+  const llama::FlushSubnormals flush;  // AdamW's means of gradients that vanish pass through them.
   const auto computation =
       NativePhaseGradient(model, examples, phase, *adapter, options.batch_size, options.recompute);
   Trainer trainer(examples,

@@ -40,9 +40,9 @@ TEST(StepGradient, SeveralBatchesGiveTheGradientOfOneThatHoldsThemAll) {
       std::vector<float> parts(parameters.size());
       const double loss =
           StepGradient(examples, all, batch_size, parameters, computation.get(), scratch, parts);
-      EXPECT_NEAR(loss, whole_loss, 1e-6 * whole_loss);
+      EXPECT_NEAR(loss, whole_loss, 1e-5 * whole_loss);
       for (std::size_t i = 0; i < parts.size(); ++i) {
-        ASSERT_NEAR(parts[i], whole[i], 1e-6 * largest) << batch_size << ": " << i;
+        ASSERT_NEAR(parts[i], whole[i], 1e-5 * largest) << batch_size << ": " << i;
       }
     }
   }
@@ -64,9 +64,9 @@ TEST(StepGradient, ATrainingThatAccumulatesTakesTheStepsOfOneWithLargeBatches) {
   EXPECT_EQ(one->steps, 8);
   EXPECT_EQ(one->tokens, many->tokens);
   ASSERT_EQ(one->losses.size(), many->losses.size());
-  EXPECT_NEAR(one->losses[0], many->losses[0], 1e-6 * one->losses[0]);
+  EXPECT_NEAR(one->losses[0], many->losses[0], 1e-5 * one->losses[0]);
   for (std::size_t i = 0; i < one->losses.size(); ++i) {
-    EXPECT_NEAR(one->losses[i], many->losses[i], 1e-5 * one->losses[i]) << i;
+    EXPECT_NEAR(one->losses[i], many->losses[i], 1e-4 * one->losses[i]) << i;
   }
 }
 

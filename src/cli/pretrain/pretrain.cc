@@ -1,5 +1,6 @@
 // dashf pretrain: a small base model from a text file.
 #include "autograd/pretrain.h"
+#include "autograd/products.h"
 
 #include <fmt/format.h>
 
@@ -59,7 +60,7 @@ Expected<train::Model> InitialModel(const Flags& flags, const corpus::Tokenizer&
 
 Expected<int> RunPretrain(const Flags& flags) {
   train::SetThreads(flags.threads);
-  const std::string slow = train::ComputeWarning(train::MeasureGemmFlopPerS(), flags.threads);
+  const std::string slow = autograd::ProductsWarning();
   if (!slow.empty()) fmt::print(stderr, "warning: {}\n", slow);
   const auto tokenizer_bytes = ReadFile(flags.tokenizer_path);
   if (!tokenizer_bytes) return tl::unexpected(tokenizer_bytes.error());

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/peak_memory.h"
 #include "cli/command.h"
+#include "llama/processor.h"
 #include "train/compute.h"
 #include "train/memory_forecast.h"
 #include "train/peft_io.h"
@@ -239,7 +240,10 @@ Expected<void> CarryOutJob(const BenchJob& job, const llama::Storage& storage, b
                    storage.arithmetic == llama::Arithmetic::kBFloat16 ? " bfloat16" : "",
                    recompute ? " recompute" : "")},
       {"settings",
-       fmt::format("{}{}", train::Name(storage.arithmetic), recompute ? ", recompute" : "")},
+       fmt::format("{}, {}{}",
+                   train::Name(storage.arithmetic),
+                   llama::ProductKernels(),
+                   recompute ? ", recompute" : "")},
       {"loaded_bytes", loaded_bytes},
       {"peak_bytes", peak_bytes},
       {"gemm_flop_per_s", train::MeasureGemmFlopPerS()},

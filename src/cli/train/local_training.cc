@@ -15,6 +15,7 @@
 #include "base/termination.h"
 #include "cli/command.h"
 #include "cli/train/checkpoints.h"
+#include "cli/train/products_line.h"
 #include "cli/train/progress_lines.h"
 #include "cli/train/stop_signal.h"
 #include "corpus/samples.h"
@@ -197,6 +198,7 @@ void PrintResult(const LocalTraining& training,
                  {"layers", {materials.first, materials.last}},
                  {"arithmetic", train::Name(training.storage.arithmetic)},
                  {"weights", train::Name(training.storage.projections)},
+                 {"products", ProductsJson(training.products)},
                  {"examples", materials.examples.trained.size()},
                  {"data", cli::ToJson(materials.examples.data)},
                  {"steps", report.steps},

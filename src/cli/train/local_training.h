@@ -9,6 +9,7 @@
 #include "cli/train/data_options.h"
 #include "cli/train/memory_choice.h"
 #include "train/adapter.h"
+#include "train/compute.h"
 #include "train/phases.h"
 
 namespace dashf::cli {
@@ -28,7 +29,8 @@ struct LocalTraining {
   int layer_last = 0;   // 0: the model's last one.
   train::UserObjective objective = train::UserObjective::kFullDepth;
   train::TrainOptions options;
-  llama::Storage storage;  // Of the base's weights.
+  llama::Storage storage;    // Of the base's weights.
+  train::Products products;  // What it will be multiplied by.
   MemoryRules memory;
   int sample_tokens_max = 512;
   double held_out_share = 0.0;  // Of the samples; not trained on.

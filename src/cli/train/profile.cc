@@ -14,6 +14,7 @@
 #include "base/termination.h"
 #include "cli/command.h"
 #include "cli/train/data_options.h"
+#include "cli/train/products_line.h"
 #include "cli/train/storage_options.h"
 #include "cli/verbs.h"
 #include "corpus/tokenizer.h"
@@ -219,6 +220,7 @@ Expected<train::PhaseCosts> MeasureOrExtrapolate(const Flags& flags,
 Expected<int> RunProfile(Flags flags) {
   const Stopwatch watch;
   train::SetThreads(1);
+  SayProducts();
   const auto storage = ChosenStorage(flags.storage);
   if (!storage) return tl::unexpected(storage.error());
   flags.options.storage = *storage;
@@ -228,8 +230,6 @@ Expected<int> RunProfile(Flags flags) {
   if (!examples) return tl::unexpected(examples.error());
   const auto costs = MeasureOrExtrapolate(flags, *examples);
   if (!costs) return tl::unexpected(costs.error());
-  const std::string slow = train::ComputeWarning(costs->gemm_flop_per_s, 1);
-  if (!slow.empty()) fmt::print(stderr, "warning: {}\n", slow);
   PrintCosts(*costs);
   if (!costs->checks.empty()) PrintChecks(costs->checks);
   const auto written = WriteFileAtomically(

@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/train/local_training.h"
+#include "cli/train/products_line.h"
 #include "cli/train/storage_options.h"
 #include "cli/verbs.h"
 #include "train/compute.h"
@@ -112,8 +113,7 @@ Expected<int> RunTrain(const Flags& flags) {
   training.options.steps_max = flags.steps.value_or(0);
   training.options.epochs = flags.epochs.value_or(flags.steps ? kEpochsMax : kEpochs);
   train::SetThreads(flags.threads);
-  const std::string slow = train::ComputeWarning(train::MeasureGemmFlopPerS(), flags.threads);
-  if (!slow.empty()) fmt::print(stderr, "warning: {}\n", slow);
+  training.products = SayProducts();
   std::signal(SIGXFSZ,
               SIG_IGN);  // A file beyond the process's limit is then an error, as on a full disk.
   return Train(training);
