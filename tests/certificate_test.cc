@@ -398,6 +398,68 @@ TEST(Bound, OfUsersThatMayStayLocalIsProvenAsFoundWithTheMakespan) {
   }
 }
 
+// Changes one thing about the box's branches.
+void TamperWithBranches(DeadlineBox* box, Rng& rng) {
+  std::vector<BranchNode>& nodes = box->branches;
+  const auto i = rng.Below(nodes.size());
+  BranchNode& node = nodes[i];
+  const auto far = [&] { return std::exp(rng.Uniform(-3.0, 3.0)); };
+  if (rng.Below(6) == 0) {
+    nodes.erase(nodes.begin() + static_cast<std::ptrdiff_t>(i));
+  } else if (rng.Below(6) == 0) {
+    std::swap(node, nodes[rng.Below(nodes.size())]);
+  } else if (auto* end = std::get_if<PhaseAtMost>(&node)) {
+    end->end_s *= far();
+    if (rng.Below(3) == 0) end->phase = 1 - end->phase;
+  } else if (auto* on = std::get_if<UserOn>(&node)) {
+    on->user += static_cast<int>(rng.Below(3)) - 1;
+    on->server += static_cast<int>(rng.Below(3)) - 1;
+    on->split_max += static_cast<int>(rng.Below(3)) - 1;
+  } else {
+    auto& bound = std::get<BranchBound>(node);
+    if (rng.Below(3) == 0) bound.last = !bound.last;
+    for (ServerPrices& server : bound.servers) {
+      if (rng.Below(2) == 0) server.clock_per_hz *= far();
+      if (rng.Below(2) == 0) server.bandwidth_per_hz *= far();
+    }
+    for (double& weight : bound.user_phase_weight_per_s) weight *= rng.Below(2) == 0 ? far() : 1.0;
+  }
+}
+
+// Up to three users: branch and bound closes the gap, and nothing that was changed about its proof
+// is taken for a proof of less.
+TEST(Bound, OfBranchesIsTightAndRefusedWhereItsClaimIsFalse) {
+  int tight = 0, tried = 0, refused = 0;
+  for (int seed = 1; seed < 40; seed += 2) {
+    const auto made = RandomCase(seed);
+    if (!made) continue;
+    const auto solved = solvers::FindMethod("prices")->solve(
+        made->scenario, {.gap_target = 1e-3, .wants_bound = true, .on_iteration = {}});
+    ASSERT_TRUE(solved && solved->certificate) << seed;
+    EXPECT_GE(Evaluate(made->scenario, solved->plan).scr, made->best.scr * (1.0 - 1e-6)) << seed;
+    const auto raised = RaiseToProof(made->scenario, *solved->certificate, 1);
+    ASSERT_TRUE(raised) << seed << ": " << raised.error().Text();
+    EXPECT_GE(raised->scr_upper * (1.0 + 1e-12), made->best.scr) << seed;
+    ++tried;
+    tight += raised->scr_upper * (1.0 - 2e-3) <= made->best.scr;
+    Rng rng = Rng(static_cast<std::uint64_t>(seed)).Stream("branches");
+    for (int i = 0; i < 10; ++i) {
+      Certificate certificate = *raised;
+      if (certificate.boxes.front().branches.empty()) break;
+      certificate.scr_upper = made->best.scr * (i % 2 == 0 ? rng.Uniform(0.9, 1.0 - 1e-6) : 1.0);
+      if (i % 3 > 0) TamperWithBranches(&certificate.boxes.front(), rng);
+      const auto verdict = SafeUpperBound(made->scenario, certificate, 1);
+      if (verdict && verdict->proven) {
+        EXPECT_GE(certificate.scr_upper * (1.0 + 1e-12), made->best.scr) << seed << " " << i;
+      } else {
+        ++refused;
+      }
+    }
+  }
+  EXPECT_GT(tight, tried * 8 / 10);
+  EXPECT_GT(refused, 40);
+}
+
 TEST(Bound, ThatWasTamperedWithIsRefusedWhereItsClaimIsFalse) {
   int accepted = 0;
   int refused = 0;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "certificate/branches.h"
 #include "certificate/cases.h"
 #include "certificate/coverage.h"
 
@@ -86,7 +87,8 @@ Expected<void> CheckBox(const Scenario& scenario,
             box.server_phase_s_min, box.server_phase_s_max, where + ".server_phase_s");
       })
       .and_then([&] { return CheckWorth(scenario, box, where + ".user_worth"); })
-      .and_then([&] { return CheckCases(scenario, box, where + ".cases"); });
+      .and_then([&] { return CheckCases(scenario, box, where + ".cases"); })
+      .and_then([&] { return CheckBranches(scenario, box, where + ".branches"); });
 }
 
 }  // namespace

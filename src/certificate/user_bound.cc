@@ -66,11 +66,13 @@ class Bounder {
         pivot_k_(rows_.layers() / 2),
         examples_(static_cast<std::size_t>(rows_.layers()) + 1) {}
 
-  UserBound OnAllServers(const std::vector<Link>& links) {
-    for (const Link& link : links) {
+  UserBound OnAllServers(const std::vector<Link>& links, const SplitsOfUser* left) {
+    for (std::size_t i = 0; i < links.size(); ++i) {
+      const Link& link = links[i];
       // No plan has a user on a server without slots.
       if (scenario_.servers[static_cast<std::size_t>(link.server)].slots == 0) continue;
-      Enter(link, box_.servers[static_cast<std::size_t>(link.server)], nullptr);
+      const std::vector<bool>* allowed = left == nullptr ? nullptr : &(*left)[i];
+      Enter(link, box_.servers[static_cast<std::size_t>(link.server)], allowed);
     }
     Screen();
     return Bound();
@@ -235,7 +237,7 @@ class Bounder {
   // upper one. The best bound lies where each phase ends at the end it strives beyond (or the
   // weight is the user's own).
   void Settle(Candidate* candidate) {
-    constexpr int kStepsMax = 20;
+    constexpr int kStepsMax = 60;
     candidate->near = Climb(candidate->row, candidate->near);
     Example& example = examples_[static_cast<std::size_t>(candidate->k)];
     if (scenario_.objective.delay == DelayMode::kMakespan) {
@@ -297,8 +299,10 @@ UserBound BoundUser(const Scenario& scenario,
                     const DeadlineBox& box,
                     double scr_upper,
                     std::size_t user,
-                    double tolerance) {
-  return Bounder(scenario, box, scr_upper, user, tolerance).OnAllServers(scenario.links[user]);
+                    double tolerance,
+                    const SplitsOfUser* left) {
+  return Bounder(scenario, box, scr_upper, user, tolerance)
+      .OnAllServers(scenario.links[user], left);
 }
 
 UserBound BoundUserOnServer(const Scenario& scenario,

@@ -19,13 +19,18 @@ struct UserBound {
   double cost = 0.0;              // About -d psi / d y, for whoever looks for a better y.
 };
 
+// The splits that a user may still choose: per link in the scenario's order, per k = 0..L.
+using SplitsOfUser = std::vector<std::vector<bool>>;
+using SplitsLeft = std::vector<SplitsOfUser>;  // Per user.
+
 // `tolerance` (score units): how far above the best point found the bound may end. The prices are
-// the box's.
+// the box's. `left`: null for all splits.
 UserBound BoundUser(const Scenario& scenario,
                     const DeadlineBox& box,
                     double scr_upper,
                     std::size_t user,
-                    double tolerance);
+                    double tolerance,
+                    const SplitsOfUser* left = nullptr);
 
 // The same on one server at prices of its own, whose slot may be negative, over the splits that
 // `allowed` has (one entry per k = 0..L; null: all); scenario.SplitAllowed() and the box's

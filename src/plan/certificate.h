@@ -37,6 +37,33 @@ struct ServerCases {
 };
 inline constexpr int kCaseDepthMax = 64;  // Questions on the way to a case.
 
+// A question about a whole plan: every plan of a box answers it one way (or, at the end itself,
+// both).
+struct PhaseAtMost {  // Do all users' phases of one kind end by then?
+  int phase = 0;      // 0: the user's, 1: the server's.
+  double end_s = 0.0;
+};
+struct UserOn {  // Is this user on this server (any: -1) with a split in [split_min, split_max]?
+  int user = 0;
+  int server = -1;
+  int split_min = 0;
+  int split_max = 0;
+};
+// Prices and weights as a box has them, for the plans that the answers so far leave. Choices of a
+// user that they prove to be in no plan above scr_upper are out from here on; the `last` ones must
+// prove that no plan is.
+struct BranchBound {
+  std::vector<ServerPrices> servers;
+  std::vector<double> user_phase_weight_per_s;
+  std::vector<double> server_phase_weight_per_s;
+  bool last = true;
+};
+// A binary tree in preorder. A question is followed by the tree of its yes, then by the tree of its
+// no; a bound that is not the last by what is left of its own tree.
+using BranchNode = std::variant<BranchBound, PhaseAtMost, UserOn>;
+inline constexpr int kBranchDepthMax = 200;            // Nodes on the way to a last bound.
+inline constexpr std::size_t kBranchNodesMax = 40000;  // Of a box.
+
 // The plans whose longest user phase and longest server phase lie in a box, and the multipliers
 // that bound them. 0 <= min < max; max may be infinite.
 struct DeadlineBox {
@@ -55,6 +82,9 @@ struct DeadlineBox {
   // each by its own cases or, if `cases` does not name it, by its prices above. Empty: no cases.
   std::vector<double> user_worth = {};
   std::vector<ServerCases> cases = {};  // At most one of each server.
+  // Optional, with the makespan and finite ends: the box is proven by branches, of which this is
+  // the tree, and not by its own prices. Empty: none.
+  std::vector<BranchNode> branches = {};
 };
 
 // With the sum of delays there is exactly one box, [0, inf) x [0, inf); with the makespan the boxes

@@ -53,6 +53,29 @@ ordered_json CasesToJson(const std::vector<ServerCases>& all) {
   return servers;
 }
 
+ordered_json NodeToJson(const BranchBound& bound) {
+  return {{"prices", PricesToJson(bound.servers)},
+          {"user_phase_weight_per_s", bound.user_phase_weight_per_s},
+          {"server_phase_weight_per_s", bound.server_phase_weight_per_s},
+          {"last", bound.last}};
+}
+ordered_json NodeToJson(const PhaseAtMost& question) {
+  return {{"phase", question.phase == 0 ? "user" : "server"}, {"at_most_s", question.end_s}};
+}
+ordered_json NodeToJson(const UserOn& question) {
+  return {{"user", question.user},
+          {"server", question.server < 0 ? ordered_json(nullptr) : ordered_json(question.server)},
+          {"splits", {question.split_min, question.split_max}}};
+}
+
+ordered_json BranchesToJson(const std::vector<BranchNode>& branches) {
+  ordered_json nodes = ordered_json::array();
+  for (const BranchNode& node : branches) {
+    nodes.push_back(std::visit([](const auto& one) { return NodeToJson(one); }, node));
+  }
+  return nodes;
+}
+
 std::pair<double, double> ParseRange(JsonReader& box, std::string_view key) {
   double ends[2] = {0.0, kInfinity};
   std::size_t count = 0;
@@ -80,23 +103,27 @@ int ParseIndex(JsonReader& reader, std::string_view key, std::size_t count) {
   return static_cast<int>(reader.Integer(key, 0, static_cast<std::int64_t>(count) - 1));
 }
 
+// [min, max] of the splits that the user has.
+std::pair<int, int> ParseSplits(JsonReader& node, const Scenario& scenario, int of) {
+  const User& user = scenario.users[static_cast<std::size_t>(of)];
+  std::vector<int> splits;
+  node.ForEach("splits", [&](const JsonReader& split) {
+    splits.push_back(static_cast<int>(split.AsInteger(0, scenario.ProfileOf(user).layers())));
+  });
+  if (!node.failed() && (splits.size() != 2 || splits[0] > splits[1])) {
+    node.Reject("splits", "must be [min, max] with min <= max");
+  }
+  splits.resize(2);
+  return {splits[0], splits[1]};
+}
+
 CaseNode ParseNode(JsonReader node, const Scenario& scenario) {
   CaseNode parsed;
   if (node.Has("users_max")) {
     parsed = UsersMax{ParseIndex(node, "users_max", scenario.users.size() + 1)};
   } else if (node.Has("user")) {
     UserWithin question{.user = ParseIndex(node, "user", scenario.users.size())};
-    const User& user = scenario.users[static_cast<std::size_t>(question.user)];
-    std::vector<int> splits;
-    node.ForEach("splits", [&](const JsonReader& split) {
-      splits.push_back(static_cast<int>(split.AsInteger(0, scenario.ProfileOf(user).layers())));
-    });
-    if (!node.failed() && (splits.size() != 2 || splits[0] > splits[1])) {
-      node.Reject("splits", "must be [min, max] with min <= max");
-    }
-    splits.resize(2);
-    question.split_min = splits[0];
-    question.split_max = splits[1];
+    std::tie(question.split_min, question.split_max) = ParseSplits(node, scenario, question.user);
     parsed = question;
   } else {
     ServerPrices prices;
@@ -117,17 +144,52 @@ ServerCases ParseCases(JsonReader reader, const Scenario& scenario) {
   return cases;
 }
 
+std::vector<ServerPrices> ParsePrices(JsonReader prices, const Scenario& scenario) {
+  std::vector<ServerPrices> servers(scenario.servers.size());
+  for (const auto& [key, member] : kPriceColumns) {
+    const std::vector<double> column = ParseColumn(prices, key, servers.size());
+    for (std::size_t m = 0; m < column.size(); ++m) servers[m].*member = column[m];
+  }
+  prices.RejectUnknownKeys();
+  return servers;
+}
+
+BranchNode ParseBranch(JsonReader node, const Scenario& scenario) {
+  BranchNode parsed;
+  const std::size_t users = scenario.users.size();
+  if (node.Has("prices")) {
+    BranchBound bound;
+    bound.servers = ParsePrices(node.Object("prices"), scenario);
+    bound.user_phase_weight_per_s = ParseColumn(node, "user_phase_weight_per_s", users);
+    bound.server_phase_weight_per_s = ParseColumn(node, "server_phase_weight_per_s", users);
+    bound.last = node.Boolean("last");
+    parsed = std::move(bound);
+  } else if (node.Has("phase")) {
+    PhaseAtMost question;
+    const std::string phase = node.String("phase");
+    if (!node.failed() && phase != "user" && phase != "server") {
+      node.Reject("phase", "must be \"user\" or \"server\"");
+    }
+    question.phase = phase == "server" ? 1 : 0;
+    question.end_s = node.Number("at_most_s", kPositive);
+    parsed = question;
+  } else {
+    UserOn question{.user = ParseIndex(node, "user", users)};
+    if (node.HasValue("server")) {
+      question.server = ParseIndex(node, "server", scenario.servers.size());
+    }
+    std::tie(question.split_min, question.split_max) = ParseSplits(node, scenario, question.user);
+    parsed = question;
+  }
+  node.RejectUnknownKeys();
+  return parsed;
+}
+
 DeadlineBox ParseBox(JsonReader reader, const Scenario& scenario) {
   DeadlineBox box;
   std::tie(box.user_phase_s_min, box.user_phase_s_max) = ParseRange(reader, "user_phase_s");
   std::tie(box.server_phase_s_min, box.server_phase_s_max) = ParseRange(reader, "server_phase_s");
-  JsonReader prices = reader.Object("prices");
-  box.servers.resize(scenario.servers.size());
-  for (const auto& [key, member] : kPriceColumns) {
-    const std::vector<double> column = ParseColumn(prices, key, box.servers.size());
-    for (std::size_t m = 0; m < column.size(); ++m) box.servers[m].*member = column[m];
-  }
-  prices.RejectUnknownKeys();
+  box.servers = ParsePrices(reader.Object("prices"), scenario);
   const bool sum = scenario.objective.delay == DelayMode::kSum;
   const std::size_t weights = sum ? 0 : scenario.users.size();
   box.user_phase_weight_per_s = ParseColumn(reader, "user_phase_weight_per_s", weights);
@@ -142,6 +204,11 @@ DeadlineBox ParseBox(JsonReader reader, const Scenario& scenario) {
     }
     reader.ForEach("cases", [&](const JsonReader& cases) {
       box.cases.push_back(ParseCases(cases, scenario));
+    });
+  }
+  if (reader.Has("branches")) {
+    reader.ForEach("branches", [&](const JsonReader& node) {
+      box.branches.push_back(ParseBranch(node, scenario));
     });
   }
   reader.RejectUnknownKeys();
@@ -163,6 +230,7 @@ ordered_json BoundToJson(const Certificate& certificate, double scr) {
       json["user_worth"] = box.user_worth;
       json["cases"] = CasesToJson(box.cases);
     }
+    if (!box.branches.empty()) json["branches"] = BranchesToJson(box.branches);
     boxes.push_back(std::move(json));
   }
   return {{"scr_upper", certificate.scr_upper},

@@ -134,6 +134,24 @@ class Multipliers {
     return sum;
   }
 
+  // What each phase is charged for where it lasts `time_s`.
+  Eigen::Vector2d ChargedS(const Eigen::Vector2d& time_s) const {
+    Eigen::Vector2d charged;
+    for (int i = 0; i < 2; ++i) {
+      const PhaseCharge& charge = charge_[i];
+      charged[i] = weight_[i] < rest_[i]   ? charge.min_s
+                   : weight_[i] > rest_[i] ? charge.max_s
+                                           : std::clamp(time_s[i], charge.min_s, charge.max_s);
+    }
+    return charged;
+  }
+
+  // 1 for phases that end between the ends, 0 for those held at one.
+  Eigen::Vector2d Free() const {
+    return {weight_[0] == rest_[0] && !drawn_[0] ? 1.0 : 0.0,
+            weight_[1] == rest_[1] && !drawn_[1] ? 1.0 : 0.0};
+  }
+
   // Notes how far each phase is, in ln T, from the end that it is drawn to; the largest distance.
   double Look(const Eigen::Vector2d& time_s, const Eigen::Matrix2d& slope) {
     for (int i = 0; i < 2; ++i) {
@@ -259,7 +277,12 @@ DeadlineReply SolveDeadlineReply(const ScrProblem& problem,
     const double miss = multipliers.Look(phases.time_s, slope);
     // Active deadlines' multipliers move with the prices, which holds the phases.
     const Eigen::Matrix<double, 3, 2> pull = met.reply.yields * phases.by_share;
-    met.reply.yields += y * pull * multipliers.Response(slope) * pull.transpose();
+    const Eigen::Matrix2d response = multipliers.Response(slope);
+    met.reply.yields += y * pull * response * pull.transpose();
+    const Eigen::DiagonalMatrix<double, 2> free(multipliers.Free());
+    met.charged_s = multipliers.ChargedS(phases.time_s);
+    met.charged_by_weight = free * (slope - slope * response * slope) * free;
+    met.share_by_weight = -y * (pull - pull * response * slope) * free;
     if (miss <= kTolerance || !multipliers.Step(phases.time_s, slope)) return met;
     if (!least || met.reply.psi < least->reply.psi) least = met;
   }

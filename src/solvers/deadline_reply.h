@@ -29,6 +29,11 @@ struct PhaseCharges {
 struct DeadlineReply {
   Reply reply;                   // psi and cost with the charges; -infinity: misses a deadline.
   Eigen::Vector2d weight_per_s;  // The (user, server) phase's multipliers there.
+  // How long the phases are charged for: -dpsi / d charge's weight / y. And what a charge's weight
+  // changes of it and of the shares, where the phase is not held at an end.
+  Eigen::Vector2d charged_s;
+  Eigen::Matrix2d charged_by_weight;
+  Eigen::Matrix<double, 3, 2> share_by_weight;
 };
 
 // Minimises over the multipliers omega of the phases

@@ -12,6 +12,7 @@
 #include "solvers/deadline_start.h"
 #include "solvers/makespan_moves.h"
 #include "solvers/makespan_starts.h"
+#include "solvers/makespan_tree.h"
 #include "solvers/price_search.h"
 #include "solvers/resource_step.h"
 #include "solvers/rough_boxes.h"
@@ -49,9 +50,13 @@ class MakespanPlanner {
   void ImproveStarts();
   void Alternate();
   void Bound();
+  bool MayBranch() const;
+  Certificate BoundByTree(double y, std::size_t nodes_max);
+  double Consider(const Association& association);
   Certificate BoundClosely(double y);
   Certificate BoundRoughly(double y) const;
-  double TargetY() const;
+  double TargetY() const { return TargetY(scr_); }
+  double TargetY(double scr) const;
   void Round(const std::vector<float>& psi_at_prices);
 
   const ScrProblem& problem_;
@@ -158,9 +163,43 @@ void MakespanPlanner::Alternate() {
   }
 }
 
-double MakespanPlanner::TargetY() const {
-  constexpr double kOfTarget = 0.98;  // Leaves room for the proof's rounding.
-  return scr_ / (1.0 - kOfTarget * std::min(0.5, options_.gap_target));
+double MakespanPlanner::TargetY(double scr) const {
+  constexpr double kOfTarget = 0.9;  // Leaves room for the proof's rounding.
+  return scr / (1.0 - kOfTarget * std::min(0.5, options_.gap_target));
+}
+
+// Every node of branch and bound has a dense system of 4 prices per server and 2 weights per user,
+// and a look at all its rows.
+bool MakespanPlanner::MayBranch() const {
+  constexpr std::size_t kUsersMax = 24, kRowsMax = 2500;
+  return problem_.tx_power_w_max.size() <= kUsersMax && columns_.size() <= kRowsMax;
+}
+
+// An association that a bound leads to: its plan, if that is better; the best plan's SCR.
+double MakespanPlanner::Consider(const Association& association) {
+  constexpr double kCoarse = 1e-3;  // Of score + y cost.
+  if (Spent() || !IsAdmissible(problem_, association)) return scr_;
+  const ResourceResult found =
+      AllocateResources(problem_, association, scr_, nullptr, {.tolerance = kCoarse});
+  const double slack = 2.0 * kCoarse * (found.score + scr_ * found.cost);
+  if (found.score - scr_ * found.cost + slack <= 0.0) return scr_;
+  const double before = scr_;
+  const RatioResult best = MaximizeScrForAssociation(problem_, association);
+  if (!(best.scr > scr_)) return scr_;
+  Keep(best.plan, "branches");
+  if (scr_ > before) Improve(Plan(best_));
+  return scr_;
+}
+
+Certificate MakespanPlanner::BoundByTree(double y, std::size_t nodes_max) {
+  constexpr double kLeast = 1e-6;  // Of y, where the plan earns nothing.
+  const MakespanTreeOptions options{
+      .threads = options_.threads,
+      .nodes_max = nodes_max,
+      .out_of_time = [this] { return Spent(); },
+      .on_association = [this](const Association& association) { return Consider(association); }};
+  MakespanTree tree(problem_, columns_, options);
+  return tree.Bound(scr_, [&](double scr) { return std::max(TargetY(scr), kLeast * y); });
 }
 
 // From the barriers of greatest bound, whose prices may make a better plan. `y` as in Bound().
@@ -193,10 +232,16 @@ Certificate MakespanPlanner::BoundRoughly(double y) const {
 void MakespanPlanner::Bound() {
   constexpr std::size_t kRowsClosely = 20000;  // Small boxes need hundreds of looks at all rows.
   constexpr std::size_t kRowsMax = 4000000;    // One look takes ten seconds, and 160 MB.
+  constexpr std::size_t kNodesMax = 3000;
   if (Spent() || columns_.size() > kRowsMax) return;
   const double y = scr_ > 0.0 ? scr_ : problem_.score_scale / TotalsOf(problem_, best_).cost;
-  const bool roughly = columns_.size() > kRowsClosely && problem_.delay_weight_per_s > 0.0;
-  certificate_ = roughly ? BoundRoughly(y) : BoundClosely(y);
+  if (!(y > 0.0 && std::isfinite(y))) return;  // The plan never ends: no ratio to go by.
+  const bool roughly = columns_.size() > kRowsClosely;
+  if (MayBranch()) {
+    certificate_ = BoundByTree(y, kNodesMax);
+  } else {
+    certificate_ = roughly ? BoundRoughly(y) : BoundClosely(y);
+  }
   bound_ = certificate_->scr_upper;
   Keep(best_, "boxes");
 }
@@ -205,7 +250,12 @@ Expected<SolveResult> MakespanPlanner::Run() {
   if (!Start()) return Fail(ErrorKind::kInfeasible, "servers", "have too few slots for the users");
   if (IsSmall()) ImproveStarts();
   if (problem_.tx_power_w_max.size() <= kAlternated) Alternate();
-  if (options_.wants_bound) Bound();
+  if (options_.wants_bound) {
+    Bound();
+  } else if (MayBranch() && !Spent() && scr_ > 0.0) {
+    constexpr std::size_t kNodes = 40;  // For the plans that bounds lead to.
+    BoundByTree(scr_, kNodes);
+  }
   Termination termination = Termination::kStalled;
   if (std::isfinite(bound_) && bound_ - scr_ <= options_.gap_target * bound_) {
     termination = Termination::kConverged;

@@ -66,6 +66,93 @@ TEST(MakespanPlans, AreFarAboveDashfsWhereUsersAreMany) {
   EXPECT_GT(ScrOf(scenario, found->plan), 1.05 * ScrOf(scenario, hull->plan));
 }
 
+// Users and servers of two worlds that nothing but the barriers joins.
+Scenario Together(const Scenario& one, const Scenario& other) {
+  Scenario both = one;
+  const auto servers = static_cast<int>(one.servers.size());
+  const auto profiles = static_cast<int>(one.profiles.size());
+  for (User user : other.users) {
+    user.id += "'";
+    user.profile += profiles;
+    both.users.push_back(user);
+  }
+  for (Server server : other.servers) {
+    server.id += "'";
+    both.servers.push_back(server);
+  }
+  for (SplitProfile profile : other.profiles) {
+    profile.name += "'";
+    both.profiles.push_back(profile);
+  }
+  for (std::vector<Link> links : other.links) {
+    for (Link& link : links) link.server += servers;
+    both.links.push_back(links);
+  }
+  return both;
+}
+
+// Moves of one user never lead from one to the other of a barrier's basins.
+TEST(MakespanPlans, AreNoWorseThanTwoHalvesPlannedApart) {
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    const testing::RandomScenarioOptions options{.users = 4,
+                                                 .servers = 3,
+                                                 .layers = 1 + static_cast<int>(seed % 2),
+                                                 .delay = DelayMode::kMakespan,
+                                                 .all_local_allowed = true};
+    const Scenario half = testing::RandomScenario(options, Rng(seed));
+    const Scenario both = Together(half, half);
+    const auto apart = SolvePrices(half, {.on_iteration = {}});
+    const auto together = SolvePrices(both, {.on_iteration = {}});
+    ASSERT_TRUE(apart.has_value() && together.has_value());
+    Plan joined = apart->plan;
+    for (Decision decision : apart->plan) {
+      decision.server += static_cast<int>(half.servers.size());
+      joined.push_back(decision);
+    }
+    EXPECT_GE(ScrOf(both, together->plan), ScrOf(both, joined) * (1 - 1e-6)) << "seed " << seed;
+  }
+}
+
+TEST(MakespanPlans, AreTheBestThereAreInSmallScenarios) {
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    Scenario scenario = testing::RandomScenario({.users = 5,
+                                                 .servers = 2,
+                                                 .layers = 1 + static_cast<int>(seed % 2),
+                                                 .delay = DelayMode::kMakespan,
+                                                 .all_local_allowed = seed % 3 != 0},
+                                                Rng(seed));
+    if (seed % 4 == 0) scenario.servers.back().slots = static_cast<int>(seed / 4 - 1);
+    const auto found = SolvePrices(scenario, {.on_iteration = {}});
+    const auto best = SolveExhaustive(scenario, {.on_iteration = {}});
+    ASSERT_TRUE(found.has_value() && best.has_value());
+    EXPECT_GE(ScrOf(scenario, found->plan), ScrOf(scenario, best->plan) * (1 - 1e-6)) << seed;
+  }
+}
+
+// One search does both; slower is then always a little better, so that they end somewhat apart.
+TEST(MakespanPlans, AreLikeThoseOfTheTotalDelayWhereDelayIsFree) {
+  Scenario scenario = Makespan(4, 2, 1);
+  scenario.objective.delay_weight_per_s = 0.0;
+  Scenario sum = scenario;
+  sum.objective.delay = DelayMode::kSum;
+  const auto found = SolvePrices(scenario, {.wants_bound = true, .on_iteration = {}});
+  const auto like = SolvePrices(sum, {.on_iteration = {}});
+  ASSERT_TRUE(found.has_value() && like.has_value());
+  ASSERT_TRUE(found->certificate.has_value());
+  EXPECT_EQ(found->certificate->boxes.front().user_phase_weight_per_s.size(), 4);
+  const double scr = ScrOf(sum, like->plan);
+  EXPECT_NEAR(ScrOf(scenario, found->plan), scr, 0.05 * scr);
+}
+
+TEST(MakespanPlans, OfLinksThatCarryNextToNothingComeWithoutABound) {
+  Scenario scenario = Makespan(4, 2, 1);
+  for (auto& links : scenario.links) {
+    for (Link& link : links) link.gain = 5e-324;
+  }
+  const auto found = SolvePrices(scenario, {.wants_bound = true, .on_iteration = {}});
+  EXPECT_TRUE(!found || !found->certificate || found->certificate->scr_upper > 0.0);
+}
+
 TEST(MakespanPlans, HardlyDependOnTheOrderOfTheUsers) {
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
     const Scenario scenario = Makespan(70, 4, seed);

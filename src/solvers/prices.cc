@@ -476,12 +476,21 @@ Expected<SolveResult> SumPlanner::Run(const Scenario& scenario) {
 
 Expected<SolveResult> SolvePrices(const Scenario& scenario, const SolveOptions& options) {
   Log log(options);
-  const auto problem = MakeScrProblem(scenario);
+  auto problem = MakeScrProblem(scenario);
   if (!problem) return tl::unexpected(problem.error());
-  if (problem->delay == DelayMode::kMakespan) {
+  const bool makespan = problem->delay == DelayMode::kMakespan;
+  if (makespan && problem->delay_weight_per_s > 0.0) {
     return internal::SolveMakespan(*problem, scenario, options, &log);
   }
-  return SumPlanner(*problem, options, &log).Run(scenario);
+  // Where delay costs nothing it does not matter which.
+  problem->delay = DelayMode::kSum;
+  auto result = SumPlanner(*problem, options, &log).Run(scenario);
+  if (makespan && result && result->certificate) {
+    DeadlineBox& box = result->certificate->boxes.front();
+    box.user_phase_weight_per_s.assign(scenario.users.size(), 0.0);
+    box.server_phase_weight_per_s.assign(scenario.users.size(), 0.0);
+  }
+  return result;
 }
 
 }  // namespace dashf::solvers

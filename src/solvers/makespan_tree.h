@@ -1,0 +1,84 @@
+// Makespan mode's bound for small scenarios: branch and bound over deadlines, servers and splits
+// (docs/planner.md). Every node has prices and phase weights of its own (box_dual.h); choices that
+// they exclude are out below it. Internal to the module; numerical, not outward-rounded.
+#pragma once
+
+#include <functional>
+#include <queue>
+#include <set>
+#include <vector>
+
+#include "plan/certificate.h"
+#include "solvers/box_dual.h"
+
+namespace dashf::solvers::internal {
+
+struct MakespanTreeOptions {
+  int threads = 1;  // Results do not depend on it.
+  std::size_t nodes_max = kBranchNodesMax / 4;
+  std::function<bool()> out_of_time;
+  // Told of associations that the bounds lead to, each once; returns the SCR now to be beaten.
+  std::function<double(const Association&)> on_association;
+};
+
+class MakespanTree {
+ public:
+  // `problem` (delay weight above 0), `columns` (all rows) and `options` must outlive it.
+  MakespanTree(const ScrProblem& problem,
+               const Columns& columns,
+               const MakespanTreeOptions& options);
+
+  // Proves, where time and nodes suffice, that no plan is above a ratio y: target_of(SCR to be
+  // beaten). Returns boxes that cover all deadlines, with what their prices prove, about: scr_upper
+  // is y or, above it, the largest bound of a node that is still open.
+  Certificate Bound(double scr, const std::function<double(double)>& target_of);
+
+  std::size_t nodes() const { return tree_.size(); }
+
+ private:
+  struct Split {  // A node of the tree as it grows.
+    std::vector<BranchBound> bounds;
+    BranchNode question;  // Where yes >= 0.
+    int yes = -1, no = -1;
+  };
+  struct Node {  // An open one's own.
+    int id = 0, depth = 0;
+    DeadlineBox box;
+    RowsOfUsers rows;
+    BoxPrices at;
+    double value = 0.0, bound_y = 0.0;
+    std::vector<BranchNode> questions;
+    std::vector<BranchBound> bounds;
+    Association rounded;
+  };
+  struct Branching {
+    BranchNode question;
+    Node yes, no;
+    double merit = 0.0;
+  };
+  struct Lower {
+    bool operator()(const Node& a, const Node& b) const { return a.bound_y < b.bound_y; }
+  };
+
+  BranchBound BoundOf(const Node& node, bool last) const;
+  bool LeaveMeeting(Node* node) const;
+  void Evaluate(BoxDual* dual, Node* node) const;
+  bool Exclude(const BoxDual& dual, Node* node) const;
+  void AskOf(const BoxDual& dual, Node* node) const;
+  double CutOf(const DeadlineBox& box, int phase) const;
+  Node Child(const Node& node, const BranchNode& question, bool yes) const;
+  Branching Branch(BoxDual* dual, const Node& node) const;
+  void Adopt(int parent, Branching branching, std::vector<Node>* open);
+  void Write(int id, std::vector<BranchNode>* nodes) const;
+
+  const ScrProblem& problem_;
+  const Columns& columns_;
+  const MakespanTreeOptions& options_;
+  std::vector<Eigen::Vector2d> least_s_;  // Per column: how long its phases last at least.
+  Eigen::Vector2d earliest_s_;            // Before which some user's phase cannot end.
+  double y_ = 0.0;
+  std::vector<Split> tree_;
+  std::set<std::vector<int>> seen_;
+};
+
+}  // namespace dashf::solvers::internal
