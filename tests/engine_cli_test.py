@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import struct
 import subprocess
 import sys
@@ -209,6 +210,92 @@ class EngineVerbs(unittest.TestCase):
         cut = self.score("--model", MODEL, "--data", text, "--max-tokens", 8)
         self.assertEqual(whole["answer_tokens"], cut["answer_tokens"])
         self.assertGreater(cut["examples"], whole["examples"])
+
+    def model_with(self, name, **files):
+        """The model with other or further files: name -> bytes, text, or what json writes; None takes one out."""
+        folder = self.folder / name
+        shutil.copytree(MODEL, folder)
+        for file, content in files.items():
+            file = file.replace("__", ".")
+            if content is None:
+                (folder / file).unlink()
+            else:
+                (folder / file).write_text(content if isinstance(content, str) else json.dumps(content))
+        return folder
+
+    def test_what_was_taken_of_the_data_is_told(self):
+        data = self.write("data.json", [{"instruction": a, "output": b, "id": 7} for a, b in PROMPTS])
+        done = dashf("score", "--model", MODEL, "--data", data, "--json")
+        self.assertIn(f"{data}: 2 Alpaca records, 0 shortened to 512 tokens, 0 without an answer", done.stderr)
+        self.assertIn("keys that are not read: id", done.stderr)
+        self.assertEqual(json.loads(done.stdout)["data"],
+                         {"format": "alpaca", "samples": 2, "sequences": 2, "tokens_max": 512, "shortened": 0,
+                          "unanswered": 0, "keys_not_read": ["id"]})
+        self.write("data.json", "id,instruction,output\n1,a,b\n")
+        done = dashf("score", "--model", MODEL, "--data", data)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("is a table (CSV)", done.stderr)
+
+    def test_a_record_with_nothing_to_learn_is_refused_by_train_as_by_score(self):
+        config = {**json.loads((MODEL / "config.json").read_text()), "eos_token_id": None}
+        tokenizer = {"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []}, "decoder": {"type": "Fuse"}}
+        model = self.model_with("endless", config__json=config, tokenizer__json=tokenizer, tokenizer__model=None)
+        data = self.write("data.json", [{"instruction": "a", "output": "b"}, {"instruction": "a", "output": ""}])
+        for verb in ["score"], ["train", "--out", self.folder / "out"]:
+            done = dashf(*verb, "--model", model, "--data", data)
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertIn("sample 2: has nothing to learn", done.stderr)
+        self.write("data.json", [{"instruction": "a", "output": "b"}])
+        done = dashf("score", "--model", model, "--data", data)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("nothing names the token that ends an answer", done.stderr)
+
+    def test_generation_stops_at_whatever_any_file_names(self):
+        free = dashf("generate", "--model", MODEL, "--prompt", "Package: ", "--max-tokens", 12)
+        self.assertEqual(free.returncode, 0, free.stderr)
+        ends = list(range(3, 2048))  # Any token at all but the first.
+        model = self.model_with("ends", generation_config__json={"eos_token_id": ends})
+        done = dashf("generate", "--model", model, "--prompt", "Package: ", "--max-tokens", 12)
+        self.assertEqual(done.stdout, "Package: \n")
+        self.assertGreater(len(free.stdout), len(done.stdout))
+
+    def test_a_merged_folder_keeps_what_the_base_says(self):
+        write_adapter(self.folder / "adapter", "LORA")
+        config = {**json.loads((MODEL / "config.json").read_text()), "pad_token_id": 0, "of_mine": {"b": 1, "a": 2}}
+        beside = {"added_tokens.json": "{}", "merges.txt": "#version", "vocab.json": "{}", "chat_template.json": "{}"}
+        model = self.model_with("base", config__json=config,
+                                **{name.replace(".", "__"): text for name, text in beside.items()})
+        done = dashf("merge", "--model", model, "--adapter", self.folder / "adapter", "--out", self.folder / "merged",
+                     "--precision", "bfloat16")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        merged = json.loads((self.folder / "merged/config.json").read_text())
+        self.assertEqual(merged, {**config, "torch_dtype": "bfloat16",
+                                  "tie_word_embeddings": config["tie_word_embeddings"]})
+        for name, text in beside.items():
+            self.assertEqual((self.folder / "merged" / name).read_text(), text)
+
+    def test_folders_that_are_no_model_say_what_to_do(self):
+        data = self.write("data.json", [{"instruction": "a", "output": "b"}])
+        done = dashf("train", "--model", "meta-llama/Llama-3.2-1B", "--data", data, "--out", self.folder / "out")
+        self.assertEqual(done.returncode, 10)
+        self.assertIn("hf download meta-llama/Llama-3.2-1B", done.stderr)
+        pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+        model = self.model_with("pointer", model__safetensors=pointer)
+        done = dashf("score", "--model", model, "--data", data)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("model.safetensors: is a Git LFS pointer", done.stderr)
+
+    def test_dropout_of_an_adapter_that_is_gone_on_with_is_told(self):
+        write_adapter(self.folder / "adapter", "LORA")
+        file = self.folder / "adapter/adapter_config.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "lora_dropout": 0.25}))
+        data = self.write("data.json", [{"instruction": "a", "output": "b"}])
+        done = dashf("train", "--model", MODEL, "--adapter", self.folder / "adapter", "--data", data,
+                     "--out", self.folder / "out", "--steps", 1)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("its lora_dropout of 0.25 is not applied", done.stderr)
+        alpha = json.loads((self.folder / "out/adapter_config.json").read_text())["lora_alpha"]
+        self.assertIs(type(alpha), int)
 
     def test_sampling_options_need_a_temperature(self):
         done = dashf("generate", "--model", MODEL, "--top-k", 5)

@@ -5,6 +5,7 @@ import json
 import math
 import pathlib
 import random
+import re
 import resource
 import shutil
 import signal
@@ -224,8 +225,16 @@ class Memory(Case):
                  (self.root / "wide", (), "weights in float32"))
         for model, flags, words in cases:
             done = self.train(self.folder / "none", "--model", model, "--memory-limit", "1MB", *flags)
-            self.assert_fails(done, 3, "--memory-limit", "1 MB", "at least", words)
+            self.assert_fails(done, 3, "--memory-limit", "1 MB", "at least", words, "no --weights fits")
         self.assertEqual(list((self.folder / "none").iterdir()), [])
+
+    def test_a_limit_that_is_too_little_says_which_weights_would_fit(self):
+        def refused(limit):
+            done = self.train(self.folder / "none", "--model", self.root / "wide", "--memory-limit", limit)
+            self.assertEqual(done.returncode, 3, done.stderr)
+            return done.stderr
+        least = int(re.search(r"takes (\d+) MB at least", refused("1MB")).group(1))
+        self.assertRegex(refused(f"{least - 1}MB"), r"; --weights (bfloat16|int8|nf4) would take \d+ MB")
 
     def test_a_limit_that_is_no_size_is_a_usage_error(self):
         for size in ("400", "MB", "-1GB", "0MB", "infMB", "1e5MB", "4 MB", "4mb"):

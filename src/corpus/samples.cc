@@ -211,7 +211,8 @@ Expected<std::vector<Example>> TokenizeSamples(std::span<const Sample> samples,
       continue;
     }
     auto made = TokenizeSample(samples[i], tokenizer, chat, tokens_max);
-    if (!made && !chat) return tl::unexpected(made.error());
+    const bool formless = !chat && std::holds_alternative<Conversation>(samples[i]);
+    if (!made && formless) return tl::unexpected(made.error());
     const std::string where = fmt::format("sample {}", i + 1);
     if (!made) return Fail(ErrorKind::kBadInput, where, made.error().Text());
     report->shortened += std::ranges::any_of(*made, &Example::shortened) ? 1 : 0;

@@ -141,10 +141,11 @@ std::string HistorySvg(const std::vector<IterationRecord>& history) {
   const double pad = high > low ? 0.06 * (high - low) : std::max(1e-9, 0.1 * std::abs(high));
   const Frame frame{0.0, static_cast<double>(rows.size() - 1), low - pad, high + pad};
   std::string svg = OpenSvg(kWidth, frame.height, "SCR over the planner's iterations");
-  for (int i = 0; i <= 3; ++i) {
-    const double y = low + (high - low) * i / 3.0;
-    svg += frame.HorizontalTick(y, fmt::format("{:.4g}", y));
-    if (high == low) break;
+  std::vector<double> levels = {low};
+  for (int i = 1; i <= 3 && high > low; ++i) levels.push_back(low + (high - low) * i / 3.0);
+  const std::vector<std::string> labels = TickLabels(levels, 4);
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    svg += frame.HorizontalTick(levels[i], labels[i]);
   }
   const std::size_t step = std::max<std::size_t>(1, rows.size() / 8);
   for (std::size_t i = 0; i < rows.size(); i += step) {

@@ -98,9 +98,14 @@ std::string IntervalSvg(const IntervalChart& chart) {
   svg.insert(4, R"( xmlns="http://www.w3.org/2000/svg")");  // After "<svg".
   svg += kStyle;
   const int ticks = static_cast<int>(std::lround((high - low) / step));
+  std::vector<double> levels;
   for (int i = 0; i <= ticks; ++i) {
     const double y = low + i * step;
-    svg += frame.HorizontalTick(y, fmt::format("{:.3g}", std::abs(y) < 1e-9 * step ? 0.0 : y));
+    levels.push_back(std::abs(y) < 1e-9 * step ? 0.0 : y);
+  }
+  const std::vector<std::string> labels = TickLabels(levels, 3);
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    svg += frame.HorizontalTick(levels[i], labels[i]);
   }
   for (std::size_t i = 0; i < chart.ticks.size(); ++i) {
     svg += frame.VerticalTick(static_cast<double>(i), chart.ticks[i]);

@@ -4,6 +4,8 @@
 
 #include <limits>
 
+#include "report/svg.h"
+
 namespace dashf::report {
 namespace {
 
@@ -43,6 +45,13 @@ TEST(IntervalChart, HasZeroInItWhereThatIsAskedFor) {
   chart.with_zero = false;
   chart.ticks = {"8", "9"};
   EXPECT_THAT(IntervalSvg(chart), Not(HasSubstr(">0</text>")));
+}
+
+TEST(TickLabels, HaveAsManyDigitsAsTellThemApart) {
+  EXPECT_EQ(TickLabels({0.5, 1.0}, 3), (std::vector<std::string>{"0.5", "1"}));
+  EXPECT_EQ(TickLabels({1.090151, 1.090152, 1.090153}, 4),
+            (std::vector<std::string>{"1.090151", "1.090152", "1.090153"}));
+  EXPECT_EQ(TickLabels({1.0, 1.0}, 4).size(), 2u);
 }
 
 TEST(IntervalChart, IsEmptyWithoutPoints) {

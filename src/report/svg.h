@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "report/html.h"
 
@@ -29,6 +31,18 @@ inline std::string Line(double x1, double y1, double x2, double y2, std::string_
 inline std::string Text(double x, double y, std::string_view anchor, std::string_view text) {
   return fmt::format(
       R"(<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>)", x, y, anchor, Escape(text));
+}
+
+// The values with as few digits, `digits_min` or more, as tell each from its neighbours.
+inline std::vector<std::string> TickLabels(const std::vector<double>& values, int digits_min) {
+  constexpr int kDigitsMax = 17;  // More tell no two doubles apart.
+  std::vector<std::string> labels;
+  for (int digits = digits_min; digits <= kDigitsMax; ++digits) {
+    labels.clear();
+    for (const double value : values) labels.push_back(fmt::format("{:.{}g}", value, digits));
+    if (std::ranges::adjacent_find(labels) == labels.end()) break;
+  }
+  return labels;
 }
 
 // A plot area with room for tick labels; maps data ranges onto it.

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/file_kind.h"
 #include "base/json.h"
 
 namespace dashf::tensorfile {
@@ -193,6 +194,7 @@ Expected<SafetensorsFile> SafetensorsFile::ParseView(const std::string& name,
   const auto refuse = [&](std::string rule) {
     return Fail(ErrorKind::kBadInput, name, std::move(rule));
   };
+  if (auto pointer = LfsPointer(bytes)) return refuse(std::move(*pointer));
   if (bytes.size() < kLengthBytes) {
     return refuse(
         fmt::format("must begin with 8 bytes of header length, is {} bytes", bytes.size()));

@@ -43,6 +43,11 @@ std::string One(const std::string& dtype, const std::string& shape, const std::s
   return "{\"t\":{" + Entry(dtype, shape, offsets) + "}}";
 }
 
+TEST(Safetensors, APointerOfGitLfsIsNamed) {
+  EXPECT_THAT(ErrorOf("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
+              HasSubstr("f: is a Git LFS pointer, not the file it stands for"));
+}
+
 TEST(Safetensors, ReadsWhatTheFormatsDescriptionShows) {
   const auto file = SafetensorsFile::Parse(
       "f",

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
 
 #include "base/json.h"
 #include "train/projection.h"
@@ -50,6 +52,15 @@ void RefuseMoreThan(std::size_t entries_max, const char* key, JsonReader* root) 
   root->Reject(key, fmt::format("must have at most {} entries", entries_max));
 }
 
+// Other readers' fields of whole numbers refuse 16.0.
+nlohmann::ordered_json WholeIfWhole(double number) {
+  constexpr double kExactMax = 9007199254740992.0;  // 2^53.
+  if (std::abs(number) <= kExactMax && std::floor(number) == number) {
+    return static_cast<std::int64_t>(number);
+  }
+  return number;
+}
+
 Coverage ReadCoverage(JsonReader* root, const ModelConfig& model) {
   Coverage coverage;
   coverage.told_by_file =
@@ -84,6 +95,7 @@ PeftConfig ReadLora(JsonReader& root, const ModelConfig& model) {
   RefuseVariants(&root);
   lora.rank = static_cast<int>(root.Integer("r", 1, 4096));
   lora.alpha = root.Number("lora_alpha", kPositive);
+  config.dropout = root.NumberIfAny("lora_dropout", {.low = 0.0, .high = 1.0}).value_or(0.0);
   lora.rank_stabilized = Present(root, "use_rslora") && root.Boolean("use_rslora");
   const std::size_t modules_max = 2 * kProjections * (static_cast<std::size_t>(model.layers) + 1);
   RefuseMoreThan(modules_max, "rank_pattern", &root);
@@ -163,16 +175,18 @@ std::string WritePeftConfig(const AdapterConfig& adapter,
     return config.dump(2) + "\n";
   }
   const LoraConfig& lora = adapter.lora;
+  nlohmann::ordered_json alphas = nlohmann::ordered_json::object();
+  for (const auto& [key, alpha] : lora.alpha_pattern) alphas[key] = WholeIfWhole(alpha);
   config.update({{"peft_type", "LORA"},
                  {"r", lora.rank},
-                 {"lora_alpha", lora.alpha},
+                 {"lora_alpha", WholeIfWhole(lora.alpha)},
                  {"use_rslora", lora.rank_stabilized},
                  {"lora_dropout", 0.0},
                  {"bias", "none"},
                  {"fan_in_fan_out", false},
                  {"target_modules", lora.targets},
                  {"rank_pattern", lora.rank_pattern},
-                 {"alpha_pattern", lora.alpha_pattern},
+                 {"alpha_pattern", alphas},
                  {"layers_to_transform", nullptr}});
   return config.dump(2) + "\n";
 }

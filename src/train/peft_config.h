@@ -23,6 +23,7 @@ struct Coverage {
 struct PeftConfig {
   AdapterConfig adapter;  // The targets are not filled in.
   Coverage coverage;
+  double dropout = 0.0;  // "lora_dropout" in [0, 1], which no training here applies.
 };
 
 // Options that would change the result and are not supported are refused by name.

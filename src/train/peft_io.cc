@@ -268,6 +268,12 @@ Expected<void> SaveAdapter(const Adapter& adapter,
   return WriteFilesAtomically(files);
 }
 
+Expected<double> DropoutOf(const fs::path& folder, const ModelConfig& model) {
+  const auto config = ReadPeftConfig(folder / "adapter_config.json", model);
+  if (!config) return tl::unexpected(config.error());
+  return config->dropout;
+}
+
 Expected<Adapter> LoadAdapter(const fs::path& folder, const ModelConfig& model) {
   return WithinMemory(folder.c_str(), [&] { return ReadAdapter(folder, model); });
 }

@@ -26,6 +26,8 @@ Expected<void> SaveAdapter(const Adapter& adapter,
 // covered gets an inactive pair (A and B zero), as do layers without a prompt. Factors may be
 // stored as F32, F16 or BF16. The config's ranks are believed only once the tensors have them.
 Expected<Adapter> LoadAdapter(const std::filesystem::path& folder, const ModelConfig& model);
+// The dropout that the folder's adapter asks for while it is trained, which nothing here applies.
+Expected<double> DropoutOf(const std::filesystem::path& folder, const ModelConfig& model);
 
 // Layers first..last (1-based, inclusive) as one safetensors image with PEFT's keys.
 std::string EncodeLayers(const Adapter& adapter, int first, int last);

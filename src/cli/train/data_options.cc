@@ -42,6 +42,15 @@ void TellData(const std::string& path, const corpus::DataReport& report) {
   fmt::print(stderr, "{}: keys that are not read: {}\n", path, fmt::join(named, ", "));
 }
 
+void WarnIfEndless(const std::string& model_dir, const corpus::Tokenizer& tokenizer) {
+  if (tokenizer.eos_id() >= 0) return;
+  fmt::print(stderr,
+             "warning: {}: nothing names the token that ends an answer (eos_token in "
+             "tokenizer_config.json or special_tokens_map.json, eos_token_id in config.json or "
+             "generation_config.json): answers have no end of their own\n",
+             model_dir);
+}
+
 nlohmann::ordered_json ToJson(const corpus::DataReport& report) {
   return {{"format", corpus::Name(report.format)},
           {"samples", report.samples},

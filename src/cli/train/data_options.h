@@ -28,6 +28,8 @@ Expected<std::vector<corpus::Sample>> ReadData(const DataOptions& options,
 // On stderr: what was taken of the file, and once what of it nothing reads.
 void TellData(const std::string& path, const corpus::DataReport& report);
 nlohmann::ordered_json ToJson(const corpus::DataReport& report);
+// A warning on stderr where no file of the model names the token that ends an answer.
+void WarnIfEndless(const std::string& model_dir, const corpus::Tokenizer& tokenizer);
 // The template named, or else the model folder's.
 Expected<corpus::ChatTemplate> TemplateFor(const std::string& chat_template,
                                            const std::string& model_dir,

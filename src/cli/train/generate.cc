@@ -13,6 +13,7 @@
 #include "corpus/text_stream.h"
 #include "corpus/tokenizer.h"
 #include "train/compute.h"
+#include "train/model_folder.h"
 #include "train/peft_io.h"
 
 namespace dashf::cli {
@@ -75,6 +76,9 @@ Expected<int> RunGenerate(const Flags& flags) {
   if (auto sound = CheckFlags(flags); !sound) return tl::unexpected(sound.error());
   const auto conversation = ConversationOf(flags);
   if (!conversation) return tl::unexpected(conversation.error());
+  if (auto sound = train::CheckModelFolder(flags.model_dir); !sound) {
+    return tl::unexpected(sound.error());
+  }
   train::SetThreads(flags.threads);
   const auto storage = ChosenStorage(flags.storage);
   if (!storage) return tl::unexpected(storage.error());
@@ -88,7 +92,9 @@ Expected<int> RunGenerate(const Flags& flags) {
     if (!loaded) return tl::unexpected(loaded.error());
     adapter = std::move(*loaded);
   }
+  WarnIfEndless(flags.model_dir, *tokenizer);
   train::GenerateOptions options = flags.options;
+  options.stop_tokens = tokenizer->stop_ids();
   corpus::TextStream text(*tokenizer);
   const auto print = [](const std::string& piece) {
     std::fwrite(piece.data(), 1, piece.size(), stdout);
@@ -102,7 +108,7 @@ Expected<int> RunGenerate(const Flags& flags) {
     if (!tokens) return tl::unexpected(tokens.error());
     prompt = std::move(*tokens);
     const int end = corpus::EndOfTurn(*chat, *tokenizer);
-    if (end >= 0) options.stop_tokens = {end};
+    if (end >= 0) options.stop_tokens.push_back(end);
   } else {
     prompt = tokenizer->Encode(flags.prompt, /*add_bos=*/true);
     for (const int token : prompt) print(text.Add(token));

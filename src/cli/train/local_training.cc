@@ -22,6 +22,7 @@
 #include "corpus/tokenizer.h"
 #include "train/compute.h"
 #include "train/evaluate.h"
+#include "train/model_folder.h"
 #include "train/peft_io.h"
 
 namespace dashf::cli {
@@ -83,6 +84,7 @@ Expected<Examples> LoadExamples(const LocalTraining& training, int positions_max
   auto tested = corpus::TokenizeSamples(
       held_out, *tokenizer, chat, tokens_max, own_file ? &examples.eval : &examples.data);
   if (!tested) return Fail(tested.error().kind, eval.path, tested.error().Text());
+  WarnIfEndless(training.model_dir, *tokenizer);
   TellData(training.data.path, examples.data);
   if (own_file) TellData(eval.path, examples.eval);
   examples.trained = std::move(*trained);
@@ -91,6 +93,9 @@ Expected<Examples> LoadExamples(const LocalTraining& training, int positions_max
 }
 
 Expected<Materials> Load(const LocalTraining& training) {
+  if (auto sound = train::CheckModelFolder(training.model_dir); !sound) {
+    return tl::unexpected(sound.error());
+  }
   auto model = train::LoadModelConfig(training.model_dir);
   if (!model) return tl::unexpected(model.error());
   const int layers = model->layers;
@@ -106,6 +111,15 @@ Expected<Materials> Load(const LocalTraining& training) {
                      ? train::InitialAdapter(*model, training.adapter, training.options.seed)
                      : train::LoadAdapter(training.adapter_dir, *model);
   if (!adapter) return tl::unexpected(adapter.error());
+  if (!training.adapter_dir.empty()) {
+    const auto dropout = train::DropoutOf(training.adapter_dir, *model);
+    if (dropout && *dropout > 0.0) {
+      fmt::print(stderr,
+                 "{}: its lora_dropout of {} is not applied: this training drops nothing out\n",
+                 training.adapter_dir,
+                 *dropout);
+    }
+  }
   return Materials{
       std::move(*model), std::move(*examples), std::move(*adapter), training.layer_first, last};
 }

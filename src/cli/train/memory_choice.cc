@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <malloc.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -107,13 +108,28 @@ Expected<MemoryChoice> ChooseWithin(const MemoryRules& rules,
       if (!least || choice.Total() < least->Total()) least = std::move(choice);
     }
   }
+  // What would fit, the most exact weights first: these the user has to choose.
+  std::string way_out = "; no --weights fits";
+  for (const llama::Format format :
+       {llama::Format::kBFloat16, llama::Format::kInt8, llama::Format::kNf4}) {
+    const std::vector<train::TrainOptions> ladder = Ladder(options, rules.may_recompute);
+    const auto fits = std::ranges::find_if(ladder, [&](const train::TrainOptions& chosen) {
+      return foretell(chosen, llama::StorageOf(format)).Total() <= *rules.limit_bytes;
+    });
+    if (fits == ladder.end()) continue;
+    way_out = fmt::format("; --weights {} would take {:.0f} MB",
+                          train::Name(format),
+                          std::ceil(foretell(*fits, llama::StorageOf(format)).Total() / kMegabyte));
+    break;
+  }
   return Fail(ErrorKind::kBadInput,
               "--memory-limit",
               fmt::format("{:.0f} MB are too little: this training takes {:.0f} MB at least, "
-                          "with {}",
+                          "with {}{}",
                           *rules.limit_bytes / kMegabyte,
                           std::ceil(least->Total() / kMegabyte),
-                          Settings(*least)));
+                          Settings(*least),
+                          way_out));
 }
 
 std::string Described(const MemoryChoice& choice) {

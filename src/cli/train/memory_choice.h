@@ -46,7 +46,8 @@ struct MemoryChoice {
 // The first of these that keeps to the limit: everything as `options` and `storage` have it; layers
 // computed again; batches of a half, a third, ... that are accumulated, so that the steps stay what
 // they are; and the same with weights in bfloat16, if the files of `model_dir` hold them so.
-// Without a limit, what is asked. kBadInput, naming the least that would do, if none keeps to it.
+// Without a limit, what is asked. kBadInput, naming the least that would do and the most exact
+// weights that would fit, if none keeps to it.
 Expected<MemoryChoice> ChooseWithin(const MemoryRules& rules,
                                     const MemorySubject& subject,
                                     const train::TrainOptions& options,

@@ -6,9 +6,11 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "cli/command.h"
 #include "cli/verbs.h"
 #include "train/compute.h"
+#include "train/model_folder.h"
 #include "train/peft_io.h"
 
 namespace dashf::cli {
@@ -23,7 +25,8 @@ struct Flags {
 };
 
 constexpr const char* kExamples =
-    R"(Writes OUT as a model folder of its own, W + s B A for each weight with LoRA, with the base's tokenizer.
+    R"(Writes OUT as a model folder of its own, W + s B A for each weight with LoRA, with the base's tokenizer, templates and
+configuration.
 bfloat16 halves the file and rounds each weight to 8 bits, which also rounds away part of a small adapter.
 
 Examples:
@@ -35,8 +38,27 @@ constexpr const char* kCopied[] = {"tokenizer.model",
                                    "tokenizer.json",
                                    "tokenizer_config.json",
                                    "special_tokens_map.json",
+                                   "added_tokens.json",
+                                   "vocab.json",
+                                   "merges.txt",
                                    "chat_template.jinja",
+                                   "chat_template.json",
                                    "generation_config.json"};
+
+// The base's config.json with all that it says, ids for instance, but for what merging changes: the
+// type of the weights, and the head's own if the base has one.
+Expected<void> WriteConfig(const std::filesystem::path& base,
+                           const std::filesystem::path& folder,
+                           const train::Model& merged,
+                           const std::string& precision) {
+  const auto document = JsonDocument::ReadFile(base / "config.json");
+  if (!document) return tl::unexpected(document.error());
+  nlohmann::ordered_json config = document->Root().RawInOrder();
+  const bool newer = config.contains("dtype") && !config.contains("torch_dtype");
+  config[newer ? "dtype" : "torch_dtype"] = precision;
+  config["tie_word_embeddings"] = merged.config().tied_embeddings;
+  return WriteFileAtomically(folder / "config.json", config.dump(2) + "\n");
+}
 
 Expected<void> CopyFiles(const std::filesystem::path& from, const std::filesystem::path& to) {
   for (const char* name : kCopied) {
@@ -53,6 +75,9 @@ Expected<int> RunMerge(const Flags& flags) {
   std::error_code ignored;
   if (std::filesystem::equivalent(flags.model_dir, flags.out_dir, ignored)) {
     return Fail(ErrorKind::kUsage, "--out", "must be another folder than --model");
+  }
+  if (auto sound = train::CheckModelFolder(flags.model_dir); !sound) {
+    return tl::unexpected(sound.error());
   }
   train::SetThreads(flags.threads);
   const auto model = train::LoadModel(flags.model_dir);
@@ -71,6 +96,10 @@ Expected<int> RunMerge(const Flags& flags) {
       flags.precision == "float32" ? train::Precision::kFloat32 : train::Precision::kBFloat16;
   if (auto saved = train::SaveModel(*merged, precision, flags.out_dir); !saved) {
     return tl::unexpected(saved.error());
+  }
+  if (auto written = WriteConfig(flags.model_dir, flags.out_dir, *merged, flags.precision);
+      !written) {
+    return tl::unexpected(written.error());
   }
   fmt::print(
       stderr, "{}: {} parameters in {}\n", flags.out_dir, merged->parameters(), flags.precision);

@@ -165,6 +165,7 @@ Expected<std::vector<corpus::Example>> ReadExamples(const Flags& flags,
   auto examples =
       corpus::TokenizeSamples(*samples, *tokenizer, chat, flags.record_tokens_max, &report);
   if (!examples) return tl::unexpected(examples.error());
+  WarnIfEndless(flags.model_dir, *tokenizer);
   TellData(flags.data.path, report);
   const double data_bit = 8.0 * static_cast<double>(corpus::WriteSamples(*samples).size());
   *data_bit_per_token = data_bit / train::VolumeOf(*examples).tokens;

@@ -11,6 +11,7 @@
 #include "cli/verbs.h"
 #include "train/compute.h"
 #include "train/held_out.h"
+#include "train/model_folder.h"
 #include "train/peft_io.h"
 
 namespace dashf::cli {
@@ -67,6 +68,9 @@ void Print(const Flags& flags,
 }
 
 Expected<int> RunScore(const Flags& flags) {
+  if (auto sound = train::CheckModelFolder(flags.model_dir); !sound) {
+    return tl::unexpected(sound.error());
+  }
   train::SetThreads(flags.threads);
   corpus::DataReport report;
   const auto samples = ReadData(flags.data, &report);
@@ -100,6 +104,7 @@ Expected<int> RunScore(const Flags& flags) {
   const auto held_out =
       train::PrepareHeldOut(*samples, labels, *tokenizer, chat, tokens_max, &report);
   if (!held_out) return Fail(held_out.error().kind, flags.data.path, held_out.error().Text());
+  WarnIfEndless(flags.model_dir, *tokenizer);
   TellData(flags.data.path, report);
   if (!labels.empty() && held_out->prompts.empty()) {
     return Fail(ErrorKind::kBadInput, flags.data.path, "has an answer that is none of --labels");
