@@ -2,7 +2,9 @@
 // serves at most `capacity` rows, and the sum of the chosen costs is least. Successive shortest
 // augmenting paths with dual prices (Kuhn 1955, in the form of Jonker and Volgenant 1987); a column
 // of capacity c is one node, not c copies of a column, so a capacity may be as large as one likes.
-// O(rows * (candidates + columns^2)) time. Pure: safe from any thread.
+// Of a full column's rows the one that loses least by each change is on top of a heap, so that a
+// path costs O(columns^2) and a placed row O(candidates log rows), however many rows a column
+// holds; a row whose cheapest column has room costs O(candidates). Pure: safe from any thread.
 #pragma once
 
 #include <vector>

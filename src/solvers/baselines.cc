@@ -5,14 +5,13 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <limits>
-#include <optional>
 #include <utility>
 
 #include "base/check.h"
 #include "base/rng.h"
 #include "opt/assignment.h"
 #include "solvers/best_splits.h"
+#include "solvers/equal_share_moves.h"
 #include "solvers/planning_log.h"
 #include "solvers/resource_step.h"
 
@@ -21,11 +20,6 @@ namespace {
 
 constexpr int kRoundsMax = 20;
 constexpr double kGainMin = 1e-9;  // Relative: less is rounding.
-
-// What a user brings on a server when it has 1 / load of everything the split needs.
-UserTotals TotalsAtEqualShare(const ScrProblem& problem, int user, const Choice& choice, int load) {
-  return TotalsOf(problem, user, EqualShareDecision(problem, user, choice, load));
-}
 
 // Costs of one user's candidate servers -> the assignment of least cost within the slots.
 using PairCost = std::function<double(int user, int link)>;
@@ -57,29 +51,6 @@ std::vector<int> Loads(const ScrProblem& problem, const std::vector<int>& server
   return load;
 }
 
-// What a user loses at a server, y cost - score, at its best split and the equal share among `load`
-// users. In makespan mode its delay counts 1/N.
-struct PairLoss {
-  double loss = std::numeric_limits<double>::infinity();
-  int local_layers = 0;
-};
-PairLoss LossAtEqualShare(const ScrProblem& problem, int user, int server, int load, double y) {
-  const auto n = static_cast<std::size_t>(user);
-  const double delay_weight =
-      problem.delay_weight_per_s /
-      (problem.delay == DelayMode::kMakespan ? static_cast<double>(problem.users()) : 1.0);
-  PairLoss best;
-  for (int i = problem.split_begin[n]; i < problem.split_begin[n + 1]; ++i) {
-    const int k = problem.split_layers[static_cast<std::size_t>(i)];
-    const UserTotals totals = TotalsAtEqualShare(problem, user, {server, k}, load);
-    const double cost = delay_weight * (totals.user_phase_s + totals.server_phase_s) +
-                        problem.energy_weight_per_j * totals.energy_j;
-    const double loss = y * cost - totals.score;
-    if (loss < best.loss) best = {loss, k};
-  }
-  return best;
-}
-
 std::vector<int> ServersOf(const Association& association) {
   std::vector<int> servers(association.size());
   std::transform(association.begin(), association.end(), servers.begin(), [](const Choice& choice) {
@@ -104,53 +75,6 @@ Expected<std::vector<int>> AssignAtEqualShares(const ScrProblem& problem,
                problem, user, m, load[static_cast<std::size_t>(m)] + (stays ? 0 : 1), y)
         .loss;
   });
-}
-
-// The other server with a free slot where this user would lose least; nothing where there is none.
-std::optional<Choice> BestOtherServer(const ScrProblem& problem,
-                                      const Association& association,
-                                      std::size_t n,
-                                      double y) {
-  const std::vector<int> load = Loads(problem, ServersOf(association));
-  std::optional<Choice> best;
-  double least = std::numeric_limits<double>::infinity();
-  for (int link = problem.link_begin[n]; link < problem.link_begin[n + 1]; ++link) {
-    const int server = problem.link_server[static_cast<std::size_t>(link)];
-    const auto m = static_cast<std::size_t>(server);
-    if (server == association[n].server || load[m] == problem.server_slots[m]) continue;
-    const PairLoss there = LossAtEqualShare(problem, static_cast<int>(n), server, load[m] + 1, y);
-    if (there.loss >= least) continue;
-    least = there.loss;
-    best = Choice{server, there.local_layers};
-  }
-  return best;
-}
-
-// What the simultaneous assignment cannot see: one user at a time to its best other server, kept
-// where the whole plan gains.
-Association MoveSingleUsers(const ScrProblem& problem,
-                            Association association,
-                            double scr,
-                            const Log& log) {
-  constexpr int kSweepsMax = 10;
-  bool improved = true;
-  for (int sweep = 0; improved && sweep < kSweepsMax; ++sweep) {
-    improved = false;
-    for (std::size_t n = 0; n < association.size(); ++n) {
-      if (log.TimeLeftS() <= 0.0) return association;
-      const auto other = BestOtherServer(problem, association, n, scr);
-      if (!other) continue;
-      const Choice kept = std::exchange(association[n], *other);
-      const double moved = EqualSharesScr(problem, association);
-      if (moved > scr * (1.0 + kGainMin)) {
-        scr = moved;
-        improved = true;
-      } else {
-        association[n] = kept;
-      }
-    }
-  }
-  return association;
 }
 
 SolveResult FinishWithEqualShares(const ScrProblem& problem,
@@ -249,7 +173,8 @@ Expected<SolveResult> SolveAssociationOnly(const Scenario& scenario, const Solve
     const auto assigned = AssignAtEqualShares(*problem, ServersOf(association), scr);
     if (!assigned) return tl::unexpected(assigned.error());
     if (accept(BestSplits(*problem, *assigned), "assignment")) continue;
-    const Association moved = MoveSingleUsers(*problem, association, scr, log);
+    const Association moved =
+        MoveSingleUsers(*problem, association, scr, [&log] { return log.TimeLeftS() <= 0.0; });
     accept(moved, "one-user moves");
     if (!accept(BestSplits(*problem, ServersOf(moved)), "splits")) break;
   }
