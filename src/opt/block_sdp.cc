@@ -3,6 +3,7 @@
 #include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "opt/block_sdp_arrow_internal.h"
 
@@ -196,25 +197,28 @@ double Complementarity(const Iterate& at) {
 }
 
 // Predictor to see how far a pure Newton step reaches, then the step with the centring that this
-// reach deserves (Mehrotra 1992). Empty if the iterate has left the numbers' reach.
+// reach deserves (Mehrotra 1992). Empty if the iterate has left the numbers' reach, or at `stop`.
 std::optional<Iterate> NextIterate(const Program& program,
                                    const Iterate& at,
-                                   const Residuals& res) {
+                                   const Residuals& res,
+                                   const std::function<bool()>& stop) {
   std::vector<MatrixXd> s_inverse;
   for (const MatrixXd& s : at.s) {
     const Eigen::LLT<MatrixXd> factor(s);
     if (factor.info() != Eigen::Success) return std::nullopt;
     s_inverse.push_back(factor.solve(MatrixXd::Identity(s.rows(), s.cols())));
   }
-  const auto system = ArrowSystem::Factor(program, at, s_inverse);
+  const auto system = ArrowSystem::Factor(program, at, s_inverse, stop);
   if (!system) return std::nullopt;
   const Iterate affine = NewtonStep(program, at, res, *system, s_inverse, 0.0, nullptr);
+  if (stop()) return std::nullopt;
   StepLengths reach = StepsToBoundary(at, affine);
   reach = {std::min(1.0, reach.primal), std::min(1.0, reach.dual)};
   const double left =
       std::max(0.0, Complementarity(Moved(at, affine, reach)) / Complementarity(at));
   const double exponent = std::max(1.0, 3.0 * std::pow(std::min(reach.primal, reach.dual), 2));
   const double centring = std::min(1.0, std::pow(left, exponent));
+  if (stop()) return std::nullopt;
   const Iterate step = NewtonStep(program, at, res, *system, s_inverse, centring * res.mu, &affine);
   const StepLengths boundary = StepsToBoundary(at, step);
   const double margin = 0.9 + 0.09 * std::min(reach.primal, reach.dual);
@@ -278,7 +282,6 @@ double LowerBound(const Program& program, const Iterate& at) {
 }
 
 void FillPoint(const Program& program, const Iterate& at, BlockSdpSolution* solution) {
-  solution->bound_lower = LowerBound(program, at);
   for (std::size_t n = 0; n < program.given; ++n) {
     const Block& block = program.blocks[n];
     solution->matrices.push_back(at.z[n]);
@@ -294,6 +297,7 @@ void FillPoint(const Program& program, const Iterate& at, BlockSdpSolution* solu
 
 BlockSdpSolution SolveBlockSdp(const BlockSdp& problem, const Limits& limits) {
   const Stopwatch watch;
+  const auto stop = [&] { return watch.ElapsedS() >= limits.elapsed_s; };
   const Program program = Compile(problem);
   Iterate at = StartingPoint(program);
   BlockSdpSolution solution;
@@ -314,13 +318,16 @@ BlockSdpSolution SolveBlockSdp(const BlockSdp& problem, const Limits& limits) {
       solution.termination = Termination::kStalled;
       break;
     }
-    std::optional<Iterate> next = NextIterate(program, at, res);
+    std::optional<Iterate> next = NextIterate(program, at, res, stop);
     if (!next) {
-      solution.termination = Termination::kNumericalError;
+      solution.termination = stop() ? Termination::kTimeLimit : Termination::kNumericalError;
       break;
     }
     at = std::move(*next);
     ++solution.iterations;
+  }
+  if (solution.termination != Termination::kTimeLimit) {
+    solution.bound_lower = LowerBound(program, at);
   }
   FillPoint(program, at, &solution);
   return solution;

@@ -89,8 +89,9 @@ struct BlockSdp {
 struct BlockSdpSolution {
   Termination termination = Termination::kNumericalError;
   int iterations = 0;
-  double objective = 0.0;        // Of the primal point.
-  double bound_lower = 0.0;      // No feasible point has a smaller objective; may be -infinity.
+  double objective = 0.0;  // Of the primal point.
+  // No feasible point has a smaller objective; -infinity where the time was up.
+  double bound_lower = -std::numeric_limits<double>::infinity();
   double primal_residual = 0.0;  // max |row violation| / (1 + max |rhs|), rows scaled to unit size.
   double dual_residual = 0.0;    // max |entry of the dual rows| / (1 + max |cost entry|).
   double relative_gap = 0.0;     // |primal - dual| / (1 + |primal| + |dual|).

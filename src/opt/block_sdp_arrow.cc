@@ -262,13 +262,15 @@ bool ArrowSystem::Eliminate(const Block& block,
 
 std::optional<ArrowSystem> ArrowSystem::Factor(const Program& program,
                                                const Iterate& at,
-                                               const std::vector<Eigen::MatrixXd>& s_inverse) {
+                                               const std::vector<Eigen::MatrixXd>& s_inverse,
+                                               const std::function<bool()>& stop) {
   const Eigen::Index coupling = program.coupling(), scalars = program.scalars();
   ArrowSystem system(program);
   Eigen::MatrixXd reduced = Eigen::MatrixXd::Zero(coupling + scalars, coupling + scalars);
   reduced.topRightCorner(coupling, scalars) = program.coupling_scalars;
   reduced.bottomRightCorner(scalars, scalars).diagonal() = -at.r.cwiseQuotient(at.t);
   for (std::size_t n = 0; n < program.blocks.size(); ++n) {
+    if (stop()) return std::nullopt;
     const Block& block = program.blocks[n];
     const Eigen::MatrixXd schur =
         SchurMatrix(block, at.z[n], s_inverse[n], at.w[n].cwiseQuotient(at.v[n]));

@@ -4,6 +4,7 @@
 
 #include <Eigen/Cholesky>
 #include <Eigen/Core>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -65,10 +66,12 @@ struct Iterate {
 // M dy + H dt = f, H' dy - (r / t) dt = g, factored once per iterate.
 class ArrowSystem {
  public:
-  // std::nullopt if a pivot is not positive: the iterate has left the numbers' reach.
+  // std::nullopt if a pivot is not positive - the iterate has left the numbers' reach - or where
+  // `stop` says so, which each block asks.
   static std::optional<ArrowSystem> Factor(const Program& program,
                                            const Iterate& at,
-                                           const std::vector<Eigen::MatrixXd>& s_inverse);
+                                           const std::vector<Eigen::MatrixXd>& s_inverse,
+                                           const std::function<bool()>& stop);
 
   struct Rhs {
     std::vector<Eigen::VectorXd> own;  // f, per block.

@@ -85,17 +85,18 @@ std::vector<int> RoundServers(const ScrProblem& problem,
 SplitSearchResult BestSplitsFor(const ScrProblem& problem,
                                 double y,
                                 const std::vector<int>& server_of_user,
-                                const std::vector<std::vector<int>>& split_starts) {
+                                const std::vector<std::vector<int>>& split_starts,
+                                const std::function<bool()>& out_of_time) {
   std::vector<std::vector<int>> starts = {
       UniformSplits(problem, 0.0), UniformSplits(problem, 0.5), UniformSplits(problem, 1.0)};
   starts.insert(starts.end(), split_starts.begin(), split_starts.end());
   SplitSearchResult best;
-  for (std::size_t i = 0; i < starts.size(); ++i) {
+  for (std::size_t i = 0; i < starts.size() && (i == 0 || !out_of_time()); ++i) {
     Association association;
     for (std::size_t n = 0; n < server_of_user.size(); ++n) {
       association.push_back({server_of_user[n], starts[i][n]});
     }
-    SplitSearchResult found = ChooseSplits(problem, y, association);
+    SplitSearchResult found = ChooseSplits(problem, y, association, out_of_time);
     if (i == 0 || found.gain > best.gain) best = std::move(found);
   }
   return best;
@@ -108,12 +109,21 @@ AssociationStepResult ImproveAssociation(const ScrProblem& problem,
                                          double time_left_s,
                                          Rng rng) {
   const Stopwatch watch;
+  const auto out_of_time = [&] { return watch.ElapsedS() >= time_left_s; };
   AssociationStepResult result;
+  const PlanTotals now = TotalsOf(problem, incumbent);
+  const auto ended = [&] {
+    if (result.finalists.empty()) result.finalists.push_back({incumbent, now.score - y * now.cost});
+    result.termination = Termination::kTimeLimit;
+    return std::move(result);
+  };
+  if (out_of_time()) return ended();
   const TentativeTable table = MakeTentativeTable(problem, y, incumbent, options.tentative);
   Limits limits = options.relaxation_limits;
-  limits.elapsed_s = std::min(limits.elapsed_s, time_left_s);
+  limits.elapsed_s = std::min(limits.elapsed_s, time_left_s - watch.ElapsedS());
   const RelaxedAssociation relaxed = RelaxStepA(problem, table, y, options.relaxation, limits);
   result.bound_upper = relaxed.bound_upper;
+  if (out_of_time()) return ended();
 
   std::vector<int> present_servers, present_splits;
   for (const Decision& decision : incumbent) {
@@ -125,13 +135,13 @@ AssociationStepResult ImproveAssociation(const ScrProblem& problem,
   std::set<std::vector<int>> tried;
   const auto consider = [&](const std::vector<int>& servers) {
     if (!tried.insert(servers).second) return;
-    result.finalists.push_back(BestSplitsFor(problem, y, servers, split_starts));
+    result.finalists.push_back(BestSplitsFor(problem, y, servers, split_starts, out_of_time));
   };
   consider(present_servers);
   constexpr double kSpreads[] = {0.0, 0.2, 0.4, 0.8};  // Against x in [0, 1].
   // Sample 0 is the relaxed x itself.
   for (int sample = 0; sample <= options.samples; ++sample) {
-    if (watch.ElapsedS() >= time_left_s) {
+    if (out_of_time()) {
       result.termination = Termination::kTimeLimit;
       break;
     }

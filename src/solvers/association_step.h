@@ -5,6 +5,7 @@
 // state.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "base/rng.h"
@@ -33,7 +34,7 @@ struct AssociationStepResult {
 };
 
 // `incumbent` must be feasible; its servers, too, are a candidate (with new splits). Ends within
-// about one candidate's evaluation of `time_left_s`.
+// about one look at all choices of `time_left_s`; the incumbent itself is then the finalist.
 AssociationStepResult ImproveAssociation(const ScrProblem& problem,
                                          double y,
                                          const Plan& incumbent,
@@ -42,10 +43,12 @@ AssociationStepResult ImproveAssociation(const ScrProblem& problem,
                                          Rng rng);
 
 // The best splits for each user's server from several starts - makespan mode has separate basins -
-// that are k = 0, the middle and the largest k below L for everyone, and those given.
+// that are k = 0, the middle and the largest k below L for everyone, and those given. The first
+// start is always looked at, the others until `out_of_time`.
 SplitSearchResult BestSplitsFor(const ScrProblem& problem,
                                 double y,
                                 const std::vector<int>& server_of_user,
-                                const std::vector<std::vector<int>>& split_starts);
+                                const std::vector<std::vector<int>>& split_starts,
+                                const std::function<bool()>& out_of_time);
 
 }  // namespace dashf::solvers

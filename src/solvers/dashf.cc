@@ -1,6 +1,7 @@
 #include "solvers/dashf.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "opt/dinkelbach.h"
 #include "solvers/baselines.h"
@@ -52,10 +53,22 @@ class Dashf {
     const double y = Scr(incumbent_);
     std::vector<int> splits;
     for (const Choice& choice : rough) splits.push_back(choice.local_layers);
-    Accept(BestSplitsFor(problem_, y, servers, {splits}).plan);
-    const Association association = AssociationOf(incumbent_);
-    Accept(AllocateResources(problem_, association, y, &incumbent_, dashf_.resources).plan);
+    if (TimeLeftS() > 0.0) Accept(BestSplitsFor(problem_, y, servers, {splits}, Spent()).plan);
+    if (TimeLeftS() > 0.0) {
+      Accept(
+          AllocateResources(problem_, AssociationOf(incumbent_), y, &incumbent_, ResourcesInTime())
+              .plan);
+    }
     Record("start", 0.0);
+  }
+
+  std::function<bool()> Spent() const {
+    return [this] { return TimeLeftS() <= 0.0; };
+  }
+  ResourceOptions ResourcesInTime() const {
+    ResourceOptions options = dashf_.resources;
+    options.time_limit_s = std::min(options.time_limit_s, TimeLeftS());
+    return options;
   }
 
   // One alternation at y, the incumbent's SCR: association, then resources of its finalists.
@@ -79,7 +92,7 @@ class Dashf {
     const bool known = association == AssociationOf(incumbent_);
     const Plan& warm = known ? incumbent_ : candidate;
     const ResourceResult found =
-        AllocateResources(problem_, association, y, &warm, dashf_.resources);
+        AllocateResources(problem_, association, y, &warm, ResourcesInTime());
     Accept(found.plan);
     return found.score - y * found.cost;
   }

@@ -105,7 +105,10 @@ Association Sweep(const ScrProblem& problem, double y, Plan plan) {
 
 }  // namespace
 
-SplitSearchResult ChooseSplits(const ScrProblem& problem, double y, const Association& start) {
+SplitSearchResult ChooseSplits(const ScrProblem& problem,
+                               double y,
+                               const Association& start,
+                               const std::function<bool()>& out_of_time) {
   constexpr int kSweepsMax = 8;
   const auto evaluate = [&](const Association& association) {
     SplitSearchResult result{.plan = QuickShares(problem, y, association)};
@@ -114,7 +117,7 @@ SplitSearchResult ChooseSplits(const ScrProblem& problem, double y, const Associ
     return result;
   };
   SplitSearchResult best = evaluate(start);
-  for (int i = 0; i < kSweepsMax; ++i) {
+  for (int i = 0; i < kSweepsMax && !out_of_time(); ++i) {
     const Association next = Sweep(problem, y, best.plan);
     if (next == AssociationOf(best.plan)) break;
     SplitSearchResult found = evaluate(next);
