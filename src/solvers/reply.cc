@@ -132,7 +132,7 @@ Reply SolveReply(const UserTerms& terms,
                  const Eigen::Vector3d& price,
                  const Eigen::Vector3d& start) {
   constexpr int kStepsMax = 100, kHalvingsMax = 40;
-  constexpr double kShareMin = 1e-12, kShrinkMax = 0.9, kRidge = 1e-6;
+  constexpr double kShareMin = 1e-12, kShrinkMax = 0.9, kRidge = 1e-6, kMoveMax = 1e-3;
   const bool used[3] = {terms.uses_bandwidth, terms.uses_power, terms.uses_clock};
   Reply reply;
   reply.yields.setZero();
@@ -160,14 +160,17 @@ Reply SolveReply(const UserTerms& terms,
         if (!SolveFree(convex, free, &step, &inverse)) break;
       }
     }
-    double decrement = 0.0, longest = 1.0;
+    double decrement = 0.0, longest = 1.0, farthest = 0.0;
     for (int j = 0; j < 3; ++j) {
       if (!free[j]) continue;
       decrement -= at.gradient[j] * step[j];
+      farthest = std::max(farthest, std::abs(step[j]) / x[j]);
       if (step[j] < 0.0) longest = std::min(longest, -kShrinkMax * x[j] / step[j]);
     }
     const double tolerance = 1e-10 * terms.score_scale + 1e-14 * std::abs(at.value);
-    const bool last = decrement <= tolerance;
+    // Where time costs next to nothing a share of 1e-10 may be right: it is to settle, too, for its
+    // slope may be steep where its value is not.
+    const bool last = decrement <= tolerance && farthest <= kMoveMax;
     const auto moved = [&](double length) { return (x + length * step).cwiseMin(1.0).eval(); };
     if (last) {
       x = moved(longest);
