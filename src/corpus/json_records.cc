@@ -69,24 +69,23 @@ Expected<std::size_t> VisitObjects(const std::string& name,
       document.error().message + "; records are lines of one object each, an array, or one object");
 }
 
+// How many.
+Expected<std::size_t> VisitAll(const std::string& name, std::string_view text, const Visit& visit) {
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos) return std::size_t{0};
+  if (text[first] == '{') return VisitObjects(name, text, visit);
+  if (text[first] != '[') return VisitLines(name, text, visit);
+  const auto document = JsonDocument::Parse(name, text);
+  if (!document) return tl::unexpected(document.error());
+  return VisitDocument(*document, /*array=*/true, visit);
+}
+
 }  // namespace
 
 Expected<void> ForEachJsonRecord(const std::string& name,
                                  std::string_view text,
                                  const Visit& visit) {
-  const std::size_t first = text.find_first_not_of(" \t\r\n");
-  Expected<std::size_t> records = 0;
-  if (first == std::string_view::npos) {
-    records = 0;
-  } else if (text[first] == '{') {
-    records = VisitObjects(name, text, visit);
-  } else if (text[first] == '[') {
-    const auto document = JsonDocument::Parse(name, text);
-    if (!document) return tl::unexpected(document.error());
-    records = VisitDocument(*document, /*array=*/true, visit);
-  } else {
-    records = VisitLines(name, text, visit);
-  }
+  const auto records = VisitAll(name, text, visit);
   if (!records) return tl::unexpected(records.error());
   if (*records == 0) return Fail(ErrorKind::kBadInput, name, "holds no record");
   return {};
