@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -78,9 +79,70 @@ def tokenizer_json(split, normalizer):
                   "merges": ["t h", ["th", "e"], "\u0120 the"]}})
 
 
+def gguf(metadata, tensors):
+    """A GGUF file of strings, integers, numbers, flags and lists, and of F32 or Q8_0 tensors {name: (type, shape)}."""
+    def text(value):
+        return struct.pack("<Q", len(value.encode())) + value.encode()
+
+    def element(value):
+        if isinstance(value, bool):
+            return 7, struct.pack("<?", value)
+        if isinstance(value, int):
+            return 4, struct.pack("<I", value)
+        if isinstance(value, float):
+            return 6, struct.pack("<f", value)
+        return 8, text(value)
+
+    out = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata))
+    for key, value in metadata.items():
+        if isinstance(value, list):
+            kind = element(value[0])[0]
+            out += text(key) + struct.pack("<IIQ", 9, kind, len(value)) + b"".join(element(x)[1] for x in value)
+        else:
+            kind, data = element(value)
+            out += text(key) + struct.pack("<I", kind) + data
+    offset = 0
+    for name, (kind, shape) in tensors.items():
+        offset += -offset % 32
+        out += text(name) + struct.pack("<I", len(shape)) + struct.pack(f"<{len(shape)}Q", *reversed(shape))
+        out += struct.pack("<IQ", kind, offset)
+        size = 1
+        for dimension in shape:
+            size *= dimension
+        offset += size * 4 if kind == 0 else size // 32 * 34
+    out += bytes(-len(out) % 32)
+    return out + bytes(offset + -offset % 32)
+
+
+def gguf_model(tokenizer):
+    """One layer of width 32 with every tensor of llama.cpp's, and a tokenizer of either kind."""
+    prefix = "tokenizer.ggml."
+    tokens = byte_alphabet() + ["th", "the", "<|end|>"] if tokenizer == "gpt2" else ["<unk>", "<s>", "</s>", "<0x00>", "a"]
+    metadata = {"general.architecture": "llama", "general.type": "model", "llama.block_count": 1,
+                "llama.context_length": 64, "llama.embedding_length": 32, "llama.feed_forward_length": 64,
+                "llama.attention.head_count": 4, "llama.attention.head_count_kv": 2, "llama.rope.freq_base": 10000.0,
+                "llama.attention.layer_norm_rms_epsilon": 1e-5, "llama.rope.dimension_count": 8,
+                prefix + "model": tokenizer, prefix + "tokens": tokens, prefix + "eos_token_id": 2,
+                "tokenizer.chat_template": "{{ messages }}"}
+    if tokenizer == "gpt2":
+        metadata |= {prefix + "pre": "llama-bpe", prefix + "merges": ["t h", "th e"], prefix + "add_bos_token": True,
+                     prefix + "bos_token_id": len(tokens) - 1,
+                     prefix + "token_type": [1] * (len(tokens) - 1) + [3]}
+    else:
+        metadata |= {prefix + "scores": [-1.0] * 5, prefix + "token_type": [2, 3, 3, 6, 1], prefix + "bos_token_id": 1}
+    tensors = {"token_embd.weight": (8, [len(tokens), 32]), "output_norm.weight": (0, [32])}
+    if tokenizer == "gpt2":
+        tensors["rope_freqs.weight"] = (0, [4])
+    for name, shape in {"attn_norm": [32], "ffn_norm": [32], "attn_q": [32, 32], "attn_k": [16, 32],
+                        "attn_v": [16, 32], "attn_output": [32, 32], "ffn_gate": [64, 32], "ffn_up": [64, 32],
+                        "ffn_down": [32, 64]}.items():
+        tensors[f"blk.0.{name}.weight"] = (8 if len(shape) == 2 else 0, shape)
+    return gguf(metadata, tensors)
+
+
 def engine(folder):
     """Of the engine's readers: model folders, adapters' tensors and data."""
-    for kind in ("safetensors", "tokenizer_model", "tokenizer_json", "samples", "template", "model_config",
+    for kind in ("safetensors", "gguf", "tokenizer_model", "tokenizer_json", "samples", "template", "model_config",
                  "adapter_config"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
     header = json.dumps({"__metadata__": {"format": "pt"},
@@ -89,6 +151,11 @@ def engine(folder):
                          "none": {"dtype": "I8", "shape": [0, 5], "data_offsets": [64, 64]}}).encode()
     (folder / "safetensors" / "header").write_bytes(header)
     (folder / "safetensors" / "file").write_bytes(len(header).to_bytes(8, "little") + header + bytes(range(64)))
+    for tokenizer in ("gpt2", "llama"):
+        (folder / "gguf" / tokenizer).write_bytes(gguf_model(tokenizer))
+    (folder / "gguf" / "adapter").write_bytes(gguf(
+        {"general.type": "adapter", "adapter.type": "lora", "general.architecture": "llama", "adapter.lora.alpha": 16.0},
+        {"blk.0.attn_q.weight.lora_a": (0, [2, 32]), "blk.0.attn_q.weight.lora_b": (0, [32, 2])}))
     shutil.copy(ROOT / "src/corpus/testdata/tokenizer.model", folder / "tokenizer_model" / "bpe")
     (folder / "tokenizer_json" / "plain").write_text(tokenizer_json(False, None))
     (folder / "tokenizer_json" / "digits").write_text(tokenizer_json(True, "NFC"))

@@ -38,6 +38,7 @@ void AddSections(CLI::App& app, Run& run);
 void AddBenchTrain(CLI::App& app, Run& run);   // DASHF_TRAIN
 void AddGenerate(CLI::App& app, Run& run);     // DASHF_TRAIN
 void AddMerge(CLI::App& app, Run& run);        // DASHF_TRAIN
+void AddExport(CLI::App& app, Run& run);       // DASHF_TRAIN
 void AddScore(CLI::App& app, Run& run);        // DASHF_TRAIN
 void AddPretrain(CLI::App& app, Run& run);     // DASHF_TRAIN
 void AddTrain(CLI::App& app, Run& run);        // DASHF_TRAIN

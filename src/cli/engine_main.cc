@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
       cli::AddGenerate,
       cli::AddScore,
       cli::AddMerge,
+      cli::AddExport,
       cli::AddTrain,
       cli::AddProfile,
 #ifdef DASHF_RUNTIME

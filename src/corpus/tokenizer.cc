@@ -1,55 +1,57 @@
 #include "corpus/tokenizer.h"
 
-#include <filesystem>
 #include <utility>
 
-#include "base/file.h"
 #include "base/file_kind.h"
 #include "corpus/bpe_tokenizer.h"
 #include "corpus/sentencepiece_tokenizer.h"
 #include "corpus/tokenizer_config.h"
 #include "corpus/tokenizer_json.h"
 #include "corpus/tokenizer_model.h"
+#include "gguf/model_folder.h"
 
 namespace dashf::corpus {
 namespace {
 
 constexpr std::uint64_t kModelBytesMax = std::uint64_t{1} << 28;
+constexpr const char* kSentencePiece = "tokenizer.model";
+constexpr const char* kJson = "tokenizer.json";
 
 using Model = std::shared_ptr<TokenizerModel>;
 
-Expected<std::string> ReadModelFile(const std::string& path) {
-  auto bytes = ReadFile(path, kModelBytesMax);
+using gguf::ModelFolder;
+
+Expected<std::string> ReadModelFile(const ModelFolder& folder, const char* name) {
+  auto bytes = folder.Read(name, kModelBytesMax);
   if (!bytes) return bytes;
-  if (auto pointer = LfsPointer(*bytes)) return Fail(ErrorKind::kBadInput, path, *pointer);
+  if (auto pointer = LfsPointer(*bytes)) {
+    return Fail(ErrorKind::kBadInput, folder.Place(name), *pointer);
+  }
   return bytes;
 }
 
-Expected<Model> LoadSentencePiece(const std::string& path, const TokenizerConfig& config) {
-  const auto bytes = ReadModelFile(path);
+Expected<Model> LoadSentencePiece(const ModelFolder& folder, const TokenizerConfig& config) {
+  const auto bytes = ReadModelFile(folder, kSentencePiece);
   if (!bytes) return tl::unexpected(bytes.error());
-  return ParseSentencePieceTokenizer(path, *bytes, config);
+  return ParseSentencePieceTokenizer(folder.Place(kSentencePiece), *bytes, config);
 }
 
-Expected<Model> LoadJson(const std::string& path) {
-  const auto bytes = ReadModelFile(path);
+Expected<Model> LoadJson(const ModelFolder& folder) {
+  const auto bytes = ReadModelFile(folder, kJson);
   if (!bytes) return tl::unexpected(bytes.error());
-  auto model = ParseTokenizerJson(path, *bytes);
+  auto model = ParseTokenizerJson(folder.Place(kJson), *bytes);
   if (!model) return tl::unexpected(model.error());
   return MakeBpeTokenizer(std::move(*model));
 }
 
 // What cannot be read as a SentencePiece model, as tiktoken's files of the same name, is no loss
 // where a tokenizer.json says the same; if neither can be read, both say why.
-Expected<Model> LoadModel(const std::string& model_dir, const TokenizerConfig& config) {
-  const std::filesystem::path folder = model_dir;
-  std::error_code ignored;  // What cannot be looked at is for ReadFile to report.
-  const bool has_model = std::filesystem::exists(folder / "tokenizer.model", ignored);
-  const bool has_json = std::filesystem::exists(folder / "tokenizer.json", ignored);
-  if (!has_model && has_json) return LoadJson(folder / "tokenizer.json");
-  auto model = LoadSentencePiece(folder / "tokenizer.model", config);
+Expected<Model> LoadModel(const ModelFolder& folder, const TokenizerConfig& config) {
+  const bool has_json = folder.Has(kJson);
+  if (!folder.Has(kSentencePiece) && has_json) return LoadJson(folder);
+  auto model = LoadSentencePiece(folder, config);
   if (model || !has_json) return model;
-  auto json = LoadJson(folder / "tokenizer.json");
+  auto json = LoadJson(folder);
   if (json) return json;
   return Fail(json.error().kind,
               json.error().where,
@@ -68,9 +70,11 @@ Tokenizer::Tokenizer(std::shared_ptr<const TokenizerModel> model) : model_(std::
 }
 
 Expected<Tokenizer> Tokenizer::Load(const std::string& model_dir) {
-  auto config = ReadTokenizerConfig(model_dir);
+  const auto folder = ModelFolder::Open(model_dir);
+  if (!folder) return tl::unexpected(folder.error());
+  auto config = ReadTokenizerConfig(*folder);
   if (!config) return tl::unexpected(config.error());
-  auto model = LoadModel(model_dir, *config);
+  auto model = LoadModel(*folder, *config);
   if (!model) return tl::unexpected(model.error());
   SetBos(*config, model->get());
   if (auto set = SetEnds(*config, model->get()); !set) return tl::unexpected(set.error());

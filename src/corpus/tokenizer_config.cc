@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
 #include <map>
 
 #include "base/json.h"
@@ -12,17 +11,18 @@
 namespace dashf::corpus {
 namespace {
 
-namespace fs = std::filesystem;
+using gguf::ModelFolder;
 
 constexpr std::uint64_t kBytesMax = std::uint64_t{1} << 26;
 constexpr std::int64_t kIdMax = std::int64_t{1} << 24;
 
 // Reads one file of the folder, if it is there.
 template <class Read>
-Expected<void> ReadIfThere(const fs::path& file, const Read& read) {
-  std::error_code ignored;  // What cannot be looked at is for ReadFile to report.
-  if (!fs::exists(file, ignored)) return {};
-  const auto document = JsonDocument::ReadFile(file.string(), kBytesMax);
+Expected<void> ReadIfThere(const ModelFolder& folder, const char* name, const Read& read) {
+  if (!folder.Has(name)) return {};
+  const auto text = folder.Read(name, kBytesMax);
+  if (!text) return tl::unexpected(text.error());
+  const auto document = JsonDocument::Parse(folder.Place(name), *text);
   if (!document) return tl::unexpected(document.error());
   read(document->Root());
   if (document->error()) return tl::unexpected(*document->error());
@@ -50,10 +50,10 @@ std::vector<int> IdsOf(JsonReader* object, const char* key) {
   return ids;
 }
 
-void ReadEos(const fs::path& file, JsonReader* object, TokenizerConfig* config) {
+void ReadEos(const std::string& place, JsonReader* object, TokenizerConfig* config) {
   if (!config->eos_token.empty()) return;
   config->eos_token = TokenOf(object, "eos_token");
-  config->eos_place = file.string();
+  config->eos_place = place;
 }
 
 void ReadAddedTokens(JsonReader* object, std::map<int, TokenizerConfig::Added>* added) {
@@ -96,20 +96,21 @@ int IdOfText(const TokenizerModel& tokenizer, std::string_view text) {
 
 }  // namespace
 
-Expected<TokenizerConfig> ReadTokenizerConfig(const std::string& model_dir) {
-  const fs::path folder = model_dir;
+Expected<TokenizerConfig> ReadTokenizerConfig(const ModelFolder& folder) {
   TokenizerConfig config;
   std::map<int, TokenizerConfig::Added> added;
-  const fs::path own = folder / "tokenizer_config.json";
-  const fs::path map = folder / "special_tokens_map.json";
-  Expected<void> read = ReadIfThere(own, [&](JsonReader root) {
-    ReadEos(own, &root, &config);
+  const char* const own = "tokenizer_config.json";
+  const char* const map = "special_tokens_map.json";
+  Expected<void> read = ReadIfThere(folder, own, [&](JsonReader root) {
+    ReadEos(folder.Place(own), &root, &config);
     ReadBos(&root, &config);
     ReadAddedTokens(&root, &added);
   });
-  if (read) read = ReadIfThere(map, [&](JsonReader root) { ReadEos(map, &root, &config); });
+  if (read)
+    read = ReadIfThere(
+        folder, map, [&](JsonReader root) { ReadEos(folder.Place(map), &root, &config); });
   if (read) {
-    read = ReadIfThere(folder / "added_tokens.json", [&](const JsonReader& root) {
+    read = ReadIfThere(folder, "added_tokens.json", [&](const JsonReader& root) {
       root.ForEachMember([&](const std::string& text, const JsonReader& id) {
         if (text.empty()) return id.Reject("a token must not be empty");
         const auto number = static_cast<int>(id.AsInteger(0, kIdMax));
@@ -118,11 +119,12 @@ Expected<TokenizerConfig> ReadTokenizerConfig(const std::string& model_dir) {
     });
   }
   if (read) {
-    read = ReadIfThere(folder / "config.json",
-                       [&](JsonReader root) { config.eos_ids = IdsOf(&root, "eos_token_id"); });
+    read = ReadIfThere(folder, "config.json", [&](JsonReader root) {
+      config.eos_ids = IdsOf(&root, "eos_token_id");
+    });
   }
   if (read) {
-    read = ReadIfThere(folder / "generation_config.json", [&](JsonReader root) {
+    read = ReadIfThere(folder, "generation_config.json", [&](JsonReader root) {
       config.generation_eos_ids = IdsOf(&root, "eos_token_id");
     });
   }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "corpus/tokenizer_json.h"
 #include "corpus/tokenizer_model.h"
+#include "gguf/model_folder.h"
 
 namespace dashf::corpus {
 
@@ -32,7 +33,7 @@ struct TokenizerConfig {
 // Of tokenizer_config.json, special_tokens_map.json, added_tokens.json, config.json and
 // generation_config.json, those that the folder has; ids below 0 tell nothing. kBadInput names file
 // and rule.
-Expected<TokenizerConfig> ReadTokenizerConfig(const std::string& model_dir);
+Expected<TokenizerConfig> ReadTokenizerConfig(const gguf::ModelFolder& folder);
 
 // The one rule for the end of an answer, in training as in scores and generation. eos_id, which
 // ends what is learnt, is the first that is told of: tokenizer_config.json's eos_token,

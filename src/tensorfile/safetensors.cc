@@ -1,16 +1,11 @@
 #include "tensorfile/safetensors.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <system_error>
+#include <limits>
 #include <utility>
 
 #include "base/check.h"
@@ -124,22 +119,6 @@ Expected<void> CheckPlaces(const std::string& name, std::vector<Place> places, s
       fmt::format("the tensors must fill the file, {} bytes after the header, got {}", size, end));
 }
 
-struct Mapping {
-  void* address = nullptr;
-  std::size_t size = 0;
-
-  Mapping(void* a, std::size_t s) : address(a), size(s) {}
-  ~Mapping() { ::munmap(address, size); }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-};
-
-tl::unexpected<Error> IoError(const std::string& path, std::string_view action) {
-  return Fail(ErrorKind::kIo,
-              path,
-              fmt::format("cannot {}: {}", action, std::generic_category().message(errno)));
-}
-
 }  // namespace
 
 std::string_view Name(DType dtype) {
@@ -151,46 +130,17 @@ std::int64_t BytesPerElement(DType dtype) {
 }
 
 Expected<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return IoError(path, "open");
-  struct stat status {};
-  const bool known = ::fstat(fd, &status) == 0;
-  const bool regular = known && S_ISREG(status.st_mode);
-  const auto size = regular ? static_cast<std::size_t>(status.st_size) : 0;
-  void* const address =
-      size == 0 ? MAP_FAILED : ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
-  const int mmap_errno = errno;
-  ::close(fd);
-  if (known && !regular) return Fail(ErrorKind::kIo, path, "cannot read: it is not a plain file");
-  if (known && size == 0) return Parse(path, {});
-  if (address == MAP_FAILED) {
-    errno = mmap_errno;
-    return IoError(path, "map");
-  }
-  auto mapping = std::make_shared<const Mapping>(address, size);
-  auto file = ParseView(path, std::move(mapping), {static_cast<const char*>(address), size});
-  if (file) file->mapped_ = true;
-  return file;
-}
-
-void SafetensorsFile::Release(std::string_view bytes) const {
-  if (!mapped_ || bytes.empty()) return;
-  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<std::uintptr_t>(bytes.data()) / page * page;
-  const auto end = reinterpret_cast<std::uintptr_t>(bytes.data() + bytes.size());
-  // Whole pages, so neighbours' bytes go too; a failure costs memory alone.
-  static_cast<void>(::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED));
+  auto file = MappedFile::Open(path);
+  if (!file) return tl::unexpected(file.error());
+  return ParseFile(path, *std::move(file));
 }
 
 Expected<SafetensorsFile> SafetensorsFile::Parse(const std::string& name, std::string bytes) {
-  auto owned = std::make_shared<const std::string>(std::move(bytes));
-  const std::string_view view = *owned;
-  return ParseView(name, std::move(owned), view);
+  return ParseFile(name, MappedFile::Of(std::move(bytes)));
 }
 
-Expected<SafetensorsFile> SafetensorsFile::ParseView(const std::string& name,
-                                                     std::shared_ptr<const void> owner,
-                                                     std::string_view bytes) {
+Expected<SafetensorsFile> SafetensorsFile::ParseFile(const std::string& name, MappedFile source) {
+  const std::string_view bytes = source.bytes();
   const auto refuse = [&](std::string rule) {
     return Fail(ErrorKind::kBadInput, name, std::move(rule));
   };
@@ -229,7 +179,7 @@ Expected<SafetensorsFile> SafetensorsFile::ParseView(const std::string& name,
   if (document->error()) return tl::unexpected(*document->error());
   const auto checked = CheckPlaces(name, std::move(places), static_cast<std::int64_t>(data.size()));
   if (!checked) return tl::unexpected(checked.error());
-  file.owner_ = std::move(owner);
+  file.file_ = std::move(source);
   return file;
 }
 

@@ -6,12 +6,12 @@
 
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
+#include "base/mapped_file.h"
 
 namespace dashf::tensorfile {
 
@@ -43,18 +43,15 @@ class SafetensorsFile {
 
   // The kernel may take the memory back that these bytes of a tensor fill: whoever looks at them
   // again has them read from the file again. Nothing happens to bytes that came from memory.
-  void Release(std::string_view bytes) const;
+  void Release(std::string_view bytes) const { file_.Release(bytes); }
 
   const TensorMap& tensors() const { return tensors_; }
   const Metadata& metadata() const { return metadata_; }
 
  private:
-  static Expected<SafetensorsFile> ParseView(const std::string& name,
-                                             std::shared_ptr<const void> owner,
-                                             std::string_view bytes);
+  static Expected<SafetensorsFile> ParseFile(const std::string& name, MappedFile source);
 
-  std::shared_ptr<const void> owner_;
-  bool mapped_ = false;
+  MappedFile file_;
   TensorMap tensors_;
   Metadata metadata_;
 };

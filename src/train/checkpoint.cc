@@ -167,12 +167,17 @@ TrainingIdentity IdentityOf(const std::string& model_digest,
 }
 
 Expected<std::string> ModelDigest(const fs::path& folder) {
-  std::vector<fs::path> files = {folder / "config.json"};
+  std::vector<fs::path> files;
   std::error_code failed;
-  for (const auto& entry : fs::directory_iterator(folder, failed)) {
-    if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
+  if (fs::is_regular_file(folder, failed)) {
+    files = {folder};
+  } else {
+    files = {folder / "config.json"};
+    for (const auto& entry : fs::directory_iterator(folder, failed)) {
+      if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
+    }
+    if (failed) return Fail(ErrorKind::kIo, folder.string(), failed.message());
   }
-  if (failed) return Fail(ErrorKind::kIo, folder.string(), failed.message());
   std::sort(files.begin() + 1, files.end());
   Sha256 digest;
   for (const fs::path& file : files) {

@@ -322,8 +322,10 @@ Expected<ModelConfig> ReadConfig(const Expected<JsonDocument>& document) {
 
 }  // namespace
 
-Expected<ModelConfig> ReadModelConfig(const std::filesystem::path& file) {
-  return ReadConfig(JsonDocument::ReadFile(file.string()));
+Expected<ModelConfig> ReadModelConfig(const gguf::ModelFolder& folder) {
+  const auto text = folder.Read("config.json");
+  if (!text) return tl::unexpected(text.error());
+  return ParseModelConfig(folder.Place("config.json"), *text);
 }
 
 Expected<ModelConfig> ParseModelConfig(const std::string& name, std::string_view bytes) {

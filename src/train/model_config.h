@@ -1,4 +1,5 @@
-// config.json of a Hugging Face model folder to ModelConfig and back.
+// config.json of a Hugging Face model folder to ModelConfig and back. A GGUF file has one as well
+// (gguf/model_folder.h).
 #pragma once
 
 #include <filesystem>
@@ -6,6 +7,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "gguf/model_folder.h"
 #include "train/model.h"
 
 namespace dashf::train {
@@ -13,7 +15,7 @@ namespace dashf::train {
 // Rope parameters at the top level or inside "rope_parameters" (transformers 5). Families and
 // features that are not supported are refused by name, with the part that is missing. What is
 // absent has the default of transformers for its family.
-Expected<ModelConfig> ReadModelConfig(const std::filesystem::path& file);
+Expected<ModelConfig> ReadModelConfig(const gguf::ModelFolder& folder);
 // The same of a file's bytes; `name` is the place that errors name.
 Expected<ModelConfig> ParseModelConfig(const std::string& name, std::string_view bytes);
 

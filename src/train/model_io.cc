@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "tensorfile/floats.h"
 #include "tensorfile/safetensors.h"
+#include "train/gguf_model.h"
 #include "train/model.h"
 #include "train/model_config.h"
 #include "train/within_memory.h"
@@ -251,7 +252,10 @@ Expected<void> ReadTensor(const FoundTensor& tensor,
 }
 
 Expected<Model> ReadModel(const fs::path& folder, const llama::Storage& storage) {
-  Expected<ModelConfig> config = ReadModelConfig(folder / "config.json");
+  const auto opened = gguf::ModelFolder::Open(folder.string());
+  if (!opened) return tl::unexpected(opened.error());
+  if (opened->file()) return ReadGgufModel(*opened, storage);
+  Expected<ModelConfig> config = ReadModelConfig(*opened);
   if (!config) return tl::unexpected(config.error());
   Expected<WeightFiles> files = OpenWeights(folder);
   if (!files) return tl::unexpected(files.error());
@@ -282,18 +286,15 @@ std::string Encode(const std::vector<float>& values, Precision precision) {
 }  // namespace
 
 Expected<Model> LoadModel(const fs::path& folder, const llama::Storage& storage) {
-  std::error_code ignored;
-  if (!fs::is_directory(folder, ignored)) {
-    return Fail(ErrorKind::kIo, folder.string(), "there is no such model folder");
-  }
   return WithinMemory(folder.string(), [&] { return ReadModel(folder, storage); });
 }
 
 Expected<ModelConfig> LoadModelConfig(const fs::path& folder) {
-  Expected<ModelConfig> config = ReadModelConfig(folder / "config.json");
-  std::error_code ignored;  // What cannot be looked at is for LoadModel to report.
-  const bool weights = fs::exists(folder / "model.safetensors", ignored) ||
-                       fs::exists(folder / "model.safetensors.index.json", ignored);
+  const auto opened = gguf::ModelFolder::Open(folder.string());
+  if (!opened) return tl::unexpected(opened.error());
+  Expected<ModelConfig> config = ReadModelConfig(*opened);
+  const bool weights =
+      opened->Has("model.safetensors") || opened->Has("model.safetensors.index.json");
   if (!config || !config->tied_embeddings || !weights) return config;
   Expected<WeightFiles> files = OpenWeights(folder);
   if (!files) return tl::unexpected(files.error());
@@ -304,6 +305,9 @@ Expected<ModelConfig> LoadModelConfig(const fs::path& folder) {
 }
 
 Expected<bool> StoredInBFloat16(const fs::path& folder, ModelConfig config) {
+  const auto opened = gguf::ModelFolder::Open(folder.string());
+  if (!opened) return tl::unexpected(opened.error());
+  if (opened->file()) return GgufStoredInBFloat16(*opened, config);
   Expected<WeightFiles> files = OpenWeights(folder);
   if (!files) return tl::unexpected(files.error());
   if (auto settled = SettleHead(&*files, &config); !settled) {

@@ -11,8 +11,10 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "gguf/file.h"
 #include "tensorfile/floats.h"
 #include "tensorfile/safetensors.h"
+#include "train/gguf_adapter.h"
 #include "train/peft_config.h"
 #include "train/projection.h"
 #include "train/within_memory.h"
@@ -275,7 +277,10 @@ Expected<double> DropoutOf(const fs::path& folder, const ModelConfig& model) {
 }
 
 Expected<Adapter> LoadAdapter(const fs::path& folder, const ModelConfig& model) {
-  return WithinMemory(folder.c_str(), [&] { return ReadAdapter(folder, model); });
+  return WithinMemory(folder.c_str(), [&] {
+    const bool llama_cpp = gguf::IsGguf(folder.string());
+    return llama_cpp ? ReadGgufAdapter(folder.string(), model) : ReadAdapter(folder, model);
+  });
 }
 
 std::string EncodeLayers(const Adapter& adapter, int first, int last) {

@@ -126,7 +126,7 @@ void AddGenerate(CLI::App& app, Run& run) {
   const auto flags = std::make_shared<Flags>();
   train::SamplingOptions& sampling = flags->options.sampling;
   CLI::App* verb = AddEngineVerb(app, "generate");
-  verb->add_option("--model", flags->model_dir, "Hugging Face model folder")->required();
+  verb->add_option("--model", flags->model_dir, "Hugging Face folder, or GGUF file")->required();
   verb->add_option("--max-tokens", flags->options.tokens_max, "Most tokens to generate")
       ->capture_default_str();
   CLI::Option* prompt = verb->add_option(

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/verbs.h"
+#include "gguf/model_folder.h"
 #include "train/compute.h"
 #include "train/model_folder.h"
 #include "train/peft_io.h"
@@ -27,10 +28,12 @@ struct Flags {
 constexpr const char* kExamples =
     R"(Writes OUT as a model folder of its own, W + s B A for each weight with LoRA, with the base's tokenizer, templates and
 configuration.
+Of a GGUF base the tokenizer's files are made from its metadata, and quantised weights are written decoded.
 bfloat16 halves the file and rounds each weight to 8 bits, which also rounds away part of a small adapter.
 
 Examples:
   dashf merge --model BASE --adapter RUN/adapters/u0 --out merged
+  dashf merge --model BASE.gguf --out base       # a GGUF file as a folder for transformers and PEFT
   dashf generate --model merged --prompt "Hello")";
 
 // What a folder has beside config.json and weights.
@@ -47,11 +50,13 @@ constexpr const char* kCopied[] = {"tokenizer.model",
 
 // The base's config.json with all that it says, ids for instance, but for what merging changes: the
 // type of the weights, and the head's own if the base has one.
-Expected<void> WriteConfig(const std::filesystem::path& base,
+Expected<void> WriteConfig(const gguf::ModelFolder& base,
                            const std::filesystem::path& folder,
                            const train::Model& merged,
                            const std::string& precision) {
-  const auto document = JsonDocument::ReadFile(base / "config.json");
+  const auto text = base.Read("config.json");
+  if (!text) return tl::unexpected(text.error());
+  const auto document = JsonDocument::Parse(base.Place("config.json"), *text);
   if (!document) return tl::unexpected(document.error());
   nlohmann::ordered_json config = document->Root().RawInOrder();
   const bool newer = config.contains("dtype") && !config.contains("torch_dtype");
@@ -60,15 +65,24 @@ Expected<void> WriteConfig(const std::filesystem::path& base,
   return WriteFileAtomically(folder / "config.json", config.dump(2) + "\n");
 }
 
-Expected<void> CopyFiles(const std::filesystem::path& from, const std::filesystem::path& to) {
+Expected<void> CopyFiles(const gguf::ModelFolder& from, const std::filesystem::path& to) {
   for (const char* name : kCopied) {
-    std::error_code ignored;  // What cannot be looked at is for ReadFile to report.
-    if (!std::filesystem::exists(from / name, ignored)) continue;
-    const auto bytes = ReadFile(from / name);
+    if (!from.Has(name)) continue;
+    const auto bytes = from.Read(name);
     if (!bytes) return tl::unexpected(bytes.error());
     if (auto written = WriteFileAtomically(to / name, *bytes); !written) return written;
   }
   return {};
+}
+
+// The model itself without an adapter.
+Expected<train::Model> Merged(const train::Model& model, const std::string& adapter_dir) {
+  if (adapter_dir.empty()) return model;
+  const auto adapter = train::LoadAdapter(adapter_dir, model.config());
+  if (!adapter) return tl::unexpected(adapter.error());
+  auto merged = train::MergeAdapter(model, *adapter);
+  if (merged) return merged;
+  return Fail(merged.error().kind, adapter_dir, merged.error().message);
 }
 
 Expected<int> RunMerge(const Flags& flags) {
@@ -82,14 +96,11 @@ Expected<int> RunMerge(const Flags& flags) {
   train::SetThreads(flags.threads);
   const auto model = train::LoadModel(flags.model_dir);
   if (!model) return tl::unexpected(model.error());
-  const auto adapter = train::LoadAdapter(flags.adapter_dir, model->config());
-  if (!adapter) return tl::unexpected(adapter.error());
-  const auto merged = train::MergeAdapter(*model, *adapter);
-  if (!merged) {
-    const Error& error = merged.error();
-    return Fail(error.kind, flags.adapter_dir, error.message);
-  }
-  if (auto copied = CopyFiles(flags.model_dir, flags.out_dir); !copied) {
+  const auto merged = Merged(*model, flags.adapter_dir);
+  if (!merged) return tl::unexpected(merged.error());
+  const auto base = gguf::ModelFolder::Open(flags.model_dir);
+  if (!base) return tl::unexpected(base.error());
+  if (auto copied = CopyFiles(*base, flags.out_dir); !copied) {
     return tl::unexpected(copied.error());
   }
   const auto precision =
@@ -97,8 +108,7 @@ Expected<int> RunMerge(const Flags& flags) {
   if (auto saved = train::SaveModel(*merged, precision, flags.out_dir); !saved) {
     return tl::unexpected(saved.error());
   }
-  if (auto written = WriteConfig(flags.model_dir, flags.out_dir, *merged, flags.precision);
-      !written) {
+  if (auto written = WriteConfig(*base, flags.out_dir, *merged, flags.precision); !written) {
     return tl::unexpected(written.error());
   }
   fmt::print(
@@ -111,8 +121,10 @@ Expected<int> RunMerge(const Flags& flags) {
 void AddMerge(CLI::App& app, Run& run) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* verb = AddEngineVerb(app, "merge");
-  verb->add_option("--model", flags->model_dir, "Hugging Face model folder")->required();
-  verb->add_option("--adapter", flags->adapter_dir, "PEFT folder with LoRA")->required();
+  verb->add_option("--model", flags->model_dir, "Hugging Face folder, or GGUF file")->required();
+  verb->add_option("--adapter",
+                   flags->adapter_dir,
+                   "PEFT folder or llama.cpp file with LoRA; none: the base as it is");
   verb->add_option("--out", flags->out_dir, "Model folder to write")->required();
   verb->add_option("--precision", flags->precision, "Of the weights written")
       ->capture_default_str()

@@ -251,7 +251,7 @@ Expected<int> RunProfile(Flags flags) {
 void AddProfile(CLI::App& app, Run& run) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* verb = AddEngineVerb(app, "profile");
-  verb->add_option("--model", flags->model_dir, "Hugging Face model folder")->required();
+  verb->add_option("--model", flags->model_dir, "Hugging Face folder, or GGUF file")->required();
   AddDataOptions(
       verb, "Records, conversations or text, a part of which is trained on", &flags->data);
   verb->add_option("--out", flags->out_path, "Profile to write (dashf.profile/1)")->required();

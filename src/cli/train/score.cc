@@ -120,7 +120,7 @@ Expected<int> RunScore(const Flags& flags) {
 void AddScore(CLI::App& app, Run& run) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* verb = AddEngineVerb(app, "score");
-  verb->add_option("--model", flags->model_dir, "Hugging Face model folder")->required();
+  verb->add_option("--model", flags->model_dir, "Hugging Face folder, or GGUF file")->required();
   verb->add_option("--adapter", flags->adapter_dir, "PEFT adapter folder to apply");
   AddDataOptions(verb, "Records, conversations or text to be scored on", &flags->data);
   verb->add_option("--labels", flags->labels_path, "JSON file with the labels to choose among");

@@ -204,7 +204,7 @@ void AddTrain(CLI::App& app, Run& run) {
   training.options.learning_rate = 3e-4;
   training.options.schedule.warmup = 0.03;
   CLI::App* verb = AddEngineVerb(app, "train");
-  verb->add_option("--model", training.model_dir, "Hugging Face model folder")->required();
+  verb->add_option("--model", training.model_dir, "Hugging Face folder, or GGUF file")->required();
   AddDataOptions(verb, "Records, conversations or text to train on", &training.data);
   verb->add_option("--out", training.out_dir, "PEFT adapter folder to write")->required();
   AddAdapterOptions(verb, flags.get());
