@@ -2,12 +2,11 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
-#include <filesystem>
 
 #include "base/check.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "corpus/chat.h"
+#include "gguf/model_folder.h"
 
 namespace dashf::corpus {
 namespace {
@@ -104,18 +103,26 @@ struct FolderTemplate {
   std::string for_tools;
 };
 
-Expected<void> ReadConfigTemplate(const std::string& path, FolderTemplate* found) {
-  const auto document = JsonDocument::ReadFile(path, kConfigBytesMax);
+Expected<JsonDocument> ReadJson(const gguf::ModelFolder& folder, const char* name) {
+  const auto text = folder.Read(name, kConfigBytesMax);
+  if (!text) return tl::unexpected(text.error());
+  return JsonDocument::Parse(folder.Place(name), *text);
+}
+
+Expected<void> ReadConfigTemplate(const gguf::ModelFolder& folder,
+                                  const char* name,
+                                  FolderTemplate* found) {
+  const auto document = ReadJson(folder, name);
   if (!document) return tl::unexpected(document.error());
   JsonReader root = document->Root();
   if (root.HasValue("chat_template")) {
-    found->place = path;
+    found->place = folder.Place(name);
     if (root.raw()["chat_template"].is_array()) {
       root.ForEach("chat_template", [found](JsonReader named) {
         std::string text = named.String("template");
-        const std::string name = named.String("name");
-        if (name == "default") found->jinja = std::move(text);
-        if (name == "tool_use") found->for_tools = std::move(text);
+        const std::string use = named.String("name");
+        if (use == "default") found->jinja = std::move(text);
+        if (use == "tool_use") found->for_tools = std::move(text);
       });
       if (found->jinja.empty() && !root.failed()) {
         root.Reject("chat_template", "must have one named \"default\"");
@@ -128,18 +135,18 @@ Expected<void> ReadConfigTemplate(const std::string& path, FolderTemplate* found
   return {};
 }
 
-Expected<FolderTemplate> FindTemplate(const std::filesystem::path& folder) {
+Expected<FolderTemplate> FindTemplate(const gguf::ModelFolder& folder) {
   FolderTemplate found;
-  std::error_code ignored;  // What cannot be looked at is for the readers to report.
-  if (const auto path = folder / "chat_template.jinja"; std::filesystem::exists(path, ignored)) {
-    auto text = ReadFile(path, kConfigBytesMax);
+  if (const char* const name = "chat_template.jinja"; folder.Has(name)) {
+    auto text = folder.Read(name, kConfigBytesMax);
     if (!text) return tl::unexpected(text.error());
-    return FolderTemplate{path, std::move(*text), {}};
+    return FolderTemplate{folder.Place(name), std::move(*text), {}};
   }
   for (const char* name : {"chat_template.json", "tokenizer_config.json"}) {
-    const auto path = folder / name;
-    if (!found.jinja.empty() || !std::filesystem::exists(path, ignored)) continue;
-    if (auto read = ReadConfigTemplate(path, &found); !read) return tl::unexpected(read.error());
+    if (!found.jinja.empty() || !folder.Has(name)) continue;
+    if (auto read = ReadConfigTemplate(folder, name, &found); !read) {
+      return tl::unexpected(read.error());
+    }
   }
   return found;
 }
@@ -147,13 +154,12 @@ Expected<FolderTemplate> FindTemplate(const std::filesystem::path& folder) {
 // The special tokens that templates ask for by name, as transformers hands them on: those of
 // tokenizer_config.json and special_tokens_map.json, texts or objects with "content"; where neither
 // speaks of BOS or EOS, the tokenizer's.
-Expected<nlohmann::ordered_json> SpecialTokens(const std::filesystem::path& folder,
+Expected<nlohmann::ordered_json> SpecialTokens(const gguf::ModelFolder& folder,
                                                const Tokenizer& tokenizer) {
   nlohmann::ordered_json tokens = nlohmann::ordered_json::object();
   for (const char* file : {"tokenizer_config.json", "special_tokens_map.json"}) {
-    std::error_code ignored;
-    if (!std::filesystem::exists(folder / file, ignored)) continue;
-    const auto document = JsonDocument::ReadFile((folder / file).string(), kConfigBytesMax);
+    if (!folder.Has(file)) continue;
+    const auto document = ReadJson(folder, file);
     if (!document) return tl::unexpected(document.error());
     const nlohmann::json raw = document->Root().raw();
     if (!raw.is_object()) continue;
@@ -241,10 +247,12 @@ Expected<void> CheckChatTemplate(const ChatTemplate& chat, const Tokenizer& toke
 }
 
 Expected<ChatTemplate> LoadChatTemplate(const std::string& model_dir, const Tokenizer& tokenizer) {
-  const auto found = FindTemplate(model_dir);
+  const auto folder = gguf::ModelFolder::Open(model_dir);
+  if (!folder) return tl::unexpected(folder.error());
+  const auto found = FindTemplate(*folder);
   if (!found) return tl::unexpected(found.error());
   if (found->jinja.empty()) return FromSpecialTokens(model_dir, tokenizer);
-  auto variables = SpecialTokens(model_dir, tokenizer);
+  auto variables = SpecialTokens(*folder, tokenizer);
   if (!variables) return tl::unexpected(variables.error());
   auto chat = ChatTemplate::Parse(found->place, found->jinja, std::move(*variables));
   if (!chat || found->for_tools.empty()) return chat;
