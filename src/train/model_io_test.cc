@@ -291,7 +291,7 @@ TEST(ModelIo, UnsupportedFeaturesAreRefusedByName) {
         "num_attention_heads": 2, "intermediate_size": 4, )" +
                              member + "}";
     EXPECT_TRUE(WriteFileAtomically(file, text));
-    const auto config = ReadModelConfig(file);
+    const auto config = LoadModelConfig(file.parent_path());
     return config ? "accepted" : config.error().Text();
   };
   EXPECT_EQ(error_with(R"("rope_parameters": {"rope_theta": 5e5, "rope_type": "default"})"),
