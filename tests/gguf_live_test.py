@@ -69,7 +69,7 @@ def llama_cpp(model, lora=None):
     params.model.path = model
     params.n_ctx = 512
     params.n_parallel = 1
-    params.cpuparams.n_threads = 2
+    params.cpuparams.n_threads = 1  # Its threads spin while they wait, without end on a busy machine.
     params.warmup = False
     params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
     if lora:
