@@ -234,7 +234,8 @@ class Memory(Case):
             self.assertEqual(done.returncode, 3, done.stderr)
             return done.stderr
         least = int(re.search(r"takes (\d+) MB at least", refused("1MB")).group(1))
-        self.assertRegex(refused(f"{least - 1}MB"), r"; --weights (bfloat16|int8|nf4) would take \d+ MB")
+        # Two below: what the process itself takes differs by part of a megabyte from start to start.
+        self.assertRegex(refused(f"{least - 2}MB"), r"; --weights (bfloat16|int8|nf4) would take \d+ MB")
 
     def test_a_limit_that_is_no_size_is_a_usage_error(self):
         for size in ("400", "MB", "-1GB", "0MB", "infMB", "1e5MB", "4 MB", "4mb"):
