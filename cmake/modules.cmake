@@ -7,6 +7,12 @@ function(dashf_warnings target)
     -Wno-sign-conversion -Wnon-virtual-dtor -Wold-style-cast -Werror)
 endfunction()
 
+if(DASHF_TESTS)
+  add_library(dashf_test_main STATIC ${PROJECT_SOURCE_DIR}/tests/test_main.cc)
+  target_link_libraries(dashf_test_main PUBLIC GTest::gmock)
+  dashf_warnings(dashf_test_main)
+endif()
+
 # dashf_module(<name> [LINK <library>...] [TEST_LINK <library>...] [TESTS_AT_ONCE])
 # TESTS_AT_ONCE: ctest starts the test program once, not once per test; for programs that take longer
 # to start (libtorch: some seconds) than most of their tests to run.
@@ -30,7 +36,7 @@ function(dashf_module name)
   dashf_warnings(dashf_${name})
   if(DASHF_TESTS AND tests)
     add_executable(dashf_${name}_test ${tests})
-    target_link_libraries(dashf_${name}_test PRIVATE dashf_${name} ${arg_TEST_LINK} GTest::gmock_main)
+    target_link_libraries(dashf_${name}_test PRIVATE dashf_${name} ${arg_TEST_LINK} dashf_test_main)
     target_compile_definitions(dashf_${name}_test PRIVATE
       DASHF_SOURCE_DIR="${PROJECT_SOURCE_DIR}" DASHF_BINARY="${CMAKE_BINARY_DIR}/bin/dashf")
     dashf_warnings(dashf_${name}_test)
