@@ -1,68 +1,19 @@
 """`dashf train` from outside: the same bytes however often it is interrupted, files whole or not at
 all, exit codes. Usage: train_test.py DASHF_BINARY TOKENIZER_MODEL [unittest options]"""
-import array
 import json
-import math
 import pathlib
-import random
 import re
 import resource
-import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
 
+from tiny_model import CONFIG, write_model, write_records
+
 BINARY, TOKENIZER = sys.argv[1:3]
-CONFIG = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 16,
-          "intermediate_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2,
-          "num_key_value_heads": 2, "vocab_size": 2048, "max_position_embeddings": 128,
-          "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "hidden_act": "silu",
-          "tie_word_embeddings": True}
-
-
-def shapes(config):
-    d, f = config["hidden_size"], config["intermediate_size"]
-    yield "model.embed_tokens.weight", [2048, d]
-    yield "model.norm.weight", [d]
-    for i in range(config["num_hidden_layers"]):
-        layer = f"model.layers.{i}."
-        for name in ("input_layernorm", "post_attention_layernorm"):
-            yield f"{layer}{name}.weight", [d]
-        for name in "qkvo":
-            yield f"{layer}self_attn.{name}_proj.weight", [d, d]
-        yield layer + "mlp.gate_proj.weight", [f, d]
-        yield layer + "mlp.up_proj.weight", [f, d]
-        yield layer + "mlp.down_proj.weight", [d, f]
-
-
-def write_model(folder, config=CONFIG, deviation=0.2, halves=False):
-    folder.mkdir()
-    draw, header, data = random.Random(1), {}, b""
-    for name, shape in shapes(config):
-        values = array.array("f", (1.0 if "norm" in name else draw.gauss(0, deviation)
-                                   for _ in range(math.prod(shape)))).tobytes()
-        if halves:  # bfloat16: the upper half of each float.
-            words = array.array("H", values)
-            values = words[1::2].tobytes()
-        header[name] = {"dtype": "BF16" if halves else "F32", "shape": shape,
-                        "data_offsets": [len(data), len(data) + len(values)]}
-        data += values
-    text = json.dumps(header).encode()
-    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
-    (folder / "config.json").write_text(json.dumps(config))
-    shutil.copy(TOKENIZER, folder / "tokenizer.model")
-
-
-def write_records(path, count, seed, answer_words=1):
-    draw = random.Random(seed)
-    words = "red green blue one two three north south cat dog".split()
-    path.write_text(json.dumps([{"instruction": " ".join(draw.choices(words, k=3)),
-                                 "output": " ".join(draw.choices(words, k=answer_words))}
-                                for _ in range(count)]))
 
 
 def files_of(folder):
@@ -75,7 +26,7 @@ class Case(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.root = pathlib.Path(folder.name)
-        write_model(cls.root / "model")
+        write_model(cls.root / "model", TOKENIZER)
         write_records(cls.root / "data.json", 60, 2)
 
     def setUp(self):
@@ -181,7 +132,7 @@ class Memory(Case):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        write_model(cls.root / "wide", cls.CONFIG, 0.05)
+        write_model(cls.root / "wide", TOKENIZER, cls.CONFIG, 0.05)
         write_records(cls.root / "long.json", 32, 3, answer_words=60)
 
     def told(self, name, *flags, model="wide"):
@@ -219,7 +170,7 @@ class Memory(Case):
         self.assertEqual((plenty["memory"]["recompute"], plenty["memory"]["batch"]), (False, 16))
 
     def test_weights_are_held_in_bfloat16_only_where_nothing_of_them_is_lost(self):
-        write_model(self.folder / "halves", self.CONFIG, 0.05, halves=True)
+        write_model(self.folder / "halves", TOKENIZER, self.CONFIG, 0.05, halves=True)
         cases = ((self.folder / "halves", (), "weights in bfloat16"),
                  (self.folder / "halves", ("--weights", "float32"), "weights in float32"),
                  (self.root / "wide", (), "weights in float32"))

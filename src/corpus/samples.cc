@@ -63,6 +63,13 @@ std::optional<DataFormat> DataFormatNamed(std::string_view name) {
   return static_cast<DataFormat>(found - kFormats.begin());
 }
 
+DataFormat FormatOf(const Sample& sample) {
+  if (std::holds_alternative<Record>(sample)) return DataFormat::kAlpaca;
+  if (std::holds_alternative<Conversation>(sample)) return DataFormat::kChat;
+  if (std::holds_alternative<Completion>(sample)) return DataFormat::kCompletion;
+  return DataFormat::kDocuments;
+}
+
 Expected<std::vector<Sample>> ParseSamples(const std::string& name,
                                            std::string_view bytes,
                                            std::optional<DataFormat> format,

@@ -38,6 +38,7 @@ enum class DataFormat { kAlpaca, kChat, kCompletion, kDocuments, kText };
 // "alpaca", "chat", "completion", "documents" or "text".
 std::optional<DataFormat> DataFormatNamed(std::string_view name);
 std::string_view Name(DataFormat format);
+DataFormat FormatOf(const Sample& sample);  // Plain text is kDocuments here.
 
 // What was taken of a data file, for who must be told.
 struct DataReport {

@@ -55,6 +55,33 @@ Json ToJson(const UserRecord& user) {
   return json;
 }
 
+constexpr std::pair<const char*, std::uint64_t DataRecord::*> kCounts[] = {
+    {"samples", &DataRecord::samples},
+    {"sequences", &DataRecord::sequences},
+    {"shortened", &DataRecord::shortened},
+    {"unanswered", &DataRecord::unanswered}};
+
+Json ToJson(const DataRecord& data) {
+  Json json = {{"format", data.format}};
+  for (const auto& [key, member] : kCounts) json[key] = data.*member;
+  json["tokens_max"] = data.tokens_max;
+  json["keys_not_read"] = data.keys_not_read;
+  return json;
+}
+
+DataRecord ReadData(JsonReader reader) {
+  DataRecord data;
+  data.format = reader.String("format");
+  for (const auto& [key, member] : kCounts) {
+    data.*member = static_cast<std::uint64_t>(reader.Integer(key, 0, std::int64_t{1} << 53));
+  }
+  data.tokens_max = static_cast<int>(reader.Integer("tokens_max", 0, 1 << 30));
+  reader.ForEach("keys_not_read",
+                 [&](const JsonReader& key) { data.keys_not_read.push_back(key.AsString()); });
+  reader.RejectUnknownKeys();
+  return data;
+}
+
 Json ToJson(const std::vector<ReferenceRecord>& records) {
   Json json = Json::array();
   for (const ReferenceRecord& record : records) {
@@ -159,10 +186,12 @@ std::string WriteRound(const RoundRecord& record) {
       {"model", record.model},
       {"seed", record.seed},
       {"state", record.Done() ? "done" : "failed"},
+      {"data", Json::array()},
       {"users", Json::array()},
       {"references", nullptr},
       {"servers", Json::array()},
       {"bound", {{"exhaustive_scr", OrNull(record.exhaustive_scr)}, {"gap", OrNull(record.gap)}}}};
+  for (const DataRecord& data : record.data) json["data"].push_back(ToJson(data));
   for (const UserRecord& user : record.users) json["users"].push_back(ToJson(user));
   for (const ServerRecord& server : record.servers) {
     json["servers"].push_back({{"id", server.id},
@@ -186,6 +215,9 @@ Expected<RoundRecord> ParseRound(const std::string& name, std::string_view bytes
   record.model = root.String("model");
   record.seed =
       static_cast<std::uint64_t>(root.Integer("seed", 0, std::numeric_limits<std::int64_t>::max()));
+  if (root.HasValue("data")) {
+    root.ForEach("data", [&](JsonReader reader) { record.data.push_back(ReadData(reader)); });
+  }
   root.ForEach("users", [&](JsonReader reader) { record.users.push_back(ReadUser(reader)); });
   root.ForEach("servers", [&](JsonReader reader) {
     const std::string id = reader.String("id");

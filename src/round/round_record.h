@@ -1,6 +1,6 @@
 // dashf.round/1: what a round brought, for every user and server (docs/protocol.md). The
-// coordinator writes it when the round has ended, whichever way; `dashf run` adds the references
-// and the bound. Any measured number may be absent.
+// coordinator writes it when the round has ended, whichever way; `dashf run` adds the data,
+// the references and the bound. Any measured number may be absent.
 #pragma once
 
 #include <cstdint>
@@ -54,10 +54,22 @@ struct References {
   std::vector<ReferenceRecord> centralised;  // All layers on all users' data.
 };
 
+// What was taken of the users' data, training and held out, of one kind of samples.
+struct DataRecord {
+  std::string format;  // Its name in docs/data.md.
+  std::uint64_t samples = 0;
+  std::uint64_t sequences = 0;   // Of tokens, that became of them.
+  std::uint64_t shortened = 0;   // Of which something was cut off.
+  std::uint64_t unanswered = 0;  // Samples whose answers are all empty.
+  int tokens_max = 0;
+  std::vector<std::string> keys_not_read;
+};
+
 struct RoundRecord {
   std::optional<std::string> scenario_sha256;  // None: the round ended before it was planned.
   std::string model;
   std::uint64_t seed = 1;
+  std::vector<DataRecord> data;  // Empty from a coordinator, which sees none.
   std::vector<UserRecord> users;
   std::vector<ServerRecord> servers;
   std::optional<References> references;

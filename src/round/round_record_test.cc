@@ -10,6 +10,13 @@ TEST(RoundRecord, SurvivesItsFileWithAbsentNumbersStillAbsent) {
   record.scenario_sha256 = "ab";
   record.model = "m";
   record.seed = 7;
+  record.data = {{.format = "alpaca",
+                  .samples = 300,
+                  .sequences = 300,
+                  .shortened = 3,
+                  .unanswered = 1,
+                  .tokens_max = 256,
+                  .keys_not_read = {"id"}}};
   record.users.resize(2);
   record.users[0].id = "u0";
   record.users[0].server = "s0";
@@ -27,6 +34,7 @@ TEST(RoundRecord, SurvivesItsFileWithAbsentNumbersStillAbsent) {
   ASSERT_TRUE(read) << read.error().Text();
   EXPECT_EQ(WriteRound(*read), text);
   EXPECT_FALSE(read->Done());
+  EXPECT_EQ(read->data.at(0).shortened, 3U);
   EXPECT_EQ(read->users[0].upload_bytes, 1234567U);
   EXPECT_FALSE(read->users[0].before.loss.has_value());
   EXPECT_EQ(read->users[1].failure, "lost during upload");

@@ -1,16 +1,17 @@
 #include "runtime/learning.h"
 
-#include "train/compute.h"
-
 namespace dashf::runtime {
+
+Expected<llama::Storage> BaseStorage(const train::StorageChoice& choice) {
+  auto storage = train::StorageFor(choice);
+  if (storage) return storage;
+  return Fail(storage.error().kind, "training." + storage.error().where, storage.error().message);
+}
 
 Expected<BaseModel> LoadBaseModel(const std::string& folder, const train::StorageChoice& choice) {
   train::SetThreads(1);
-  const auto storage = train::StorageFor(choice);
-  if (!storage) {
-    const Error& error = storage.error();
-    return Fail(error.kind, "training." + error.where, error.message);
-  }
+  const auto storage = BaseStorage(choice);
+  if (!storage) return tl::unexpected(storage.error());
   auto model = train::LoadModel(folder, *storage);
   if (!model) return tl::unexpected(model.error());
   auto tokenizer = corpus::Tokenizer::Load(folder);

@@ -10,10 +10,14 @@
 #include "round/round_record.h"
 #include "runtime/node_config.h"
 #include "train/adapter.h"
+#include "train/compute.h"
 #include "train/held_out.h"
 #include "train/model.h"
 
 namespace dashf::runtime {
+
+// As train::StorageFor, whose errors name the training's key.
+Expected<llama::Storage> BaseStorage(const train::StorageChoice& choice);
 
 struct BaseModel {
   train::Model model;

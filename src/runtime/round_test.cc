@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <fstream>
 #include <thread>
 
@@ -21,7 +22,9 @@
 namespace dashf::runtime {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 namespace fs = std::filesystem;
 
 constexpr int kLayers = 3;
@@ -194,6 +197,51 @@ TEST_F(Round, AServerMayTrainTheUsersThatWaitTogether) {
     EXPECT_GT(user.server_cpu_s.value_or(0.0), 0.0);
     ASSERT_TRUE(user.before.loss && user.after.loss);
     EXPECT_LT(*user.after.loss, *user.before.loss);
+  }
+}
+
+// What the program says as a node that is told of its coordinator what cannot be an address.
+std::string SaidBy(const NodeConfig& config, const fs::path& path) {
+  EXPECT_TRUE(WriteFileAtomically(path, WriteNodeConfig(config)));
+  const std::string name = Name(config.node), verb = name.substr(0, name.find('/'));
+  std::FILE* const pipe =
+      ::popen((DASHF_BINARY " " + verb + " --config " + path.string() + " 2>&1").c_str(), "r");
+  std::string said;
+  for (int c = 0; (c = std::fgetc(pipe)) != EOF;) said += static_cast<char>(c);
+  EXPECT_NE(::pclose(pipe), 0);
+  return said;
+}
+
+TEST_F(Round, ANodeSaysWhatItComputesWithAndWhatItTookUnlessItsMachinesRunHasSaidIt) {
+  const auto authority = CertificateAuthority::Create();
+  NodeConfig config;
+  config.coordinator = "nowhere";
+  config.model_folder = launch_.model_folder;
+  config.training = launch_.training;
+  config.training.storage.weights = "int8";
+  config.server = {.device = launch_.scenario.servers[0], .listen = "127.0.0.1:0"};
+  config.user = {.device = launch_.scenario.users[0],
+                 .profile = launch_.scenario.profiles[0],
+                 .train_path = launch_.data[0].train,
+                 .test_path = launch_.data[0].test,
+                 .labels = {},
+                 .adapter_folder = (folder_ / "adapter").string()};
+  const std::string start = "GFLOP/s per core; weights in int8, arithmetic in float32\n";
+  for (const NodeId& node : {ServerNode("s0"), UserNode("u0")}) {
+    config.node = node;
+    ASSERT_TRUE(WriteCredentials(folder_ / "tls", node, authority->Issue(node).value()));
+    config.tls = PathsIn(folder_ / "tls", node);
+    config.gate_folder = "";
+    const std::string said = SaidBy(config, folder_ / "node.json");
+    EXPECT_THAT(said, HasSubstr(start));
+    EXPECT_THAT(said, HasSubstr("nowhere: must be HOST:PORT"));
+    for (const std::string& file : {launch_.data[0].train, launch_.data[0].test}) {
+      const std::string took = file + ": 8 Alpaca records, 8 shortened to 64 tokens";
+      EXPECT_EQ(said.find(took) != std::string::npos, node.role == Role::kUser) << said;
+    }
+    config.gate_folder = folder_.string();
+    EXPECT_THAT(SaidBy(config, folder_ / "node.json"),
+                AllOf(Not(HasSubstr(start)), Not(HasSubstr("Alpaca"))));
   }
 }
 

@@ -290,23 +290,31 @@ Expected<void> UserProcess::WriteAdapter() const {
 
 }  // namespace
 
-Expected<void> RunUser(const NodeConfig& config) {
+Expected<void> RunUser(const NodeConfig& config, const OnData& on_data) {
   const auto credentials = LoadCredentials(config.tls, config.node);
   if (!credentials) return tl::unexpected(credentials.error());
   auto telemetry = Telemetry::Open(config.telemetry_path, config.node);
   if (!telemetry) return tl::unexpected(telemetry.error());
   auto base = LoadBaseModel(config.model_folder, config.training.storage);
   if (!base) return tl::unexpected(base.error());
-  auto train = corpus::ReadSamples(config.user.train_path);
+  corpus::DataReport taken_train, taken_test;
+  auto train = corpus::ReadSamples(config.user.train_path, std::nullopt, &taken_train);
   if (!train) return tl::unexpected(train.error());
-  const auto test = corpus::ReadSamples(config.user.test_path);
+  const int tokens_max = config.training.tokens_max;
+  const auto examples =
+      corpus::TokenizeSamples(*train, base->tokenizer, base->chat, tokens_max, &taken_train);
+  if (!examples)
+    return Fail(examples.error().kind, config.user.train_path, examples.error().Text());
+  const auto test = corpus::ReadSamples(config.user.test_path, std::nullopt, &taken_test);
   if (!test) return tl::unexpected(test.error());
   auto adapter =
       train::InitialAdapter(base->model.config(), config.training.adapter, config.training.seed);
   if (!adapter) return tl::unexpected(adapter.error());
   auto held_out = train::PrepareHeldOut(
-      *test, config.user.labels, base->tokenizer, base->chat, config.training.tokens_max);
-  if (!held_out) return tl::unexpected(held_out.error());
+      *test, config.user.labels, base->tokenizer, base->chat, tokens_max, &taken_test);
+  if (!held_out) return Fail(held_out.error().kind, config.user.test_path, held_out.error().Text());
+  on_data(config.user.train_path, taken_train);
+  on_data(config.user.test_path, taken_test);
   UserProcess node(config,
                    *credentials,
                    std::move(*telemetry),

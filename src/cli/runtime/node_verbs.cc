@@ -8,8 +8,11 @@
 
 #include "cli/command.h"
 #include "cli/runtime/planning.h"
+#include "cli/train/data_options.h"
+#include "cli/train/start_line.h"
 #include "cli/verbs.h"
 #include "runtime/coordinator.h"
+#include "runtime/learning.h"
 #include "runtime/server_node.h"
 #include "runtime/user_node.h"
 
@@ -40,9 +43,22 @@ Expected<int> GoCoordinator(const std::string& path) {
   return record->Done() ? kExitOk : kExitRoundFailed;
 }
 
+// What `dashf run` has said already is not said again by each of the nodes that share its machine.
+bool SaysWhatItDoes(const runtime::NodeConfig& config) {
+  return config.gate_folder.empty();
+}
+
+Expected<void> SayNodesStart(const runtime::NodeConfig& config) {
+  const auto storage = runtime::BaseStorage(config.training.storage);
+  if (!storage) return tl::unexpected(storage.error());
+  if (SaysWhatItDoes(config)) SayStart(*storage);
+  return {};
+}
+
 Expected<int> GoServer(const std::string& path) {
   const auto config = runtime::ReadNodeConfig(path, runtime::Role::kServer);
   if (!config) return tl::unexpected(config.error());
+  if (auto sound = SayNodesStart(*config); !sound) return tl::unexpected(sound.error());
   if (auto done = runtime::RunServer(*config); !done) return tl::unexpected(done.error());
   return kExitOk;
 }
@@ -50,7 +66,11 @@ Expected<int> GoServer(const std::string& path) {
 Expected<int> GoUser(const std::string& path) {
   const auto config = runtime::ReadNodeConfig(path, runtime::Role::kUser);
   if (!config) return tl::unexpected(config.error());
-  if (auto done = runtime::RunUser(*config); !done) return tl::unexpected(done.error());
+  if (auto sound = SayNodesStart(*config); !sound) return tl::unexpected(sound.error());
+  const auto tell = [&config](const std::string& file, const corpus::DataReport& report) {
+    if (SaysWhatItDoes(*config)) TellData(file, report);
+  };
+  if (auto done = runtime::RunUser(*config, tell); !done) return tl::unexpected(done.error());
   return kExitOk;
 }
 

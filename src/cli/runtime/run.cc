@@ -18,6 +18,7 @@
 #include "cli/runtime/run_data.h"
 #include "cli/runtime/run_tables.h"
 #include "cli/runtime/shipped_model.h"
+#include "cli/train/start_line.h"
 #include "cli/verbs.h"
 #include "problem/plan_io.h"
 #include "report/report.h"
@@ -28,6 +29,7 @@
 #include "scenario/generator.h"
 #include "scenario/profile_io.h"
 #include "scenario/scenario_io.h"
+#include "train/flop.h"
 
 namespace dashf::cli {
 namespace {
@@ -95,6 +97,8 @@ class RunSteps {
   std::optional<LoadedScenario> given_;  // The scenario file, if there is one.
   std::optional<runtime::BaseModel> base_;
   RunData data_;
+  std::vector<DataSetSize> sizes_;  // Of the users' training sets.
+  std::vector<DataRecord> taken_;
   MeasuredProfile profile_;
   Scenario scenario_;
   std::vector<ComparisonRow> comparison_;
@@ -125,6 +129,9 @@ Expected<void> RunSteps::MakeData() {
     given_ = std::move(*loaded);
     users = static_cast<int>(given_->scenario.users.size());
   }
+  const auto storage = runtime::BaseStorage(config_.training.storage);
+  if (!storage) return tl::unexpected(storage.error());
+  SayStart(*storage);
   auto base = runtime::LoadBaseModel(config_.model, config_.training.storage);
   if (!base) return tl::unexpected(base.error());
   base_ = std::move(*base);
@@ -137,6 +144,17 @@ Expected<void> RunSteps::MakeData() {
                   static_cast<double>(base_->model.parameters()) * 1e-6,
                   data_.source,
                   users));
+  // As every other verb, no longer than the model takes.
+  config_.training.tokens_max =
+      std::min(config_.training.tokens_max, base_->model.config().max_positions);
+  const auto tokenized = TokenizeData(data_, *base_, config_.training.tokens_max);
+  if (!tokenized) return tl::unexpected(tokenized.error());
+  for (std::size_t user = 0; user < data_.train.size(); ++user) {
+    const std::size_t bytes = corpus::WriteSamples(data_.train[user]).size();
+    sizes_.push_back({.tokens = train::VolumeOf(tokenized->train[user]).tokens,
+                      .data_bit = 8.0 * static_cast<double>(bytes)});
+  }
+  for (const corpus::DataReport& report : tokenized->reports) taken_.push_back(ToRecord(report));
   return {};
 }
 
@@ -198,17 +216,6 @@ Expected<void> RunSteps::MeasureProfile() {
 }
 
 Expected<void> RunSteps::MakeScenario() {
-  std::vector<DataSetSize> sizes;
-  for (const auto& samples : data_.train) {
-    const auto examples = corpus::TokenizeSamples(
-        samples, base_->tokenizer, base_->chat, config_.training.tokens_max);
-    if (!examples) return tl::unexpected(examples.error());
-    double tokens = 0.0;
-    for (const corpus::Example& example : *examples) {
-      tokens += static_cast<double>(example.tokens.size());
-    }
-    sizes.push_back({tokens, 8.0 * static_cast<double>(corpus::WriteSamples(samples).size())});
-  }
   if (!given_) {
     GeneratorOptions options;
     options.name =
@@ -217,7 +224,7 @@ Expected<void> RunSteps::MakeScenario() {
     options.bandwidth_hz = config_.scenario.bandwidth_hz;
     options.profile = profile_;
     options.machine_share = config_.scenario.machine_share;
-    options.data_sets = sizes;
+    options.data_sets = sizes_;
     auto made = GenerateStudy(
         config_.scenario.users, config_.scenario.servers, options, Rng(config_.scenario.seed));
     if (!made) return tl::unexpected(made.error());
@@ -229,7 +236,7 @@ Expected<void> RunSteps::MakeScenario() {
   scenario_.profiles.clear();
   for (std::size_t n = 0; n < scenario_.users.size(); ++n) {
     scenario_.users[n].profile = static_cast<int>(n);
-    scenario_.profiles.push_back(ScaleProfile(profile_, sizes[n], fmt::format("p{}", n)));
+    scenario_.profiles.push_back(ScaleProfile(profile_, sizes_[n], fmt::format("p{}", n)));
   }
   Say(fmt::format("{}: split profiles replaced by this model's, measured here",
                   config_.scenario.file));
@@ -312,6 +319,7 @@ Expected<void> RunSteps::AddReferences() {
 
 Expected<void> RunSteps::Finish() {
   RoundRecord& record = round_.record;
+  record.data = taken_;
   const bool planned = fs::exists(folder_ / "plan.json");
   if (planned) {
     const auto loaded = ReadScenario((folder_ / "scenario.json").string());

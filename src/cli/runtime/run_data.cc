@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/file.h"
 #include "base/rng.h"
 #include "cli/train/data_options.h"
@@ -46,7 +48,8 @@ Expected<RunData> FromSections(const runtime::RunConfig& config, int users) {
 
 // Shuffled once, then each user takes its training and its held-out records from the deck.
 Expected<RunData> FromFile(const runtime::RunConfig& config, int users) {
-  auto samples = corpus::ReadSamples(config.data.file);
+  corpus::DataReport report;
+  auto samples = corpus::ReadSamples(config.data.file, std::nullopt, &report);
   if (!samples) return tl::unexpected(samples.error());
   const auto train = static_cast<std::size_t>(config.data.train_records);
   const auto test = static_cast<std::size_t>(config.data.test_records);
@@ -64,6 +67,7 @@ Expected<RunData> FromFile(const runtime::RunConfig& config, int users) {
   Rng(config.data.seed).Stream("records").Shuffle(&*samples);
   RunData data;
   data.source = config.data.file;
+  data.ignored = std::move(report.ignored);
   auto next = samples->begin();
   for (int n = 0; n < users; ++n) {
     data.train.emplace_back(next, next + static_cast<std::ptrdiff_t>(train));
@@ -77,22 +81,37 @@ Expected<RunData> FromFile(const runtime::RunConfig& config, int users) {
 Expected<RunData> FromFolder(const std::filesystem::path& folder, int users) {
   RunData data;
   data.source = folder.string();
+  corpus::DataReport report;
   for (int n = 0; n < users; ++n) {
     const std::filesystem::path user = folder / fmt::format("u{}", n);
     const runtime::UserFiles files{(user / "train.jsonl").string(), (user / "test.jsonl").string()};
-    auto train = corpus::ReadSamples(files.train);
+    auto train = corpus::ReadSamples(files.train, std::nullopt, &report);
     if (!train) return tl::unexpected(train.error());
-    auto test = corpus::ReadSamples(files.test);
+    auto test = corpus::ReadSamples(files.test, std::nullopt, &report);
     if (!test) return tl::unexpected(test.error());
     data.files.push_back(files);
     data.train.push_back(std::move(*train));
     data.test.push_back(std::move(*test));
   }
+  data.ignored = std::move(report.ignored);
   if (!std::filesystem::exists(folder / "labels.json")) return data;
   auto labels = ReadLabels((folder / "labels.json").string());
   if (!labels) return tl::unexpected(labels.error());
   data.labels = std::move(*labels);
   return data;
+}
+
+// Of the samples' kind, among `reports` or new there.
+corpus::DataReport* ReportOf(const std::vector<corpus::Sample>& samples,
+                             std::vector<corpus::DataReport>* reports) {
+  const corpus::DataFormat format = corpus::FormatOf(samples.front());
+  auto found = std::ranges::find(*reports, format, &corpus::DataReport::format);
+  if (found == reports->end()) {
+    found = reports->insert(found, corpus::DataReport());
+    found->format = format;
+  }
+  found->samples += samples.size();
+  return &*found;
 }
 
 }  // namespace
@@ -105,6 +124,44 @@ Expected<RunData> PrepareData(const runtime::RunConfig& config,
   if (!data) return data;
   if (auto written = Write(folder, &*data); !written) return tl::unexpected(written.error());
   return data;
+}
+
+Expected<TokenizedData> TokenizeData(const RunData& data,
+                                     const runtime::BaseModel& base,
+                                     int tokens_max) {
+  TokenizedData all;
+  const auto tokenize = [&](const std::vector<corpus::Sample>& samples) {
+    return corpus::TokenizeSamples(
+        samples, base.tokenizer, base.chat, tokens_max, ReportOf(samples, &all.reports));
+  };
+  for (std::size_t user = 0; user < data.train.size(); ++user) {
+    const runtime::UserFiles& files = data.files[user];
+    auto train = tokenize(data.train[user]);
+    if (!train) return Fail(train.error().kind, files.train, train.error().Text());
+    auto test = tokenize(data.test[user]);
+    if (!test) return Fail(test.error().kind, files.test, test.error().Text());
+    all.train.push_back(std::move(*train));
+    all.test.push_back(std::move(*test));
+  }
+  all.reports.front().ignored = data.ignored;
+  for (const corpus::DataReport& report : all.reports) TellData(data.source, report);
+  return all;
+}
+
+DataRecord ToRecord(const corpus::DataReport& report) {
+  return {.format = std::string(corpus::Name(report.format)),
+          .samples = report.samples,
+          .sequences = report.sequences,
+          .shortened = report.shortened,
+          .unanswered = report.unanswered,
+          .tokens_max = report.tokens_max,
+          .keys_not_read = {report.ignored.begin(), report.ignored.end()}};
+}
+
+nlohmann::ordered_json ToJson(const std::vector<corpus::DataReport>& reports) {
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (const corpus::DataReport& report : reports) rows.push_back(ToJson(report));
+  return rows;
 }
 
 }  // namespace dashf::cli

@@ -3,12 +3,15 @@
 #pragma once
 
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "corpus/samples.h"
+#include "round/round_record.h"
 #include "runtime/launch.h"
+#include "runtime/learning.h"
 #include "runtime/run_config.h"
 
 namespace dashf::cli {
@@ -18,6 +21,7 @@ struct RunData {
   std::vector<std::vector<corpus::Sample>> train, test;
   std::vector<std::string> labels;  // Of a choice task; empty: none.
   std::string source;               // In words.
+  std::set<std::string> ignored;    // Keys of records that nothing reads.
 };
 
 // Data of `users` users; what is made here goes to `folder`/u0/train.jsonl and so on. kBadInput
@@ -25,5 +29,18 @@ struct RunData {
 Expected<RunData> PrepareData(const runtime::RunConfig& config,
                               int users,
                               const std::filesystem::path& folder);
+
+// Per user, and what was taken of all their samples: a report for each kind of them.
+struct TokenizedData {
+  std::vector<std::vector<corpus::Example>> train, test;
+  std::vector<corpus::DataReport> reports;
+};
+// Says on stderr, too, what was taken.
+Expected<TokenizedData> TokenizeData(const RunData& data,
+                                     const runtime::BaseModel& base,
+                                     int tokens_max);
+// An array of what cli::ToJson makes of each.
+nlohmann::ordered_json ToJson(const std::vector<corpus::DataReport>& reports);
+DataRecord ToRecord(const corpus::DataReport& report);
 
 }  // namespace dashf::cli

@@ -9,6 +9,7 @@
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "cli/runtime/run_data.h"
 #include "cli/runtime/shipped_model.h"
 #include "cli/runtime/study_tables.h"
+#include "cli/train/start_line.h"
 #include "cli/verbs.h"
 #include "runtime/learning.h"
 #include "runtime/process.h"
@@ -95,38 +97,40 @@ Expected<RunData> DataOf(RunConfig config, int repetition, const fs::path& out) 
   const int users = config.scenario.users;
   const fs::path folder = out / "data" / fmt::to_string(repetition + 1);
   if (!config.data.folder.empty()) return PrepareData(config, users, folder);
+  std::set<std::string> ignored;  // Of the file; what is written from it has no such keys.
   if (!fs::exists(folder)) {
     const fs::path partial = folder.string() + ".partial";
-    if (auto made = PrepareData(config, users, partial); !made) return made;
+    auto made = PrepareData(config, users, partial);
+    if (!made) return made;
+    ignored = std::move(made->ignored);
     std::error_code failed;
     fs::rename(partial, folder, failed);
     if (failed) return Fail(ErrorKind::kIo, folder.string(), failed.message());
   }
   config.data.folder = folder.string();
-  return PrepareData(config, users, folder);
+  auto data = PrepareData(config, users, folder);
+  if (data) data->ignored.merge(ignored);
+  return data;
 }
 
 Expected<std::vector<study::Repetition>> ReadRepetitions(const RunConfig& config,
                                                          const Flags& flags,
-                                                         const runtime::BaseModel& base) {
-  const auto tokenized = [&](const std::vector<corpus::Sample>& samples) {
-    return corpus::TokenizeSamples(samples, base.tokenizer, base.chat, config.training.tokens_max);
-  };
+                                                         const runtime::BaseModel& base,
+                                                         std::vector<corpus::DataReport>* taken) {
   std::vector<study::Repetition> repetitions;
   for (int i = 0; i < flags.repetitions; ++i) {
     const auto data = DataOf(config, i, flags.out);
     if (!data) return tl::unexpected(data.error());
     study::Repetition& repetition = repetitions.emplace_back();
     repetition.seed = config.training.seed + static_cast<std::uint64_t>(i);
+    auto tokenized = TokenizeData(*data, base, config.training.tokens_max);
+    if (!tokenized) return tl::unexpected(tokenized.error());
+    taken->insert(taken->end(), tokenized->reports.begin(), tokenized->reports.end());
     for (std::size_t user = 0; user < data->train.size(); ++user) {
-      auto train = tokenized(data->train[user]);
-      if (!train) return tl::unexpected(train.error());
-      auto test = tokenized(data->test[user]);
-      if (!test) return tl::unexpected(test.error());
       const std::size_t bytes = corpus::WriteSamples(data->train[user]).size();
       study::UserData& one = repetition.users.emplace_back();
-      one.train = std::move(*train);
-      one.test = std::move(*test);
+      one.train = std::move(tokenized->train[user]);
+      one.test = std::move(tokenized->test[user]);
       one.data_bytes = static_cast<double>(bytes);
       one.sha256 = study::DigestOf(one);
     }
@@ -170,12 +174,11 @@ Expected<study::Design> DesignOf(const RunConfig& config, const Flags& flags, in
 }
 
 // What changes a job's outcome, and may therefore not change between two runs into one folder.
-Expected<nlohmann::ordered_json> SettingsOf(const RunConfig& config) {
+Expected<nlohmann::ordered_json> SettingsOf(const RunConfig& config,
+                                            const llama::Storage& storage) {
   const auto model = DigestOfModel(config.model);
   if (!model) return tl::unexpected(model.error());
   const runtime::TrainingSettings& training = config.training;
-  const auto storage = train::StorageFor(training.storage);
-  if (!storage) return tl::unexpected(storage.error());
   const train::AdapterConfig& adapter = training.adapter;
   const bool lora = adapter.kind == train::AdapterKind::kLora;
   nlohmann::ordered_json settings = {
@@ -194,8 +197,8 @@ Expected<nlohmann::ordered_json> SettingsOf(const RunConfig& config) {
   } else {
     settings["length"] = adapter.prompt.length;
   }
-  settings["arithmetic"] = train::Name(storage->arithmetic);
-  settings["weights"] = train::Name(storage->projections);
+  settings["arithmetic"] = train::Name(storage.arithmetic);
+  settings["weights"] = train::Name(storage.projections);
   settings["batch_size"] = training.batch_size;
   settings["accumulate"] = training.accumulate;
   settings["learning_rate"] = training.learning_rate;
@@ -211,6 +214,7 @@ Expected<nlohmann::ordered_json> SettingsOf(const RunConfig& config) {
 Expected<void> WriteAll(const fs::path& out,
                         const StudyTitle& title,
                         const study::Summary& summary,
+                        const std::vector<corpus::DataReport>& taken,
                         bool json) {
   const std::string markdown = StudyMarkdown(title, summary);
   const nlohmann::ordered_json rows = StudyRows(title, summary);
@@ -220,7 +224,7 @@ Expected<void> WriteAll(const fs::path& out,
   for (const auto& [name, bytes] : files) {
     if (auto written = WriteFileAtomically(out / name, bytes); !written) return written;
   }
-  fmt::print("{}", json ? DumpRows({{"rows", rows}}) : markdown);
+  fmt::print("{}", json ? DumpRows({{"data", ToJson(taken)}, {"rows", rows}}) : markdown);
   return {};
 }
 
@@ -247,16 +251,23 @@ StudyTitle TitleOf(const RunConfig& config, const Flags& flags, int layers) {
 Expected<int> RunSplit(const Flags& flags) {
   auto config = Configure(flags);
   if (!config) return tl::unexpected(config.error());
+  const auto storage = runtime::BaseStorage(config->training.storage);
+  if (!storage) return tl::unexpected(storage.error());
+  SayStart(*storage);
   const auto base = runtime::LoadBaseModel(config->model, config->training.storage);
   if (!base) return tl::unexpected(base.error());
   const int layers = base->model.config().layers;
+  // As every other verb, no longer than the model takes.
+  config->training.tokens_max =
+      std::min(config->training.tokens_max, base->model.config().max_positions);
   const auto design = DesignOf(*config, flags, layers);
   if (!design) return tl::unexpected(design.error());
-  const auto settings = SettingsOf(*config);
+  const auto settings = SettingsOf(*config, *storage);
   if (!settings) return tl::unexpected(settings.error());
   auto results = study::Results::Open(fs::path(flags.out) / "results.jsonl", *settings);
   if (!results) return tl::unexpected(results.error());
-  const auto repetitions = ReadRepetitions(*config, flags, *base);
+  std::vector<corpus::DataReport> taken;
+  const auto repetitions = ReadRepetitions(*config, flags, *base, &taken);
   if (!repetitions) return tl::unexpected(repetitions.error());
 
   std::optional<int> signal;
@@ -281,7 +292,7 @@ Expected<int> RunSplit(const Flags& flags) {
   const auto summary = study::Summarise(base->model.config(), *repetitions, *design, *results);
   if (!summary) return tl::unexpected(summary.error());
   const StudyTitle title = TitleOf(*config, flags, layers);
-  if (auto written = WriteAll(flags.out, title, *summary, flags.json); !written) {
+  if (auto written = WriteAll(flags.out, title, *summary, taken, flags.json); !written) {
     return tl::unexpected(written.error());
   }
   if (tally->failed > 0) {

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/rng.h"
-#include "corpus/samples.h"
 #include "corpus/tokenizer.h"
 #include "train/peft_io.h"
 
@@ -54,13 +53,14 @@ std::vector<corpus::Example> RandomExamples(const train::ModelConfig& config,
 
 Expected<std::vector<corpus::Example>> ReadExamples(const std::string& model_dir,
                                                     const std::string& data_path,
-                                                    int tokens_max) {
+                                                    int tokens_max,
+                                                    corpus::DataReport* report) {
   const auto tokenizer = corpus::Tokenizer::Load(model_dir);
   if (!tokenizer) return tl::unexpected(tokenizer.error());
-  const auto samples = corpus::ReadSamples(data_path);
+  const auto samples = corpus::ReadSamples(data_path, std::nullopt, report);
   if (!samples) return tl::unexpected(samples.error());
   return corpus::TokenizeSamples(
-      *samples, *tokenizer, corpus::LoadChatTemplate(model_dir, *tokenizer), tokens_max);
+      *samples, *tokenizer, corpus::LoadChatTemplate(model_dir, *tokenizer), tokens_max, report);
 }
 
 void Share(std::vector<corpus::Example> examples, int batch_size, BenchSubject* subject) {
@@ -125,7 +125,7 @@ Expected<BenchSubject> GivenSubject(const std::string& model_dir,
   if (data_path.empty()) {
     examples = RandomExamples(subject.config, rules);
   } else {
-    auto read = ReadExamples(model_dir, data_path, rules.tokens_max);
+    auto read = ReadExamples(model_dir, data_path, rules.tokens_max, &subject.data.emplace());
     if (!read) return tl::unexpected(read.error());
     examples = std::move(*read);
   }

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "cli/train/bench_job.h"
+#include "corpus/samples.h"
 #include "train/adapter.h"
 #include "train/model.h"
 
@@ -21,6 +23,7 @@ struct BenchSubject {
   train::ModelConfig config = {};
   train::AdapterConfig adapter = {};
   std::int64_t parameters = 0;
+  std::optional<corpus::DataReport> data = {};  // What was taken of the file, where there is one.
   // Two of those that a training on the data would have, where batches are made of examples of
   // similar length: the ones at a quarter and at three quarters of the lengths.
   std::vector<BenchBatch> batches = {};

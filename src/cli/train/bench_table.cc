@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <set>
 
+#include "cli/train/data_options.h"
 #include "train/flop.h"
 
 namespace dashf::cli {
@@ -259,6 +260,7 @@ Json RowsOf(const BenchSubject& subject, const BenchMeasurement& measurement) {
   return {{"model", subject.name},
           {"parameters", subject.parameters},
           {"layers", subject.config.layers},
+          {"data", subject.data ? ToJson(*subject.data) : Json()},
           {"batches", batches},
           {"gemm", gemm},
           {"steps", steps},

@@ -15,6 +15,8 @@
 #include "cli/train/bench_plan.h"
 #include "cli/train/bench_subject.h"
 #include "cli/train/bench_table.h"
+#include "cli/train/data_options.h"
+#include "cli/train/start_line.h"
 #include "cli/train/storage_options.h"
 #include "cli/verbs.h"
 
@@ -158,6 +160,7 @@ Expected<int> RunBenchTrain(const Flags& flags) {
     if (!done) return tl::unexpected(done.error());
     return kExitOk;
   }
+  const train::Products products = SayProducts();
   if (flags.peers.empty() && flags.bfloat16_peers.empty()) {
     fmt::print(stderr, "without --peer the engine is measured alone\n");
   }
@@ -172,6 +175,7 @@ Expected<int> RunBenchTrain(const Flags& flags) {
     }
     const auto subject = Prepare(flags, model, scratch.path());
     if (!subject) return tl::unexpected(subject.error());
+    if (subject->data) TellData(flags.data_path, *subject->data);
     const auto measured = MeasureSubject(flags, *subject, scratch.path());
     if (!measured) return tl::unexpected(measured.error());
     rows.push_back(RowsOf(*subject, *measured));
@@ -181,6 +185,7 @@ Expected<int> RunBenchTrain(const Flags& flags) {
     fmt::print("{}",
                DumpRows({{"repeats", flags.repeats},
                          {"processor_time", flags.processor_time},
+                         {"products", ProductsJson(products)},
                          {"models", rows}}));
   return kExitOk;
 }

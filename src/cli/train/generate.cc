@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/train/data_options.h"
+#include "cli/train/start_line.h"
 #include "cli/train/storage_options.h"
 #include "cli/verbs.h"
 #include "corpus/text_stream.h"
@@ -82,6 +83,7 @@ Expected<int> RunGenerate(const Flags& flags) {
   train::SetThreads(flags.threads);
   const auto storage = ChosenStorage(flags.storage);
   if (!storage) return tl::unexpected(storage.error());
+  SayStart(*storage);
   const auto model = train::LoadModel(flags.model_dir, *storage);
   if (!model) return tl::unexpected(model.error());
   const auto tokenizer = corpus::Tokenizer::Load(flags.model_dir);

@@ -14,7 +14,7 @@
 #include "base/termination.h"
 #include "cli/command.h"
 #include "cli/train/data_options.h"
-#include "cli/train/products_line.h"
+#include "cli/train/start_line.h"
 #include "cli/train/storage_options.h"
 #include "cli/verbs.h"
 #include "corpus/tokenizer.h"
@@ -156,14 +156,16 @@ std::function<void(int, int)> Progress() {
 
 Expected<std::vector<corpus::Example>> ReadExamples(const Flags& flags,
                                                     double* data_bit_per_token) {
+  const auto config = train::LoadModelConfig(flags.model_dir);
+  if (!config) return tl::unexpected(config.error());
+  const int tokens_max = std::min(flags.record_tokens_max, config->max_positions);
   const auto tokenizer = corpus::Tokenizer::Load(flags.model_dir);
   if (!tokenizer) return tl::unexpected(tokenizer.error());
   corpus::DataReport report;
   const auto samples = ReadData(flags.data, &report);
   if (!samples) return tl::unexpected(samples.error());
   const auto chat = TemplateFor(flags.data.chat_template, flags.model_dir, *tokenizer);
-  auto examples =
-      corpus::TokenizeSamples(*samples, *tokenizer, chat, flags.record_tokens_max, &report);
+  auto examples = corpus::TokenizeSamples(*samples, *tokenizer, chat, tokens_max, &report);
   if (!examples) return tl::unexpected(examples.error());
   WarnIfEndless(flags.model_dir, *tokenizer);
   TellData(flags.data.path, report);
@@ -221,9 +223,9 @@ Expected<train::PhaseCosts> MeasureOrExtrapolate(const Flags& flags,
 Expected<int> RunProfile(Flags flags) {
   const Stopwatch watch;
   train::SetThreads(1);
-  SayProducts();
   const auto storage = ChosenStorage(flags.storage);
   if (!storage) return tl::unexpected(storage.error());
+  SayStart(*storage);
   flags.options.storage = *storage;
   flags.options.on_phase = Progress();
   double data_bit_per_token = 0.0;

@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "cli/train/data_options.h"
+#include "cli/train/start_line.h"
 #include "cli/train/storage_options.h"
 #include "cli/verbs.h"
 #include "train/compute.h"
@@ -41,6 +42,7 @@ Examples:
 
 void Print(const Flags& flags,
            llama::Format weights,
+           const train::Products& products,
            const corpus::DataReport& report,
            const train::Assessment& assessment) {
   const train::Evaluation& evaluation = assessment.evaluation;
@@ -51,6 +53,7 @@ void Print(const Flags& flags,
                                      {"examples", evaluation.examples},
                                      {"answer_tokens", evaluation.answer_tokens},
                                      {"weights", train::Name(weights)},
+                                     {"products", ProductsJson(products)},
                                      {"data", ToJson(report)}};
     if (assessment.choice_accuracy) object["choice_accuracy"] = *assessment.choice_accuracy;
     fmt::print("{}\n", object.dump(2));
@@ -72,6 +75,9 @@ Expected<int> RunScore(const Flags& flags) {
     return tl::unexpected(sound.error());
   }
   train::SetThreads(flags.threads);
+  const auto storage = ChosenStorage(flags.storage);
+  if (!storage) return tl::unexpected(storage.error());
+  const train::Products products = SayStart(*storage);
   corpus::DataReport report;
   const auto samples = ReadData(flags.data, &report);
   if (!samples) return tl::unexpected(samples.error());
@@ -81,8 +87,6 @@ Expected<int> RunScore(const Flags& flags) {
     if (!read) return tl::unexpected(read.error());
     labels = std::move(*read);
   }
-  const auto storage = ChosenStorage(flags.storage);
-  if (!storage) return tl::unexpected(storage.error());
   const auto model = train::LoadModel(flags.model_dir, *storage);
   if (!model) return tl::unexpected(model.error());
   const auto tokenizer = corpus::Tokenizer::Load(flags.model_dir);
@@ -111,7 +115,7 @@ Expected<int> RunScore(const Flags& flags) {
   }
   const auto assessment = train::Assess(*model, adapter ? &*adapter : nullptr, *held_out);
   if (!assessment) return tl::unexpected(assessment.error());
-  Print(flags, storage->projections, report, *assessment);
+  Print(flags, storage->projections, products, report, *assessment);
   return kExitOk;
 }
 

@@ -8,7 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/train/local_training.h"
-#include "cli/train/products_line.h"
+#include "cli/train/start_line.h"
 #include "cli/train/storage_options.h"
 #include "cli/verbs.h"
 #include "train/compute.h"
@@ -113,7 +113,7 @@ Expected<int> RunTrain(const Flags& flags) {
   training.options.steps_max = flags.steps.value_or(0);
   training.options.epochs = flags.epochs.value_or(flags.steps ? kEpochsMax : kEpochs);
   train::SetThreads(flags.threads);
-  training.products = SayProducts();
+  training.products = SayStart(training.storage);
   std::signal(SIGXFSZ,
               SIG_IGN);  // A file beyond the process's limit is then an error, as on a full disk.
   return Train(training);

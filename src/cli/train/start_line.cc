@@ -1,15 +1,28 @@
-#include "cli/train/products_line.h"
+#include "cli/train/start_line.h"
 
 #include <fmt/format.h>
 
 namespace dashf::cli {
+namespace {
 
-train::Products SayProducts() {
+train::Products Say(const std::string& storage) {
   train::Products products = train::MeasureProducts();
-  fmt::print(stderr, "matrix products: {}\n", train::Describe(products));
+  fmt::print(stderr, "matrix products: {}{}\n", train::Describe(products), storage);
   const std::string slow = train::ProductsWarning(products);
   if (!slow.empty()) fmt::print(stderr, "warning: {}\n", slow);
   return products;
+}
+
+}  // namespace
+
+train::Products SayStart(const llama::Storage& storage) {
+  return Say(fmt::format("; weights in {}, arithmetic in {}",
+                         train::Name(storage.projections),
+                         train::Name(storage.arithmetic)));
+}
+
+train::Products SayProducts() {
+  return Say("");
 }
 
 nlohmann::ordered_json ProductsJson(const train::Products& products) {

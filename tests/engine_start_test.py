@@ -1,0 +1,115 @@
+"""Every verb that computes says at its start what it computes with, and every verb that reads data what it took of
+them. Usage: engine_start_test.py DASHF_BINARY TOKENIZER_MODEL [unittest options]"""
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from tiny_model import CONFIG, write_model, write_records
+
+BINARY, TOKENIZER = sys.argv[1:3]
+RECORDS = 16
+TAKEN = {"format": "alpaca", "sequences": RECORDS, "samples": RECORDS, "keys_not_read": []}
+START = r"(?m)^matrix products: \w+ with .+, \d+\.\d GFLOP/s per core; weights in (\w+), arithmetic in (\w+)$"
+# Three passes at most over few records by one user and one server.
+SETTINGS = """
+[scenario]
+users = 1
+servers = 1
+[data]
+train_records = 12
+test_records = 4
+[training]
+epochs_user = 1
+epochs_server = 1
+tokens_max = 200
+[plan]
+method = "greedy"
+"""
+
+
+class Lines(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.root = pathlib.Path(folder.name)
+        cls.model, cls.data = cls.root / "model", cls.root / "data.json"
+        write_model(cls.model, TOKENIZER, CONFIG | {"eos_token_id": 2})
+        write_records(cls.data, RECORDS, 1, answer_words=60)
+        (cls.root / "settings.toml").write_text(SETTINGS)
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(dir=self.root)
+        self.addCleanup(folder.cleanup)
+        self.out = pathlib.Path(folder.name) / "out"
+
+    def dashf(self, *args, code=0):
+        done = subprocess.run([BINARY, *map(str, args)], capture_output=True, text=True, timeout=300, check=False)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done
+
+    def said(self, done, weights="float32"):
+        """Once, whatever else is said."""
+        self.assertEqual(re.findall(START, done.stderr), [(weights, "float32")], done.stderr)
+
+    def took(self, done, data, tokens_max, file=None):
+        self.assertIn(f"{file or self.data}: {RECORDS} Alpaca records, {data['shortened']} shortened to {tokens_max} tokens, "
+                      "0 without an answer", done.stderr)
+        self.assertEqual(data | TAKEN, data)
+        self.assertEqual((data["tokens_max"], data["unanswered"]), (tokens_max, 0))
+        self.assertGreater(data["shortened"], 0)
+
+    def test_of_score(self):
+        done = self.dashf("score", "--model", self.model, "--data", self.data, "--weights", "int8", "--json")
+        self.said(done, "int8")
+        told = json.loads(done.stdout)
+        self.assertGreater(told["products"]["flop_per_s"], 0)
+        self.took(done, told["data"], 128)
+
+    def test_of_generate(self):
+        self.said(self.dashf("generate", "--model", self.model, "--weights", "nf4", "--max-tokens", 1), "nf4")
+
+    def test_of_train(self):
+        done = self.dashf("train", "--model", self.model, "--data", self.data, "--out", self.out, "--steps", 1, "--json",
+                          "--max-tokens", 100)
+        self.said(done)
+        self.took(done, json.loads(done.stdout)["data"], 100)
+
+    def test_of_profile(self):
+        done = self.dashf("profile", "--model", self.model, "--data", self.data, "--out", self.out, "--epochs", 1)
+        self.said(done)
+        self.assertIn(f"{self.data}: {RECORDS} Alpaca records, {RECORDS} shortened to 128 tokens", done.stderr)
+
+    def test_of_bench(self):
+        done = self.dashf("bench", "train", "--model", self.model, "--data", self.data, "--threads", 1, "--repeats", 1,
+                          "--json", "--max-tokens", 100)
+        self.assertEqual(len(re.findall("(?m)^matrix products: .* per core$", done.stderr)), 1)
+        told = json.loads(done.stdout)
+        self.assertGreater(told["products"]["peak_flop_per_s"], 0)
+        self.took(done, told["models"][0]["data"], 100)
+
+    def test_of_study(self):
+        done = self.dashf("study", "split", self.root / "settings.toml", "--model", self.model, "--data", self.data,
+                          "--out", self.out, "--repetitions", 1, "--splits", 1, "--schedule", "plain", "--objectives",
+                          "early_exit", "--json")
+        self.said(done)
+        (data,) = json.loads(done.stdout)["data"]
+        self.took(done, data, 128, self.out / "data/1")
+
+    def test_of_run(self):
+        done = self.dashf("run", self.root / "settings.toml", "--model", self.model, "--data", self.data, "--out", self.out,
+                          "--no-references", "--json")
+        # The profile is measured by a process of its own, which says it again; the nodes do not.
+        self.assertEqual(len(re.findall(START, done.stderr)), 2, done.stderr)
+        record = json.loads(done.stdout)
+        self.assertEqual(record, json.loads((self.out / "round.json").read_text()))
+        (data,) = record["data"]
+        self.took(done, data, 128)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
