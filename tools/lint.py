@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Style as a test: layers, file lengths, banned words, formatting. Usage: lint.py [layers|text|format]
+"""Style as a test: layers, file lengths, banned words, formatting. Usage: lint.py [layers|text|functions|citations|format]
 
 Run from anywhere; looks at the files git tracks (or, outside a checkout, at what lies under src/).
 Prints one line per finding, `file:line: rule`, and exits 1 if there is any.
@@ -45,6 +45,7 @@ HEADERS = {
 BANNED_NAMES = re.compile(r"(?i)(manager|helper|util|handler|strategy)s?(\.|_|$)")
 BANNED_TEXT = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|using namespace (?!std::(string_view_)?literals)")
 LINES_MAX = 500
+FUNCTION_LINES_MAX = 70
 
 
 def sources():
@@ -90,6 +91,69 @@ def text():
                 yield path, number, f"banned: {BANNED_TEXT.search(line)[0]}"
 
 
+def functions():
+    """Definitions begin at the margin or, in a class, two further in, and end with a brace at the
+    same place: clang-format sees to it."""
+    for path in sources():
+        begun = {}  # By indent: where what may be a function began.
+        start, start_indent, start_is_open = 0, 0, False
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            indent = len(line) - len(line.lstrip())
+            if indent in (0, 2) and line.strip():
+                if line.strip().startswith("}"):
+                    begin = begun.pop(indent, number)
+                    if number - begin + 1 > FUNCTION_LINES_MAX:
+                        yield path, begin, (f"a function of {number - begin + 1} lines: at most "
+                                            f"{FUNCTION_LINES_MAX}")
+                    continue
+                start, start_indent = number, indent
+                start_is_open = line.count("(") > line.count(")")
+            if re.search(r"\)[^;=]*\{$", line) and (start == number or start_is_open):
+                begun[start_indent] = start
+                start_is_open = False
+
+
+def slug(heading):
+    """The anchor that a heading has on the usual renderers."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def citations():
+    """What comments and pages cite is there: pages, their parts, and the model's equations."""
+    pages, anchors = {}, {}
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        pages[path] = re.findall(r"(?m)^#+ (.*)$", path.read_text())
+        anchors[path] = {slug(heading) for heading in pages[path]}
+    equations = set(re.findall(r"\\tag\{(\d+)\}", (ROOT / "docs/model.md").read_text()))
+    for path in [*sources(), *pages]:
+        whole = re.sub(r"\n(// ?| *)", " ", path.read_text())
+        lines = path.read_text().splitlines()
+
+        def line_of(piece):
+            return next((i for i, line in enumerate(lines, 1) if piece.split()[0] in line), 1)
+
+        for page, equation in re.findall(r"(model\.md)\)?,? \((\d+)\)", whole):
+            if equation not in equations:
+                yield path, line_of(page), f"docs/{page} has no equation ({equation})"
+        for page, part in re.findall(r'docs/([\w-]+\.md), "([^"]+)"', whole) + re.findall(
+                r'\]\(([\w-]+\.md)\), "([^"]+)"', whole):
+            if part not in pages.get(ROOT / "docs" / page, []):
+                yield path, line_of(page), f'docs/{page} has no part "{part}"'
+        for page in re.findall(r"\bdocs/([\w-]+\.md)", whole):
+            if ROOT / "docs" / page not in pages:
+                yield path, line_of(page), f"there is no docs/{page}"
+        if path.suffix == ".md":
+            for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+                file, _, anchor = target.partition("#")
+                if re.match(r"\w+:", target):
+                    continue
+                cited = (path.parent / file).resolve() if file else path
+                if not cited.exists():
+                    yield path, line_of(target), f"links to {file}, which is not there"
+                elif anchor and cited in anchors and anchor not in anchors[cited]:
+                    yield path, line_of(target), f"links to {target}, which has no such heading"
+
+
 def formatting():
     program = shutil.which("clang-format-14")
     if program is None:
@@ -103,7 +167,8 @@ def formatting():
 
 
 def main():
-    checks = {"layers": layers, "text": text, "format": formatting}
+    checks = {"layers": layers, "text": text, "functions": functions, "citations": citations,
+              "format": formatting}
     chosen = sys.argv[1:] or list(checks)
     findings = 0
     for name in chosen:

@@ -99,7 +99,7 @@ inline std::optional<Termination> CheckTermination(const Progress& now, const Li
 struct IterationRecord {
   int iteration = 0;
   double scr = 0.0;       // The incumbent's service-cost ratio.
-  double residual = 0.0;  // Dinkelbach's F(y), formulation section 2; 0 where a method has none.
+  double residual = 0.0;  // Dinkelbach's F(y), docs/dashf.md; 0 where a method has none.
   double elapsed_s = 0.0;
   std::string step;  // What the row did: "start", "association", "resources", ...
 };

@@ -1,6 +1,6 @@
 // One alternative of one user - server m, split k - at given y, prices and weights: the maximum
-// psi_nmk of formulation (9) with every coefficient replaced by a double on the safe side, so that
-// the maximum of what stands here is not below psi and its proof starts from exact numbers.
+// psi_nmk of docs/model.md (9) with every coefficient replaced by a double on the safe side, so
+// that the maximum of what stands here is not below psi and its proof starts from exact numbers.
 //
 //   maximise  a ln(1 + c u) - C_up(b) - ws V / (b z) - e V rho / z - h1 / s - h2 s^2
 //             - bandwidth_price b - power_price q - clock_price s - fixed_cost

@@ -1,5 +1,5 @@
 // A proven upper bound on the best that one user can bring: max over its allowed (m, k) of psi_nmk
-// (formulation (9)).
+// (docs/model.md (9)).
 #pragma once
 
 #include <vector>
@@ -10,7 +10,7 @@
 
 namespace dashf::certificate {
 
-// Plans may exceed each limit by 1e-9 of it (formulation section 1); what is proven holds for them
+// Plans may exceed each limit by 1e-9 of it (docs/model.md (3)); what is proven holds for them
 // too, with room for the rounding of a long sum.
 inline constexpr double kLimitSlack = 1.1e-9;
 

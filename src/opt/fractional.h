@@ -1,4 +1,4 @@
-// The fractional technique (formulation (8); arXiv:2304.00355, see also Shen and Yu 2018): for
+// The fractional technique (docs/model.md (8); arXiv:2304.00355, see also Shen and Yu 2018): for
 // A >= 0 convex and B > 0 concave,
 //   A / B = min over z > 0 of A^2 z + 1 / (4 B^2 z),   attained at z = 1 / (2 A B),
 // so a ratio that must be minimised inside a larger objective has, at every point, a convex

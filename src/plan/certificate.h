@@ -1,4 +1,4 @@
-// A certificate: data that proves no plan of a scenario has an SCR above scr_upper (formulation
+// A certificate: data that proves no plan of a scenario has an SCR above scr_upper (docs/model.md
 // (9), docs/certificates.md). Whoever finds it is not trusted: the proof is re-checked from this
 // data alone.
 #pragma once

@@ -11,7 +11,7 @@
 namespace dashf {
 namespace {
 
-// Limits hold to this share of the limit (formulation section 1).
+// Limits hold to this share of the limit (docs/model.md (3)).
 constexpr double kRelativeTolerance = 1e-9;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNoValue = std::numeric_limits<double>::quiet_NaN();

@@ -1,5 +1,5 @@
 // The independent checker: recomputes delay, energy, score, cost and every limit of a plan from the
-// scenario and the decisions alone (formulation (1)-(7)). Nothing here is shared with any solver,
+// scenario and the decisions alone (docs/model.md (1)-(7)). Nothing here is shared with any solver,
 // and everything reported about a plan comes from here.
 #pragma once
 

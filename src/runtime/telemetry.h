@@ -1,5 +1,5 @@
-// What happened when, as JSON lines (docs/protocol.md, "Telemetry"): one object per event, appended
-// with a single write so that several processes can share a file. Thread-safe.
+// What happened when, as JSON lines (docs/protocol.md, "Files of a run"): one object per event,
+// appended with a single write so that several processes can share a file. Thread-safe.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -1,6 +1,6 @@
 // Why a sound scenario has no plan: which of its rules contradict, and by how much. The rules are
-// links, memory and slots alone, so this is exact (formulation (3)); and a plan must cost something
-// (7). Pure: safe from any thread.
+// links, memory and slots alone, so this is exact (docs/model.md (3)); and a plan must cost
+// something (7). Pure: safe from any thread.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Scenarios from a seed: the default study of formulation section 5, and the real geography of the
+// Scenarios from a seed: the default study of docs/model.md, and the real geography of the
 // EUA data set. docs/study.md says how every constant was chosen. Pure: safe from any thread.
 #pragma once
 

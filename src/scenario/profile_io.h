@@ -17,7 +17,7 @@ enum class PhaseObjective {
 };
 
 // The machine a profile was measured on: clock_hz * flop_per_cycle = FLOP/s, so that a phase of W
-// FLOP lasts W / (flop_per_cycle * clock_hz) there (formulation (1)).
+// FLOP lasts W / (flop_per_cycle * clock_hz) there (docs/model.md (1)).
 struct MachineCompute {
   double clock_hz = 0.0;         // > 0.
   double flop_per_cycle = 0.0;   // > 0.

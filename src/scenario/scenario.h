@@ -1,4 +1,4 @@
-// The world as data: users, edge servers, split profiles and channel gains (formulation section 1).
+// The world as data: users, edge servers, split profiles and channel gains (docs/model.md).
 // SI units throughout. A Scenario that passed Validate() keeps every rule stated here.
 #pragma once
 

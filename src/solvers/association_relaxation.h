@@ -1,5 +1,5 @@
-// Step A's problem at fixed y and tentative resources, and its two relaxations (formulation
-// section 2). Minimised is y Cost - score:
+// Step A's problem at fixed y and tentative resources, and its two relaxations (docs/dashf.md).
+// Minimised is y Cost - score:
 //
 //   sdr   the QCQP in x_nm (one per reachable server), l_n (all-local, where allowed), the ratio
 //         phi_n = k / L and, in makespan mode, the scalars (T_u, T_s):

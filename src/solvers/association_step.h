@@ -1,4 +1,4 @@
-// Step A of the alternation (formulation section 2): association and split at fixed y. Relaxes,
+// Step A of the alternation (docs/dashf.md): association and split at fixed y. Relaxes,
 // rounds the relaxed x and Gaussian samples of it by the Hungarian method on the servers' slots,
 // takes k from the tables by enumeration and compares the candidates by score - y Cost after a
 // cheap recomputation of all shares, which also repairs the capacities. Thread-safe: no shared

@@ -1,4 +1,5 @@
-// The baselines of formulation section 5. All keep to slots, links, memory and all_local_allowed.
+// The baselines that the methods are compared with. All keep to slots, links, memory and
+// all_local_allowed.
 //
 // "Equal shares" is EqualShares() of resource_step.h; where a baseline fixes no split, BestSplits()
 // of best_splits.h chooses under equal shares.

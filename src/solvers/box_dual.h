@@ -1,6 +1,6 @@
 // Makespan mode: the least bound of one deadline box over prices and phase weights together, where
-// users are left only some of their rows (formulation (9), docs/certificates.md). For scenarios of
-// up to some dozen users: a dense Newton method. Internal to the module; numerical, not
+// users are left only some of their rows (docs/model.md (9), docs/certificates.md). For scenarios
+// of up to some dozen users: a dense Newton method. Internal to the module; numerical, not
 // outward-rounded.
 #pragma once
 

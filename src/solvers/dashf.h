@@ -1,7 +1,7 @@
 // DASHF: Dinkelbach outside, alternating optimisation of association and resources inside, with the
-// semidefinite relaxation, Hungarian rounding and fractional programming as its steps (formulation
-// section 2; the published method). What is ours: tentative resources for pairs not in use, several
-// starts of the splits, step B on several rounded candidates, and that no step may lose.
+// semidefinite relaxation, Hungarian rounding and fractional programming as its steps
+// (docs/dashf.md). What is ours: tentative resources for pairs not in use, several starts of the
+// splits, step B on several rounded candidates, and that no step may lose.
 #pragma once
 
 #include "solvers/association_step.h"

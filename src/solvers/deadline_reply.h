@@ -1,4 +1,4 @@
-// A user's reply to prices in makespan mode (formulation (9), docs/certificates.md): psi of one
+// A user's reply to prices in makespan mode (docs/model.md (9), docs/certificates.md): psi of one
 // (server, split) where each phase has a deadline and carries a part of its barrier. Internal to
 // the module; pure, no allocation.
 #pragma once

@@ -1,7 +1,7 @@
 // The oracle: the best plan over every association and every split.
 //
 // Depth-first over (server, split) of one user after the other. A branch is cut only by the
-// Lagrangian bound (9) of formulation section 3 at prices optimised for the incumbent's y (each
+// Lagrangian bound of docs/model.md (9) at prices optimised for the incumbent's y (each
 // delay mode its own), so no slower enumeration would find anything else; each leaf that remains is
 // put to step B at that y, and one with F(y) > 0 becomes the incumbent by Dinkelbach over step B,
 // which raises y and starts the search again. At the end no (m, k) has F(y) > 1e-7 score.

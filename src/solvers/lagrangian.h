@@ -1,4 +1,4 @@
-// The Lagrangian bound of formulation section 3: with the shared resources priced, every user
+// The Lagrangian bound of docs/model.md (9): with the shared resources priced, every user
 // replies alone. Internal to the module; numerical, not outward-rounded: a search prunes by it, a
 // certificate needs more.
 #pragma once

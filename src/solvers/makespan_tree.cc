@@ -214,21 +214,19 @@ void MakespanTree::Write(int id, std::vector<BranchNode>* nodes) const {
   Write(split.no, nodes);
 }
 
-Certificate MakespanTree::Bound(double scr, const std::function<double(double)>& target_of) {
-  y_ = target_of(scr);
-  tree_.assign(1, {});
-  seen_.clear();
-  std::vector<std::unique_ptr<BoxDual>> duals;
-  for (std::size_t i = 0; i < kBatch; ++i) {
-    duals.push_back(std::make_unique<BoxDual>(problem_, columns_));
-  }
+// The quadrant of deadlines: what ends by `last_s`, and beyond it, where a barrier alone costs more
+// than plans earn, one box per phase.
+Certificate MakespanTree::Frame(double last_s) const {
   Certificate certificate{.scr_upper = y_, .boxes = std::vector<DeadlineBox>(3)};
-  const double last_s = LastBarrierS(problem_, y_);
   for (int i = 0; i < 2; ++i) {
     DeadlineBox& beyond = certificate.boxes[static_cast<std::size_t>(i) + 1];
     *RangeOf(&beyond, i).min_s = last_s;
     GiveNothing(problem_, &beyond);
   }
+  return certificate;
+}
+
+MakespanTree::Node MakespanTree::Root(double last_s) const {
   Node root;
   root.box.user_phase_s_max = root.box.server_phase_s_max = last_s;
   for (std::size_t n = 0; n + 1 < columns_.begin.size(); ++n) {
@@ -238,6 +236,36 @@ Certificate MakespanTree::Bound(double scr, const std::function<double(double)>&
   const auto users = static_cast<std::size_t>(problem_.users());
   const std::vector<double> even(users, problem_.delay_weight_per_s / problem_.users());
   root.at = {FirstPrices(problem_, columns_, y_).price, {even, even}};
+  return root;
+}
+
+// The open nodes of largest bound; those that the plan has overtaken since are closed.
+std::vector<MakespanTree::Node> MakespanTree::TakeBatch(std::vector<Node>* open) {
+  std::vector<Node> batch;
+  while (!open->empty() && batch.size() < kBatch) {
+    std::pop_heap(open->begin(), open->end(), Lower{});
+    if (open->back().bound_y <= y_) {
+      tree_[static_cast<std::size_t>(open->back().id)].bounds.push_back(
+          BoundOf(open->back(), true));
+    } else {
+      batch.push_back(std::move(open->back()));
+    }
+    open->pop_back();
+  }
+  return batch;
+}
+
+Certificate MakespanTree::Bound(double scr, const std::function<double(double)>& target_of) {
+  y_ = target_of(scr);
+  tree_.assign(1, {});
+  seen_.clear();
+  std::vector<std::unique_ptr<BoxDual>> duals;
+  for (std::size_t i = 0; i < kBatch; ++i) {
+    duals.push_back(std::make_unique<BoxDual>(problem_, columns_));
+  }
+  const double last_s = LastBarrierS(problem_, y_);
+  Certificate certificate = Frame(last_s);
+  Node root = Root(last_s);
   Evaluate(duals.front().get(), &root);
   tree_[0].bounds = root.bounds;
   DeadlineBox& whole = certificate.boxes[0];
@@ -257,17 +285,7 @@ Certificate MakespanTree::Bound(double scr, const std::function<double(double)>&
   };
   std::vector<Node> stuck;
   while (!open.empty() && tree_.size() < options_.nodes_max && !options_.out_of_time()) {
-    std::vector<Node> batch;
-    while (!open.empty() && batch.size() < kBatch) {
-      std::pop_heap(open.begin(), open.end(), Lower{});
-      if (open.back().bound_y <= y_) {  // The plan has become better since.
-        tree_[static_cast<std::size_t>(open.back().id)].bounds.push_back(
-            BoundOf(open.back(), true));
-      } else {
-        batch.push_back(std::move(open.back()));
-      }
-      open.pop_back();
-    }
+    std::vector<Node> batch = TakeBatch(&open);
     std::vector<Branching> found(batch.size());
     ParallelFor(batch.size(), options_.threads, [&](std::size_t i) {
       if (!batch[i].questions.empty()) found[i] = Branch(duals[i].get(), batch[i]);

@@ -60,6 +60,9 @@ class MakespanTree {
     bool operator()(const Node& a, const Node& b) const { return a.bound_y < b.bound_y; }
   };
 
+  Certificate Frame(double last_s) const;
+  Node Root(double last_s) const;
+  std::vector<Node> TakeBatch(std::vector<Node>* open);
   BranchBound BoundOf(const Node& node, bool last) const;
   bool LeaveMeeting(Node* node) const;
   void Evaluate(BoxDual* dual, Node* node) const;

@@ -164,14 +164,42 @@ double NewtonDescent::Step(DualPoint* at, DualSums* sums) {
   return 0.0;
 }
 
+// How smooth the dual is in a stage, and how far below their user's best columns are looked at.
+struct Smoothing {
+  double eta = 0.0;
+  double window = kEverything;
+  bool settled = false;  // A stage has reached its minimum.
+};
+
+// The next stage's, after one that reached its minimum (`centred`) or did not.
+void Advance(const PriceSearchOptions& options,
+             double last,
+             double mean_score,
+             bool narrows,
+             bool centred,
+             Smoothing* smoothing) {
+  constexpr double kReduction = 0.5, kWindow = 12.0;
+  constexpr double kReductionWarm = 0.2, kRaise = 8.0, kRaisedMax = 0.3;
+  double& eta = smoothing->eta;
+  smoothing->settled |= centred;
+  if (centred) {
+    eta = std::max(last, eta * (options.warm ? kReductionWarm : kReduction));
+  } else if (options.warm && !smoothing->settled && eta < kRaisedMax * mean_score) {
+    eta = std::min(kRaise * eta, kRaisedMax * mean_score);
+  } else {
+    smoothing->window *= 2.0;
+    return;
+  }
+  if (narrows) smoothing->window = kWindow * eta;
+}
+
 }  // namespace
 
 DualPoint SearchPrices(const ScrProblem& problem,
                        const DualPoint& start,
                        const PriceSearchOptions& options,
                        PricedUsers* users) {
-  constexpr double kReduction = 0.5, kWindow = 12.0, kCentred = 3e-3, kReserved = 3.0;
-  constexpr double kReductionWarm = 0.2, kRaise = 8.0, kRaisedMax = 0.3;
+  constexpr double kCentred = 3e-3, kReserved = 3.0;
   constexpr int kStepsMax = 8, kStagesMax = 60;
   // Fewer are all kept.
   constexpr std::size_t kColumnsAlways = 20000;
@@ -179,8 +207,8 @@ DualPoint SearchPrices(const ScrProblem& problem,
   DualPoint at = start;
   double first_length = 1.0;
   const double count = static_cast<double>(problem.tx_power_w_max.size());
-  const double first_window =
-      users->columns() > kColumnsAlways ? options.first_window : kEverything;
+  const bool narrows = users->columns() > kColumnsAlways;
+  const double first_window = narrows ? options.first_window : kEverything;
   DualSums sums = users->Refresh(at, first_window, kAllColumns, false);
   const double time_limit_s = options.time_limit_s - kReserved * watch.ElapsedS();
   // At the right y the cost of the best replies is worth their score.
@@ -189,8 +217,9 @@ DualPoint SearchPrices(const ScrProblem& problem,
                                 : std::max(sums.cost + sums.value, 1e-3 * sums.cost) / count;
   const double last = options.smoothing_last * mean_score;
   const double scale = 0.01 * mean_score * count / static_cast<double>(at.price.size());
-  double eta = options.smoothing_first * mean_score, window = kEverything;
-  bool centred = true, refreshed = true, settled = false;
+  Smoothing smoothing{.eta = options.smoothing_first * mean_score};
+  const double& eta = smoothing.eta;
+  bool centred = true, refreshed = true;
   // The best point at which all columns were looked at. Between looks the descent sees the kept
   // ones alone, and what it gains on them may be lost on others.
   DualPoint best = at;
@@ -198,8 +227,8 @@ DualPoint SearchPrices(const ScrProblem& problem,
   const auto bound_at = [&] { return at.y * (1.0 + sums.best / sums.cost); };
   double best_bound = bound_at();
   const auto look_again = [&] {
-    sums = users->Refresh(at, window, kAllColumns, false);
-    kept = window;
+    sums = users->Refresh(at, smoothing.window, kAllColumns, false);
+    kept = smoothing.window;
     if (!(bound_at() < best_bound)) return;
     best_bound = bound_at();
     best = at;
@@ -207,9 +236,6 @@ DualPoint SearchPrices(const ScrProblem& problem,
   const auto centre_y = [&] {
     const double y = at.y * std::clamp(1.0 + sums.best / sums.cost, 0.5, 2.0);
     at.y = std::clamp(y, options.y_min, options.y_max);
-  };
-  const auto narrow = [&] {
-    if (users->columns() > kColumnsAlways) window = kWindow * eta;
   };
   for (int stage = 0; stage < kStagesMax; ++stage) {
     if (stage > 0) {
@@ -231,20 +257,11 @@ DualPoint SearchPrices(const ScrProblem& problem,
       centre_y();
       return at;
     }
-    settled |= centred;
-    if (centred) {
-      eta = std::max(last, eta * (options.warm ? kReductionWarm : kReduction));
-      narrow();
-    } else if (options.warm && !settled && eta < kRaisedMax * mean_score) {
-      eta = std::min(kRaise * eta, kRaisedMax * mean_score);
-      narrow();
-    } else {
-      window *= 2.0;
-    }
+    Advance(options, last, mean_score, narrows, centred, &smoothing);
   }
   look_again();
   at = best;
-  users->Refresh(at, window, kAllColumns, false);
+  users->Refresh(at, smoothing.window, kAllColumns, false);
   users->Sweep(at, eta);
   return at;
 }

@@ -1,5 +1,5 @@
-// The prices of least upper bound: minimises the Lagrangian dual (formulation (9)) over prices >= 0
-// in sum mode, and moves y to where the dual is 0, so that y bounds every plan's SCR.
+// The prices of least upper bound: minimises the Lagrangian dual (docs/model.md (9)) over prices >=
+// 0 in sum mode, and moves y to where the dual is 0, so that y bounds every plan's SCR.
 //
 // The dual is a sum of maxima. Each user's maximum is smoothed (priced_users.h), the smooth convex
 // function is minimised by a projected Newton method whose steps conjugate gradients find (the

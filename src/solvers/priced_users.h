@@ -1,4 +1,4 @@
-// The users' side of the Lagrangian dual (formulation (9)): all users reply to given prices; the
+// The users' side of the Lagrangian dual (docs/model.md (9)): all users reply to given prices; the
 // best replies, smoothed, give the dual's value, gradient and Hessian. Internal to the module.
 //
 // Prices are for the whole of a server's bandwidth, power, clock and slots, in units of score: a

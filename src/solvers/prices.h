@@ -1,4 +1,4 @@
-// The planner's own method: prices on the servers' resources (formulation section 3).
+// The planner's own method: prices on the servers' resources (docs/model.md (9)).
 //
 // Sum mode. (1) The prices of least upper bound (price_search.h) and the bound itself. (2) Each
 // user's best column at these prices, slots repaired, each server's resources cleared on their own.

@@ -126,40 +126,49 @@ bool SolveFree(const Local& at,
   return step->allFinite();
 }
 
+// Newton's step of the free shares; where the true Hessian is not positive definite that of the
+// convex majorant, and where that bends in too few directions, of it with a ridge. False if nothing
+// helps.
+bool NewtonStep(const UserTerms& terms,
+                const Eigen::Vector3d& price,
+                const Eigen::Vector3d& x,
+                const Local& at,
+                const bool free[3],
+                Eigen::Vector3d* step,
+                Eigen::Matrix3d* inverse) {
+  constexpr double kRidge = 1e-6;
+  if (SolveFree(at, free, step, inverse)) return true;
+  Local convex = Evaluate(terms, price, x, true);
+  if (SolveFree(convex, free, step, inverse)) return true;
+  // Where the score is all that bends, its curvature has rank 1: no share may move farther than
+  // about its own size.
+  for (int j = 0; j < 3; ++j) {
+    convex.hessian(j, j) =
+        convex.hessian(j, j) * (1.0 + kRidge) + std::abs(convex.gradient[j]) / x[j];
+  }
+  return SolveFree(convex, free, step, inverse);
+}
+
 }  // namespace
 
 Reply SolveReply(const UserTerms& terms,
                  const Eigen::Vector3d& price,
                  const Eigen::Vector3d& start) {
   constexpr int kStepsMax = 100, kHalvingsMax = 40;
-  constexpr double kShareMin = 1e-12, kShrinkMax = 0.9, kRidge = 1e-6, kMoveMax = 1e-3;
+  constexpr double kShareMin = 1e-12, kShrinkMax = 0.9, kMoveMax = 1e-3;
   const bool used[3] = {terms.uses_bandwidth, terms.uses_power, terms.uses_clock};
   Reply reply;
   reply.yields.setZero();
   Eigen::Vector3d x;
   for (int i = 0; i < 3; ++i) x[i] = used[i] ? std::clamp(start[i], kShareMin, 1.0) : 0.0;
-  auto look = [&](const Eigen::Vector3d& at, bool convex) {
-    return Evaluate(terms, price, at, convex);
-  };
-  Local at = look(x, false);
+  Local at = Evaluate(terms, price, x, false);
   Eigen::Vector3d step = Eigen::Vector3d::Zero();
   for (int i = 0; i < kStepsMax; ++i) {
     bool free[3];
     for (int j = 0; j < 3; ++j) free[j] = used[j] && !(x[j] >= 1.0 && at.gradient[j] < 0.0);
     if (!free[0] && !free[1] && !free[2]) break;
     Eigen::Matrix3d inverse;
-    if (!SolveFree(at, free, &step, &inverse)) {
-      Local convex = look(x, true);
-      if (!SolveFree(convex, free, &step, &inverse)) {
-        // Where the score is all that bends, its curvature has rank 1: no share may move farther
-        // than about its own size.
-        for (int j = 0; j < 3; ++j) {
-          convex.hessian(j, j) =
-              convex.hessian(j, j) * (1.0 + kRidge) + std::abs(convex.gradient[j]) / x[j];
-        }
-        if (!SolveFree(convex, free, &step, &inverse)) break;
-      }
-    }
+    if (!NewtonStep(terms, price, x, at, free, &step, &inverse)) break;
     double decrement = 0.0, longest = 1.0, farthest = 0.0;
     for (int j = 0; j < 3; ++j) {
       if (!free[j]) continue;
@@ -186,7 +195,7 @@ Reply SolveReply(const UserTerms& terms,
     int halvings = 0;
     for (;; longest *= 0.5, ++halvings) {
       const Eigen::Vector3d trial = moved(longest);
-      const Local there = look(trial, false);
+      const Local there = Evaluate(terms, price, trial, false);
       if (there.value <= at.value - 1e-4 * longest * decrement) {
         x = trial;
         at = there;

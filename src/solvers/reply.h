@@ -1,7 +1,7 @@
-// A user's reply to prices (formulation (9)): psi of one (server, split), by Newton's method in the
-// shares (beta, theta, sigma) of the server's bandwidth, power and clock. This is the kernel of the
-// price method: well under a microsecond from a warm start, no allocation. Internal to the module;
-// pure.
+// A user's reply to prices (docs/model.md (9)): psi of one (server, split), by Newton's method in
+// the shares (beta, theta, sigma) of the server's bandwidth, power and clock. This is the kernel of
+// the price method: well under a microsecond from a warm start, no allocation. Internal to the
+// module; pure.
 #pragma once
 
 #include <Eigen/Core>

@@ -1,4 +1,4 @@
-// Step B of the alternation (formulation section 2): the best resources b, p, q, f, s for a fixed
+// Step B of the alternation (docs/dashf.md): the best resources b, p, q, f, s for a fixed
 // association and split. Thread-safe: no shared state.
 #pragma once
 

@@ -5,7 +5,7 @@
 //   -score + y (delay and energy) - mu (sum of logarithms of the user's own slacks);
 // capacities and the barriers' own cost belong to the caller. With e(v) = v's energy (4):
 //   * upload, sum mode: min over p of (w_t + w_e p) U / r(b, p) is convex in b and has the closed
-//     form of formulation section 2 (Lambert W), so p is no variable;
+//     form of docs/dashf.md (Lambert W), so p is no variable;
 //   * upload, makespan: the energy b t (N0 / g)(2^(U / (b t)) - 1) is jointly convex in (b, t), and
 //     so is the power limit U / t <= r(b, P_n);
 //   * local training, makespan: it lasts T_u - t, at the clock that just fills this;
@@ -13,8 +13,8 @@
 //     ratio x = g q / (N0 b); the tangent of phi and the fractional technique (8) on x = A / B with
 //     A ~ q, B = b majorise it. Derivatives here are the majorant's at the tight z, the value is
 //     the true one, so every Newton step re-tightens z and descends on the true function.
-// Departures from section 2, both tighter: the upload needs no z at all, and (8) is taken on q / b
-// instead of q V / r, because at low SNR the energy hardly depends on q.
+// The upload needs no z at all, and (8) is taken on q / b instead of q V / r, because at low SNR
+// the energy hardly depends on q: both are tighter than (8) on every ratio.
 #pragma once
 
 #include "opt/block_arrow.h"
@@ -23,7 +23,7 @@
 namespace dashf::solvers::internal {
 
 // Prices of a user's time and energy. In sum mode both phases cost w_t; the Lagrangian of makespan
-// mode prices them apart (formulation section 3).
+// mode prices them apart (docs/model.md (9)).
 struct TimePrices {
   double user_phase_per_s = 0.0;
   double server_phase_per_s = 0.0;
@@ -82,7 +82,7 @@ struct Jet1 {
 // Sum mode's upload cost as a function of the bandwidth share beta > 0: convex.
 Jet1 UploadCost(const UserTerms& terms, double beta);
 
-// Closed forms of sum mode (formulation section 2). The clock that minimises w_t W / (c f) +
+// Closed forms of sum mode (docs/dashf.md). The clock that minimises w_t W / (c f) +
 // w_e kappa f^2 W / c, and the power that minimises (w_t + w_e p) / r(b, p) at bandwidth b.
 double BestClockHz(double clock_hz_max, double kappa_w_per_hz3, double w_t, double w_e);
 double BestPowerW(

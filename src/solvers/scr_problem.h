@@ -1,5 +1,5 @@
 // The planner's own view of a scenario: flat arrays, per server the shared capacities, per user the
-// reachable servers and the allowed splits, and the cost model (formulation (1)-(7)) on them.
+// reachable servers and the allowed splits, and the cost model (docs/model.md (1)-(7)) on them.
 // Everything here is derived data; the independent checker is problem/evaluation.h.
 // Plain values, never changed after MakeScrProblem(): safe to read from any thread.
 #pragma once

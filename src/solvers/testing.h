@@ -1,4 +1,4 @@
-// Random scenarios for this module's tests: the default study's magnitudes (formulation section 5)
+// Random scenarios for this module's tests: the default study's magnitudes (docs/model.md)
 // and, on request, the corners of the model. Not for the product.
 #pragma once
 

@@ -152,14 +152,17 @@ std::vector<ServerPrices> PricesOf(const Scenario& scenario, const solvers::Solv
   return solved.certificate->boxes.front().servers;
 }
 
+Expected<const solvers::Method*> MethodNamed(const std::string& name) {
+  if (const solvers::Method* method = solvers::FindMethod(name)) return method;
+  return Fail(ErrorKind::kUsage,
+              "--method",
+              fmt::format("there is no method \"{}\"; there are\n{}", name, MethodList()));
+}
+
 Expected<int> RunSolve(const Arguments& arguments) {
-  const solvers::Method* method = solvers::FindMethod(arguments.method);
-  if (method == nullptr) {
-    return Fail(
-        ErrorKind::kUsage,
-        "--method",
-        fmt::format("there is no method \"{}\"; there are\n{}", arguments.method, MethodList()));
-  }
+  const auto named = MethodNamed(arguments.method);
+  if (!named) return tl::unexpected(named.error());
+  const solvers::Method* method = *named;
   const auto loaded = ReadScenario(arguments.scenario);
   if (!loaded) return tl::unexpected(loaded.error());
   if (const auto fits = CheckShared(arguments, loaded->scenario); !fits) {
