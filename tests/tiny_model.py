@@ -14,22 +14,25 @@ CONFIG = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_
 
 
 def shapes(config):
-    d, f = config["hidden_size"], config["intermediate_size"]
-    yield "model.embed_tokens.weight", [2048, d]
+    d, f, vocab = config["hidden_size"], config["intermediate_size"], config["vocab_size"]
+    kv = d // config["num_attention_heads"] * config["num_key_value_heads"]
+    yield "model.embed_tokens.weight", [vocab, d]
     yield "model.norm.weight", [d]
     for i in range(config["num_hidden_layers"]):
         layer = f"model.layers.{i}."
         for name in ("input_layernorm", "post_attention_layernorm"):
             yield f"{layer}{name}.weight", [d]
         for name in "qkvo":
-            yield f"{layer}self_attn.{name}_proj.weight", [d, d]
+            yield f"{layer}self_attn.{name}_proj.weight", [kv if name in "kv" else d, d]
         yield layer + "mlp.gate_proj.weight", [f, d]
         yield layer + "mlp.up_proj.weight", [f, d]
         yield layer + "mlp.down_proj.weight", [d, f]
+    if not config["tie_word_embeddings"]:
+        yield "lm_head.weight", [vocab, d]
 
 
 def write_model(folder, tokenizer, config=CONFIG, deviation=0.2, halves=False):
-    """Random weights, the same each time; `tokenizer`: a SentencePiece file of 2,048 pieces."""
+    """Random weights, the same each time; `tokenizer`: tokenizer.model or tokenizer.json."""
     folder.mkdir()
     draw, header, data = random.Random(1), {}, b""
     for name, shape in shapes(config):
@@ -44,7 +47,7 @@ def write_model(folder, tokenizer, config=CONFIG, deviation=0.2, halves=False):
     text = json.dumps(header).encode()
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
     (folder / "config.json").write_text(json.dumps(config))
-    shutil.copy(tokenizer, folder / "tokenizer.model")
+    shutil.copy(tokenizer, folder)
 
 
 def write_records(path, count, seed, answer_words=1):

@@ -87,20 +87,25 @@ TEST(Chat, RendersAndEncodesAsTransformersDoes) {
     ASSERT_TRUE(rendering) << form << rendering.error().Text();
     EXPECT_EQ(rendering->text, sample["text"]) << form;
     if (!sample.contains("ids")) continue;
-    std::vector<int> expected = sample["ids"];
-    const Tokenizer& tokenizer = form == "chatml" ? qwen2 : llama3;
+    const std::vector<int> expected = sample["ids"];
+    const Tokenizer& tokenizer = begins ? llama3 : qwen2;
     if (sample["open"]) {
       EXPECT_EQ(TokenizeChatPrompt(*chat, conversation, tokenizer).value(), expected) << form;
-    } else {  // What follows the last answer is left out.
+    } else {  // Answers are encoded apart, and what follows the last one is left out.
       const std::vector<Example> examples = Examples(*chat, conversation, tokenizer);
       ASSERT_EQ(examples.size(), 1u);
-      const int end = EndOfTurn(*chat, tokenizer);
-      while (expected.back() != end) expected.pop_back();
-      EXPECT_EQ(examples[0].tokens, expected) << form;
+      const std::vector<int> trained = sample["trained"]["ids"];
+      EXPECT_EQ(examples[0].tokens, trained) << form;
+      const std::vector<std::pair<int, int>> answers = sample["trained"]["answers"];
+      ASSERT_EQ(examples[0].answers.size(), answers.size()) << form;
+      for (std::size_t i = 0; i < answers.size(); ++i) {
+        EXPECT_EQ(examples[0].answers[i].begin, answers[i].first) << form;
+        EXPECT_EQ(examples[0].answers[i].end, answers[i].second) << form;
+      }
     }
     ++with_ids;
   }
-  EXPECT_EQ(with_ids, 30);
+  EXPECT_EQ(with_ids, 70);
 }
 
 TEST(Chat, TheLossCountsTheAssistantsWordsAndTheTokenThatEndsThem) {
@@ -287,6 +292,22 @@ TEST_F(ChatFolder, TellsItsTemplateByFileConfigOrSpecialTokens) {
   EXPECT_EQ(Rendered(qwen2), "from json");
   Write("chat_template.jinja", "from jinja {{ messages[0].content }}\n");
   EXPECT_EQ(Rendered(llama3), "from jinja u");
+}
+
+// ChatML's tokens beside a tokenizer.model that knows nothing of them.
+TEST_F(ChatFolder, TokensThatAreAddedToATokenizerModelTellItsFormToo) {
+  const std::filesystem::path bare = DASHF_SOURCE_DIR "/src/corpus/testdata/tokenizer.model";
+  std::filesystem::copy(bare, folder_);
+  const auto first = Tokenizer::Load(folder_.string())->vocab_size();
+  Write("added_tokens.json",
+        nlohmann::json{{"<|im_start|>", first}, {"<|im_end|>", first + 1}}.dump());
+  Write("tokenizer_config.json", R"({"eos_token": "<|im_end|>"})");
+  const auto tokenizer = Tokenizer::Load(folder_.string());
+  ASSERT_TRUE(tokenizer) << tokenizer.error().Text();
+  EXPECT_EQ(Rendered(*tokenizer), "<|im_start|>user\nu<|im_end|>\n<|im_start|>assistant\n");
+  const auto chat = LoadChatTemplate(folder_.string(), *tokenizer);
+  const std::vector<Example> examples = Examples(*chat, Of({kUser, kAnswer}), *tokenizer);
+  EXPECT_EQ(examples.at(0).tokens.back(), first + 1);
 }
 
 TEST_F(ChatFolder, SpecialTokensComeFromTheConfigsOrElseTheTokenizer) {

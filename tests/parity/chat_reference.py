@@ -56,9 +56,44 @@ LLAMA2 = """\
 {%- endfor %}
 """
 
+# Four that look like ChatML to who only looks for its tokens, and are each something else.
+DEFAULT_SYSTEM = """\
+{%- for message in messages %}
+    {%- if loop.first and message.role != 'system' %}
+        {{- '<|im_start|>system\nPut the last number into \\\\answer{n}.<|im_end|>\n' }}
+    {%- endif %}
+    {{- '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}
+"""
+BARE_SYSTEM = """\
+{%- if messages[0].role == 'system' %}{{- messages[0].content + '\n' }}{%- endif %}
+{%- for message in messages if message.role != 'system' %}
+    {%- if message.role == 'user' %}
+        {{- '<|im_start|>user\n' + message.content + '<|im_end|>\n<|im_start|>assistant\n' }}
+    {%- else %}
+        {{- message.content + '<|im_end|>\n' }}
+    {%- endif %}
+{%- endfor %}
+"""
+TRIMMED = """\
+{%- for message in messages %}
+    {{- '<|im_start|>' + message.role + '\n' + message.content.strip() + '<|im_end|>\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}
+"""
+OTHER_ROLES = """\
+{%- set names = {'assistant': 'model', 'system': 'rules'} %}
+{%- for message in messages %}
+    {{- '<|im_start|>' + names.get(message.role, message.role) + '\n' + message.content + '<|im_end|>\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|im_start|>model\n' }}{%- endif %}
+"""
+
 # form: (template, the family's tokenizer if ids are compared)
 FORMS = {"chatml": (CHATML, "qwen2"), "llama3": (LLAMA3, "llama3"), "llama31": (LLAMA31, "llama3"),
-         "llama2": (LLAMA2, None)}
+         "llama2": (LLAMA2, None), "default_system": (DEFAULT_SYSTEM, "qwen2"), "bare_system": (BARE_SYSTEM, "qwen2"),
+         "trimmed": (TRIMMED, "qwen2"), "other_roles": (OTHER_ROLES, "qwen2")}
 
 
 def conversation(*contents, system=None):
@@ -101,7 +136,27 @@ def cases():
                     "text": known[family].apply_chat_template(messages, tokenize=False, **options)}
             if family:
                 case["ids"] = known[family].encode(case["text"], add_special_tokens=False)
+                if not open_ended:
+                    case["trained"] = trained(known[family], messages, template)
             yield case
+
+
+def trained(tokenizer, messages, template):
+    """What a training sees: texts in turn, what is answered and what is not, each encoded by itself; the tokens up to the
+    one that ends the last answer, and where the answers lie."""
+    def shown(count, prompt):
+        return tokenizer.apply_chat_template(messages[:count], tokenize=False, chat_template=template,
+                                             add_generation_prompt=prompt)
+    ids, answers, told = [], [], ""
+    for i, message in enumerate(messages):
+        if message["role"] == "assistant":
+            for text in shown(i, True), shown(i + 1, False).rstrip():
+                assert text.startswith(told)
+                begin = len(ids)
+                ids += tokenizer.encode(text[len(told):], add_special_tokens=False)
+                told = text
+            answers.append([begin, len(ids)])
+    return {"ids": ids, "answers": answers}
 
 
 def recording():
@@ -109,4 +164,7 @@ def recording():
 
 
 def dump(path):
-    path.write_text(json.dumps(recording(), indent=1, ensure_ascii=True) + "\n")
+    """One conversation a line."""
+    recorded = recording()
+    cases_text = ",\n".join(json.dumps(case) for case in recorded["cases"])
+    path.write_text(f'{{"templates": {json.dumps(recorded["templates"], indent=1)},\n"cases": [\n{cases_text}\n]}}\n')
