@@ -290,6 +290,28 @@ class Plans(Case):
         self.assertLess(sum(row["handovers"] for row in rows),
                         sum(row["handovers_afresh"] for row in rows))
 
+    def test_bench_holds_the_default_against_every_baseline_on_families_and_goes_on(self):
+        options = ("--families", "uniform,slots-exact", "--sizes", "3x2", "--threads", 1,
+                   "--out", self.folder / "families.jsonl")
+        done = dashf("bench", "planner", *options, "--delay", "sum", "--seeds", 1, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = json.loads(done.stdout)["rows"]
+        self.assertEqual([row["family"] for row in rows], ["uniform", "slots-exact"])
+        for row in rows:
+            self.assertEqual(row["broken"], [])
+            self.assertTrue(0 <= row["proven_gap"] < 0.05, row)
+            self.assertLessEqual(row["lost"], row["baselines"]["dashf"]["lost"] + 1e-4)
+            self.assertGreater(row["baselines"]["random"]["lost"], 0)
+        again = dashf("bench", "planner", *options, "--delay", "sum,makespan", "--seeds", 2, "--csv")
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertNotIn("sum, seed 1", again.stderr)
+        self.assertIn("sum, seed 2", again.stderr)
+        lines = again.stdout.splitlines()
+        self.assertEqual(len(lines), 5)
+        self.assertTrue(all(line.endswith(",0") for line in lines[1:]), lines)
+        self.assert_fails(dashf("bench", "planner", *options, "--gap-target", 0.5), 2, "gap_target")
+        self.assert_fails(dashf("bench", "planner", "--families", "hats"), 2, "hats")
+
     def test_explain_names_limits_and_every_users_next_best_choice(self):
         self.assertEqual(dashf("solve", self.scenario, "--out", self.plan).returncode, 0)
         done = dashf("explain", self.scenario, self.plan, "--json")

@@ -1,6 +1,6 @@
 // dashf bench planner: the default method over sizes, each plan checked by the evaluator and each
 // bound proven, as one table of medians over seeds; with --replan, what going on from a standing
-// plan takes instead.
+// plan takes instead; with --families the instance library (bench_families.h).
 #include <fmt/format.h>
 #include <sys/resource.h>
 
@@ -18,10 +18,13 @@
 #include "base/json.h"
 #include "certificate/verification.h"
 #include "cli/command.h"
+#include "cli/comparison.h"
+#include "cli/planner/bench_families.h"
 #include "cli/planner/replanning.h"
 #include "cli/verbs.h"
 #include "problem/evaluation.h"
 #include "scenario/eua.h"
+#include "scenario/families.h"
 #include "scenario/generator.h"
 #include "solvers/method.h"
 
@@ -38,8 +41,11 @@ struct Arguments {
   std::vector<std::string> eua;
   int seeds = 3;
   bool replan = false;
-  bool json = false;
+  bool json = false, csv = false;
   solvers::SolveOptions options;
+  std::vector<std::string> families, baselines;
+  double baseline_limit_s = 10.0;
+  std::string out;
 };
 
 struct Size {
@@ -67,6 +73,10 @@ Expected<Size> ParseSize(const std::string& name) {
   return Fail(ErrorKind::kUsage, "--sizes", fmt::format("must be USERSxSERVERS, got {}", name));
 }
 
+std::optional<int> CandidatesFor(const Size& size) {
+  return size.users > kAllLinksUsersMax ? std::optional(kCandidates) : std::nullopt;
+}
+
 Expected<Scenario> MakeScenario(const Arguments& arguments,
                                 const Size& size,
                                 const std::string& delay,
@@ -78,9 +88,7 @@ Expected<Scenario> MakeScenario(const Arguments& arguments,
     if (!places) return tl::unexpected(places.error());
     return GenerateAt(*places, kCandidates, options, Rng(seed));
   }
-  const std::optional<int> candidates =
-      size.users > kAllLinksUsersMax ? std::optional(kCandidates) : std::nullopt;
-  return GenerateStudy(size.users, size.servers, options, Rng(seed), candidates);
+  return GenerateStudy(size.users, size.servers, options, Rng(seed), CandidatesFor(size));
 }
 
 Expected<Measurement> Measure(const Arguments& arguments, const Scenario& scenario) {
@@ -249,6 +257,37 @@ Expected<int> RunReplan(const Arguments& arguments) {
   return kExitOk;
 }
 
+Expected<int> RunOnFamilies(const Arguments& arguments) {
+  const auto sizes = ParseSizes(arguments);
+  if (!sizes) return tl::unexpected(sizes.error());
+  FamiliesBench bench{.families = arguments.families,
+                      .sizes = {},
+                      .delays = arguments.delays,
+                      .seeds = arguments.seeds,
+                      .journal = arguments.out,
+                      .effort = {arguments.options, arguments.baseline_limit_s, {}},
+                      .scenario = {}};
+  for (const Size& size : *sizes) bench.sizes.push_back({size.name, size.users, size.servers});
+  if (arguments.json) bench.output = FamiliesBench::Output::kJson;
+  if (arguments.csv) bench.output = FamiliesBench::Output::kCsv;
+  const auto methods = SelectMethods(arguments.baselines);
+  if (!methods) return tl::unexpected(methods.error());
+  for (const solvers::Method* method : *methods) {
+    if (method->name != "prices") bench.effort.baselines.emplace_back(method->name);
+  }
+  bench.scenario = [&arguments](const std::string& family,
+                                const FamiliesBench::Size& of,
+                                const std::string& delay,
+                                std::uint64_t seed) {
+    const Size size{of.name, of.users, of.servers};
+    GeneratorOptions options;
+    options.delay = delay == "makespan" ? DelayMode::kMakespan : DelayMode::kSum;
+    return GenerateFamily(
+        family, size.users, size.servers, options, Rng(seed), CandidatesFor(size));
+  };
+  return RunFamilies(bench);
+}
+
 Expected<int> RunBench(const Arguments& arguments) {
   const auto sizes = ParseSizes(arguments);
   if (!sizes) return tl::unexpected(sizes.error());
@@ -280,6 +319,40 @@ Expected<int> RunBench(const Arguments& arguments) {
   }
   if (arguments.json) PrintJson(arguments, rows);
   return kExitOk;
+}
+
+// With --families, and how the rows are written.
+void AddFamilyOptions(const std::shared_ptr<Arguments>& arguments, CLI::App* planner) {
+  auto* families = planner->add_option("--families",
+                                       arguments->families,
+                                       "Families of dashf new --family, comma-separated, or all: "
+                                       "the default against every baseline");
+  families->delimiter(',')->excludes("--replan")->excludes("--eua");
+  planner
+      ->add_option("--baselines",
+                   arguments->baselines,
+                   "Methods that --families compares with, comma-separated [all]")
+      ->delimiter(',')
+      ->needs(families);
+  planner
+      ->add_option("--baseline-time-limit-s",
+                   arguments->baseline_limit_s,
+                   "For each plan of a baseline with --families")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->needs(families);
+  planner
+      ->add_option(
+          "--out",
+          arguments->out,
+          "File for each scenario's results with --families, as JSON lines; what it has is "
+          "not measured again")
+      ->needs(families);
+  auto* json =
+      planner->add_flag("--json", arguments->json, "Write one JSON object instead of a table");
+  planner->add_flag("--csv", arguments->csv, "Write CSV instead of a table, with --families")
+      ->excludes(json)
+      ->needs(families);
 }
 
 }  // namespace
@@ -327,17 +400,27 @@ void AddBench(CLI::App& app, Run& run) {
                  "Measure going on from a standing plan (solve --from) after 1 % of the users have "
                  "moved, and after a server has vanished, against planning afresh (sum)")
       ->excludes(delay);
-  planner->add_flag("--json", arguments->json, "Write one JSON object instead of a table");
+  AddFamilyOptions(arguments, planner);
   planner->footer(
       "Every plan is checked by the evaluator and every bound is proven. peak is the process's, "
       "over "
       "all rows so far.\n"
+      "With --families each side runs in a process of its own, and times are processor time. Exit "
+      "7 "
+      "if the\n"
+      "default ends below a baseline (by more than the gap target) or without a plan, or a bound "
+      "lies below\n"
+      "a plan; such rows are marked BROKEN.\n"
       "Examples:\n"
       "  dashf bench planner\n"
       "  dashf bench planner --sizes 10000x200 --delay sum --seeds 1\n"
-      "  dashf bench planner --sizes 50x5 --json | jq '.rows[0].gap'");
+      "  dashf bench planner --sizes 50x5 --json | jq '.rows[0].gap'\n"
+      "  dashf bench planner --families all --sizes 6x2,50x5 --delay sum --out families.jsonl");
   planner->callback([arguments, &run] {
-    run = [arguments] { return arguments->replan ? RunReplan(*arguments) : RunBench(*arguments); };
+    run = [arguments] {
+      if (!arguments->families.empty()) return RunOnFamilies(*arguments);
+      return arguments->replan ? RunReplan(*arguments) : RunBench(*arguments);
+    };
   });
 }
 
