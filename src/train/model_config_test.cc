@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
 #include <numbers>
 
 namespace dashf::train {
@@ -123,6 +124,32 @@ TEST(ModelConfig, WhatOtherFamiliesNeedIsNamed) {
   EXPECT_THAT(error_of("qwen3_moe"), HasSubstr("mixtures of experts"));
   EXPECT_THAT(error_of("gemma3"), HasSubstr("gemma3_text"));
   EXPECT_THAT(error_of("unheard_of"), HasSubstr("only llama, qwen2, qwen3, mistral"));
+}
+
+// Whole numbers without a point, as readers with integer fields want them; and what a reader's own
+// default would get wrong is said.
+TEST(ModelConfig, WrittenIntegersAreIntegers) {
+  for (const char* members :
+       {R"(, "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
+             "high_freq_factor": 4.0, "original_max_position_embeddings": 8192})",
+        R"(, "model_type": "qwen2", "use_sliding_window": true, "sliding_window": 4,
+             "max_window_layers": 2)",
+        R"(, "model_type": "qwen3", "head_dim": 4)",
+        R"(, "model_type": "mistral", "sliding_window": 4)",
+        R"(, "model_type": "smollm3", "no_rope_layers": [1, 1, 1, 0])",
+        R"(, "model_type": "gemma3_text", "query_pre_attn_scalar": 256, "head_dim": 4,
+             "sliding_window": 4)"}) {
+    const ModelConfig config = Read(members);
+    const auto json =
+        nlohmann::json::parse(WriteModelConfig(config, Precision::kFloat32)).flatten();
+    for (const auto& [path, value] : json.items()) {
+      const std::string key = path.substr(path.rfind('/') + 1);
+      const bool real = key == "rms_norm_eps" || key.ends_with("factor") ||
+                        key.starts_with("rope_theta") || key == "rope_local_base_freq";
+      EXPECT_TRUE(value.is_number_float() == real) << members << path << ": " << value;
+    }
+    EXPECT_EQ(json.contains("/pad_token_id"), config.family == Family::kSmolLm3) << members;
+  }
 }
 
 TEST(ModelConfig, PartsThatAreMissingAreRefusedByName) {

@@ -62,6 +62,7 @@ void WriteParts(const ModelConfig& config, Json* json) {
   }
   if (family == Family::kLlama || family == Family::kSmolLm3) (*json)["mlp_bias"] = config.mlp_bias;
   if (family == Family::kSmolLm3) {
+    (*json)["pad_token_id"] = nullptr;  // Else transformers takes SmolLM3-3B's, which is 128004.
     for (int i = 0; i < config.layers; ++i) {
       (*json)["no_rope_layers"].push_back(config.Rotates(i) ? 1 : 0);
     }
