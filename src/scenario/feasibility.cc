@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 namespace dashf {
 namespace {
@@ -29,17 +30,58 @@ std::optional<SplitConflict> FindSplitConflict(const Scenario& scenario, std::si
                        .all_local_fits = bytes.back() <= user.memory_bytes_max};
 }
 
-bool IsFree(const Scenario& scenario, const User& user) {
+// Does work cost anything? By its delay, or by its energy.
+bool WorkCosts(const Objective& objective, const Compute& compute) {
+  return objective.delay_weight_per_s > 0.0 || compute.kappa_w_per_hz3 > 0.0 ||
+         compute.energy_j_per_flop > 0.0;
+}
+
+// What a user's allowed splits at one server cost and earn.
+struct LinkTerms {
+  bool has_costly = false, has_free = false;
+  bool has_free_score = false;  // A split that costs nothing and scores.
+};
+
+LinkTerms TermsOf(const Scenario& scenario, const User& user, const Server& server) {
   const SplitProfile& table = scenario.ProfileOf(user);
+  LinkTerms terms;
   for (int layers = 0; layers <= table.layers(); ++layers) {
     if (!scenario.SplitAllowed(user, layers)) continue;
     const auto k = static_cast<std::size_t>(layers);
-    if (table.local_flop[k] + table.server_flop[k] + table.upload_bit[k] + table.download_bit[k] >
-        0.0) {
-      return false;
-    }
+    // Bits always take power and time.
+    const bool costs =
+        table.upload_bit[k] > 0.0 || table.download_bit[k] > 0.0 ||
+        (table.local_flop[k] > 0.0 && WorkCosts(scenario.objective, user.compute)) ||
+        (table.server_flop[k] > 0.0 && WorkCosts(scenario.objective, server.compute));
+    (costs ? terms.has_costly : terms.has_free) = true;
+    terms.has_free_score |= !costs && table.server_flop[k] > 0.0;
   }
-  return true;
+  return terms;
+}
+
+// Does every plan cost 0, or does one that scores? Then there is no ratio, or no largest one.
+bool CostsNothing(const Scenario& scenario) {
+  Scenario free = scenario;
+  std::vector<std::pair<std::size_t, Link>> scoring;
+  bool all_free = true;
+  for (std::size_t n = 0; n < scenario.users.size(); ++n) {
+    free.links[n].clear();
+    for (const Link& link : scenario.links[n]) {
+      const LinkTerms terms = TermsOf(
+          scenario, scenario.users[n], scenario.servers[static_cast<std::size_t>(link.server)]);
+      all_free &= !terms.has_costly;
+      if (terms.has_free) free.links[n].push_back(link);
+      if (terms.has_free_score) scoring.emplace_back(n, link);
+    }
+    if (free.links[n].empty()) return false;
+  }
+  if (all_free) return true;
+  return std::any_of(scoring.begin(), scoring.end(), [&free](const auto& choice) {
+    const auto& [user, link] = choice;
+    Scenario with = free;
+    with.links[user] = {link};
+    return MatchSlots(with).shortages.empty();
+  });
 }
 
 template <class Node>
@@ -62,10 +104,7 @@ Conflicts FindConflicts(const Scenario& scenario) {
   for (std::size_t n = 0; n < scenario.users.size(); ++n) {
     if (const auto conflict = FindSplitConflict(scenario, n)) conflicts.splits.push_back(*conflict);
   }
-  conflicts.costs_nothing = conflicts.splits.empty() &&
-                            std::all_of(scenario.users.begin(),
-                                        scenario.users.end(),
-                                        [&](const User& user) { return IsFree(scenario, user); });
+  conflicts.costs_nothing = conflicts.splits.empty() && CostsNothing(scenario);
   SlotMatching matching = MatchSlots(scenario);
   conflicts.shortages = std::move(matching.shortages);
   for (std::size_t n = 0; n < scenario.users.size(); ++n) {
@@ -110,7 +149,8 @@ std::string Describe(const Scenario& scenario, const SlotShortage& shortage) {
 }
 
 std::string DescribeFree() {
-  return "no split of any user has work or bits: every plan costs and scores 0, which is no ratio";
+  return "every plan costs nothing, or one that scores: there is no ratio, or none is the largest "
+         "(delay_weight_per_s is 0 and computing takes no energy, or there are no work and bits)";
 }
 
 std::string DescribeMissingSlots(const Scenario& scenario, const Conflicts& conflicts) {

@@ -27,7 +27,8 @@ struct Conflicts {
   // any server that each of them reaches.
   std::vector<int> users_without_slot;
 
-  bool costs_nothing = false;  // No split of any user has work or bits: SCR would be 0 / 0.
+  // Every plan costs 0 (SCR would be 0 / 0), or one that scores does (SCR would have no limit).
+  bool costs_nothing = false;
 
   bool empty() const { return splits.empty() && shortages.empty() && !costs_nothing; }
 };

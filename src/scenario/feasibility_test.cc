@@ -34,6 +34,22 @@ TEST(FindConflicts, SaysWhereNoPlanCostsAnything) {
   EXPECT_FALSE(FindConflicts(scenario).costs_nothing);
 }
 
+// Where neither delay nor computing costs anything, users who send nothing score for nothing.
+TEST(FindConflicts, SaysWhereAPlanThatScoresCostsNothing) {
+  Scenario scenario = TwelveUsersThreeServers(1);
+  scenario.objective.delay_weight_per_s = 0.0;
+  for (Server& server : scenario.servers) server.compute.kappa_w_per_hz3 = 0.0;
+  for (SplitProfile& table : scenario.profiles) table.upload_bit[0] = table.download_bit[0] = 0.0;
+  EXPECT_TRUE(FindConflicts(scenario).costs_nothing);
+  // One user who always costs something is enough.
+  SplitProfile& table = scenario.profiles[static_cast<std::size_t>(scenario.users[3].profile)];
+  table.upload_bit[0] = 1.0;
+  EXPECT_FALSE(FindConflicts(scenario).costs_nothing);
+  table.upload_bit[0] = 0.0;
+  scenario.objective.delay_weight_per_s = 1.0;
+  EXPECT_FALSE(FindConflicts(scenario).costs_nothing);
+}
+
 TEST(FindConflicts, SaysHowMuchMemoryIsMissing) {
   Scenario scenario = TwelveUsersThreeServers(2);
   for (double& bytes : scenario.profiles[4].local_memory_bytes) bytes += 2e8;

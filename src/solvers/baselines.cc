@@ -114,6 +114,11 @@ Expected<SolveResult> SolveAtSplit(const Scenario& scenario,
     }
     association[n] = {(*servers)[n], k};
   }
+  if (TotalsOf(*problem, EqualShares(*problem, association)).cost == 0.0) {
+    return Fail(ErrorKind::kInfeasible,
+                all_local ? "method all-local" : "method all-server",
+                "its plan costs nothing, which is no ratio");
+  }
   return FinishWithBestResources(*problem, association, &log);
 }
 

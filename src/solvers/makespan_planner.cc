@@ -242,6 +242,11 @@ void MakespanPlanner::Bound() {
   } else {
     certificate_ = roughly ? BoundRoughly(y) : BoundClosely(y);
   }
+  constexpr double kRounding = 1e-7;
+  if (certificate_->scr_upper < scr_ * (1.0 - kRounding)) {  // Refuted by the plan: no bound.
+    certificate_.reset();
+    return;
+  }
   bound_ = certificate_->scr_upper;
   Keep(best_, "boxes");
 }

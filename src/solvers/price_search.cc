@@ -274,13 +274,31 @@ bool RaiseToBound(double window, PricedUsers* users, DualPoint* at, double time_
   // Newton's steps on a convex decreasing function come from the left; going a little past the rest
   // of them, and past where the search ended, finds a dual just below 0.
   at->y *= 1.0 + kExact;
+  double bound = std::numeric_limits<double>::infinity();
   for (int i = 0; i < kStepsMax; ++i) {
     if (watch.ElapsedS() > time_limit_s) return false;
     const DualSums sums = users->Refresh(*at, window, kThorough, true);
-    if (sums.value <= 0.0 && sums.value >= -10.0 * kExact * sums.cost) return true;
+    if (sums.value <= 0.0) {
+      bound = std::min(bound, at->y);
+      if (sums.value >= -10.0 * kExact * sums.cost) break;
+    }
     at->y *= std::clamp(1.0 + sums.value / sums.cost, 0.5, 2.0) * (1.0 + kExact);
   }
-  return true;
+  at->y = bound;
+  return std::isfinite(bound);
+}
+
+Certificate CandidateOf(const ScrProblem& problem, const DualPoint& bound) {
+  Certificate certificate{.scr_upper = bound.y, .boxes = {DeadlineBox{}}};
+  for (std::size_t m = 0; m < bound.price.size(); ++m) {
+    const Eigen::Vector4d& price = bound.price[m];
+    certificate.boxes.front().servers.push_back(
+        {.bandwidth_per_hz = price[0] / problem.server_bandwidth_hz[m],
+         .power_per_w = price[1] / problem.server_tx_power_w_max[m],
+         .clock_per_hz = price[2] / problem.server_clock_hz_max[m],
+         .slot = price[3] > 0.0 ? price[3] / problem.server_slots[m] : 0.0});
+  }
+  return certificate;
 }
 
 }  // namespace dashf::solvers::internal

@@ -36,10 +36,13 @@ DualPoint SearchPrices(const ScrProblem& problem,
 
 // The least y at these prices at which the dual, all columns searched thoroughly, is <= 0: an upper
 // bound of every plan's SCR. at->y is set to it. `users` keeps the columns within `window` of each
-// user's best. False when the time is up before.
+// user's best. False when none was found, or the time is up before.
 bool RaiseToBound(double window,
                   PricedUsers* users,
                   DualPoint* at,
                   double time_limit_s = std::numeric_limits<double>::infinity());
+
+// The point as a certificate of one box: not yet proven.
+Certificate CandidateOf(const ScrProblem& problem, const DualPoint& bound);
 
 }  // namespace dashf::solvers::internal

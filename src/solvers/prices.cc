@@ -22,6 +22,7 @@
 namespace dashf::solvers {
 namespace {
 
+using internal::CandidateOf;
 using internal::CarryOver;
 using internal::CaseBound;
 using internal::Columns;
@@ -50,19 +51,6 @@ constexpr std::size_t kColumnsForCases = 100000;
 // moves.
 constexpr double kWindow = 0.1;
 constexpr std::size_t kMoveColumnsMax = 12;
-
-Certificate CandidateOf(const ScrProblem& problem, const DualPoint& bound) {
-  Certificate certificate{.scr_upper = bound.y, .boxes = {DeadlineBox{}}};
-  for (std::size_t m = 0; m < bound.price.size(); ++m) {
-    const Eigen::Vector4d& price = bound.price[m];
-    certificate.boxes.front().servers.push_back(
-        {.bandwidth_per_hz = price[0] / problem.server_bandwidth_hz[m],
-         .power_per_w = price[1] / problem.server_tx_power_w_max[m],
-         .clock_per_hz = price[2] / problem.server_clock_hz_max[m],
-         .slot = price[3] > 0.0 ? price[3] / problem.server_slots[m] : 0.0});
-  }
-  return certificate;
-}
 
 class SumPlanner {
  public:
@@ -114,7 +102,15 @@ class SumPlanner {
   double RatioToStartFrom() const { return y_ > 0.0 ? y_ : problem_.score_scale / cost_; }
   double MeanScore() const { return score_ / static_cast<double>(best_.size()); }
   double Window() const { return kWindow * MeanScore(); }
-  double Gap() const { return (bound_ - scr_) / bound_; }
+  // A plan that is better than what was found to bound every plan: replies in floating point can be
+  // too low where numbers are far apart, and such a bound is none.
+  bool IsRefuted(double bound) const {
+    constexpr double kRounding = 1e-7;
+    return bound < scr_ * (1.0 - kRounding);
+  }
+  double Gap() const {
+    return IsRefuted(bound_) ? std::numeric_limits<double>::infinity() : (bound_ - scr_) / bound_;
+  }
   bool Stop() const { return Gap() <= options_.gap_target || log_.TimeLeftS() <= 0.0; }
   void Report(const char* step) {
     log_.Add(scr_, std::isfinite(bound_) ? score_ * (bound_ - scr_) / scr_ : 0.0, step);
@@ -266,7 +262,7 @@ bool SumPlanner::Hurried() const {
 void SumPlanner::Bound(DualPoint at) {
   if (log_.TimeLeftS() <= 0.0) return;
   const bool bounds = internal::RaiseToBound(Window(), &users_, &at, log_.TimeLeftS());
-  if (!bounds || at.y >= bound_) return;
+  if (!bounds || at.y >= bound_ || IsRefuted(at.y)) return;
   bound_ = at.y;
   bounding_ = std::move(at);
 }
@@ -418,7 +414,7 @@ void SumPlanner::BoundByCases(DualPoint at) {
              log_.Add(scr_, score_ * (y / scr_ - 1.0), fmt::format("bound: {} cases", cases));
            },
        .on_presence = small ? start_from : std::function<void(const std::vector<float>&)>()});
-  if (found.y < bound_) {
+  if (found.y < bound_ && !IsRefuted(found.y)) {
     bound_ = found.y;
     cases_ = std::move(found);
   }
@@ -456,6 +452,10 @@ Expected<SolveResult> SumPlanner::Run(const Scenario& scenario) {
     if (other && TakeOver(other->plan)) Improve(true);
   }
   if (!Stop() && columns_.size() <= kColumnsForCases && scr_ > 0.0) BoundByCases(at);
+  if (IsRefuted(bound_)) {
+    bound_ = std::numeric_limits<double>::infinity();
+    cases_ = {};
+  }
   SolveResult result = log_.Finish(best_, Termination::kStalled);
   if (std::isfinite(bound_)) result.certificate = CandidateOf(problem_, bounding_);
   if (!cases_.cases.empty()) {
