@@ -35,7 +35,9 @@ Expected<std::string> ModelFolder::Read(std::string_view name, std::uint64_t byt
   if (!file_) return ReadFile(fs::path(path_) / name, bytes_max);
   if (name == "config.json") return ModelConfigJson(*file_);
   if (name == "tokenizer_config.json") return TokenizerConfigJson(*file_);
-  if (name == TokenizerFileName(*file_)) return TokenizerFile(*file_);
+  const std::string_view tokenizer = TokenizerFileName(*file_);
+  const bool unknown = tokenizer.empty() && name == "tokenizer.model";  // For its error to say so.
+  if (name == tokenizer || unknown) return TokenizerFile(*file_);
   return Fail(ErrorKind::kIo, Place(name), "a GGUF file has none");
 }
 

@@ -78,6 +78,15 @@ TEST(GgufModelFolder, RefusesTokenizersThatItCannotSay) {
               HasSubstr("must be a list of strings"));
 }
 
+TEST(GgufModelFolder, NamesAKindOfTokenizerThatIsNotRead) {
+  Metadata metadata = ByteLevel();
+  metadata["tokenizer.ggml.model"] = std::string("bert");
+  const ModelFolder folder = FolderOf(metadata);
+  EXPECT_FALSE(folder.Has("tokenizer.json"));
+  EXPECT_THAT(folder.Read("tokenizer.model").error().Text(),
+              HasSubstr("tokenizer.ggml.model: must be \"gpt2\" or \"llama\", got \"bert\""));
+}
+
 TEST(GgufModelFolder, OfAFolderIsTheFolder) {
   const std::string path = ::testing::TempDir() + "plain";
   ASSERT_TRUE(WriteFileAtomically(path + "/config.json", "{}"));

@@ -1,17 +1,21 @@
-// The tokenizer's side of tokenizer_live_test.py: dashf_tokenize FOLDER. A line "e HEX" on stdin
-// gives the text's ids, "t HEX" the same without looking for special tokens, "d ID ID ..." the ids'
-// text in hex; "c JSON" gives a conversation as the folder's template renders it in hex and,
-// without its last message, the ids of the prompt that is to be continued.
+// The tokenizer's side of the live tests: dashf_tokenize FOLDER, or FILE.gguf FOLDER, whose
+// vocabulary alone is read: its tokenizer's files are written to the folder. A line "e HEX" on
+// stdin gives the text's ids, "t HEX" the same without looking for special tokens, "d ID ID ..."
+// the ids' text in hex; "c JSON" gives a conversation as the folder's template renders it in hex
+// and, without its last message, the ids of the prompt that is to be continued.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <sstream>
 #include <string>
 
+#include "base/file.h"
 #include "corpus/samples.h"
 #include "corpus/tokenizer.h"
+#include "gguf/model_folder.h"
 
 namespace {
 
@@ -44,16 +48,38 @@ std::string Chat(const std::string& json,
   return ids ? fmt::format("{} {}", Hex(whole->text), fmt::join(*ids, " ")) : ids.error().Text();
 }
 
+// As a folder that has no config.json.
+dashf::Expected<void> Unpack(const std::string& file, const std::filesystem::path& folder) {
+  const auto model = dashf::gguf::ModelFolder::Open(file);
+  if (!model) return tl::unexpected(model.error());
+  const char* const tokenizer = model->Has("tokenizer.json") ? "tokenizer.json" : "tokenizer.model";
+  for (const char* name : {tokenizer, "tokenizer_config.json"}) {
+    const auto bytes = model->Read(name);
+    if (!bytes) return tl::unexpected(bytes.error());
+    auto written = dashf::WriteFileAtomically(folder / name, *bytes);
+    if (!written) return written;
+  }
+  return {};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) return 2;
-  const auto tokenizer = corpus::Tokenizer::Load(argv[1]);
+  if (argc < 2 || argc > 3) return 2;
+  const char* const folder = argv[argc - 1];
+  if (argc == 3) {
+    const auto unpacked = Unpack(argv[1], folder);
+    if (!unpacked) {
+      fmt::print(stderr, "{}\n", unpacked.error().Text());
+      return 1;
+    }
+  }
+  const auto tokenizer = corpus::Tokenizer::Load(folder);
   if (!tokenizer) {
     fmt::print(stderr, "{}\n", tokenizer.error().Text());
     return 1;
   }
-  const auto chat = corpus::LoadChatTemplate(argv[1], *tokenizer);
+  const auto chat = corpus::LoadChatTemplate(folder, *tokenizer);
   for (std::string line; std::getline(std::cin, line);) {
     const std::string rest = line.size() > 2 ? line.substr(2) : "";
     if (line.starts_with('e')) {
