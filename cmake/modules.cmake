@@ -1,10 +1,11 @@
 # One folder under src/ is one module: a static library dashf_<name> of its *.cc files (an interface
 # library of headers alone) and, where it has *_test.cc files, one test program dashf_<name>_test.
-# Warnings are errors, for our code alone.
+# Warnings are errors for whoever works on it (the presets), not for whoever builds it otherwise.
 
 function(dashf_warnings target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
-    -Wno-sign-conversion -Wnon-virtual-dtor -Wold-style-cast -Werror)
+    -Wno-sign-conversion -Wnon-virtual-dtor -Wold-style-cast
+    $<$<BOOL:${DASHF_WARNINGS_AS_ERRORS}>:-Werror>)
 endfunction()
 
 if(DASHF_TESTS)
@@ -27,11 +28,15 @@ function(dashf_module name)
     if(headers)
       add_library(dashf_${name} INTERFACE)
       target_link_libraries(dashf_${name} INTERFACE ${arg_LINK})
+      set_target_properties(dashf_${name} PROPERTIES EXPORT_NAME ${name})
     endif()
     return()
   endif()
   add_library(dashf_${name} STATIC ${sources})
-  target_include_directories(dashf_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+  target_include_directories(dashf_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>
+    $<INSTALL_INTERFACE:include> $<INSTALL_INTERFACE:include/dashf>)
+  target_compile_features(dashf_${name} PUBLIC cxx_std_20)
+  set_target_properties(dashf_${name} PROPERTIES EXPORT_NAME ${name})
   target_link_libraries(dashf_${name} PUBLIC ${arg_LINK})
   dashf_warnings(dashf_${name})
   if(DASHF_TESTS AND tests)

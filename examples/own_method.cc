@@ -1,7 +1,7 @@
 // A planning method of one's own in the same table as dashf's: own_method SCENARIO
 #include <cstdio>
 
-#include "cli/comparison.h"
+#include "solvers/comparison.h"
 #include "scenario/scenario_io.h"
 #include "solvers/resource_step.h"
 
@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
   const auto loaded = dashf::ReadScenario(argc > 1 ? argv[1] : "scenario.json");
   if (!loaded) return std::fprintf(stderr, "%s\n", loaded.error().Text().c_str()), 1;
   const Method in_turn{"in-turn", "the servers in turn, best resources", InTurn};
-  auto methods = dashf::cli::SelectMethods({}).value();
+  auto methods = SelectMethods({}).value();
   methods.push_back(&in_turn);
-  dashf::cli::PrintComparison(dashf::cli::CompareMethods(loaded->scenario, methods, {}));
+  PrintComparison(CompareMethods(loaded->scenario, methods, {}));
 }

@@ -35,7 +35,11 @@ int Become(const char* program, char** argv) {
   const std::filesystem::path path =
       (self.parent_path() / "../libexec" / program).lexically_normal();
   ::execv(path.c_str(), argv);
-  fmt::print(stderr, "dashf: {}: cannot be started: {}\n", path.string(), std::strerror(errno));
+  if (errno == ENOENT) {
+    fmt::print(stderr, "dashf: {}: is not part of this installation\n", path.string());
+  } else {
+    fmt::print(stderr, "dashf: {}: cannot be started: {}\n", path.string(), std::strerror(errno));
+  }
   return static_cast<int>(ErrorKind::kIo);
 }
 

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "cli/command.h"
-#include "cli/comparison.h"
 #include "scenario/scenario_io.h"
+#include "solvers/comparison.h"
 
 namespace dashf::cli {
 namespace {
@@ -28,11 +28,11 @@ struct Arguments {
 };
 
 Expected<int> RunCompare(const Arguments& arguments) {
-  const auto selected = SelectMethods(arguments.methods);
+  const auto selected = solvers::SelectMethods(arguments.methods);
   if (!selected) return tl::unexpected(selected.error());
   const auto loaded = ReadScenario(arguments.scenario);
   if (!loaded) return tl::unexpected(loaded.error());
-  const auto rows = CompareMethods(
+  const auto rows = solvers::CompareMethods(
       loaded->scenario,
       *selected,
       {.seed = arguments.seed,
@@ -40,9 +40,9 @@ Expected<int> RunCompare(const Arguments& arguments) {
        .jobs = arguments.jobs,
        .on_start = [](const std::string& method) { fmt::print(stderr, "{} ...\n", method); }});
   if (arguments.json) {
-    fmt::print("{}", ComparisonJson(loaded->scenario, rows));
+    fmt::print("{}", solvers::ComparisonJson(loaded->scenario, rows));
   } else {
-    PrintComparison(rows);
+    solvers::PrintComparison(rows);
   }
   return kExitOk;
 }

@@ -17,11 +17,11 @@
 #include "base/json.h"
 #include "base/termination.h"
 #include "cli/command.h"
-#include "cli/comparison.h"
 #include "cli/mpi/shared_work.h"
 #include "cli/planner/study_options.h"
 #include "cli/planner/sweep_solve.h"
 #include "report/interval_chart.h"
+#include "solvers/comparison.h"
 #include "sweep/summary.h"
 #include "sweep/work.h"
 
@@ -55,7 +55,7 @@ Expected<Design> DesignOf(const Arguments& arguments) {
   if (!seeds) return tl::unexpected(seeds.error());
   design.seeds = std::move(*seeds);
   if (auto sound = design.Validate(); !sound) return tl::unexpected(sound.error());
-  if (auto methods = SelectMethods(design.methods); !methods) {
+  if (auto methods = solvers::SelectMethods(design.methods); !methods) {
     return tl::unexpected(methods.error());
   }
   return design;

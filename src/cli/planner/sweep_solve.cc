@@ -1,18 +1,18 @@
 #include "cli/planner/sweep_solve.h"
 
 #include "base/check.h"
-#include "cli/comparison.h"
+#include "solvers/comparison.h"
 
 namespace dashf::cli {
 
 std::vector<sweep::Outcome> SolveForSweep(const sweep::Task& task) {
-  const auto methods = SelectMethods(task.methods);
+  const auto methods = solvers::SelectMethods(task.methods);
   DASHF_CHECK(methods);  // The command line has looked.
   std::vector<sweep::Outcome> outcomes;
-  for (const ComparisonRow& row :
-       CompareMethods(task.scenario,
-                      *methods,
-                      {.seed = task.seed, .time_limit_s = task.time_limit_s, .on_start = {}})) {
+  for (const solvers::ComparisonRow& row : solvers::CompareMethods(
+           task.scenario,
+           *methods,
+           {.seed = task.seed, .time_limit_s = task.time_limit_s, .on_start = {}})) {
     sweep::Outcome outcome{row.method, row.evaluation.has_value(), row.note, row.elapsed_s};
     if (row.evaluation) {
       outcome.scr = row.evaluation->scr;

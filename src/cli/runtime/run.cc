@@ -14,7 +14,6 @@
 #include "base/rng.h"
 #include "base/termination.h"
 #include "cli/command.h"
-#include "cli/comparison.h"
 #include "cli/runtime/run_data.h"
 #include "cli/runtime/run_tables.h"
 #include "cli/runtime/shipped_model.h"
@@ -29,6 +28,7 @@
 #include "scenario/generator.h"
 #include "scenario/profile_io.h"
 #include "scenario/scenario_io.h"
+#include "solvers/comparison.h"
 #include "train/flop.h"
 
 namespace dashf::cli {
@@ -101,7 +101,7 @@ class RunSteps {
   std::vector<DataRecord> taken_;
   MeasuredProfile profile_;
   Scenario scenario_;
-  std::vector<ComparisonRow> comparison_;
+  std::vector<solvers::ComparisonRow> comparison_;
   runtime::LaunchResult round_;
   double plan_scr_ = 0.0;
 };
@@ -244,15 +244,16 @@ Expected<void> RunSteps::MakeScenario() {
 }
 
 Expected<void> RunSteps::CompareAll() {
-  const auto methods = SelectMethods(config_.plan.compare);
+  const auto methods = solvers::SelectMethods(config_.plan.compare);
   if (!methods) return tl::unexpected(methods.error());
-  comparison_ = CompareMethods(
+  comparison_ = solvers::CompareMethods(
       scenario_,
       *methods,
       {.seed = config_.plan.seed,
        .time_limit_s = kMethodTimeLimitS,
        .on_start = [this](const std::string& method) { Say("planning with " + method); }});
-  return WriteFileAtomically(folder_ / "comparison.json", ComparisonJson(scenario_, comparison_));
+  return WriteFileAtomically(folder_ / "comparison.json",
+                             solvers::ComparisonJson(scenario_, comparison_));
 }
 
 Expected<void> RunSteps::CarryItOut() {
@@ -328,7 +329,7 @@ Expected<void> RunSteps::Finish() {
     if (!plan) return tl::unexpected(plan.error());
     plan_scr_ = Evaluate(loaded->scenario, plan->plan).scr;
   }
-  for (const ComparisonRow& row : comparison_) {
+  for (const solvers::ComparisonRow& row : comparison_) {
     if (row.method != "exhaustive" || !row.evaluation) continue;
     record.exhaustive_scr = row.evaluation->scr;
     // Rounding apart: the same plan evaluated twice differs in its last digits.

@@ -101,13 +101,13 @@ void PrintServers(const RoundRecord& record) {
 }  // namespace
 
 void PrintRun(const RoundRecord& record,
-              const std::vector<ComparisonRow>& comparison,
+              const std::vector<solvers::ComparisonRow>& comparison,
               double plan_scr) {
   PrintQuality(record);
   PrintServers(record);
   PrintTimes(record);
   fmt::print("\nPlanning methods on this scenario\n");
-  PrintComparison(comparison);
+  solvers::PrintComparison(comparison);
   if (plan_scr > 0.0) fmt::print("\nSCR of the plan carried out: {:.6e}\n", plan_scr);
   if (record.gap) {
     fmt::print("Exhaustive optimum: {:.6e}; the plan is {:.4f} % below it\n",

@@ -3,15 +3,15 @@
 
 #include <vector>
 
-#include "cli/comparison.h"
 #include "round/round_record.h"
+#include "solvers/comparison.h"
 
 namespace dashf::cli {
 
 // Tables on stdout: the round per user, phase times, methods, bound. `plan_scr` is 0 if the round
 // ended before it was planned.
 void PrintRun(const RoundRecord& record,
-              const std::vector<ComparisonRow>& comparison,
+              const std::vector<solvers::ComparisonRow>& comparison,
               double plan_scr);
 
 }  // namespace dashf::cli

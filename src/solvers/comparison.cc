@@ -1,4 +1,4 @@
-#include "cli/comparison.h"
+#include "solvers/comparison.h"
 
 #include <fmt/format.h>
 
@@ -8,13 +8,13 @@
 #include "base/json.h"
 #include "base/parallel.h"
 
-namespace dashf::cli {
+namespace dashf::solvers {
 namespace {
 
 using nlohmann::ordered_json;
 
 ComparisonRow Try(const Scenario& scenario,
-                  const solvers::Method& method,
+                  const Method& method,
                   const ComparisonOptions& options) {
   const Stopwatch watch;
   const auto solved = method.solve(
@@ -40,13 +40,13 @@ double PercentOf(double best, double scr) {
 
 }  // namespace
 
-Expected<std::vector<const solvers::Method*>> SelectMethods(const std::vector<std::string>& names) {
-  std::vector<const solvers::Method*> selected;
+Expected<std::vector<const Method*>> SelectMethods(const std::vector<std::string>& names) {
+  std::vector<const Method*> selected;
   if (names.empty()) {
-    for (const solvers::Method& method : solvers::Methods()) selected.push_back(&method);
+    for (const Method& method : Methods()) selected.push_back(&method);
   }
   for (const std::string& name : names) {
-    selected.push_back(solvers::FindMethod(name));
+    selected.push_back(FindMethod(name));
     if (selected.back() == nullptr) {
       return Fail(ErrorKind::kUsage, "methods", fmt::format("there is no method \"{}\"", name));
     }
@@ -55,7 +55,7 @@ Expected<std::vector<const solvers::Method*>> SelectMethods(const std::vector<st
 }
 
 std::vector<ComparisonRow> CompareMethods(const Scenario& scenario,
-                                          const std::vector<const solvers::Method*>& methods,
+                                          const std::vector<const Method*>& methods,
                                           const ComparisonOptions& options) {
   std::vector<ComparisonRow> rows(methods.size());
   ParallelFor(methods.size(), options.jobs, [&](std::size_t i) {
@@ -136,4 +136,4 @@ std::string ComparisonJson(const Scenario& scenario, const std::vector<Compariso
                    {"rows", std::move(methods)}});
 }
 
-}  // namespace dashf::cli
+}  // namespace dashf::solvers

@@ -14,7 +14,7 @@
 #include "scenario/scenario.h"
 #include "solvers/method.h"
 
-namespace dashf::cli {
+namespace dashf::solvers {
 
 struct ComparisonRow {
   std::string method;
@@ -31,14 +31,14 @@ struct ComparisonOptions {
 };
 
 // All methods where `names` is empty. kUsage for a name that no method has.
-Expected<std::vector<const solvers::Method*>> SelectMethods(const std::vector<std::string>& names);
+Expected<std::vector<const Method*>> SelectMethods(const std::vector<std::string>& names);
 
 std::vector<ComparisonRow> CompareMethods(const Scenario& scenario,
-                                          const std::vector<const solvers::Method*>& methods,
+                                          const std::vector<const Method*>& methods,
                                           const ComparisonOptions& options);
 
 double BestScr(const std::vector<ComparisonRow>& rows);        // 0 where no method gave a plan.
 void PrintComparison(const std::vector<ComparisonRow>& rows);  // A table on stdout.
 std::string ComparisonJson(const Scenario& scenario, const std::vector<ComparisonRow>& rows);
 
-}  // namespace dashf::cli
+}  // namespace dashf::solvers

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""install_test.py CMAKE BUILD_DIR CONSUMER_DIR: installs a build elsewhere, plans and generates with
+the programs there, and builds a project that finds the libraries there."""
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+CMAKE, BUILD, CONSUMER = sys.argv[1:4]
+
+
+def run(*words, expect=0):
+    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, check=False)
+    if expect is not None and done.returncode != expect:
+        raise AssertionError(f"{words} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done
+
+
+class Installed(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.room = tempfile.TemporaryDirectory()
+        cls.prefix = pathlib.Path(cls.room.name) / "prefix"
+        run(CMAKE, "--install", BUILD, "--prefix", cls.prefix)
+        cls.dashf = cls.prefix / "bin/dashf"
+        cls.scenario = pathlib.Path(cls.room.name) / "scenario.json"
+        cls.model = cls.prefix / "share/dashf/models/debian-3m"
+        run(cls.dashf, "new", "--users", "6", "--servers", "2", "--out", cls.scenario)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.room.cleanup()
+
+    def test_the_programs_find_each_other(self):
+        said = run(self.dashf, "generate", "--model", self.model, "--prompt", "Package: ",
+                   "--max-tokens", "4")
+        self.assertTrue(said.stdout.strip())
+
+    def test_a_project_plans_with_a_method_of_its_own(self):
+        build = pathlib.Path(self.room.name) / "consumer"
+        run(CMAKE, "-G", "Ninja", "-S", CONSUMER, "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}",
+            "-DCMAKE_BUILD_TYPE=Debug")
+        run(CMAKE, "--build", build, "--parallel", "2")
+        rows = dict(line.split() for line in run(build / "plan", self.scenario).stdout.splitlines())
+        self.assertEqual(set(rows), {"prices", "dashf", "first-server"})
+        self.assertGreater(float(rows["prices"]), 0)
+        self.assertGreaterEqual(float(rows["prices"]), float(rows["first-server"]))
+        refused = run(build / "plan", CONSUMER + "/plan.cc", expect=3)
+        self.assertIn("plan.cc", refused.stderr)
+
+        # The planner brings nothing that it does not use.
+        needed = run("ldd", build / "plan").stdout
+        for library in ("libtorch", "libgrpc", "libprotobuf", "libmpi", "libpcre2", "libdnnl"):
+            self.assertNotIn(library, needed)
+
+        mistakes = run(CMAKE, "--build", build, "--target", "misuse", expect=None)
+        self.assertNotEqual(mistakes.returncode, 0)
+        lines = (pathlib.Path(CONSUMER) / "misuse.cc").read_text().splitlines()
+        wrong = {i for i, line in enumerate(lines, 1) if line.endswith("// error")}
+        said = {int(n) for n in re.findall(r"misuse\.cc:(\d+):\d+: error",
+                                           mistakes.stdout + mistakes.stderr)}
+        self.assertEqual(wrong, said)
+
+        continued = run(build / "train", self.model).stdout
+        self.assertTrue(continued.strip())
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0]])
