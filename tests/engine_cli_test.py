@@ -17,11 +17,12 @@ PROMPTS = [("Package: bb\nSummary: ASCII art demo", "games"), ("Package: libfoo-
 
 
 NO_PRODUCTS = "no products of bfloat16"
+CACHE = tempfile.TemporaryDirectory()  # Of encoded bases.
 
 
 def dashf(*args, **environment):
     return subprocess.run([BINARY, *map(str, args)], capture_output=True, text=True, timeout=300, check=False,
-                          env={**os.environ, **environment})
+                          env={**os.environ, "XDG_CACHE_HOME": CACHE.name, **environment})
 
 
 def write_adapter(folder, kind):
@@ -94,6 +95,35 @@ class EngineVerbs(unittest.TestCase):
             self.assertLessEqual(difference, bound, weights)
             if weights in ("int8", "nf4"):
                 self.assertGreater(difference, 0, weights)
+
+    def test_second_start_takes_the_base_as_the_first_encoded_it(self):
+        data = self.write("data.json", [{"instruction": a, "output": b} for a, b in PROMPTS])
+        cache = self.folder / "cache"
+        verbs = [("generate", "--model", MODEL, "--max-tokens", 3),
+                 ("score", "--model", MODEL, "--data", data),
+                 ("train", "--model", MODEL, "--data", data, "--steps", 1, "--threads", 1, "--out")]
+        for number, verb in enumerate(verbs):
+            said = []
+            for start in range(3):
+                out = [self.folder / f"out{number}{start}"] if verb[-1] == "--out" else []
+                option = ["--base-cache", "none"] if start == 2 else []
+                done = dashf(*verb, *out, "--weights", "nf4", *option, XDG_CACHE_HOME=str(cache))
+                self.assertEqual(done.returncode, 0, done.stderr)
+                said.append([line for line in done.stderr.splitlines() if line.startswith("base:")])
+                if start > 0 and not out:
+                    self.assertEqual(done.stdout, first)
+                first = done.stdout
+            self.assertRegex(said[0][0], "kept encoded in .* for the next start" if number == 0 else "has it encoded")
+            self.assertRegex(said[1][0], f"nf4, as {cache}/dashf/nf4-.* has it encoded")
+            self.assertEqual(said[2], [])
+        for out in ("out21", "out22"):
+            self.assertEqual((self.folder / out / "adapter_model.safetensors").read_bytes(),
+                             (self.folder / "out20" / "adapter_model.safetensors").read_bytes())
+        done = dashf(*verbs[0], "--weights", "int8", "--base-cache", self.folder / "own")
+        self.assertEqual(len(list((self.folder / "own").glob("int8-*.base"))), 1, done.stderr)
+        done = dashf(*verbs[0], "--weights", "int8", "--base-cache", "/proc/none")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("base: int8, not kept encoded in /proc/none", done.stderr)
 
     def train(self, out, *args, **environment):
         data = self.write("records.json", [{"instruction": a, "output": b} for a, b in 8 * PROMPTS])

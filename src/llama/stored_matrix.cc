@@ -81,6 +81,18 @@ DASHF_VECTORISED float LargestMagnitude(const float* values, std::int64_t count)
   return *std::max_element(largest, largest + kLanes);
 }
 
+// codes[i] = round(values[i] / scale), ties to even, where |values[i]| <= 127 scale.
+DASHF_VECTORISED void EncodeInt8(const float* values,
+                                 std::int64_t count,
+                                 float scale,
+                                 std::uint8_t* codes) {
+  constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it leaves the nearest integer.
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float code = (values[i] / scale + kRound) - kRound;
+    codes[i] = static_cast<std::uint8_t>(static_cast<std::int32_t>(code));
+  }
+}
+
 // codes[i] = NearestNf4(values[i] / scale).
 DASHF_VECTORISED void EncodeNf4Block(const float* values,
                                      std::int64_t count,
@@ -111,6 +123,18 @@ StoredMatrix::StoredMatrix(Format format, std::int64_t rows, std::int64_t column
 std::size_t StoredMatrix::Bytes() const {
   return floats_.size() * sizeof(float) + halves_.size() * sizeof(std::uint16_t) + codes_.size() +
          block_max_.size() + row_scale_.size() * sizeof(float);
+}
+
+void StoredMatrix::AppendParts(std::vector<std::span<char>>* parts) {
+  const auto append = [parts](auto& values) {
+    const auto bytes = std::as_writable_bytes(std::span(values));
+    parts->emplace_back(reinterpret_cast<char*>(bytes.data()), bytes.size());
+  };
+  append(floats_);
+  append(halves_);
+  append(codes_);
+  append(block_max_);
+  append(row_scale_);
 }
 
 std::size_t StoredMatrix::BytesOf(Format format, std::int64_t rows, std::int64_t columns) {
@@ -160,10 +184,11 @@ void StoredMatrix::Fill(std::int64_t first, ConstMatrix<float> values) {
     } else if (format_ == Format::kInt8) {
       const float scale = LargestMagnitude(from, columns_) / 127.0F;
       row_scale_[static_cast<std::size_t>(row)] = scale;
-      for (std::int64_t j = 0; j < columns_; ++j) {
-        const float code = scale > 0.0F ? std::nearbyint(from[j] / scale) : 0.0F;
-        codes_[static_cast<std::size_t>(row * columns_ + j)] =
-            static_cast<std::uint8_t>(static_cast<std::int8_t>(code));
+      std::uint8_t* const codes = codes_.data() + row * columns_;
+      if (scale > 0.0F) {
+        EncodeInt8(from, columns_, scale, codes);
+      } else {
+        std::fill_n(codes, columns_, std::uint8_t{0});
       }
     } else {
       EncodeNf4(row, from);

@@ -68,7 +68,10 @@ class StoredMatrix {
   std::int64_t rows() const { return rows_; }
   std::int64_t columns() const { return columns_; }
   std::size_t Bytes() const;
-  // The same, of a matrix that is not there.
+  // Appends the memory that holds the numbers as they are kept; its sizes follow from the format
+  // and the shape.
+  void AppendParts(std::vector<std::span<char>>* parts);
+  // Bytes() of a matrix that is not there.
   static std::size_t BytesOf(Format format, std::int64_t rows, std::int64_t columns);
   // Of kFloat32 alone: the numbers themselves.
   Matrix<const float> Floats() const;

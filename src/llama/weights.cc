@@ -196,6 +196,22 @@ void SetRows(std::string_view name,
   home.matrix->Fill(home.first_row + first, {values, count, home.matrix->columns()});
 }
 
+std::vector<std::span<char>> Parts(Weights* weights) {
+  std::vector<std::span<char>> parts;
+  const auto append = [&parts](std::vector<float>& values) {
+    parts.emplace_back(reinterpret_cast<char*>(values.data()), values.size() * sizeof(float));
+  };
+  weights->embedding.AppendParts(&parts);
+  append(weights->final_norm);
+  weights->untied_head.AppendParts(&parts);
+  for (LayerWeights& layer : weights->layers) {
+    for (std::vector<float>& norm : layer.norms) append(norm);
+    for (StoredMatrix& matrix : layer.matrices) matrix.AppendParts(&parts);
+    for (std::vector<float>& bias : layer.biases) append(bias);
+  }
+  return parts;
+}
+
 std::vector<float> GetTensor(std::string_view name, const Weights& weights) {
   const Home home = HomeOf(name, const_cast<Weights*>(&weights));  // Only read from here.
   if (home.matrix == nullptr) return {home.vector, home.vector + home.size};

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -105,7 +106,10 @@ void SetRows(std::string_view name,
              std::int64_t count,
              const float* values,
              Weights* weights);
-// Reads one back, decoded.
+// The memory that holds all numbers as they are kept, Weights::Bytes() of it: parts whose sizes and
+// order follow from configuration and storage.
+std::vector<std::span<char>> Parts(Weights* weights);
+// Reads a tensor back, decoded.
 std::vector<float> GetTensor(std::string_view name, const Weights& weights);
 
 }  // namespace dashf::llama

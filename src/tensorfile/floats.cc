@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -22,6 +21,17 @@ std::vector<float> Convert(std::string_view bytes, From from) {
     value = from(half);
   }
   return values;
+}
+
+// Without a branch, so that several are looked at at once.
+bool AllFinite(const std::vector<float>& values) {
+  constexpr std::uint32_t kExponent = 0x7F800000U;
+  std::uint32_t others = 0;
+  for (const float value : values) {
+    others |=
+        static_cast<std::uint32_t>((std::bit_cast<std::uint32_t>(value) & kExponent) == kExponent);
+  }
+  return others == 0;
 }
 
 }  // namespace
@@ -73,9 +83,7 @@ Expected<std::vector<float>> ReadFloats(const std::string& where,
                 where,
                 fmt::format("must be F32, F16 or BF16, got {}", Name(view.dtype)));
   }
-  if (std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); })) {
-    return values;
-  }
+  if (AllFinite(values)) return values;
   return Fail(ErrorKind::kBadInput, where, "has a value that is not finite");
 }
 

@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "llama/config.h"
@@ -44,6 +46,20 @@ Expected<ModelConfig> LoadModelConfig(const std::filesystem::path& folder);
 // kIo if the folder or a file is missing; kBadInput naming the tensor or key for a wrong shape, a
 // missing tensor, a value that is not finite, or a feature that is not supported.
 Expected<Model> LoadModel(const std::filesystem::path& folder, const llama::Storage& storage = {});
+
+// A folder that keeps weights as they were encoded, for the next start; empty: none does.
+struct BaseCache {
+  std::filesystem::path folder;
+  std::vector<std::string> notes;  // What came of it, a line each.
+};
+// $XDG_CACHE_HOME/dashf, or ~/.cache/dashf; empty where there is neither.
+std::filesystem::path DefaultBaseCache();
+
+// The same weights, bit for bit; int8 and NF4 from the cache, where it has what these files became.
+// What is wrong with a cache is a note, never an error.
+Expected<Model> LoadModel(const std::filesystem::path& folder,
+                          const llama::Storage& storage,
+                          BaseCache* cache);
 
 // Whether the folder's files hold every matrix in bfloat16, so that a model kept so loses nothing.
 // Errors as LoadModel's, but for the values.

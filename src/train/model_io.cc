@@ -13,6 +13,7 @@
 #include "tensorfile/floats.h"
 #include "tensorfile/safetensors.h"
 #include "train/gguf_model.h"
+#include "train/kept_base.h"
 #include "train/model.h"
 #include "train/model_config.h"
 #include "train/within_memory.h"
@@ -53,18 +54,21 @@ Expected<std::set<std::string>> ShardNames(const fs::path& index_file) {
   return names;
 }
 
-Expected<WeightFiles> OpenWeights(const fs::path& folder) {
-  std::set<std::string> names = {"model.safetensors"};
+Expected<std::set<std::string>> WeightFileNames(const fs::path& folder) {
   const fs::path index = folder / "model.safetensors.index.json";
   std::error_code ignored;  // What cannot be looked at is for Open to report.
   if (!fs::exists(folder / "model.safetensors", ignored) && fs::exists(index, ignored)) {
-    Expected<std::set<std::string>> shards = ShardNames(index);
-    if (!shards) return tl::unexpected(shards.error());
-    names = std::move(*shards);
+    return ShardNames(index);
   }
+  return std::set<std::string>{"model.safetensors"};
+}
+
+Expected<WeightFiles> OpenWeights(const fs::path& folder) {
+  const Expected<std::set<std::string>> names = WeightFileNames(folder);
+  if (!names) return tl::unexpected(names.error());
   WeightFiles files;
-  files.open.reserve(names.size());  // The map points into the elements.
-  for (const std::string& name : names) {
+  files.open.reserve(names->size());  // The map points into the elements.
+  for (const std::string& name : *names) {
     const std::string path = (folder / name).string();
     Expected<SafetensorsFile> file = SafetensorsFile::Open(path);
     if (!file) return tl::unexpected(file.error());
@@ -144,7 +148,7 @@ TensorView RowsOf(const TensorView& tensor, std::int64_t first, std::int64_t cou
 
 // How many rows of a matrix to read at a time.
 std::int64_t RowsAtOnce(const std::vector<std::int64_t>& shape) {
-  constexpr std::int64_t kElements = std::int64_t{1} << 20;
+  constexpr std::int64_t kElements = std::int64_t{1} << 16;
   return std::max<std::int64_t>(1, kElements / std::max<std::int64_t>(1, shape.back()));
 }
 
@@ -273,6 +277,27 @@ Expected<Model> ReadModel(const fs::path& folder, const llama::Storage& storage)
   return Model(std::move(weights));
 }
 
+Expected<Model> ReadThrough(const fs::path& folder,
+                            const llama::Storage& storage,
+                            BaseCache* cache) {
+  const auto opened = gguf::ModelFolder::Open(folder.string());
+  if (!opened) return tl::unexpected(opened.error());
+  const Expected<ModelConfig> config = ReadModelConfig(*opened);
+  if (!config) return tl::unexpected(config.error());
+  std::vector<fs::path> files = {folder};
+  if (!opened->file()) {
+    const auto names = WeightFileNames(folder);
+    if (!names) return tl::unexpected(names.error());
+    files = {folder / "config.json"};
+    for (const std::string& name : *names) files.push_back(folder / name);
+  }
+  const KeptBase kept(cache->folder, folder, std::move(files), storage);
+  if (auto weights = kept.Read(*config, &cache->notes)) return Model(std::move(*weights));
+  Expected<Model> model = ReadModel(folder, storage);
+  if (model) kept.Keep(model->weights(), &cache->notes);
+  return model;
+}
+
 // A tensor's bytes as the file has them.
 std::string Encode(const std::vector<float>& values, Precision precision) {
   if (precision == Precision::kFloat32) {
@@ -287,6 +312,11 @@ std::string Encode(const std::vector<float>& values, Precision precision) {
 
 Expected<Model> LoadModel(const fs::path& folder, const llama::Storage& storage) {
   return WithinMemory(folder.string(), [&] { return ReadModel(folder, storage); });
+}
+
+Expected<Model> LoadModel(const fs::path& folder, const llama::Storage& storage, BaseCache* cache) {
+  if (cache->folder.empty() || !IsEncoded(storage)) return LoadModel(folder, storage);
+  return WithinMemory(folder.string(), [&] { return ReadThrough(folder, storage, cache); });
 }
 
 Expected<ModelConfig> LoadModelConfig(const fs::path& folder) {

@@ -24,6 +24,7 @@ struct Flags {
   std::string model_dir;
   std::string adapter_dir;
   train::StorageChoice storage;
+  std::string base_cache = "auto";
   std::string prompt;
   std::string system;
   std::string messages_path;
@@ -84,7 +85,7 @@ Expected<int> RunGenerate(const Flags& flags) {
   const auto storage = ChosenStorage(flags.storage);
   if (!storage) return tl::unexpected(storage.error());
   SayStart(*storage);
-  const auto model = train::LoadModel(flags.model_dir, *storage);
+  const auto model = LoadBase(flags.model_dir, *storage, flags.base_cache);
   if (!model) return tl::unexpected(model.error());
   const auto tokenizer = corpus::Tokenizer::Load(flags.model_dir);
   if (!tokenizer) return tl::unexpected(tokenizer.error());
@@ -154,6 +155,7 @@ void AddGenerate(CLI::App& app, Run& run) {
       ->excludes(prompt);
   AddTemplateOption(verb, &flags->chat_template);
   AddWeightsOption(verb, &flags->storage);
+  AddBaseCacheOption(verb, &flags->base_cache);
   verb->add_option("--threads", flags->threads, "Threads")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));

@@ -18,6 +18,7 @@
 #include "cli/train/progress_lines.h"
 #include "cli/train/start_line.h"
 #include "cli/train/stop_signal.h"
+#include "cli/train/storage_options.h"
 #include "corpus/samples.h"
 #include "corpus/tokenizer.h"
 #include "train/compute.h"
@@ -273,7 +274,7 @@ Expected<int> Train(const LocalTraining& asked) {
   LocalTraining training = asked;
   training.options = memory->options;
   training.storage = memory->storage;
-  const auto model = train::LoadModel(training.model_dir, training.storage);
+  const auto model = LoadBase(training.model_dir, training.storage, training.base_cache);
   if (!model) return tl::unexpected(model.error());
   Checkpoints checkpoints(
       training, materials->examples.trained, materials->first, materials->last, materials->adapter);

@@ -29,8 +29,9 @@ struct LocalTraining {
   int layer_last = 0;   // 0: the model's last one.
   train::UserObjective objective = train::UserObjective::kFullDepth;
   train::TrainOptions options;
-  llama::Storage storage;    // Of the base's weights.
-  train::Products products;  // What it will be multiplied by.
+  llama::Storage storage;           // Of the base's weights.
+  std::string base_cache = "auto";  // As AddBaseCacheOption() (storage_options.h) has it.
+  train::Products products;         // What it will be multiplied by.
   MemoryRules memory;
   int sample_tokens_max = 512;
   double held_out_share = 0.0;  // Of the samples; not trained on.

@@ -36,6 +36,7 @@ struct Flags {
   int joint_epochs = 0;
   double core_power_w = 10.0;
   train::StorageChoice storage;
+  std::string base_cache = "auto";
   train::ProfileOptions options;
 };
 
@@ -186,7 +187,7 @@ Expected<train::PhaseCosts> Measure(const Flags& flags,
   if (flags.check && examples.size() < 2) {
     return Fail(ErrorKind::kBadInput, "--check", "needs two examples at least, got 1");
   }
-  const auto model = train::LoadModel(flags.model_dir, flags.options.storage);
+  const auto model = LoadBase(flags.model_dir, flags.options.storage, flags.base_cache);
   if (!model) return tl::unexpected(model.error());
   if (!flags.check) return train::MeasurePhases(*model, examples, flags.options);
   auto costs = train::MeasurePhases(*model, Half(examples, 0), flags.options);
@@ -295,6 +296,7 @@ void AddProfile(CLI::App& app, Run& run) {
       ->check(CLI::Range(1, 4096));
   AddArithmeticOption(verb, &flags->storage);
   AddWeightsOption(verb, &flags->storage);
+  AddBaseCacheOption(verb, &flags->base_cache);
   verb->add_option(
           "--core-power-w", flags->core_power_w, "A busy core's power, for the energy model")
       ->capture_default_str()

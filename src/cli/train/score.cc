@@ -22,6 +22,7 @@ struct Flags {
   std::string model_dir;
   std::string adapter_dir;
   train::StorageChoice storage;
+  std::string base_cache = "auto";
   std::string labels_path;
   DataOptions data;
   int tokens_max = 512;
@@ -87,7 +88,7 @@ Expected<int> RunScore(const Flags& flags) {
     if (!read) return tl::unexpected(read.error());
     labels = std::move(*read);
   }
-  const auto model = train::LoadModel(flags.model_dir, *storage);
+  const auto model = LoadBase(flags.model_dir, *storage, flags.base_cache);
   if (!model) return tl::unexpected(model.error());
   const auto tokenizer = corpus::Tokenizer::Load(flags.model_dir);
   if (!tokenizer) return tl::unexpected(tokenizer.error());
@@ -132,6 +133,7 @@ void AddScore(CLI::App& app, Run& run) {
       ->capture_default_str()
       ->check(CLI::Range(3, 1 << 20));
   AddWeightsOption(verb, &flags->storage);
+  AddBaseCacheOption(verb, &flags->base_cache);
   verb->add_option("--threads", flags->threads, "Threads")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));

@@ -2,8 +2,11 @@
 // verbs that load one.
 #pragma once
 
+#include <string>
+
 #include "cli/command.h"
 #include "train/compute.h"
+#include "train/model.h"
 
 namespace dashf::cli {
 
@@ -13,5 +16,11 @@ void AddArithmeticOption(CLI::App* verb, train::StorageChoice* choice);
 
 // train::StorageFor(), whose errors are kUsage here and name the option.
 Expected<llama::Storage> ChosenStorage(const train::StorageChoice& choice);
+
+void AddBaseCacheOption(CLI::App* verb, std::string* base_cache);
+// The base, through the cache that --base-cache asks for; what came of that goes to stderr.
+Expected<train::Model> LoadBase(const std::string& model_dir,
+                                const llama::Storage& storage,
+                                const std::string& base_cache);
 
 }  // namespace dashf::cli

@@ -226,6 +226,7 @@ void AddTrain(CLI::App& app, Run& run) {
       ->check(CLI::Range(1, 1024));
   AddArithmeticOption(verb, &flags->storage);
   AddWeightsOption(verb, &flags->storage);
+  AddBaseCacheOption(verb, &flags->training.base_cache);
   verb->add_option("--cache",
                    flags->cache,
                    "Where states of the layers below the trained ones, computed once, are kept: "
