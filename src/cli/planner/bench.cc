@@ -18,7 +18,6 @@
 #include "base/json.h"
 #include "certificate/verification.h"
 #include "cli/command.h"
-#include "cli/comparison.h"
 #include "cli/planner/bench_families.h"
 #include "cli/planner/replanning.h"
 #include "cli/verbs.h"
@@ -26,6 +25,7 @@
 #include "scenario/eua.h"
 #include "scenario/families.h"
 #include "scenario/generator.h"
+#include "solvers/comparison.h"
 #include "solvers/method.h"
 
 namespace dashf::cli {
@@ -270,7 +270,7 @@ Expected<int> RunOnFamilies(const Arguments& arguments) {
   for (const Size& size : *sizes) bench.sizes.push_back({size.name, size.users, size.servers});
   if (arguments.json) bench.output = FamiliesBench::Output::kJson;
   if (arguments.csv) bench.output = FamiliesBench::Output::kCsv;
-  const auto methods = SelectMethods(arguments.baselines);
+  const auto methods = solvers::SelectMethods(arguments.baselines);
   if (!methods) return tl::unexpected(methods.error());
   for (const solvers::Method* method : *methods) {
     if (method->name != "prices") bench.effort.baselines.emplace_back(method->name);
