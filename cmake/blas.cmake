@@ -4,10 +4,10 @@
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 add_library(dashf_blas INTERFACE)
 target_link_libraries(dashf_blas INTERFACE ${OpenMP_CXX_LIBRARIES})
-file(GLOB openblas_openmp /usr/lib/*/openblas-openmp)
-if(openblas_openmp)
+set(openblas_openmp /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp)
+if(EXISTS ${CMAKE_SYSROOT}${openblas_openmp}/libopenblas.so.0)
   # DT_RPATH (no new dtags): DT_RUNPATH is not used for what a library needs in its turn.
-  target_link_libraries(dashf_blas INTERFACE ${openblas_openmp}/libopenblas.so.0)
+  target_link_libraries(dashf_blas INTERFACE ${CMAKE_SYSROOT}${openblas_openmp}/libopenblas.so.0)
   target_link_options(dashf_blas INTERFACE
     "LINKER:--disable-new-dtags,-rpath,${openblas_openmp}")
 else()

@@ -3,14 +3,16 @@
 
 find_package(Protobuf REQUIRED)
 find_package(gRPC CONFIG REQUIRED)
+# The machine's own programs, also where another's are built.
+find_program(DASHF_GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
 
 set(proto_out ${CMAKE_BINARY_DIR}/proto)
 set(generated ${proto_out}/dashf.pb.cc ${proto_out}/dashf.grpc.pb.cc)
 add_custom_command(
   OUTPUT ${generated} ${proto_out}/dashf.pb.h ${proto_out}/dashf.grpc.pb.h
   COMMAND ${CMAKE_COMMAND} -E make_directory ${proto_out}
-  COMMAND protobuf::protoc --proto_path=${PROJECT_SOURCE_DIR}/proto --cpp_out=${proto_out}
-    --grpc_out=${proto_out} --plugin=protoc-gen-grpc=$<TARGET_FILE:gRPC::grpc_cpp_plugin>
+  COMMAND ${Protobuf_PROTOC_EXECUTABLE} --proto_path=${PROJECT_SOURCE_DIR}/proto --cpp_out=${proto_out}
+    --grpc_out=${proto_out} --plugin=protoc-gen-grpc=${DASHF_GRPC_CPP_PLUGIN}
     ${PROJECT_SOURCE_DIR}/proto/dashf.proto
   DEPENDS ${PROJECT_SOURCE_DIR}/proto/dashf.proto
   VERBATIM)

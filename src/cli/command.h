@@ -40,7 +40,7 @@ void AddGenerate(CLI::App& app, Run& run);     // DASHF_TRAIN
 void AddMerge(CLI::App& app, Run& run);        // DASHF_TRAIN
 void AddExport(CLI::App& app, Run& run);       // DASHF_TRAIN
 void AddScore(CLI::App& app, Run& run);        // DASHF_TRAIN
-void AddPretrain(CLI::App& app, Run& run);     // DASHF_TRAIN
+void AddPretrain(CLI::App& app, Run& run);     // DASHF_TORCH
 void AddTrain(CLI::App& app, Run& run);        // DASHF_TRAIN
 void AddProfile(CLI::App& app, Run& run);      // DASHF_TRAIN
 void AddRun(CLI::App& app, Run& run);          // DASHF_RUNTIME

@@ -32,7 +32,9 @@ inline const std::vector<Verb> kEngineVerbs = {
     {"score", "Measure a model with its adapter on data: loss, perplexity, exact match, labels"},
     {"merge", "Write a model folder: a LoRA adapter merged into its base, or a GGUF file as it is"},
     {"export", "Write an adapter as llama.cpp's LoRA file (GGUF), or such a file for PEFT"},
+#ifdef DASHF_TORCH
     {"pretrain", "Pre-train a small Llama from a text file", "dashf-pretrain"},
+#endif
     {"train", "Fine-tune a LoRA or LLaMA-Adapter on this machine and write it for PEFT"},
     {"profile", "Measure what each split costs on this machine and write a split profile"},
 #endif

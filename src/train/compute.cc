@@ -92,10 +92,12 @@ std::string ProductsWarning(const Products& products) {
   } else if (!reached) {
     cause = fmt::format(
         "{} takes its kernels for {}, though the processor has {}: a newer version "
-        "may know it",
+        "may know it{}",
         products.library,
         products.kernels,
-        vectors);
+        vectors,
+        vectors == "NEON" ? ", and OPENBLAS_CORETYPE=NEOVERSEN1 takes kernels for newer cores"
+                          : "");
   }
   return fmt::format(
       "matrix products run at {:.1f} GFLOP/s per core, below half of the {:.1f} that it can: {}",
@@ -108,10 +110,12 @@ Expected<llama::Storage> StorageFor(const StorageChoice& choice) {
   if (auto sound = choice.Validate(); !sound) return tl::unexpected(sound.error());
   const bool has_products = llama::HasBFloat16Products();
   if (choice.arithmetic == "bfloat16" && !has_products) {
-    return Fail(ErrorKind::kBadInput,
-                "arithmetic",
-                "this processor has no products of bfloat16 (AVX512_BF16 or AMX); float32 is "
-                "faster on it, and auto takes it");
+    return Fail(
+        ErrorKind::kBadInput,
+        "arithmetic",
+        "this processor has no products of bfloat16 that are used (AVX512_BF16 or AMX, both "
+        "x86-64); float32 is faster on it, and auto takes it: weights bfloat16 keep the base "
+        "as small");
   }
   // Other weights leave `auto` float32 alone.
   const bool halves = choice.weights == "auto" || choice.weights == "bfloat16";

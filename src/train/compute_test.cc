@@ -37,6 +37,8 @@ TEST(Products, AreWarnedOfBelowHalfOfThePeakAloneAndWithTheCause) {
 #else
   const char* const cap = "OPENBLAS_CORETYPE";
 #endif
+  EXPECT_EQ(ProductsWarning(narrow).find("OPENBLAS_CORETYPE=NEOVERSEN1") != std::string::npos,
+            vectors == "NEON");
   ASSERT_EQ(setenv(cap, "SOME", 1), 0);
   EXPECT_THAT(ProductsWarning(narrow), HasSubstr(std::string(cap) + "=SOME"));
   EXPECT_THAT(ProductsWarning({"oneDNN", vectors, 10e9, 100e9}), Not(HasSubstr("SOME")));
