@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "base/check.h"
 #include "corpus/template_text.h"
@@ -22,6 +23,22 @@ struct MarkedText {
 
 tl::unexpected<Error> Refuse(std::string rule) {
   return Fail(ErrorKind::kBadInput, "messages", std::move(rule));
+}
+
+tl::unexpected<Error> RefuseBlock(std::size_t index, const std::string& block) {
+  return Refuse(fmt::format(
+      "the chat template's prompt for messages[{}] ends in {}, which it does not show before the "
+      "answer itself: it cannot be trained as it will be asked; if that opens the model's "
+      "reasoning, give the answer its own, as \"reasoning_content\" or at the content's beginning",
+      index,
+      nlohmann::json(block).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)));
+}
+
+std::string_view Trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const std::size_t begin = text.find_first_not_of(kSpace);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
 }
 
 bool IsTrained(const Message& message) {
@@ -64,6 +81,52 @@ std::size_t EndOfAnswer(std::string_view text, std::size_t begin, const Template
   return end;
 }
 
+// What the template shows of message `index`, an answer, beyond the first `shown` bytes and before
+// what it shows behind the content of any: told by an answer of other words. Nothing where that
+// does not tell.
+std::optional<std::string_view> ContentShown(const ChatTemplate& chat,
+                                             Conversation conversation,
+                                             std::size_t index,
+                                             std::string_view text,
+                                             std::size_t shown) {
+  const std::string probe = "probe";
+  conversation.messages[index].content = probe;
+  const auto other = Beginning(chat, conversation, index + 1, /*prompt=*/false);
+  if (!other || other->compare(0, shown, text, 0, shown) != 0) return std::nullopt;
+  const std::string_view rest = std::string_view(*other).substr(shown);
+  if (!rest.starts_with(probe)) return std::nullopt;
+  const std::string_view behind = rest.substr(probe.size());
+  if (!text.ends_with(behind) || shown + behind.size() > text.size()) return std::nullopt;
+  return text.substr(shown, text.size() - behind.size() - shown);
+}
+
+// Whether all that this opens is closed at its end: "<think>\n</think>", "<|channel>...<channel|>".
+bool IsClosed(std::string_view block) {
+  block = Trimmed(block);
+  const std::size_t last = block.rfind('<');
+  if (last == std::string_view::npos || !block.ends_with('>')) return false;
+  const std::string_view name = block.substr(last + 1, block.size() - last - 2);
+  std::string opening;
+  if (name.starts_with('/')) opening = fmt::format("<{}>", name.substr(1));
+  if (name.ends_with('|')) opening = fmt::format("<|{}>", name.substr(0, name.size() - 1));
+  return !opening.empty() && block.substr(0, last).find(opening) != std::string_view::npos;
+}
+
+// The words that follow a prompt of more than the template shows before them: whose end, `block`,
+// is an empty block of reasoning, or the beginning of one that the message goes on with.
+std::optional<std::string> WordsBehind(std::string_view block,
+                                       std::string_view content,
+                                       std::string_view shown) {
+  if (IsClosed(block) && Trimmed(content) == Trimmed(shown)) return std::string(shown);
+  const std::string_view opening = Trimmed(block);
+  if (IsClosed(block) || opening.empty() || !content.starts_with(opening)) return std::nullopt;
+  if (!Trimmed(content).ends_with(Trimmed(shown))) return std::nullopt;
+  std::string_view words = content.substr(opening.size());
+  const std::string_view space = block.substr(block.find(opening) + opening.size());
+  if (words.starts_with(space)) words.remove_prefix(space.size());
+  return std::string(words);
+}
+
 // What the template shows up to an answer, message `index`, and that answer.
 Expected<MarkedText> AsLast(const ChatTemplate& chat,
                             const Conversation& conversation,
@@ -73,14 +136,15 @@ Expected<MarkedText> AsLast(const ChatTemplate& chat,
   if (!prompt) return tl::unexpected(prompt.error());
   auto text = Beginning(chat, conversation, index + 1, /*prompt=*/false);
   if (!text) return tl::unexpected(text.error());
-  if (!text->starts_with(*prompt)) {
-    const auto differ = std::ranges::mismatch(*prompt, *text).in1;
-    const std::string end(differ, prompt->end());
-    return Refuse(fmt::format(
-        "the chat template's prompt for messages[{}] ends in {}, which it does not show before the "
-        "answer itself: it cannot be trained as it will be asked",
-        index,
-        nlohmann::json(end).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)));
+  const auto same =
+      static_cast<std::size_t>(std::ranges::mismatch(*prompt, *text).in1 - prompt->begin());
+  if (same < prompt->size()) {
+    const std::string block = prompt->substr(same);
+    const auto shown = ContentShown(chat, conversation, index, *text, same);
+    const auto words =
+        shown ? WordsBehind(block, conversation.messages[index].content, *shown) : std::nullopt;
+    if (!words) return RefuseBlock(index, block);
+    *text = *prompt + *words + text->substr(same + shown->size());
   }
   const Range answer{prompt->size(), EndOfAnswer(*text, prompt->size(), encoder)};
   text->resize(answer.end);

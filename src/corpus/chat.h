@@ -64,8 +64,10 @@ Expected<ChatTemplate> LoadChatTemplate(const std::string& model_dir, const Toke
 // own prompt for it, up to the special token that ends it. An answer is encoded apart from what
 // stands before it, as a model that continues it sees them. There are several examples only where
 // the template shows an answer otherwise once it is no longer the last: each is then trained as it
-// is shown as the last. kBadInput also without an answer, and where the prompt for an answer is not
-// how the template shows it.
+// is shown as the last. Where the prompt for an answer ends in an empty block of reasoning that the
+// template does not show before it, or opens one and the answer begins with it, the answer is
+// trained behind that prompt. kBadInput also without an answer, and where else the prompt for an
+// answer is not how the template shows it.
 Expected<std::vector<Example>> TokenizeChat(const ChatTemplate& chat,
                                             const Conversation& conversation,
                                             const Tokenizer& tokenizer,

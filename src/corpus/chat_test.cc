@@ -158,15 +158,68 @@ TEST(Chat, AnswersThatATemplateShowsOtherwiseLaterAreTrainedAsTheyAreShownAsTheL
             "user\nu\nassistant\na\nuser\nu\nassistant\n(thought)b");
 }
 
-TEST(Chat, RefusesAnAnswerThatIsNotShownBehindItsPrompt) {
-  const ChatTemplate chat = Parsed(
-      "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-      "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}");
-  const auto examples = TokenizeChat(chat, Of({kUser, kAnswer}), Load("qwen2"), 100);
-  ASSERT_FALSE(examples);
-  EXPECT_EQ(examples.error().Text(),
-            "messages: the chat template's prompt for messages[1] ends in \"<think>\\n\", which it "
-            "does not show before the answer itself: it cannot be trained as it will be asked");
+// Of a model that reasons before it answers: its prompt opens the reasoning (or holds an empty one)
+// that the template does not show before an answer.
+ChatTemplate Reasoning(const std::string& opened) {
+  return Parsed(
+      "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' and "
+      "m.reasoning_content %}<think>\n{{ m.reasoning_content }}\n</think>\n{% endif %}"
+      "{{ m.content.split('</think>')[-1] }}<|im_end|>\n{% endfor %}"
+      "{% if add_generation_prompt %}<|im_start|>assistant\n" +
+      opened + "{% endif %}");
+}
+
+TEST(Chat, AnAnswerBehindAPromptThatOpensItsReasoningMustHaveOne) {
+  const Tokenizer tokenizer = Load("qwen2");
+  const ChatTemplate chat = Reasoning("<think>\n");
+  const auto trained = [&](const Message& answer) {
+    const std::vector<Example> examples = Examples(chat, Of({kUser, answer}), tokenizer);
+    EXPECT_EQ(examples.size(), 1u);
+    EXPECT_EQ(tokenizer.Decode(std::span(examples.at(0).tokens)
+                                   .first(static_cast<std::size_t>(examples[0].answer_begin()))),
+              "user\nu\nassistant\n<think>\n");
+    return Answers(examples[0], tokenizer).at(0);
+  };
+  Message reasoned{Role::kAssistant, "a"};
+  reasoned.extra["reasoning_content"] = "r";
+  EXPECT_EQ(trained(reasoned), "r\n</think>\na<|im_end|>");
+  // The template takes it from the content, as DeepSeek R1's does.
+  EXPECT_EQ(trained({Role::kAssistant, "<think>\nr\n</think>\n\na"}), "r\n</think>\n\na<|im_end|>");
+  EXPECT_EQ(trained({Role::kAssistant, "<think>r</think>a"}), "r</think>a<|im_end|>");
+  for (const char* content : {"a", "r</think>a", " <think>r</think>a"}) {
+    const auto refused =
+        TokenizeChat(chat, Of({kUser, {Role::kAssistant, content}}), tokenizer, 100);
+    ASSERT_FALSE(refused) << content;
+    EXPECT_EQ(refused.error().Text(),
+              "messages: the chat template's prompt for messages[1] ends in \"<think>\\n\", which "
+              "it does "
+              "not show before the answer itself: it cannot be trained as it will be asked; if "
+              "that opens "
+              "the model's reasoning, give the answer its own, as \"reasoning_content\" or at the "
+              "content's beginning");
+  }
+}
+
+TEST(Chat, AnAnswerBehindAnEmptyReasoningIsTrainedThere) {
+  const Tokenizer tokenizer = Load("qwen2");
+  for (const char* opened : {"<think>\n</think>", "<think>\n\n</think>\n\n", "<|a>b\n<a|>"}) {
+    const std::vector<Example> examples = Examples(
+        Reasoning(opened), Of({kUser, kAnswer, kUser, {Role::kAssistant, "b"}}), tokenizer);
+    ASSERT_EQ(examples.size(), 2u) << opened;
+    const std::string asked = std::string("user\nu\nassistant\n") + opened;
+    EXPECT_EQ(tokenizer.Decode(examples[0].tokens), asked + "a");
+    EXPECT_EQ(tokenizer.Decode(examples[1].tokens), "user\nu\nassistant\na\n" + asked + "b");
+    EXPECT_THAT(Answers(examples[1], tokenizer), ::testing::ElementsAre("b<|im_end|>"));
+  }
+  for (const char* opened : {"</think>", "<think>\n</thought>", "Answer: ", "<think></think> so"}) {
+    EXPECT_FALSE(TokenizeChat(Reasoning(opened), Of({kUser, kAnswer}), tokenizer, 100)) << opened;
+  }
+  // What the template makes of the answer is not the answer.
+  const ChatTemplate shouting = Parsed(
+      "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content | upper }}<|im_end|>\n"
+      "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n</think>{% endif "
+      "%}");
+  EXPECT_FALSE(TokenizeChat(shouting, Of({kUser, kAnswer}), tokenizer, 100));
 }
 
 // A message that looks like the end of its turn and a new system turn stays a message.
