@@ -203,6 +203,21 @@ class EngineVerbs(unittest.TestCase):
         self.assertIn("needs a model of 5 layers at least, got 4", done.stderr)
         self.assertFalse((self.folder / "p.json").exists())
 
+    def test_layers_of_two_costs_are_not_foretold_from_each_other(self):
+        model = self.folder / "model"
+        model.mkdir()
+        config = {**json.loads((MODEL / "config.json").read_text()), "model_type": "qwen2", "num_hidden_layers": 8,
+                  "use_sliding_window": True, "sliding_window": 32, "max_window_layers": 4}
+        (model / "config.json").write_text(json.dumps(config))
+        (model / "tokenizer.model").write_bytes((MODEL / "tokenizer.model").read_bytes())
+        data = self.write("records.json", [{"instruction": a, "output": b} for a, b in PROMPTS])
+        args = ["profile", "--model", model, "--data", data, "--out", self.folder / "p.json", "--extrapolate", "yes"]
+        done = dashf(*args)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("needs layers of one cost, but 4 of 8 see the last 32 tokens alone and 2 examples are longer; "
+                      "give --max-tokens 32", done.stderr)
+        self.assertEqual(dashf(*args, "--max-tokens", 32).returncode, 0)
+
     def test_prompts_are_not_merged(self):
         write_adapter(self.folder / "adapter", "ADAPTION_PROMPT")
         done = dashf("merge", "--model", MODEL, "--adapter", self.folder / "adapter", "--out",

@@ -198,6 +198,26 @@ Expected<train::PhaseCosts> Measure(const Flags& flags,
   return costs;
 }
 
+// Nothing if every layer costs the same, which an extrapolation stands on; else why not.
+std::string WhyUnlike(const train::ModelConfig& config,
+                      const std::vector<corpus::Example>& examples) {
+  int windowed = 0;
+  for (int layer = 0; layer < config.layers; ++layer) windowed += config.WindowOf(layer) > 0;
+  if (windowed == 0 || windowed == config.layers) return {};
+  const auto longer = std::ranges::count_if(examples, [&](const corpus::Example& example) {
+    return std::ssize(example.tokens) > config.sliding_window;
+  });
+  if (longer == 0) return {};
+  return fmt::format(
+      "needs layers of one cost, but {} of {} see the last {} tokens alone and {} examples are "
+      "longer; give --max-tokens {} or --extrapolate no",
+      windowed,
+      config.layers,
+      config.sliding_window,
+      longer,
+      config.sliding_window);
+}
+
 Expected<train::PhaseCosts> MeasureOrExtrapolate(const Flags& flags,
                                                  const std::vector<corpus::Example>& examples) {
   const auto config = train::LoadModelConfig(flags.model_dir);
@@ -210,7 +230,11 @@ Expected<train::PhaseCosts> MeasureOrExtrapolate(const Flags& flags,
                             train::kExtrapolationLayersMin,
                             config->layers));
   }
-  if (flags.extrapolate == "no" || !can) return Measure(flags, examples);
+  const std::string unlike = WhyUnlike(*config, examples);
+  if (flags.extrapolate == "yes" && !unlike.empty()) {
+    return Fail(ErrorKind::kBadInput, "--extrapolate", unlike);
+  }
+  if (flags.extrapolate == "no" || !can || !unlike.empty()) return Measure(flags, examples);
   const double measuring_s = train::MeasuringS(*config, examples, flags.options);
   if (flags.extrapolate == "auto" && measuring_s <= kMeasuringMaxS) return Measure(flags, examples);
   fmt::print(stderr,
