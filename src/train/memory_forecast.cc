@@ -111,7 +111,7 @@ MemoryForecast ForetellMemory(const ModelConfig& model,
   common.weights = static_cast<double>(llama::WeightBytes(model, storage));
   // Allowances, from what docs/engine.md measures: what products of float32
   // take per thread, and what those of bfloat16 prepare.
-  common.libraries = 2e6 + 2e6 * Threads();
+  common.libraries = 6e6 + 5e6 * Threads();
   if (storage.arithmetic == llama::Arithmetic::kBFloat16) common.libraries += 8e6;
 
   // The adapter in training, the engine's copy; the gradients of each thread but the first; of
