@@ -53,13 +53,52 @@ bool WriteAll(int fd, std::string_view bytes) {
   return true;
 }
 
-// A whole file beside its place, which goes if it is not moved there.
+// Where a path leads through its links: to a file, or to what this process already has open.
+struct Target {
+  std::filesystem::path path;
+  int descriptor = -1;  // >= 0: "/dev/stdout" and its like.
+};
+
+Target TargetOf(std::filesystem::path path) {
+  constexpr int kLinksMax = 40;
+  const auto is_number = [](const std::string& name) {
+    return !name.empty() && name.size() < 6 &&
+           name.find_first_not_of("0123456789") == std::string::npos;
+  };
+  for (int i = 0; i < kLinksMax; ++i) {
+    const std::filesystem::path folder = path.parent_path();
+    if ((folder == "/proc/self/fd" || folder == "/dev/fd") && is_number(path.filename().string())) {
+      return {path, std::stoi(path.filename().string())};
+    }
+    std::error_code none;
+    const std::filesystem::path next = std::filesystem::read_symlink(path, none);
+    if (none) break;
+    path = next.is_absolute() ? next : folder / next;
+  }
+  return {std::move(path)};
+}
+
+// Pipes, terminals and devices: what there is to write into, and not to put a file in the place of.
+bool IsStream(const std::filesystem::path& path) {
+  std::error_code unknown;
+  const auto type = std::filesystem::status(path, unknown).type();
+  using Type = std::filesystem::file_type;
+  return type == Type::fifo || type == Type::character || type == Type::block ||
+         type == Type::socket;
+}
+
+// A whole file beside its place, which goes if it is not moved there; or bytes for a stream.
 class Written {
  public:
   Written(std::filesystem::path path, std::string beside)
       : path_(std::move(path)), beside_(std::move(beside)) {}
+  Written(std::filesystem::path path, Descriptor stream, std::string_view bytes)
+      : path_(std::move(path)), stream_(std::move(stream)), bytes_(bytes) {}
   Written(Written&& other) noexcept
-      : path_(std::move(other.path_)), beside_(std::exchange(other.beside_, {})) {}
+      : path_(std::move(other.path_)),
+        beside_(std::exchange(other.beside_, {})),
+        stream_(std::move(other.stream_)),
+        bytes_(other.bytes_) {}
   ~Written() {
     if (!beside_.empty()) ::unlink(beside_.c_str());
   }
@@ -67,6 +106,10 @@ class Written {
   Written& operator=(const Written&) = delete;
 
   Expected<void> MoveInPlace() {
+    if (stream_.get() >= 0) {
+      if (!WriteAll(stream_.get(), bytes_) || stream_.Close() != 0) return IoError(path_, "write");
+      return {};
+    }
     if (::rename(beside_.c_str(), path_.c_str()) != 0) return IoError(path_, "write");
     beside_.clear();
     return {};
@@ -75,6 +118,8 @@ class Written {
  private:
   std::filesystem::path path_;
   std::string beside_;
+  Descriptor stream_{-1};
+  std::string_view bytes_;
 };
 
 Expected<void> MakeParent(const std::filesystem::path& path) {
@@ -86,8 +131,18 @@ Expected<void> MakeParent(const std::filesystem::path& path) {
               fmt::format("cannot make the folder: {}", error.message()));
 }
 
-Expected<Written> WriteBeside(const std::filesystem::path& path, std::string_view bytes) {
+Expected<Written> OpenStream(const Target& target, std::string_view bytes) {
+  Descriptor stream(target.descriptor >= 0 ? ::fcntl(target.descriptor, F_DUPFD_CLOEXEC, 0)
+                                           : ::open(target.path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (stream.get() < 0) return IoError(target.path, "write");
+  return Written(target.path, std::move(stream), bytes);
+}
+
+Expected<Written> WriteBeside(const std::filesystem::path& given, std::string_view bytes) {
   static std::atomic<unsigned> counter{0};
+  const Target target = TargetOf(given);
+  const std::filesystem::path& path = target.path;
+  if (target.descriptor >= 0 || IsStream(path)) return OpenStream(target, bytes);
   if (auto made = MakeParent(path); !made) return tl::unexpected(made.error());
   std::error_code unknown;  // Then writing tells.
   if (std::filesystem::is_directory(path, unknown)) {

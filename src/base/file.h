@@ -33,7 +33,7 @@ class FileBlocks {
 Expected<std::string> ReadFile(const std::filesystem::path& path,
                                std::uint64_t bytes_max = std::uint64_t{1} << 30);
 
-// Replaces `path` atomically; missing parent folders are made. kIo names the path and the reason.
+// Replaces `path` (through links) atomically, or writes into what is no plain file; makes parents.
 Expected<void> WriteFileAtomically(const std::filesystem::path& path, std::string_view bytes);
 
 struct FileBytes {

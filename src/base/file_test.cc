@@ -1,6 +1,12 @@
 #include "base/file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <thread>
 
 namespace dashf {
 namespace {
@@ -37,6 +43,47 @@ TEST(File, OfFilesThatBelongTogetherNoneIsReplacedIfOneCannotBe) {
   ASSERT_TRUE(WriteFilesAtomically(files));
   EXPECT_EQ(ReadFile(folder / "first").value(), "new");
   EXPECT_EQ(ReadFile(folder / "second").value(), "new");
+}
+
+TEST(File, WritingGoesThroughLinksAndLeavesThem) {
+  const fs::path folder = TestFolder();
+  ASSERT_TRUE(WriteFileAtomically(folder / "real" / "file", "old"));
+  fs::create_symlink("real/file", folder / "link");
+  fs::create_symlink("link", folder / "link of link");
+  ASSERT_TRUE(WriteFileAtomically(folder / "link of link", "new"));
+  EXPECT_TRUE(fs::is_symlink(folder / "link of link"));
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+  EXPECT_EQ(ReadFile(folder / "real" / "file").value(), "new");
+  fs::create_symlink("not yet", folder / "dangling");
+  ASSERT_TRUE(WriteFileAtomically(folder / "dangling", "there"));
+  EXPECT_EQ(ReadFile(folder / "not yet").value(), "there");
+}
+
+TEST(File, WhatIsNoPlainFileIsWrittenInto) {
+  const fs::path folder = TestFolder();
+  fs::create_directories(folder);
+  const fs::path pipe = folder / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::string received;
+  std::thread reader([&] { received = ReadFile(pipe).value_or("nothing"); });
+  EXPECT_TRUE(WriteFileAtomically(pipe, "through the pipe"));
+  reader.join();
+  EXPECT_EQ(received, "through the pipe");
+  EXPECT_TRUE(fs::is_fifo(pipe));
+  EXPECT_TRUE(WriteFileAtomically("/dev/null", "gone"));
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+  EXPECT_EQ(WriteFileAtomically("/dev/full", "x").error().kind, ErrorKind::kIo);
+}
+
+TEST(File, AnOpenDescriptorIsWrittenIntoByItsName) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  ASSERT_TRUE(WriteFileAtomically("/dev/fd/" + std::to_string(ends[1]), "bytes"));
+  ::close(ends[1]);
+  std::array<char, 8> bytes{};
+  EXPECT_EQ(::read(ends[0], bytes.data(), bytes.size()), 5);
+  EXPECT_EQ(std::string(bytes.data(), 5), "bytes");
+  ::close(ends[0]);
 }
 
 TEST(File, MissingFileAndFolderAreIoErrorsThatNameThePath) {

@@ -2,8 +2,11 @@
 // This is the only place where modules are put together.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <string>
 
 #include "base/error.h"
 #include "base/ranks.h"
@@ -18,6 +21,27 @@ inline constexpr int kExitLimitHit = 5;    // A limit was hit; a usable plan was
 inline constexpr int kExitJobsFailed = 7;  // Of a sweep; the others' results are kept.
 inline constexpr int kExitRoundFailed = 8;
 
+// CLI11's own Range and PositiveNumber let NaN pass.
+inline CLI::Validator Within(double low, double high) {
+  return CLI::Validator(
+      [low, high](std::string& text) {
+        double value = 0.0;
+        const bool number = CLI::detail::lexical_cast(text, value);
+        if (number && value >= low && value <= high) return std::string();
+        return fmt::format("must be a number in [{}, {}], got {}", low, high, text);
+      },
+      fmt::format("FLOAT in [{} - {}]", low, high));
+}
+inline CLI::Validator Positive() {
+  return CLI::Validator(
+      [](std::string& text) {
+        double value = 0.0;
+        if (CLI::detail::lexical_cast(text, value) && value > 0.0) return std::string();
+        return fmt::format("must be a number > 0, got {}", text);
+      },
+      "POSITIVE");
+}
+
 // What a verb does once the command line is parsed: an exit code, or an error that main prints to
 // stderr.
 using Run = std::function<Expected<int>()>;
@@ -25,6 +49,7 @@ using Run = std::function<Expected<int>()>;
 using AddVerb = std::function<void(CLI::App& app, Run& run)>;
 
 void AddNew(CLI::App& app, Run& run);
+void AddCheck(CLI::App& app, Run& run);
 void AddEvaluate(CLI::App& app, Run& run);
 void AddSolve(CLI::App& app, Run& run, Ranks* ranks);  // nullptr: this process alone.
 void AddVerify(CLI::App& app, Run& run);

@@ -17,6 +17,7 @@ namespace dashf::cli {
 namespace {
 
 const AddVerb kPlannerVerbs[] = {AddNew,
+                                 AddCheck,
                                  AddEvaluate,
                                  [](CLI::App& app, Run& run) { AddSolve(app, run, nullptr); },
                                  AddVerify,

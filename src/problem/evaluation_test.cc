@@ -37,6 +37,7 @@ Scenario TwoByTwo() {
                  .local_memory_bytes = {0, 10, 20}}};
   for (const char* id : {"u0", "u1"}) {
     s.users.push_back({.id = id,
+                       .name = {},
                        .position_m = {},
                        .tx_power_w_max = 0.5,
                        .compute = {1e9, 1.0, 2e-27},
@@ -45,6 +46,7 @@ Scenario TwoByTwo() {
   }
   for (const char* id : {"s0", "s1"}) {
     s.servers.push_back({.id = id,
+                         .name = {},
                          .position_m = {},
                          .bandwidth_hz = 2e6,
                          .tx_power_w_max = 5.0,

@@ -186,24 +186,30 @@ void ParseStatus(JsonReader status, PlanDocument* document) {
   status.RejectUnknownKeys();
 }
 
-// `loaded` is null where the plan is not held against a scenario.
+void CheckScenario(JsonReader& root, const LoadedScenario* loaded, PlanDocument* document) {
+  document->scenario_sha256 = root.String("scenario_sha256");
+  if (loaded == nullptr || root.failed() || document->scenario_sha256 == loaded->sha256) return;
+  root.Reject("scenario_sha256",
+              fmt::format("must be the scenario file's SHA-256 {}: the plan belongs to another "
+                          "scenario",
+                          loaded->sha256));
+}
+
+// Decisions are all that a plan made elsewhere must have. `loaded` is null where the plan is not
+// held against a scenario.
 PlanDocument ParseRoot(JsonReader root, const Names& names, const LoadedScenario* loaded) {
   PlanDocument document;
   if (const std::string schema = root.String("schema"); !root.failed() && schema != kSchema) {
     root.Reject("schema", fmt::format("must be \"{}\"", kSchema));
   }
-  document.scenario_sha256 = root.String("scenario_sha256");
-  if (loaded != nullptr && !root.failed() && document.scenario_sha256 != loaded->sha256) {
-    root.Reject("scenario_sha256",
-                fmt::format("must be the scenario file's SHA-256 {}: the plan belongs to another "
-                            "scenario",
-                            loaded->sha256));
+  if (root.HasValue("scenario_sha256")) CheckScenario(root, loaded, &document);
+  document.method = root.HasValue("method") ? root.String("method") : "unknown";
+  if (root.HasValue("version")) document.version = root.String("version");
+  if (root.HasValue("seed")) {
+    constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
+    document.seed = static_cast<std::uint64_t>(root.Integer("seed", 0, kMax));
   }
-  document.method = root.String("method");
-  document.version = root.String("version");
-  document.seed =
-      static_cast<std::uint64_t>(root.Integer("seed", 0, std::numeric_limits<std::int64_t>::max()));
-  ParseStatus(root.Object("status"), &document);
+  if (root.HasValue("status")) ParseStatus(root.Object("status"), &document);
   for (const std::string_view result : {"scr", "score", "cost", "delay_s", "energy_j"}) {
     SkipNumber(root, result);
   }
@@ -222,8 +228,11 @@ PlanDocument ParseRoot(JsonReader root, const Names& names, const LoadedScenario
                   fmt::format("must assign user \"{}\"", loaded->scenario.users[n].id));
     }
   }
-  root.ForEach("history",
-               [&](const JsonReader& record) { document.history.push_back(ParseRecord(record)); });
+  if (root.HasValue("history")) {
+    root.ForEach("history", [&](const JsonReader& record) {
+      document.history.push_back(ParseRecord(record));
+    });
+  }
   root.RejectUnknownKeys();
   return document;
 }

@@ -91,6 +91,22 @@ TEST(PlanFile, DecisionsAloneAreEnough) {
   EXPECT_EQ(WritePlan(loaded.scenario, *again), WritePlan(loaded.scenario, document));
 }
 
+TEST(PlanFile, APlanMadeElsewhereNeedsSchemaAndDecisions) {
+  const LoadedScenario loaded = ThreeByTwo();
+  const PlanDocument document = SomePlan(loaded);
+  const json whole = json::parse(WritePlan(loaded.scenario, document));
+  json least = {{"schema", whole["schema"]}, {"assignments", whole["assignments"]}};
+  for (json& row : least["assignments"]) {
+    for (const char* key : {"delay_s", "energy_j", "score"}) row.erase(key);
+  }
+  const auto again = ParsePlan("p.json", least.dump(), loaded);
+  ASSERT_TRUE(again) << again.error().Text();
+  const Evaluation evaluation = Evaluate(loaded.scenario, again->plan);
+  EXPECT_EQ(evaluation.scr, Evaluate(loaded.scenario, document.plan).scr);
+  least.erase("assignments");
+  EXPECT_FALSE(ParsePlan("p.json", least.dump(), loaded));
+}
+
 TEST(PlanFile, RefusesWhateverBreaksARule) {
   const struct {
     std::function<void(json&)> change;

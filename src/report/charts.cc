@@ -97,8 +97,8 @@ std::string MapSvg(const RunDirectory& run) {
         scenario.users.size() > kLabelledUsersMax ? 3 : 6,
         failed ? fmt::format(R"(class="hollow" stroke="{}" stroke-width="2")", colour)
                : fmt::format(R"(fill="{}")", colour),
-        Escape(user.id),
-        Escape(server.id),
+        Escape(Label(user)),
+        Escape(Label(server)),
         run.plan.plan[n].local_layers,
         scenario.ProfileOf(user).layers(),
         failed ? ", failed" : "");
@@ -117,7 +117,7 @@ std::string MapSvg(const RunDirectory& run) {
         2 * half,
         2 * half,
         ServerColour(static_cast<int>(m)),
-        Escape(server.id));
+        Escape(Label(server)));
     if (scenario.servers.size() <= kLabelledServersMax) {
       servers += R"(<g class="strong">)" + Text(x, y - half - 4, "middle", server.id) + "</g>";
     }

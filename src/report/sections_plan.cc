@@ -70,9 +70,9 @@ std::string PlanRow(const RunDirectory& run, std::size_t n) {
   std::string row = fmt::format(
       "<tr><td class=\"t\">{}</td><td class=\"t\"><span class=\"dot\" style=\"background:{}\">"
       "</span>{}</td><td>{} of {}</td>",
-      Escape(user.id),
+      Escape(Label(user)),
       ServerColour(decision.server),
-      Escape(server.id),
+      Escape(Label(server)),
       decision.local_layers,
       scenario.ProfileOf(user).layers());
   row += Share(decision.local_clock_hz, user.compute.clock_hz_max, "Hz");

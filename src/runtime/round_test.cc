@@ -57,6 +57,7 @@ Scenario ThreeUsers() {
                         .local_memory_bytes = {0, 1e6, 2e6, 3e6}}};
   for (const char* id : {"u0", "u1", "u2"}) {
     scenario.users.push_back({.id = id,
+                              .name = {},
                               .position_m = {},
                               .tx_power_w_max = 0.2,
                               .compute = compute,
@@ -65,6 +66,7 @@ Scenario ThreeUsers() {
   }
   for (const char* id : {"s0", "s1"}) {
     scenario.servers.push_back({.id = id,
+                                .name = {},
                                 .position_m = {},
                                 .bandwidth_hz = 1e6,
                                 .tx_power_w_max = 1,

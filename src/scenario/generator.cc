@@ -6,10 +6,10 @@
 #include <cmath>
 #include <cstddef>
 #include <iterator>
-#include <limits>
 #include <utility>
 
 #include "scenario/analytic_profile.h"
+#include "scenario/link_drawing.h"
 #include "scenario/slot_matching.h"
 
 namespace dashf {
@@ -18,9 +18,6 @@ namespace {
 // Radio.
 constexpr double kThermalNoiseDbmPerHz = -174.0;
 constexpr double kNoiseFigureDb = 7.0;
-constexpr double kDistanceMinM = 10.0;
-constexpr double kFadeMin = 1e-6;  // A draw of 0 would cut the link for good.
-constexpr double kFadeMax = 37.0;  // Above 53 ln 2, the largest draw.
 
 // Devices: sustained rates and powers of phones, and of edge servers shared by five users each.
 constexpr double kUserFlopPerSMin = 0.6e12;
@@ -51,19 +48,9 @@ constexpr double kEnergyWeightPerJ = 1e-4;
 constexpr double kScoreScale = 1.0;
 constexpr double kScoreGain = 10.0;
 
-// 3GPP TR 36.814 urban macro at 2 GHz, as the sister papers use it: 128.1 + 37.6 log10(d / 1 km)
-// dB. Nearer than 10 m the distance is clamped, so that the gain stays finite and far below 1.
-double PathGain(double distance_m) {
-  const double d_km = std::max(distance_m, kDistanceMinM) / 1000.0;
-  return std::pow(10.0, -(128.1 + 37.6 * std::log10(d_km)) / 10.0);
-}
-
-// Where the path gain, not clamped, falls to `gain`.
-double ReachM(double gain) {
-  return 1000.0 * std::pow(10.0, (-10.0 * std::log10(gain) - 128.1) / 37.6);
-}
-
-Expected<void> CheckOptions(const GeneratorOptions& options, std::size_t users) {
+Expected<void> CheckOptions(const GeneratorOptions& options,
+                            std::size_t users,
+                            std::size_t servers) {
   const std::pair<const char*, double> positives[] = {
       {"area_side_m", options.area_side_m},
       {"bandwidth_hz", options.bandwidth_hz},
@@ -80,7 +67,16 @@ Expected<void> CheckOptions(const GeneratorOptions& options, std::size_t users) 
                 "data_sets",
                 fmt::format("must be one per user ({}), got {}", users, options.data_sets.size()));
   }
-  return {};
+  if (options.gains && (options.gains->users != users || options.gains->servers != servers)) {
+    return Fail(ErrorKind::kBadInput,
+                "gains",
+                fmt::format("must be {} users x {} servers, are {} x {}",
+                            users,
+                            servers,
+                            options.gains->users,
+                            options.gains->servers));
+  }
+  return ValidateChannel(options.channel);
 }
 
 // kappa = P / f^3 draws P at full clock f (1).
@@ -108,18 +104,34 @@ Compute AtConstantEnergyPerFlop(const Compute& compute) {
       .energy_j_per_flop = FullPowerW(compute) / (compute.clock_hz_max * compute.flop_per_cycle)};
 }
 
-DataSetSize DrawDataSet(const GeneratorOptions& options, std::size_t n, const Rng& rng) {
+// A user's own, else the options', else nullptr: the analytic one.
+const MeasuredProfile* ProfileOf(const Geography& places,
+                                 const GeneratorOptions& options,
+                                 std::size_t n) {
+  if (!places.user_equipment.empty() && places.user_equipment[n].profile) {
+    return places.user_equipment[n].profile.get();
+  }
+  return options.profile ? &*options.profile : nullptr;
+}
+
+DataSetSize DrawDataSet(const GeneratorOptions& options,
+                        const MeasuredProfile* profile,
+                        std::size_t n,
+                        const Rng& rng) {
   if (!options.data_sets.empty()) return options.data_sets[n];
   Rng stream = rng.Stream("tokens").Stream(n);
-  if (options.profile) {
-    const double tokens = std::round(stream.Uniform(0.5, 1.5) * options.profile->tokens_measured);
-    return {tokens, tokens * options.profile->data_bit_per_token};
+  if (profile != nullptr) {
+    const double tokens = std::round(stream.Uniform(0.5, 1.5) * profile->tokens_measured);
+    return {tokens, tokens * profile->data_bit_per_token};
   }
   const double tokens = std::round(stream.Uniform(kTokensMin, kTokensMax));
   return {tokens, tokens * kBitPerToken};
 }
 
-User DrawUser(const GeneratorOptions& options, std::size_t n, const Rng& rng) {
+User DrawUser(const GeneratorOptions& options,
+              const MeasuredProfile* profile,
+              std::size_t n,
+              const Rng& rng) {
   Rng stream = rng.Stream("user devices").Stream(n);
   const double flop_per_s = stream.Uniform(kUserFlopPerSMin, kUserFlopPerSMax);
   const double power_w = stream.Uniform(kUserPowerWMin, kUserPowerWMax);
@@ -128,12 +140,12 @@ User DrawUser(const GeneratorOptions& options, std::size_t n, const Rng& rng) {
   user.id = fmt::format("u{}", n);
   user.tx_power_w_max = options.user_tx_power_w;
   user.profile = static_cast<int>(n);
-  if (options.profile) {
+  if (profile != nullptr) {
     const double share = options.machine_share * flop_per_s / kUserFlopPerSMax;
-    user.compute = ShareOf(options.profile->machine, share);
+    user.compute = ShareOf(profile->machine, share);
     // As many of its model's layers as the same phone holds of the analytic profile's.
-    const double layers = kMemoryLayerShare[memory] * options.profile->layers;
-    const auto& bytes = options.profile->local_memory_bytes;
+    const double layers = kMemoryLayerShare[memory] * profile->layers;
+    const auto& bytes = profile->local_memory_bytes;
     user.memory_bytes_max = std::max(
         1.0, *std::max_element(bytes.begin(), bytes.begin() + 1 + std::lround(std::ceil(layers))));
   } else {
@@ -195,48 +207,43 @@ Objective MakeObjective(const GeneratorOptions& options, std::size_t users) {
   return objective;
 }
 
-// Path loss and Rayleigh fading to every server; the strongest `candidates` remain. Where these are
-// few, servers too far for even the luckiest fade are passed over unseen.
-std::vector<Link> DrawLinks(const Geography& places,
-                            std::size_t n,
-                            std::size_t candidates,
-                            const Rng& rng) {
-  const Rng fading = rng.Stream("fading").Stream(n);
-  const auto weaker = [](const Link& a, const Link& b) { return a.gain > b.gain; };
-  std::vector<Link> links;  // A heap with the weakest on top, once it is full.
-  double distance2_max = std::numeric_limits<double>::infinity();
-  for (std::size_t m = 0; m < places.servers.size(); ++m) {
-    const double x_m = places.users[n].x_m - places.servers[m].x_m;
-    const double y_m = places.users[n].y_m - places.servers[m].y_m;
-    if (x_m * x_m + y_m * y_m > distance2_max) continue;
-    const double fade = std::max(fading.Stream(m).Exponential(), kFadeMin);
-    const Link link{static_cast<int>(m), PathGain(std::hypot(x_m, y_m)) * fade};
-    if (links.size() == candidates) {
-      if (link.gain <= links.front().gain) continue;
-      std::pop_heap(links.begin(), links.end(), weaker);
-      links.back() = link;
-    } else {
-      links.push_back(link);
-    }
-    std::push_heap(links.begin(), links.end(), weaker);
-    if (links.size() == candidates && candidates < places.servers.size()) {
-      const double reach_m = std::max(kDistanceMinM, ReachM(links.front().gain / kFadeMax));
-      distance2_max = 1.001 * reach_m * reach_m;
-    }
-  }
-  std::sort(
-      links.begin(), links.end(), [](const Link& a, const Link& b) { return a.server < b.server; });
-  return links;
-}
-
-// A share of spare slots everywhere, and more where users crowd: until everyone finds one.
-void GrantSlots(Scenario* scenario) {
+// A share of spare slots everywhere, and more where users crowd: until everyone finds one. Servers
+// whose slots are stated keep them.
+void GrantSlots(const std::vector<Equipment>& equipment, Scenario* scenario) {
   const int users = static_cast<int>(scenario->users.size());
+  const auto stated = [&](std::size_t m) { return !equipment.empty() && equipment[m].slots; };
   double slots = kSlotsPerUser * users / static_cast<double>(scenario->servers.size());
   for (;; slots *= kSlotsGrowth) {
     const int granted = std::min(static_cast<int>(std::ceil(slots)), users);
-    for (Server& server : scenario->servers) server.slots = granted;
+    for (std::size_t m = 0; m < scenario->servers.size(); ++m) {
+      scenario->servers[m].slots = stated(m) ? equipment[m].slots : granted;
+    }
     if (granted == users || MatchSlots(*scenario).shortages.empty()) return;
+  }
+}
+
+// What both kinds of places may state.
+template <class Node>
+void EquipNode(const Equipment& equipment, Node* node) {
+  if (!equipment.id.empty()) node->id = equipment.id;
+  node->name = equipment.name;
+  if (equipment.tx_power_w_max) node->tx_power_w_max = *equipment.tx_power_w_max;
+  // The same operations per cycle and power per cubed clock: a faster clock is a faster machine.
+  if (equipment.clock_hz_max) node->compute.clock_hz_max = *equipment.clock_hz_max;
+}
+
+void Equip(const Geography& places, Scenario* scenario) {
+  for (std::size_t m = 0; m < places.server_equipment.size(); ++m) {
+    const Equipment& equipment = places.server_equipment[m];
+    EquipNode(equipment, &scenario->servers[m]);
+    if (equipment.bandwidth_hz) scenario->servers[m].bandwidth_hz = *equipment.bandwidth_hz;
+  }
+  for (std::size_t n = 0; n < places.user_equipment.size(); ++n) {
+    const Equipment& equipment = places.user_equipment[n];
+    EquipNode(equipment, &scenario->users[n]);
+    if (equipment.memory_bytes_max) {
+      scenario->users[n].memory_bytes_max = *equipment.memory_bytes_max;
+    }
   }
 }
 
@@ -248,6 +255,29 @@ std::vector<Position> PlaceInSquare(int count, double side_m, const Rng& rng) {
     positions.push_back({x_m, stream.Uniform(0.0, side_m)});
   }
   return positions;
+}
+
+void DrawNodes(const Geography& places,
+               const GeneratorOptions& options,
+               std::size_t candidates,
+               const Rng& rng,
+               Scenario* scenario) {
+  const std::size_t users = places.users.size(), servers = places.servers.size();
+  const double users_per_server = static_cast<double>(users) / static_cast<double>(servers);
+  for (std::size_t m = 0; m < servers; ++m) {
+    scenario->servers.push_back(DrawServer(options, m, users_per_server, rng));
+    scenario->servers.back().position_m = places.servers[m];
+  }
+  for (std::size_t n = 0; n < users; ++n) {
+    const MeasuredProfile* profile = ProfileOf(places, options, n);
+    scenario->users.push_back(DrawUser(options, profile, n, rng));
+    scenario->users.back().position_m = places.users[n];
+    const DataSetSize data = DrawDataSet(options, profile, n, rng);
+    const std::string name = fmt::format("p{}", n);
+    scenario->profiles.push_back(profile != nullptr ? ScaleProfile(*profile, data, name)
+                                                    : AnalyticProfile(kLlama1b, {}, data, name));
+    scenario->links.push_back(DrawLinks(places, options, n, candidates, rng));
+  }
 }
 
 }  // namespace
@@ -275,7 +305,7 @@ Expected<Scenario> GenerateAt(const Geography& places,
     return Fail(
         ErrorKind::kUsage, "candidates", fmt::format("must be at least 1, got {}", candidates));
   }
-  if (const auto sound = CheckOptions(options, users); !sound) {
+  if (const auto sound = CheckOptions(options, users, servers); !sound) {
     return tl::unexpected(sound.error());
   }
 
@@ -284,27 +314,15 @@ Expected<Scenario> GenerateAt(const Geography& places,
   scenario.objective = MakeObjective(options, users);
   scenario.noise_density_w_per_hz =
       1e-3 * std::pow(10.0, (kThermalNoiseDbmPerHz + kNoiseFigureDb) / 10.0);
-  const double users_per_server = static_cast<double>(users) / static_cast<double>(servers);
-  for (std::size_t m = 0; m < servers; ++m) {
-    scenario.servers.push_back(DrawServer(options, m, users_per_server, rng));
-    scenario.servers.back().position_m = places.servers[m];
-  }
-  for (std::size_t n = 0; n < users; ++n) {
-    scenario.users.push_back(DrawUser(options, n, rng));
-    scenario.users.back().position_m = places.users[n];
-    const DataSetSize data = DrawDataSet(options, n, rng);
-    const std::string name = fmt::format("p{}", n);
-    scenario.profiles.push_back(options.profile ? ScaleProfile(*options.profile, data, name)
-                                                : AnalyticProfile(kLlama1b, {}, data, name));
-    scenario.links.push_back(DrawLinks(places, n, static_cast<std::size_t>(candidates), rng));
-  }
+  DrawNodes(places, options, static_cast<std::size_t>(candidates), rng, &scenario);
   if (options.compute_energy == ComputeEnergy::kConstantPerFlop) {
     for (User& user : scenario.users) user.compute = AtConstantEnergyPerFlop(user.compute);
     for (Server& server : scenario.servers) {
       server.compute = AtConstantEnergyPerFlop(server.compute);
     }
   }
-  GrantSlots(&scenario);
+  Equip(places, &scenario);
+  GrantSlots(places.server_equipment, &scenario);
   if (const auto valid = Validate(scenario); !valid) return tl::unexpected(valid.error());
   return scenario;
 }

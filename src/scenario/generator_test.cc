@@ -3,17 +3,14 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <limits>
 
-#include "base/file.h"
 #include "scenario/analytic_profile.h"
-#include "scenario/eua.h"
+#include "scenario/places.h"
 #include "scenario/scenario_io.h"
 
 namespace dashf {
@@ -147,60 +144,20 @@ TEST(AnalyticProfile, UserWorkIsAffineWithTheHeadAsFixedCostAndTheServersShrinks
   EXPECT_NEAR(p.server_flop[1] - p.server_flop[2], 0.75 * layer, 1e-6 * layer);
 }
 
-class Folder : public ::testing::Test {
- protected:
-  std::string Write(const std::string& name, const std::string& text) {
-    const std::string path = fmt::format("{}/dashf_{}_{}", ::testing::TempDir(), ::getpid(), name);
-    EXPECT_TRUE(WriteFileAtomically(path, text));
-    return path;
-  }
-};
-using Eua = Folder;
-
-// One degree of latitude is 111.195 km on a sphere of 6371.0088 km; at 60 degrees south one of
-// longitude is half of that.
-TEST_F(Eua, ProjectsDegreesToMetresAroundTheCentroid) {
-  const auto places =
-      ReadEua(Write("sites.csv",
-                    "NAME,Longitude,LATITUDE\r\n\"a, \"\"b\"\"\",10,-60.001\r\nc,10,-59.999\r\n"),
-              Write("users.csv", "latitude,longitude\n-60,10.001\n-60,9.999\n\n"));
-  ASSERT_TRUE(places) << places.error().Text();
-  ASSERT_EQ(places->servers.size(), 2u);
-  ASSERT_EQ(places->users.size(), 2u);
-  EXPECT_NEAR(places->servers[0].y_m, -111.195, 0.001);
-  EXPECT_NEAR(places->servers[0].x_m, 0.0, 1e-6);
-  EXPECT_NEAR(places->users[0].x_m, 111.195 / 2, 0.001);
-  EXPECT_NEAR(places->users[1].x_m, -111.195 / 2, 0.001);
-}
-
-TEST_F(Eua, ErrorsNameFileLineColumnAndValue) {
-  const std::string good = Write("good.csv", "latitude,longitude\n1,2\n");
-  const auto error = [&](const std::string& text) {
-    const auto places = ReadEua(Write("bad.csv", text), good);
-    return places ? "" : places.error().Text();
-  };
-  EXPECT_THAT(error("latitude,longitude\n1,2\n1,east\n"),
-              AllOf(HasSubstr("bad.csv: line 3, column 2"), HasSubstr("got \"east\"")));
-  EXPECT_THAT(error("latitude,longitude\n91,2\n"), HasSubstr("[-90, 90]"));
-  EXPECT_THAT(error("latitude,longitude\nnan,2\n"), HasSubstr("got \"nan\""));
-  EXPECT_THAT(error("latitude,longitude\n1\n"), HasSubstr("line 2, column 2"));
-  EXPECT_THAT(error("lat,lon\n1,2\n"), HasSubstr("must have a column \"latitude\""));
-  EXPECT_THAT(error("latitude,longitude\n"), HasSubstr("at least one row"));
-  EXPECT_THAT(error("latitude,longitude\n\"1,2\n"), HasSubstr("must end"));
-}
-
-TEST_F(Eua, MelbourneHas125SitesAnd816UsersWithinThreeKilometres) {
+TEST(Eua, MelbourneHas125SitesAnd816UsersWithinThreeKilometres) {
   const char* set = std::getenv("DASHF_SHARED_DATA");
   const std::filesystem::path folder =
       std::filesystem::path(set ? set : DASHF_SOURCE_DIR "/../shared/data") / "eua";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no EUA data set at " << folder;
-  const auto places = ReadEua((folder / "site-optus-melbCBD.csv").string(),
-                              (folder / "users-melbcbd-generated.csv").string());
-  ASSERT_TRUE(places) << places.error().Text();
-  EXPECT_EQ(places->servers.size(), 125u);
-  EXPECT_EQ(places->users.size(), 816u);
-  for (const Position& p : places->users) EXPECT_LT(std::hypot(p.x_m, p.y_m), 3000.0);
-  const auto scenario = GenerateAt(*places, 8, {}, Rng(1));
+  const auto read = ReadPlaces((folder / "site-optus-melbCBD.csv").string(),
+                               (folder / "users-melbcbd-generated.csv").string());
+  ASSERT_TRUE(read) << read.error().Text();
+  const Geography& places = read->geography;
+  EXPECT_EQ(places.servers.size(), 125u);
+  EXPECT_EQ(places.users.size(), 816u);
+  EXPECT_EQ(places.server_equipment.front().name.substr(0, 18), "Spring and Flinder");
+  for (const Position& p : places.users) EXPECT_LT(std::hypot(p.x_m, p.y_m), 3000.0);
+  const auto scenario = GenerateAt(places, 8, {}, Rng(1));
   ASSERT_TRUE(scenario) << scenario.error().Text();
   for (const auto& links : scenario->links) EXPECT_EQ(links.size(), 8u);
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -42,6 +43,7 @@ struct Position {
 
 struct User {
   std::string id;
+  std::string name;  // Free text, for people; may be empty.
   Position position_m;
   double tx_power_w_max = 0.0;  // > 0.
   Compute compute;
@@ -51,6 +53,7 @@ struct User {
 
 struct Server {
   std::string id;
+  std::string name;  // Free text, for people; may be empty.
   Position position_m;
   double bandwidth_hz = 0.0;    // > 0, shared by its users.
   double tx_power_w_max = 0.0;  // > 0, shared.
@@ -94,6 +97,17 @@ struct Scenario {
            (k < table.layers() || objective.all_local_allowed);
   }
 };
+
+// "s3", or "s3 (Federation Square)" where there is a name: for tables and pages.
+template <class Node>
+std::string Label(const Node& node) {
+  return node.name.empty() ? node.id : node.id + " (" + node.name + ")";
+}
+
+// Ids become names of files and certificates.
+bool IsNodeId(std::string_view id);
+inline constexpr std::string_view kNodeIdRule =
+    "must be 1 to 64 letters, digits, '_', '-' or '.', not starting with '-' or '.'";
 
 // Every rule above. kBadInput names the member and the rule.
 Expected<void> ValidateRules(const Scenario& scenario);

@@ -71,6 +71,7 @@ SplitProfile ParseSplitProfile(const std::string& name, JsonReader reader) {
 User ParseUser(JsonReader reader, const std::map<std::string, int>& profile_index) {
   User user;
   user.id = reader.String("id");
+  if (reader.Has("name")) user.name = reader.String("name");
   user.position_m = ParsePosition(reader);
   user.tx_power_w_max = reader.Number("tx_power_w_max", kPositive);
   user.compute = ParseCompute(reader.Object("compute"));
@@ -88,6 +89,7 @@ User ParseUser(JsonReader reader, const std::map<std::string, int>& profile_inde
 Server ParseServer(JsonReader reader) {
   Server server;
   server.id = reader.String("id");
+  if (reader.Has("name")) server.name = reader.String("name");
   server.position_m = ParsePosition(reader);
   server.bandwidth_hz = reader.Number("bandwidth_hz", kPositive);
   server.tx_power_w_max = reader.Number("tx_power_w_max", kPositive);
@@ -215,15 +217,23 @@ ordered_json ToJson(const Objective& objective) {
           {"all_local_allowed", objective.all_local_allowed}};
 }
 
+template <class Node>
+ordered_json NamesToJson(const Node& node) {
+  ordered_json json = {{"id", node.id}};
+  if (!node.name.empty()) json["name"] = node.name;
+  return json;
+}
+
 ordered_json UsersToJson(const Scenario& scenario) {
   ordered_json users = ordered_json::array();
   for (const User& user : scenario.users) {
-    users.push_back({{"id", user.id},
-                     {"position_m", ToJson(user.position_m)},
-                     {"tx_power_w_max", user.tx_power_w_max},
-                     {"compute", ToJson(user.compute)},
-                     {"memory_bytes_max", user.memory_bytes_max},
-                     {"profile", scenario.ProfileOf(user).name}});
+    ordered_json entry = NamesToJson(user);
+    entry["position_m"] = ToJson(user.position_m);
+    entry["tx_power_w_max"] = user.tx_power_w_max;
+    entry["compute"] = ToJson(user.compute);
+    entry["memory_bytes_max"] = user.memory_bytes_max;
+    entry["profile"] = scenario.ProfileOf(user).name;
+    users.push_back(std::move(entry));
   }
   return users;
 }
@@ -231,10 +241,10 @@ ordered_json UsersToJson(const Scenario& scenario) {
 ordered_json ServersToJson(const Scenario& scenario) {
   ordered_json servers = ordered_json::array();
   for (const Server& server : scenario.servers) {
-    ordered_json entry = {{"id", server.id},
-                          {"position_m", ToJson(server.position_m)},
-                          {"bandwidth_hz", server.bandwidth_hz},
-                          {"tx_power_w_max", server.tx_power_w_max}};
+    ordered_json entry = NamesToJson(server);
+    entry["position_m"] = ToJson(server.position_m);
+    entry["bandwidth_hz"] = server.bandwidth_hz;
+    entry["tx_power_w_max"] = server.tx_power_w_max;
     if (server.slots) entry["slots"] = *server.slots;
     entry["compute"] = ToJson(server.compute);
     servers.push_back(std::move(entry));

@@ -72,6 +72,16 @@ TEST(ScenarioFile, ReadsEveryMember) {
   EXPECT_EQ(scenario->links[1][0].gain, 3e-9);
 }
 
+TEST(ScenarioFile, NamesAreOptionalAndKept) {
+  json named = TwoByTwo();
+  named["servers"][1]["name"] = "Stra\u00dfe 1, \"north\"";
+  const auto scenario = Parse(named);
+  ASSERT_TRUE(scenario) << scenario.error().Text();
+  EXPECT_EQ(scenario->servers[0].name, "");
+  EXPECT_EQ(ParseScenario("s.json", WriteScenario(*scenario))->servers[1].name,
+            "Stra\u00dfe 1, \"north\"");
+}
+
 TEST(ScenarioFile, SparseAndDenseGainsSayTheSame) {
   json sparse = TwoByTwo();
   sparse["gain"] = {{"sparse", {{1, 1, 3e-9}, {0, 1, 2e-9}, {0, 0, 1e-9}}}};

@@ -11,8 +11,6 @@
 namespace dashf {
 namespace {
 
-constexpr std::size_t kIdLengthMax = 64;
-
 // Keeps the first broken rule; later checks still run but say nothing.
 class Checks {
  public:
@@ -49,28 +47,13 @@ class Checks {
   Expected<void> result_;
 };
 
-// Ids become names of files and certificates.
-bool IsId(std::string_view id) {
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-' || c == '.';
-  };
-  return !id.empty() && id.size() <= kIdLengthMax && id.front() != '.' && id.front() != '-' &&
-         std::all_of(id.begin(), id.end(), allowed);
-}
-
 template <class Node>
 void CheckIds(const std::vector<Node>& nodes, std::string_view list, Checks* checks) {
   std::unordered_map<std::string_view, std::size_t> seen;
   for (std::size_t i = 0; i < nodes.size() && !checks->failed(); ++i) {
     const std::string& id = nodes[i].id;
     const std::string where = fmt::format("{}[{}].id", list, i);
-    checks->Require(IsId(id),
-                    where,
-                    fmt::format("must be 1 to {} letters, digits, '_', '-' or '.', not starting "
-                                "with '-' or '.', got \"{}\"",
-                                kIdLengthMax,
-                                id));
+    checks->Require(IsNodeId(id), where, fmt::format("{}, got \"{}\"", kNodeIdRule, id));
     const auto [first, is_new] = seen.emplace(id, i);
     checks->Require(
         is_new,
@@ -209,6 +192,16 @@ void CheckLinks(const Scenario& scenario, Checks* checks) {
 }
 
 }  // namespace
+
+bool IsNodeId(std::string_view id) {
+  constexpr std::size_t kLengthMax = 64;
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+  };
+  return !id.empty() && id.size() <= kLengthMax && id.front() != '.' && id.front() != '-' &&
+         std::all_of(id.begin(), id.end(), allowed);
+}
 
 Expected<void> ValidateRules(const Scenario& scenario) {
   Checks checks;

@@ -22,9 +22,9 @@
 #include "cli/planner/replanning.h"
 #include "cli/verbs.h"
 #include "problem/evaluation.h"
-#include "scenario/eua.h"
 #include "scenario/families.h"
 #include "scenario/generator.h"
+#include "scenario/places.h"
 #include "solvers/comparison.h"
 #include "solvers/method.h"
 
@@ -84,9 +84,9 @@ Expected<Scenario> MakeScenario(const Arguments& arguments,
   GeneratorOptions options;
   options.delay = delay == "makespan" ? DelayMode::kMakespan : DelayMode::kSum;
   if (size.users == 0) {
-    const auto places = ReadEua(arguments.eua[0], arguments.eua[1]);
+    const auto places = ReadPlaces(arguments.eua[0], arguments.eua[1]);
     if (!places) return tl::unexpected(places.error());
-    return GenerateAt(*places, kCandidates, options, Rng(seed));
+    return GenerateAt(places->geography, kCandidates, options, Rng(seed));
   }
   return GenerateStudy(size.users, size.servers, options, Rng(seed), CandidatesFor(size));
 }
@@ -388,7 +388,7 @@ void AddBench(CLI::App& app, Run& run) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   planner->add_option("--gap-target", options.gap_target, "As in solve")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(Within(0.0, 1.0))
       ->capture_default_str();
   planner->add_option("--time-limit-s", options.time_limit_s, "For each plan")
       ->check(CLI::PositiveNumber);

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "certificate/verification.h"
 #include "cli/command.h"
+#include "cli/planner/out_file.h"
 #include "problem/plan_io.h"
 #include "solvers/method.h"
 
@@ -33,6 +34,9 @@ Expected<Certificate> FindBound(const Scenario& scenario, const solvers::SolveOp
 }
 
 Expected<int> RunBound(const Arguments& arguments) {
+  if (auto fits = CheckOut(arguments.out, {arguments.scenario, arguments.plan}); !fits) {
+    return tl::unexpected(fits.error());
+  }
   const auto loaded = ReadScenario(arguments.scenario);
   if (!loaded) return tl::unexpected(loaded.error());
   auto document = ReadPlan(arguments.plan, *loaded);
@@ -46,6 +50,7 @@ Expected<int> RunBound(const Arguments& arguments) {
   }
   auto proven = FindBound(loaded->scenario, arguments.options);
   if (!proven) return tl::unexpected(proven.error());
+  document->scenario_sha256 = loaded->sha256;  // A plan made elsewhere may name none.
   document->certificate = std::move(*proven);
   document->scr_upper = document->certificate->scr_upper;
   const auto written = WriteFileAtomically(arguments.out, WritePlan(loaded->scenario, *document));
@@ -82,10 +87,10 @@ void AddBound(CLI::App& app, Run& run) {
   verb->add_option("--gap-target",
                    options.gap_target,
                    "The search ends with a bound within this share of the best plan it knows")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(Within(0.0, 1.0))
       ->capture_default_str();
   verb->add_option("--time-limit-s", options.time_limit_s, "Prove what the search has by then")
-      ->check(CLI::PositiveNumber);
+      ->check(Positive());
   verb->add_option("--threads", options.threads, "Same bound with any number")
       ->check(CLI::Range(1, 1024));
   verb->add_option("--out", arguments->out, "Where the plan with its bound goes")->required();

@@ -1,10 +1,12 @@
 // dashf evaluate: recompute everything about a plan from the scenario and its decisions.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "cli/command.h"
@@ -50,30 +52,50 @@ std::string JsonText(const Scenario& scenario, const Evaluation& evaluation) {
                    {"users", users}});
 }
 
+// Of the column that holds all labels, or the beginnings of long ones.
+template <class Node>
+int LabelWidth(const std::vector<Node>& nodes) {
+  std::size_t width = 10;
+  for (const Node& node : nodes) width = std::max(width, Label(node).size());
+  return static_cast<int>(std::min<std::size_t>(width, 36));
+}
+
 void PrintTable(const Scenario& scenario, const Plan& plan, const Evaluation& evaluation) {
-  fmt::print("{:<10} {:<10} {:>7} {:>11} {:>11} {:>11} {:>11} {:>11} {:>9}\n",
-             "user",
-             "server",
-             "k of L",
-             "local s",
-             "upload s",
-             "server s",
-             "download s",
-             "energy J",
-             "score");
+  const int user_width = LabelWidth(scenario.users), server_width = LabelWidth(scenario.servers);
+  const auto row =
+      [&](const std::string& user, const std::string& server, const std::string& rest) {
+        fmt::print("{:<{}.{}} {:<{}.{}} {}\n",
+                   user,
+                   user_width,
+                   user_width,
+                   server,
+                   server_width,
+                   server_width,
+                   rest);
+      };
+  row("user",
+      "server",
+      fmt::format("{:>7} {:>11} {:>11} {:>11} {:>11} {:>11} {:>9}",
+                  "k of L",
+                  "local s",
+                  "upload s",
+                  "server s",
+                  "download s",
+                  "energy J",
+                  "score"));
   for (std::size_t n = 0; n < evaluation.users.size(); ++n) {
     const UserEvaluation& user = evaluation.users[n];
-    fmt::print(
-        "{:<10} {:<10} {:>7} {:>11.5g} {:>11.5g} {:>11.5g} {:>11.5g} {:>11.5g} {:>9.4g}\n",
-        scenario.users[n].id,
-        scenario.servers[static_cast<std::size_t>(plan[n].server)].id,
-        fmt::format("{}/{}", plan[n].local_layers, scenario.ProfileOf(scenario.users[n]).layers()),
-        user.delay_s.local,
-        user.delay_s.upload,
-        user.delay_s.server,
-        user.delay_s.download,
-        user.energy_j.Sum(),
-        user.score);
+    const int layers = scenario.ProfileOf(scenario.users[n]).layers();
+    row(Label(scenario.users[n]),
+        Label(scenario.servers[static_cast<std::size_t>(plan[n].server)]),
+        fmt::format("{:>7} {:>11.5g} {:>11.5g} {:>11.5g} {:>11.5g} {:>11.5g} {:>9.4g}",
+                    fmt::format("{}/{}", plan[n].local_layers, layers),
+                    user.delay_s.local,
+                    user.delay_s.upload,
+                    user.delay_s.server,
+                    user.delay_s.download,
+                    user.energy_j.Sum(),
+                    user.score));
   }
   fmt::print("\nscr {:.9g}   score {:.6g}   cost {:.6g}   delay {:.6g} s ({})   energy {:.6g} J\n",
              evaluation.scr,
@@ -120,6 +142,11 @@ void AddEvaluate(CLI::App& app, Run& run) {
   verb->add_option("PLAN", arguments->plan, "dashf.plan/1 file")->required();
   verb->add_flag("--json", arguments->json, "Write one JSON object instead of a table");
   verb->footer(
+      "A plan made elsewhere needs no more than its decisions:\n"
+      "  {\"schema\": \"dashf.plan/1\", \"assignments\": [{\"user\": \"u0\", \"server\": \"s1\", "
+      "\"local_layers\": 3,\n   \"local_clock_hz\": 1e9, \"tx_power_w\": 0.2, \"bandwidth_hz\": "
+      "2e6, "
+      "\"server_tx_power_w\": 1,\n   \"server_clock_hz\": 3e8}, ...]}\n"
       "Examples:\n"
       "  dashf evaluate scenario.json plan.json\n"
       "  dashf evaluate scenario.json plan.json --json | jq .scr");

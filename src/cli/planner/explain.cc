@@ -97,7 +97,7 @@ void PrintWords(const Scenario& scenario, const solvers::Explanation& explanatio
   for (const CapacityValue& value : explanation.capacities) {
     const Server& server = scenario.servers[static_cast<std::size_t>(value.server)];
     fmt::print("{:<10} {:<10} {:>12} {:>6.1f} % {:>+10.4f} %\n",
-               server.id,
+               Label(server),
                Name(value.resource),
                Amount(server, value.resource),
                100.0 * value.used_share,
@@ -117,8 +117,8 @@ void PrintWords(const Scenario& scenario, const solvers::Explanation& explanatio
   for (const solvers::UserReason& reason : explanation.users) {
     const User& user = scenario.users[static_cast<std::size_t>(reason.user)];
     fmt::print("{:<10} {:<10} {:>7}  {:<24} {}\n",
-               user.id,
-               ServerId(scenario, reason.choice.server),
+               Label(user),
+               Label(scenario.servers[static_cast<std::size_t>(reason.choice.server)]),
                fmt::format("{}/{}", reason.choice.local_layers, scenario.ProfileOf(user).layers()),
                Words(scenario, reason.other_split, false),
                Words(scenario, reason.other_server, true));

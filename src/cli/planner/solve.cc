@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "certificate/verification.h"
 #include "cli/command.h"
+#include "cli/planner/out_file.h"
 #include "problem/plan_io.h"
 #include "problem/standing_plan.h"
 #include "solvers/method.h"
@@ -159,7 +160,14 @@ Expected<const solvers::Method*> MethodNamed(const std::string& name) {
               fmt::format("there is no method \"{}\"; there are\n{}", name, MethodList()));
 }
 
+bool LimitHit(const solvers::SolveResult& solved) {
+  return solved.termination == Termination::kTimeLimit ||
+         solved.termination == Termination::kIterationLimit;
+}
+
 Expected<int> RunSolve(const Arguments& arguments) {
+  const auto fits_out = CheckOut(arguments.out, {arguments.scenario, arguments.from});
+  if (!fits_out) return tl::unexpected(fits_out.error());
   const auto named = MethodNamed(arguments.method);
   if (!named) return tl::unexpected(named.error());
   const solvers::Method* method = *named;
@@ -224,9 +232,7 @@ Expected<int> RunSolve(const Arguments& arguments) {
              arguments.out);
   if (standing) fmt::print(stderr, "handovers: {}\n", Handovers(*standing, document.plan));
   if (arguments.json) PrintResult(document, evaluation, *solved, standing, elapsed_s);
-  const bool limit_hit = solved->termination == Termination::kTimeLimit ||
-                         solved->termination == Termination::kIterationLimit;
-  return limit_hit ? kExitLimitHit : kExitOk;
+  return LimitHit(*solved) ? kExitLimitHit : kExitOk;
 }
 
 }  // namespace
@@ -256,9 +262,9 @@ void AddSolve(CLI::App& app, Run& run, Ranks* ranks) {
           fmt::format("End within this share of the method's own upper bound (prices) [{:g}]; with "
                       "the makespan there is a bound only with this option or --certify",
                       options.gap_target))
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(Within(0.0, 1.0));
   verb->add_option("--time-limit-s", options.time_limit_s, "End with the best plan so far")
-      ->check(CLI::PositiveNumber);
+      ->check(Positive());
   verb->add_option(
           "--threads", options.threads, "Same plan with any number [the machine's; with --mpi 1]")
       ->check(CLI::Range(1, 1024));
