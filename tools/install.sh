@@ -1,14 +1,20 @@
 # Sourced by demo.sh and test.sh: installs the Debian 12 packages that are missing, and nothing else.
 # Works as root and as a user with sudo; says which packages and why it stops when it cannot.
 
-build_packages=(
-    ca-certificates cmake g++ ninja-build pkg-config
+tool_packages=(ca-certificates cmake g++ ninja-build pkg-config)
+# What a user node needs, on any processor.
+node_packages=(
     libboost-dev libcli11-dev libeigen3-dev libexpected-dev libfmt-dev libssl-dev
     libtomlplusplus-dev nlohmann-json3-dev                              # planner and files
-    libopenmpi-dev openmpi-bin                                          # planning over processes
     libpcre2-dev libutf8proc-dev                                        # tokenizers
-    libtorch-dev libopenblas0-openmp libdnnl-dev                        # training engine
+    libopenblas0-openmp                                                 # training engine
     libgrpc++-dev libgrpc-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc  # runtime
+)
+build_packages=(
+    "${tool_packages[@]}" "${node_packages[@]}"
+    libdnnl-dev                                                         # its products on x86-64
+    libtorch-dev                                                        # pre-training, the engine's check
+    libopenmpi-dev openmpi-bin                                          # planning over processes
 )
 test_packages=(
     clang-format-14 coinor-csdp libgmock-dev libgtest-dev python3 sentencepiece
