@@ -7,9 +7,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . tools/install.sh
 run_dir=${1:-runs/demo}
 
-install_missing "${build_packages[@]}"
+install_missing "${demo_packages[@]}"
 fetch_package_lists
-build release -DDASHF_TESTS=OFF
+# The first build is of what the demo needs; one that has more already keeps it.
+parts=(-DDASHF_TESTS=OFF)
+[ -e build/release/CMakeCache.txt ] || parts+=(-DDASHF_TORCH=OFF -DDASHF_MPI=OFF)
+build release "${parts[@]}"
 if [ -e "$run_dir" ]; then
     echo "moving the earlier results in $run_dir aside" >&2
     mv "$run_dir" "$run_dir.$(date -r "$run_dir" +%Y%m%dT%H%M%S)"

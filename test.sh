@@ -10,5 +10,5 @@ fetch_package_lists
 jobs=$(nproc)
 build asan
 ctest --preset asan -j "$jobs"
-build release -DDASHF_TESTS=ON
+build release -DDASHF_TESTS=ON -DDASHF_TORCH=ON -DDASHF_MPI=ON
 ctest --preset release -j "$jobs"

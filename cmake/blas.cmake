@@ -1,3 +1,4 @@
+include_guard()
 # dashf_blas: BLAS for libtorch, and for the engine where it has no oneDNN. Debian picks a BLAS by alternatives: the reference
 # one is 15 times slower, and OpenBLAS on pthreads fights with OpenMP threads. Programs therefore
 # name the OpenMP build themselves, which needs no header: BLAS's Fortran interface never changes.

@@ -46,7 +46,11 @@ install_library(planner base scenario plan problem certificate opt solvers sweep
 if(DASHF_TRAIN)
   # Their own modules alone: base belongs to the planner.
   install_library(engine tensorfile gguf jinja corpus llama train)
-  install(TARGETS dashf_products dashf_blas EXPORT dashf-engine)
+  install(TARGETS dashf_products EXPORT dashf-engine)
+  get_target_property(products dashf_products INTERFACE_LINK_LIBRARIES)
+  if(dashf_blas IN_LIST products)
+    install(TARGETS dashf_blas EXPORT dashf-engine)
+  endif()
 endif()
 configure_file(cmake/dashf-config.cmake.in dashf-config.cmake @ONLY)
 write_basic_package_version_file(dashf-config-version.cmake COMPATIBILITY SameMinorVersion)

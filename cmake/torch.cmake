@@ -1,4 +1,5 @@
-# dashf_torch: libtorch as the engine links it. Included only where the engine is built.
+# dashf_torch: libtorch as pre-training and the checks of the engine's gradients link it.
+include(${CMAKE_CURRENT_LIST_DIR}/blas.cmake)
 find_package(Torch REQUIRED)
 add_library(dashf_torch INTERFACE)
 target_include_directories(dashf_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})

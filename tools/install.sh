@@ -10,9 +10,11 @@ node_packages=(
     libopenblas0-openmp                                                 # training engine
     libgrpc++-dev libgrpc-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc  # runtime
 )
+demo_packages=("${tool_packages[@]}" "${node_packages[@]}")
+[ "$(uname -m)" != x86_64 ] || demo_packages+=(libdnnl-dev)             # its products there
+# All that can be built.
 build_packages=(
-    "${tool_packages[@]}" "${node_packages[@]}"
-    libdnnl-dev                                                         # its products on x86-64
+    "${demo_packages[@]}"
     libtorch-dev                                                        # pre-training, the engine's check
     libopenmpi-dev openmpi-bin                                          # planning over processes
 )

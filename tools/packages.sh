@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tools/install.sh
 install_missing "${build_packages[@]}" dpkg-dev file
-build release
+build release -DDASHF_TORCH=ON -DDASHF_MPI=ON
 (cd build/release && cpack >&2)
 packages=build/release/packages
 ! command -v lintian >/dev/null || lintian --allow-root --fail-on error "$packages"/*.deb

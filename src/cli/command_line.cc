@@ -2,10 +2,81 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <new>
+#include <numeric>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace dashf::cli {
+namespace {
+
+// How --help groups the verbs.
+constexpr struct {
+  const char* group;
+  std::string_view verbs;  // Each between blanks.
+} kGroups[] = {
+    {"Plan", " new check solve compare explain evaluate verify bound sweep "},
+    {"Train", " train score generate merge export profile pretrain "},
+    {"Carry a plan out", " run report coordinator server user "},
+    {"Study", " study bench sections "},
+};
+
+std::string GroupOf(const std::string& verb) {
+  for (const auto& [group, verbs] : kGroups) {
+    if (verbs.find(' ' + verb + ' ') != std::string_view::npos) return group;
+  }
+  return "Others";
+}
+
+// Insertions, deletions and replacements that make one word of the other (Levenshtein 1966).
+std::size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, replaced}));
+    }
+  }
+  return row.back();
+}
+
+std::vector<const CLI::App*> Verbs(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
+}
+
+// The verb that was meant instead of `word`; empty where none is near.
+std::string NearestVerb(const CLI::App& app, const std::string& word) {
+  std::string nearest;
+  std::size_t least = 1 + word.size() / 2;
+  for (const CLI::App* verb : Verbs(app)) {
+    const std::size_t distance = EditDistance(word, verb->get_name());
+    if (distance >= least) continue;
+    least = distance;
+    nearest = verb->get_name();
+  }
+  return nearest;
+}
+
+// Why the words could not be read, and where to look: not the whole help.
+std::string UsageMessage(const CLI::App* app, const CLI::Error& error) {
+  const CLI::App* verb = app;
+  while (!verb->get_subcommands().empty()) verb = verb->get_subcommands().back();
+  std::string name = verb->get_name();
+  for (const CLI::App* parent = verb->get_parent(); parent != nullptr;
+       parent = parent->get_parent()) {
+    name = parent->get_name() + " " + name;
+  }
+  return fmt::format("{}: {}\n\"{} --help\" says how it is called\n", name, error.what(), name);
+}
+
+}  // namespace
 
 int RunCommandLine(int argc,
                    char** argv,
@@ -16,10 +87,25 @@ int RunCommandLine(int argc,
   app.name("dashf");
   app.set_version_flag("--version", std::string("dashf ") + DASHF_VERSION);
   app.require_subcommand(1);
-  app.failure_message(CLI::FailureMessage::help);
+  app.failure_message(UsageMessage);
   Run run;
   for (const AddVerb& add : verbs) add(app, run);
   for (const Verb& verb : elsewhere) app.add_subcommand(verb.name, verb.summary);
+  for (CLI::App* verb : app.get_subcommands([](CLI::App*) { return true; })) {
+    verb->group(GroupOf(verb->get_name()));
+  }
+  const std::vector<const CLI::App*> all = Verbs(app);
+  if (argc > 1 && argv[1][0] != '-' &&
+      std::none_of(all.begin(), all.end(), [&](const CLI::App* verb) {
+        return verb->get_name() == argv[1];
+      })) {
+    const std::string nearest = NearestVerb(app, argv[1]);
+    fmt::print(stderr,
+               "dashf: there is no verb \"{}\"{}; \"dashf --help\" lists them\n",
+               argv[1],
+               nearest.empty() ? "" : fmt::format(", did you mean \"{}\"?", nearest));
+    return kExitUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -27,10 +113,15 @@ int RunCommandLine(int argc,
     const int code = app.exit(error, std::cout, std::cerr);
     return asked_for_text ? code : kExitUsage;
   }
-  const Expected<int> outcome = run();
-  if (outcome) return *outcome;
-  fmt::print(stderr, "dashf: {}\n", outcome.error().Text());
-  return static_cast<int>(outcome.error().kind);
+  try {
+    const Expected<int> outcome = run();
+    if (outcome) return *outcome;
+    fmt::print(stderr, "dashf: {}\n", outcome.error().Text());
+    return static_cast<int>(outcome.error().kind);
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "dashf: out of memory\n");
+    return static_cast<int>(ErrorKind::kNumerical);
+  }
 }
 
 }  // namespace dashf::cli
