@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds and runs all tests: the planner's under AddressSanitizer and
+# Installs what is missing, builds and runs all tests: the planner's and the engine's under AddressSanitizer and
 # UndefinedBehaviorSanitizer first, then everything in release. Ends with ctest's summary.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
