@@ -39,7 +39,7 @@ bool WorkCosts(const Objective& objective, const Compute& compute) {
 // What a user's allowed splits at one server cost and earn.
 struct LinkTerms {
   bool has_costly = false, has_free = false;
-  bool has_free_score = false;  // A split that costs nothing and scores.
+  bool has_score = false, has_free_score = false;  // A split that scores; that does so for nothing.
 };
 
 LinkTerms TermsOf(const Scenario& scenario, const User& user, const Server& server) {
@@ -49,33 +49,37 @@ LinkTerms TermsOf(const Scenario& scenario, const User& user, const Server& serv
     if (!scenario.SplitAllowed(user, layers)) continue;
     const auto k = static_cast<std::size_t>(layers);
     // Bits always take power and time.
+    const bool has_bits = table.upload_bit[k] > 0.0 || table.download_bit[k] > 0.0;
     const bool costs =
-        table.upload_bit[k] > 0.0 || table.download_bit[k] > 0.0 ||
-        (table.local_flop[k] > 0.0 && WorkCosts(scenario.objective, user.compute)) ||
+        has_bits || (table.local_flop[k] > 0.0 && WorkCosts(scenario.objective, user.compute)) ||
         (table.server_flop[k] > 0.0 && WorkCosts(scenario.objective, server.compute));
     (costs ? terms.has_costly : terms.has_free) = true;
+    terms.has_score |= has_bits || table.server_flop[k] > 0.0;
     terms.has_free_score |= !costs && table.server_flop[k] > 0.0;
   }
   return terms;
 }
 
-// Does every plan cost 0, or does one that scores? Then there is no ratio, or no largest one.
+// Does every plan cost 0, or one that scores no less than any other? Then there is no ratio, or no
+// largest one.
 bool CostsNothing(const Scenario& scenario) {
   Scenario free = scenario;
   std::vector<std::pair<std::size_t, Link>> scoring;
-  bool all_free = true;
+  bool all_free = true, scores = false;
   for (std::size_t n = 0; n < scenario.users.size(); ++n) {
     free.links[n].clear();
     for (const Link& link : scenario.links[n]) {
       const LinkTerms terms = TermsOf(
           scenario, scenario.users[n], scenario.servers[static_cast<std::size_t>(link.server)]);
       all_free &= !terms.has_costly;
+      scores |= terms.has_score;
       if (terms.has_free) free.links[n].push_back(link);
       if (terms.has_free_score) scoring.emplace_back(n, link);
     }
     if (free.links[n].empty()) return false;
   }
   if (all_free) return true;
+  if (!scores) return MatchSlots(free).shortages.empty();
   return std::any_of(scoring.begin(), scoring.end(), [&free](const auto& choice) {
     const auto& [user, link] = choice;
     Scenario with = free;

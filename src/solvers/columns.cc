@@ -71,6 +71,15 @@ void KeepUndominated(const ScrProblem& problem, std::size_t user, std::vector<in
 
 }  // namespace
 
+Association Columns::AssociationOf(const ScrProblem& problem,
+                                   const std::vector<int>& column) const {
+  Association association;
+  for (const int c : column) {
+    association.push_back(ChoiceOf(problem, static_cast<std::size_t>(c)));
+  }
+  return association;
+}
+
 int Columns::Find(const ScrProblem& problem, std::size_t n, const Choice& choice) const {
   for (int c = begin[n]; c < begin[n + 1]; ++c) {
     if (ChoiceOf(problem, static_cast<std::size_t>(c)) == choice) return c;

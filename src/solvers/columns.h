@@ -20,6 +20,8 @@ struct Columns {
     return {problem.link_server[static_cast<std::size_t>(link[column])],
             problem.split_layers[static_cast<std::size_t>(split[column])]};
   }
+  // With this column for each user.
+  Association AssociationOf(const ScrProblem& problem, const std::vector<int>& column) const;
   // The user's column of this choice, or -1.
   int Find(const ScrProblem& problem, std::size_t n, const Choice& choice) const;
 };

@@ -14,6 +14,7 @@
 #include "solvers/makespan_starts.h"
 #include "solvers/makespan_tree.h"
 #include "solvers/price_search.h"
+#include "solvers/prices.h"
 #include "solvers/resource_step.h"
 #include "solvers/rough_boxes.h"
 #include "solvers/slot_repair.h"
@@ -41,7 +42,6 @@ class MakespanPlanner {
  private:
   bool IsSmall() const { return problem_.tx_power_w_max.size() <= kSmall; }
   bool Spent() const { return log_.TimeLeftS() <= 0.0; }
-  Association AssociationOfColumns(const std::vector<int>& column_of_user) const;
   void Keep(Plan plan, const char* step);
   // Plans of the most promising deadlines; false if there are none, for want of slots.
   bool Start();
@@ -81,14 +81,6 @@ void MakespanPlanner::Keep(Plan plan, const char* step) {
   log_.Add(scr_, std::isfinite(bound_) ? score_ * (bound_ - scr_) / scr_ : 0.0, step);
 }
 
-Association MakespanPlanner::AssociationOfColumns(const std::vector<int>& column_of_user) const {
-  Association association;
-  for (const int c : column_of_user) {
-    association.push_back(columns_.ChoiceOf(problem_, static_cast<std::size_t>(c)));
-  }
-  return association;
-}
-
 bool MakespanPlanner::Start() {
   constexpr std::size_t kStarts = 3, kStartsOfSmall = 10;
   constexpr double kCoarse = 1e-6;  // Of score + y cost.
@@ -97,11 +89,12 @@ bool MakespanPlanner::Start() {
       IsSmall() ? kStartsOfSmall : kStarts, options_.threads, [this] { return Spent(); });
   if (found.empty()) found.push_back(starts.Any());
   if (found.front().column_of_user.empty()) return false;
-  Keep(EqualShares(problem_, AssociationOfColumns(found.front().column_of_user)), "start");
+  Keep(EqualShares(problem_, columns_.AssociationOf(problem_, found.front().column_of_user)),
+       "start");
   for (const MakespanStart& start : found) {
     if (Spent()) return true;
     const ResourceOptions coarse{.tolerance = kCoarse, .time_limit_s = log_.TimeLeftS()};
-    const Association association = AssociationOfColumns(start.column_of_user);
+    const Association association = columns_.AssociationOf(problem_, start.column_of_user);
     Plan plan =
         AllocateResources(problem_, association, std::max(scr_, start.scr), nullptr, coarse).plan;
     started_.push_back(plan);
@@ -145,20 +138,38 @@ void MakespanPlanner::Round(const std::vector<float>& psi_at_prices) {
   }
   if (!RepairSlots(problem_, columns_, psi, &column)) return;
   const Limits limits{.elapsed_s = std::max(0.0, log_.TimeLeftS())};
-  Keep(MaximizeScrForAssociation(problem_, AssociationOfColumns(column), nullptr, limits).plan,
-       "prices");
+  Keep(
+      MaximizeScrForAssociation(problem_, columns_.AssociationOf(problem_, column), nullptr, limits)
+          .plan,
+      "prices");
+}
+
+// As if each user's delay counted for itself, with the mean user's weight: what is left of the
+// makespan where energy outweighs it by far.
+Expected<SolveResult> SolveForTotalDelay(const Scenario& scenario, const SolveOptions& options) {
+  constexpr double kGapTarget = 1e-3;
+  Scenario total = scenario;
+  total.objective.delay = DelayMode::kSum;
+  total.objective.delay_weight_per_s /= static_cast<double>(scenario.users.size());
+  SolveOptions coarse = options;
+  coarse.gap_target = kGapTarget;
+  return SolvePrices(total, coarse);
 }
 
 // Plans of other methods, and of a small scenario moves from there: basins that no deadline
 // promises.
 void MakespanPlanner::Alternate() {
-  for (const SolveFunction solve : {SolveDashf, SolveAllServer}) {
+  for (const SolveFunction solve :
+       {SolveDashf, SolveAllServer, SolveResourceOnly, SolveForTotalDelay}) {
     if (Spent()) return;
     const double limit_s = log_.TimeLeftS();
     const auto other =
         solve(scenario_, {.seed = options_.seed, .time_limit_s = limit_s, .on_iteration = {}});
     if (!other) continue;
-    Keep(other->plan, "other method");
+    const Limits limits{.elapsed_s = std::max(0.0, log_.TimeLeftS())};
+    const Association association = AssociationOf(other->plan);
+    Keep(MaximizeScrForAssociation(problem_, association, &other->plan, limits).plan,
+         "other method");
     if (IsSmall()) Improve(other->plan);
   }
 }

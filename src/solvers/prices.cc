@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "scenario/slot_matching.h"
+#include "solvers/baselines.h"
 #include "solvers/case_search.h"
 #include "solvers/dashf.h"
 #include "solvers/makespan_planner.h"
@@ -72,7 +73,6 @@ class SumPlanner {
   void StartFromValues();
   // Per user, the first column of the greatest worth.
   std::vector<int> BestColumns(const std::vector<float>& worth) const;
-  Association AssociationWith(const std::vector<int>& column) const;
   // The user's best column at this server; -1 if there is none.
   int BestColumn(std::size_t user, int server, const std::vector<float>& worth) const;
   // What the search for prices may take for granted: the standing plan's prices, y where they put
@@ -178,7 +178,7 @@ bool SumPlanner::Start(const Scenario& scenario) {
       if (column[n] < 0) return false;
     }
   }
-  const Association association = AssociationWith(column);
+  const Association association = columns_.AssociationOf(problem_, column);
   Keep(options_.from == nullptr ? EqualShares(problem_, association)
                                 : CarryOver(problem_, *options_.from, association));
   return true;
@@ -192,7 +192,7 @@ void SumPlanner::StartFromValues() {
     const std::vector<float> value = internal::ValuesAtEqualShares(problem_, columns_, before);
     std::vector<int> column = BestColumns(value);
     if (!RepairSlots(problem_, columns_, value, &column, log_.TimeLeftS())) return;
-    Keep(EqualShares(problem_, AssociationWith(column)));
+    Keep(EqualShares(problem_, columns_.AssociationOf(problem_, column)));
     if (!(RatioToStartFrom() > kMuch * before)) return;
   }
 }
@@ -205,14 +205,6 @@ std::vector<int> SumPlanner::BestColumns(const std::vector<float>& worth) const 
     column.push_back(static_cast<int>(std::max_element(first, last) - worth.begin()));
   }
   return column;
-}
-
-Association SumPlanner::AssociationWith(const std::vector<int>& column) const {
-  Association association;
-  for (const int c : column) {
-    association.push_back(columns_.ChoiceOf(problem_, static_cast<std::size_t>(c)));
-  }
-  return association;
 }
 
 std::optional<DualPoint> SumPlanner::StandingPoint() {
@@ -446,10 +438,14 @@ Expected<SolveResult> SumPlanner::Run(const Scenario& scenario) {
     rounded = PlanAt(at, true);
   }
   if (!rounded) return log_.Finish(best_, Termination::kNumericalError);
-  if (best_.size() <= kSmall && options_.from == nullptr && !Stop()) {
-    const auto other = SolveDashfHull(
+  const bool restarts = best_.size() <= kSmall && options_.from == nullptr;
+  for (const SolveFunction solve : {SolveDashfHull, SolveResourceOnly, SolveAllServer}) {
+    if (!restarts || Stop()) break;
+    const auto other = solve(
         scenario, {.seed = options_.seed, .time_limit_s = log_.TimeLeftS(), .on_iteration = {}});
-    if (other && TakeOver(other->plan)) Improve(true);
+    if (!other) continue;
+    if (TakeOver(other->plan)) Improve(true);
+    Keep(other->plan);  // Whose rows may have been left out.
   }
   if (!Stop() && columns_.size() <= kColumnsForCases && scr_ > 0.0) BoundByCases(at);
   if (IsRefuted(bound_)) {
