@@ -31,11 +31,14 @@ namespace dashf::planner_fuzz {
 namespace {
 
 constexpr unsigned kHangS = 300;  // For one scenario, with all methods.
+constexpr double kSlowS = 5.0;    // Said, but no finding.
 
 struct Arguments {
   std::uint64_t first = 1;
   std::uint64_t count = std::numeric_limits<std::uint64_t>::max();
   double seconds = std::numeric_limits<double>::infinity();
+  std::uint64_t bound_every = 1;
+  bool small = false;
   std::string out;
 };
 
@@ -79,17 +82,17 @@ void Enter(const char* step) {
   *end.out = '\0';
 }
 
-void Try(std::uint64_t seed, Summary* summary) {
+void Try(std::uint64_t seed, const Arguments& arguments, Summary* summary) {
   current_seed = seed;
   Enter("scenario");
-  const Scenario scenario = OddScenario(seed);
+  const Scenario scenario = OddScenario(seed, arguments.small);
   if (!Validate(scenario)) {
     ++summary->invalid;
     return;
   }
   alarm(kHangS);
   const double start_s = ProcessorS();
-  const Findings findings = CheckMethods(scenario, Enter);
+  const Findings findings = CheckMethods(scenario, seed % arguments.bound_every == 0, Enter);
   Enter("scenario");
   const double processor_s = ProcessorS() - start_s;
   alarm(0);
@@ -99,6 +102,7 @@ void Try(std::uint64_t seed, Summary* summary) {
   summary->best += findings.is_best;
   summary->proven += findings.proven;
   summary->tight += findings.is_tight;
+  if (processor_s > kSlowS) fmt::print("seed {}: took {:.1f} s\n", seed, processor_s);
   if (processor_s > summary->slowest_s) {
     summary->slowest_s = processor_s;
     summary->slowest_seed = seed;
@@ -112,14 +116,14 @@ int Run(const Arguments& arguments) {
     std::signal(signal, SayWhere);
   }
   if (!arguments.out.empty()) {
-    const auto written =
-        WriteFileAtomically(arguments.out, WriteScenario(OddScenario(arguments.first)));
+    const auto written = WriteFileAtomically(
+        arguments.out, WriteScenario(OddScenario(arguments.first, arguments.small)));
     if (!written) fmt::print(stderr, "{}\n", written.error().Text());
   }
   Summary summary;
   const Stopwatch watch;
   for (std::uint64_t i = 0; i < arguments.count && watch.ElapsedS() < arguments.seconds; ++i) {
-    Try(arguments.first + i, &summary);
+    Try(arguments.first + i, arguments, &summary);
   }
   fmt::print(
       "{} scenarios ({} more drawn are invalid), from seed {} on; {} with findings; the best plan "
@@ -151,6 +155,10 @@ int main(int argc, char** argv) {
   app.add_option("--first", arguments.first, "The first seed");
   app.add_option("--count", arguments.count, "So many seeds");
   app.add_option("--seconds", arguments.seconds, "End after the scenario that this falls in");
+  app.add_option(
+         "--bound-every", arguments.bound_every, "With the makespan bound one seed in so many")
+      ->check(CLI::Range(1, 1000000));
+  app.add_flag("--small", arguments.small, "Up to three users, two servers, two layers");
   app.add_option("--out", arguments.out, "Write the first seed's scenario to this file, too");
   CLI11_PARSE(app, argc, argv);
   return dashf::planner_fuzz::Run(arguments);

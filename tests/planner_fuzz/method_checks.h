@@ -23,7 +23,7 @@ using Announce = void (*)(const char* step);
 // plans and ends no lower by more than its gap target, no bound (numerical to 1e-7, proven to
 // 1e-12) lies below any plan, exhaustive search's included, what was proven is proven again from
 // the file, and the files say what was written. The default is tried with hardly any time, too, and
-// with the makespan a second time for its bound.
-Findings CheckMethods(const Scenario& scenario, Announce announce);
+// with the makespan a second time for its bound if `bounds_makespan`, which takes by far the most.
+Findings CheckMethods(const Scenario& scenario, bool bounds_makespan, Announce announce);
 
 }  // namespace dashf::planner_fuzz

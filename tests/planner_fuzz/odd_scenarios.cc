@@ -165,14 +165,15 @@ constexpr std::array kOddities = {AnyGains,
 
 }  // namespace
 
-Scenario OddScenario(std::uint64_t seed) {
+Scenario OddScenario(std::uint64_t seed, bool small) {
   Rng rng = Rng(seed).Stream("odd scenario");
-  const bool larger = OneIn(12, &rng);
+  const bool larger = !small && OneIn(12, &rng);
   const auto upto = [&](std::uint64_t most) { return static_cast<int>(1 + rng.Below(most)); };
+  const std::uint64_t less = small ? 1 : 0;
   Scenario scenario = solvers::testing::RandomScenario(
-      {.users = larger ? 3 + upto(4) : upto(4),
-       .servers = larger ? upto(4) : upto(3),
-       .layers = larger ? upto(5) : upto(3),
+      {.users = larger ? 3 + upto(4) : upto(4 - less),
+       .servers = larger ? upto(4) : upto(3 - less),
+       .layers = larger ? upto(5) : upto(3 - less),
        .delay = OneIn(2, &rng) ? DelayMode::kMakespan : DelayMode::kSum,
        .all_local_allowed = OneIn(3, &rng),
        .corners = OneIn(2, &rng)},
