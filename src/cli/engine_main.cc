@@ -5,9 +5,11 @@
 
 int main(int argc, char** argv) {
   // What a stage of a training takes goes back to the kernel at its end: by itself glibc would keep
-  // it for the next one, which needs blocks of another size.
-  constexpr int kReturnedBytes = 1 << 20;
+  // it for the next one, which needs blocks of another size. What a product takes for its own time
+  // stays, for the next one needs as much, and the kernel would clear it every time.
+  constexpr int kReturnedBytes = 4 << 20;
   mallopt(M_MMAP_THRESHOLD, kReturnedBytes);
+  mallopt(M_TRIM_THRESHOLD, 2 * kReturnedBytes);
   namespace cli = dashf::cli;
   const cli::AddVerb kVerbs[] = {
       cli::AddBenchTrain,
