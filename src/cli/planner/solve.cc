@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -120,15 +121,22 @@ Expected<Certificate> Certify(const Arguments& arguments,
                               const Scenario& scenario,
                               const solvers::SolveResult& solved) {
   if (!solved.certificate) {
-    return Fail(ErrorKind::kUsage,
-                "--certify",
-                fmt::format("method {} found no prices to prove a bound from", arguments.method));
+    return Fail(
+        ErrorKind::kNumerical, "--certify", "the search found no prices to prove a bound from");
   }
   return certificate::RaiseToProof(scenario, *solved.certificate, arguments.options.threads);
 }
 
-// What the price search alone can share out.
-Expected<void> CheckShared(const Arguments& arguments, const Scenario& scenario) {
+// What the price search alone can do.
+Expected<void> CheckPriceSearch(const Arguments& arguments, const Scenario& scenario) {
+  if (arguments.certify && arguments.method != "prices") {
+    return Fail(
+        ErrorKind::kUsage,
+        "--certify",
+        fmt::format("method {} finds no prices to prove a bound from; dashf bound proves one "
+                    "for any plan",
+                    arguments.method));
+  }
   if (arguments.options.ranks == nullptr) return {};
   if (arguments.method != "prices") {
     return Fail(ErrorKind::kUsage,
@@ -165,6 +173,34 @@ bool LimitHit(const solvers::SolveResult& solved) {
          solved.termination == Termination::kIterationLimit;
 }
 
+// Writes the plan as it is before its proof begins, which may be cut off, and then proves its bound
+// into `document`. False, with the reason on stderr, where no bound could be proven; an error where
+// the plan cannot be written.
+Expected<bool> ProveAndWrite(const Arguments& arguments,
+                             const LoadedScenario& loaded,
+                             const solvers::SolveResult& solved,
+                             const Evaluation& evaluation,
+                             PlanDocument* document) {
+  std::error_code failed;
+  const auto there = std::filesystem::status(arguments.out, failed).type();
+  if (there == std::filesystem::file_type::not_found ||
+      there == std::filesystem::file_type::regular) {  // A pipe is given the plan once.
+    const auto written = WriteFileAtomically(arguments.out, WritePlan(loaded.scenario, *document));
+    if (!written) return tl::unexpected(written.error());
+  }
+  auto proven = Certify(arguments, loaded.scenario, solved);
+  if (!proven) {
+    fmt::print(stderr, "not proven: {}\n", proven.error().Text());
+    return false;
+  }
+  document->certificate = std::move(*proven);
+  fmt::print(stderr,
+             "proven: scr <= {:.9g}, the plan is within {:.3g} of it\n",
+             document->certificate->scr_upper,
+             1.0 - evaluation.scr / document->certificate->scr_upper);
+  return true;
+}
+
 Expected<int> RunSolve(const Arguments& arguments) {
   const auto fits_out = CheckOut(arguments.out, {arguments.scenario, arguments.from});
   if (!fits_out) return tl::unexpected(fits_out.error());
@@ -173,7 +209,7 @@ Expected<int> RunSolve(const Arguments& arguments) {
   const solvers::Method* method = *named;
   const auto loaded = ReadScenario(arguments.scenario);
   if (!loaded) return tl::unexpected(loaded.error());
-  if (const auto fits = CheckShared(arguments, loaded->scenario); !fits) {
+  if (const auto fits = CheckPriceSearch(arguments, loaded->scenario); !fits) {
     return tl::unexpected(fits.error());
   }
   solvers::SolveOptions options = arguments.options;
@@ -208,14 +244,11 @@ Expected<int> RunSolve(const Arguments& arguments) {
                         .prices = PricesOf(loaded->scenario, *solved),
                         .history = solved->history};
   if (solved->certificate) document.scr_upper = solved->certificate->scr_upper;
+  bool unproven = false;
   if (arguments.certify) {
-    auto proven = Certify(arguments, loaded->scenario, *solved);
+    auto proven = ProveAndWrite(arguments, *loaded, *solved, evaluation, &document);
     if (!proven) return tl::unexpected(proven.error());
-    document.certificate = std::move(*proven);
-    fmt::print(stderr,
-               "proven: scr <= {:.9g}, the plan is within {:.3g} of it\n",
-               document.certificate->scr_upper,
-               1.0 - evaluation.scr / document.certificate->scr_upper);
+    unproven = !*proven;
   }
   const auto written = WriteFileAtomically(arguments.out, WritePlan(loaded->scenario, document));
   if (!written) return tl::unexpected(written.error());
@@ -232,7 +265,7 @@ Expected<int> RunSolve(const Arguments& arguments) {
              arguments.out);
   if (standing) fmt::print(stderr, "handovers: {}\n", Handovers(*standing, document.plan));
   if (arguments.json) PrintResult(document, evaluation, *solved, standing, elapsed_s);
-  return LimitHit(*solved) ? kExitLimitHit : kExitOk;
+  return LimitHit(*solved) || unproven ? kExitLimitHit : kExitOk;
 }
 
 }  // namespace
