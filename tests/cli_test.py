@@ -5,6 +5,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import shutil
 import struct
 import subprocess
@@ -14,8 +15,7 @@ import unittest
 
 BINARY = sys.argv[1] if len(sys.argv) > 1 else "build/release/bin/dashf"
 HELP = subprocess.run([BINARY, "--help"], capture_output=True, text=True, check=False).stdout
-VERBS = [line.split()[0] for line in HELP[HELP.find("Subcommands:"):].splitlines()[1:]
-         if line.startswith("  ") and line[2] != " "]
+VERBS = re.findall(r"(?m)^  ([a-z]+) ", HELP)
 HAS_ENGINE = "generate" in VERBS
 
 
@@ -338,6 +338,19 @@ class Usage(Case):
 
     def test_unknown_flag(self):
         self.assertEqual(dashf("new", "--colour", "red").returncode, 2)
+
+    def test_an_unknown_verb_is_answered_with_the_nearest_one_in_a_line(self):
+        done = dashf("slove")
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(done.stderr, 'dashf: there is no verb "slove", did you mean "solve"?; '
+                                      '"dashf --help" lists them\n')
+        self.assertNotIn("mean", dashf("xyzzyxyzzy").stderr)
+
+    def test_a_wrong_word_is_answered_without_the_whole_help(self):
+        done = dashf("new", "--out", self.folder / "s.json", "--colour", "red")
+        self.assertIn("--colour", done.stderr)
+        self.assertIn('"dashf new --help"', done.stderr)
+        self.assertLess(len(done.stderr.splitlines()), 4)
 
     def test_every_verb_has_help_with_examples(self):
         self.assertIn("solve", VERBS)
