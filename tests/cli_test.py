@@ -339,6 +339,15 @@ class Usage(Case):
     def test_unknown_flag(self):
         self.assertEqual(dashf("new", "--colour", "red").returncode, 2)
 
+    def test_what_stdout_does_not_take_is_not_lost_without_a_word(self):
+        scenario = self.folder / "s.json"
+        dashf("new", "--users", "3", "--out", scenario)
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run([BINARY, "check", scenario, "--json"], stdout=full,
+                                  stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual(done.returncode, 10, done.stderr)
+        self.assertIn("stdout", done.stderr)
+
     def test_an_unknown_verb_is_answered_with_the_nearest_one_in_a_line(self):
         done = dashf("slove")
         self.assertEqual(done.returncode, 2)

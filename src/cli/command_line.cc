@@ -114,7 +114,10 @@ int RunCommandLine(int argc,
     return asked_for_text ? code : kExitUsage;
   }
   try {
-    const Expected<int> outcome = run();
+    Expected<int> outcome = run();
+    if (outcome && (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)) {
+      outcome = Fail(ErrorKind::kIo, "stdout", "cannot be written to the end");
+    }
     if (outcome) return *outcome;
     fmt::print(stderr, "dashf: {}\n", outcome.error().Text());
     return static_cast<int>(outcome.error().kind);

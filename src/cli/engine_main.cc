@@ -1,6 +1,8 @@
 // The verbs that train or carry a plan out; `dashf` becomes this program when one is called.
 #include <malloc.h>
 
+#include <csignal>
+
 #include "cli/command_line.h"
 
 int main(int argc, char** argv) {
@@ -10,6 +12,8 @@ int main(int argc, char** argv) {
   constexpr int kReturnedBytes = 4 << 20;
   mallopt(M_MMAP_THRESHOLD, kReturnedBytes);
   mallopt(M_TRIM_THRESHOLD, 2 * kReturnedBytes);
+  // A file beyond the process's limit is then an error, as on a full disk.
+  std::signal(SIGXFSZ, SIG_IGN);
   namespace cli = dashf::cli;
   const cli::AddVerb kVerbs[] = {
       cli::AddBenchTrain,

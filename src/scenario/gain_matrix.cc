@@ -33,7 +33,7 @@ std::string Rule(double value, GainUnit unit) {
   }
   return fmt::format("must be a power gain >= 0 (0: no link), got {}{}",
                      value,
-                     value < 0.0 ? "; for dB there is --gains-unit db" : "");
+                     value < 0.0 ? "; for dB there is --gains-db" : "");
 }
 
 Expected<GainMatrix> TooMany(const std::string& path) {

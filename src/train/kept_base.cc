@@ -90,7 +90,7 @@ double SecondsSince(const timespec& then) {
 // Empty: it cannot be looked at.
 std::string Stamp(const fs::path& path, double* age_s) {
   constexpr off_t kEnd = 1 << 16;
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status {};
   if (file.get() < 0 || ::fstat(file.get(), &status) != 0) return {};
   Sha256 ends;
@@ -246,7 +246,7 @@ KeptBase::KeptBase(const fs::path& folder,
 std::optional<llama::Weights> KeptBase::Read(const llama::ModelConfig& config,
                                              std::vector<std::string>* notes) const {
   if (identity_.empty()) return std::nullopt;
-  const Descriptor file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0 && errno == ENOENT) return std::nullopt;
   std::optional<llama::Weights> weights;
   const std::string broken =

@@ -278,7 +278,9 @@ void AddOptions(CLI::App* verb, Arguments* arguments) {
   GeneratorOptions& options = arguments->study.options;
   verb->get_option("--candidates")
       ->description("Strongest servers each user may reach [all; 8 at places of one's own]");
-  verb->add_option("--seed", arguments->seed, "Same seed, same scenario")->capture_default_str();
+  verb->add_option("--seed", arguments->seed, "Same seed, same scenario")
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 62))
+      ->capture_default_str();
   auto* profile = verb->add_option(
       "--profile", arguments->profile, "Measured dashf.profile/1 instead of the analytic 1B Llama");
   verb->add_option("--machine-share",

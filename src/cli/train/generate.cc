@@ -104,6 +104,12 @@ Expected<int> RunGenerate(const Flags& flags) {
     std::fflush(stdout);
   };
   std::vector<int> prompt;
+  bool echoes = false;  // The prompt, once it is known not to be refused.
+  const auto echo = [&] {
+    if (std::exchange(echoes, false)) {
+      for (const int token : prompt) print(text.Add(token));
+    }
+  };
   if (*conversation) {
     const auto chat = TemplateFor(flags.chat_template, flags.model_dir, *tokenizer);
     if (!chat) return tl::unexpected(chat.error());
@@ -114,12 +120,16 @@ Expected<int> RunGenerate(const Flags& flags) {
     if (end >= 0) options.stop_tokens.push_back(end);
   } else {
     prompt = tokenizer->Encode(flags.prompt, /*add_bos=*/true);
-    for (const int token : prompt) print(text.Add(token));
+    echoes = true;
   }
-  options.on_token = [&](int token) { print(text.Add(token)); };
+  options.on_token = [&](int token) {
+    echo();
+    print(text.Add(token));
+  };
   const auto generated = train::Generate(*model, adapter ? &*adapter : nullptr, prompt, options);
-  print(text.Finish() + "\n");
   if (!generated) return tl::unexpected(generated.error());
+  echo();
+  print(text.Finish() + "\n");
   return kExitOk;
 }
 
@@ -131,6 +141,7 @@ void AddGenerate(CLI::App& app, Run& run) {
   CLI::App* verb = AddEngineVerb(app, "generate");
   verb->add_option("--model", flags->model_dir, "Hugging Face folder, or GGUF file")->required();
   verb->add_option("--max-tokens", flags->options.tokens_max, "Most tokens to generate")
+      ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   CLI::Option* prompt = verb->add_option(
       "--prompt", flags->prompt, "Text to continue; without it, from the beginning");

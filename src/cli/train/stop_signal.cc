@@ -1,6 +1,10 @@
 #include "cli/train/stop_signal.h"
 
+#include <pthread.h>
+#include <unistd.h>
+
 #include <csignal>
+#include <thread>
 
 namespace dashf::cli {
 namespace {
@@ -14,6 +18,18 @@ void Note(int number) {
 }
 
 }  // namespace
+
+void TakeStopSignalsAside() {
+  sigset_t stops;
+  sigemptyset(&stops);
+  sigaddset(&stops, SIGINT);
+  sigaddset(&stops, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &stops, nullptr);
+  std::thread([stops] {
+    pthread_sigmask(SIG_UNBLOCK, &stops, nullptr);
+    for (;;) ::pause();
+  }).detach();
+}
 
 StopSignal::StopSignal() {
   noted = 0;

@@ -4,6 +4,12 @@
 
 namespace dashf::cli {
 
+// Has SIGINT and SIGTERM taken by a thread that does nothing else, for as long as the process
+// lives. oneDNN's products keep their stack pointer inside memory of the heap: a handler that ran
+// on top of one would write over its neighbours. To be called before the process starts any other
+// thread.
+void TakeStopSignalsAside();
+
 // One at a time in a process.
 class StopSignal {
  public:

@@ -2,13 +2,13 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <csignal>
 #include <limits>
 #include <thread>
 
 #include "cli/command.h"
 #include "cli/train/local_training.h"
 #include "cli/train/start_line.h"
+#include "cli/train/stop_signal.h"
 #include "cli/train/storage_options.h"
 #include "cli/verbs.h"
 #include "train/compute.h"
@@ -86,6 +86,7 @@ Expected<void> ReadInterval(const std::string& text, CheckpointInterval* interva
 }
 
 Expected<int> RunTrain(const Flags& flags) {
+  TakeStopSignalsAside();
   LocalTraining training = flags.training;
   if (auto read = ReadPhase(flags, &training); !read) return tl::unexpected(read.error());
   if (auto read = ReadInterval(flags.checkpoint_every, &training.checkpoint); !read) {
@@ -114,8 +115,6 @@ Expected<int> RunTrain(const Flags& flags) {
   training.options.epochs = flags.epochs.value_or(flags.steps ? kEpochsMax : kEpochs);
   train::SetThreads(flags.threads);
   training.products = SayStart(training.storage);
-  std::signal(SIGXFSZ,
-              SIG_IGN);  // A file beyond the process's limit is then an error, as on a full disk.
   return Train(training);
 }
 
@@ -216,10 +215,11 @@ void AddTrain(CLI::App& app, Run& run) {
   CLI::Option* share =
       verb->add_option("--held-out", training.held_out_share, "Share of the samples to test with")
           ->capture_default_str()
-          ->check(CLI::Range(0.0, 0.99));
+          ->check(Within(0.0, 0.99));
   verb->add_option("--eval", training.eval_path, "Or a file of such samples to test with")
       ->excludes(share);
   verb->add_option("--seed", training.options.seed, "Of the new adapter and all that is random")
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 62))
       ->capture_default_str();
   verb->add_option("--threads", flags->threads, "Threads")
       ->capture_default_str()
