@@ -25,7 +25,7 @@ KEEP=1 tools/clean_room.sh "$room" root bash -ec '
     dashf solve scenario.json --certify --out plan.json
     dashf verify scenario.json plan.json
     dashf train --model /usr/share/dashf/models/debian-3m --data /home/dashf/examples/about_dashf.jsonl \
-        --epochs 1 --out adapter
+        --template llama2 --epochs 1 --out adapter
     apt-get install -y --no-install-recommends ./libdashf-dev_*.deb g++ cmake make pkg-config \
         libdnnl-dev libpcre2-dev libutf8proc-dev
     cmake -S /home/dashf/tests/consumer -B consumer
