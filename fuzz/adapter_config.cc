@@ -22,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   train::AdapterConfig& adapter = config->adapter;
   adapter.lora.targets.clear();
   for (const std::string_view name : train::kProjectionNames) {
-    bool covered = config->coverage.told_by_file;
+    bool covered = false;
     for (int layer = 0; layer < model.layers; ++layer) {
       covered = config->coverage.Covers(layer, std::string(name)) || covered;
     }

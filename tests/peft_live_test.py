@@ -129,6 +129,44 @@ class Files(unittest.TestCase):
         peft.get_peft_model(base, config).save_pretrained(self.root / "theirs")
         self.assert_loads(self.train("patterns", "--adapter", self.root / "theirs"))
 
+    def test_what_a_configuration_covers(self):
+        """Adapters of every coverage that PEFT can write, merged by dashf, against PEFT's own logits."""
+        tokens = torch.arange(3, 40).unsqueeze(0)
+        for i, (targets, options) in enumerate([
+                (r".*\.[qv]_proj", {}), (r"model\.layers\.[02]\.(self_attn\.(k|o)_proj|mlp\.up_proj)", {}),
+                (r"(?i).*layers\.(?!1).*_PROJ", {}), ("all-linear", {}),
+                (["q_proj", "down_proj"], {"exclude_modules": ["1.self_attn.q_proj", "0.mlp.down_proj"]}),
+                (["q_proj", "down_proj"], {"exclude_modules": r".*layers\.[12].*q_proj"}),
+                (r".*_proj|lm_head", {"exclude_modules": "lm_head|.*[^k]_proj"}),
+                (["v_proj"], {"layers_to_transform": [0, 2], "layers_pattern": "layers"})]):
+            with self.subTest(f"{targets} {options}"):
+                base = transformers.AutoModelForCausalLM.from_pretrained(self.model, dtype=torch.float32)
+                model = peft.get_peft_model(base, peft.LoraConfig(r=2, target_modules=targets, task_type="CAUSAL_LM",
+                                                                  init_lora_weights=False, **options))
+                adapter, out = self.root / f"covers{i}", self.root / f"covered{i}"
+                model.save_pretrained(adapter)
+                self.dashf("merge", "--model", self.model, "--adapter", adapter, "--out", out)
+                merged = transformers.AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32)
+                torch.testing.assert_close(self.logits(merged, tokens), self.logits(model, tokens), rtol=1e-4, atol=1e-4)
+
+    def test_what_peft_refuses_is_refused(self):
+        adapter = self.train("refused")
+        file = adapter / "adapter_config.json"
+        sound = json.loads(file.read_text())
+        for key, value in (("target_modules", "["), ("target_modules", "q_proj"), ("target_modules", ".*self_attn"),
+                           ("exclude_modules", ["q_proj", "v_proj"]), ("layers_pattern", "layers"),
+                           ("task_type", "TEXT"), ("layers_to_transform", [9])):
+            with self.subTest(f"{key} {value}"):
+                file.write_text(json.dumps(sound | {key: value}))
+                base = transformers.AutoModelForCausalLM.from_pretrained(self.model, dtype=torch.float32)
+                with self.assertRaises(Exception):
+                    peft.PeftModel.from_pretrained(base, adapter)
+                done = subprocess.run([BINARY, "merge", "--model", self.model, "--adapter", adapter, "--out",
+                                       self.root / "none"], capture_output=True, text=True, timeout=100, check=False)
+                self.assertEqual(done.returncode, 3, done.stderr)
+                self.assertIn(f"{file}: ", done.stderr)
+                self.assertIn(key, done.stderr)
+
     def test_one_that_came_through_llama_cpps_file(self):
         adapter, file = self.train("there"), self.root / "there.gguf"
         self.dashf("export", adapter, "--model", self.model, "--gguf", file)

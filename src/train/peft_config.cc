@@ -16,37 +16,56 @@ bool Present(const JsonReader& reader, const char* key) {
   return reader.HasValue(key);
 }
 
+// What says nothing that a result depends on: where files came from, and how training was begun
+// or is arranged.
+constexpr const char* kHarmless[] = {"auto_mapping",
+                                     "base_model_name_or_path",
+                                     "corda_config",
+                                     "ensure_weight_tying",
+                                     "eva_config",
+                                     "inference_mode",
+                                     "loftq_config",
+                                     "lora_ga_config",
+                                     "megatron_core",
+                                     "peft_version",
+                                     "qalora_group_size",
+                                     "revision"};
+
+// Whatever else has a value that is more than "no" may change the result: the variants of LoRA that
+// are not supported (use_dora, modules_to_save, layer_replication, ...), and what is not known.
+void RefuseOthers(JsonReader* root) {
+  for (const char* key : kHarmless) root->HasValue(key);
+  for (const std::string& key : root->UnaskedKeys()) {
+    const nlohmann::json value = root->raw()[key];
+    if (value.empty() || value == "" || value == false) continue;
+    root->Reject(key, "is not supported, and may change the result");
+  }
+}
+
+void CheckTask(JsonReader* root) {
+  if (!root->HasValue("task_type") || root->String("task_type") == "CAUSAL_LM") return;
+  root->Reject("task_type", "only \"CAUSAL_LM\" is supported");
+}
+
 // Options of LoRA that would change the result and are not supported.
 void RefuseVariants(JsonReader* root) {
   if (Present(*root, "bias") && root->String("bias") != "none") {
     root->Reject("bias", "only \"none\" is supported");
   }
-  for (const char* flag : {"use_dora", "fan_in_fan_out", "lora_bias", "use_qalora"}) {
-    if (Present(*root, flag) && root->Boolean(flag)) root->Reject(flag, "is not supported");
+  // Most other ways to begin change the base model as well.
+  constexpr const char* kStart = "init_lora_weights";
+  if (!Present(*root, kStart)) return;
+  if (!root->raw()[kStart].is_string()) {
+    root->Boolean(kStart);
+    return;
   }
-  for (const char* option : {"modules_to_save",
-                             "target_parameters",
-                             "trainable_token_indices",
-                             "alora_invocation_tokens",
-                             "layer_replication",
-                             "use_bdlora",
-                             "arrow_config",
-                             "kasa_config",
-                             "monteclora_config"}) {
-    if (Present(*root, option) && !root->raw()[option].empty()) {
-      root->Reject(option, "is not supported");
-    }
-  }
-  // The other ways to begin change the base model as well.
-  if (Present(*root, "init_lora_weights") && root->raw()["init_lora_weights"].is_string()) {
-    const std::string start = root->String("init_lora_weights");
-    if (start != "gaussian" && start != "orthogonal" && start != "eva") {
-      root->Reject("init_lora_weights", "is not supported, as it changes the base model's weights");
-    }
+  const std::string start = root->String(kStart);
+  if (start != "gaussian" && start != "orthogonal" && start != "eva") {
+    root->Reject(kStart, "is not supported, as it changes the base model's weights");
   }
 }
 
-// Nothing names a module twice for a reason; lists without a limit would cost time without one.
+// Lists without a limit would cost time without a reason.
 void RefuseMoreThan(std::size_t entries_max, const char* key, JsonReader* root) {
   if (!Present(*root, key) || root->raw()[key].size() <= entries_max) return;
   root->Reject(key, fmt::format("must have at most {} entries", entries_max));
@@ -59,34 +78,6 @@ nlohmann::ordered_json WholeIfWhole(double number) {
     return static_cast<std::int64_t>(number);
   }
   return number;
-}
-
-Coverage ReadCoverage(JsonReader* root, const ModelConfig& model) {
-  Coverage coverage;
-  coverage.told_by_file =
-      (Present(*root, "target_modules") && root->raw()["target_modules"].is_string()) ||
-      (Present(*root, "exclude_modules") && !root->raw()["exclude_modules"].empty());
-  if (coverage.told_by_file) return coverage;
-  const std::size_t modules_max = kProjections * (static_cast<std::size_t>(model.layers) + 1);
-  RefuseMoreThan(modules_max, "target_modules", root);
-  RefuseMoreThan(modules_max, "layers_to_transform", root);
-  root->ForEach("target_modules", [&](const JsonReader& target) {
-    coverage.targets.push_back(target.AsString());
-    const bool known = std::any_of(
-        kProjectionNames.begin(), kProjectionNames.end(), [&](std::string_view projection) {
-          return coverage.targets.back().ends_with(projection);
-        });
-    if (!known) target.Reject("must name a projection of the attention or the feed-forward block");
-  });
-  if (!Present(*root, "layers_to_transform")) return coverage;
-  if (root->raw()["layers_to_transform"].is_array()) {  // PEFT takes an empty list for all layers.
-    root->ForEach("layers_to_transform", [&](const JsonReader& layer) {
-      coverage.layers.push_back(static_cast<int>(layer.AsInteger(0, model.layers - 1)));
-    });
-  } else {
-    coverage.layers = {static_cast<int>(root->Integer("layers_to_transform", 0, model.layers - 1))};
-  }
-  return coverage;
 }
 
 PeftConfig ReadLora(JsonReader& root, const ModelConfig& model) {
@@ -111,6 +102,7 @@ PeftConfig ReadLora(JsonReader& root, const ModelConfig& model) {
     });
   }
   config.coverage = ReadCoverage(&root, model);
+  RefuseOthers(&root);
   return config;
 }
 
@@ -120,12 +112,11 @@ PeftConfig ReadPrompts(JsonReader& root, const ModelConfig& model) {
   config.adapter.kind = AdapterKind::kAdaptionPrompt;
   config.adapter.prompt.length = static_cast<int>(root.Integer("adapter_len", 1, 4096));
   const auto layers = static_cast<int>(root.Integer("adapter_layers", 1, model.layers));
-  for (int layer = model.layers - layers; layer < model.layers; ++layer) {
-    config.coverage.layers.push_back(layer);
-  }
+  config.first_prompted_layer = model.layers - layers;
   if (Present(root, "target_modules") && root.String("target_modules") != "self_attn") {
     root.Reject("target_modules", "only \"self_attn\" is supported");
   }
+  RefuseOthers(&root);
   return config;
 }
 
@@ -136,20 +127,13 @@ Expected<PeftConfig> ReadConfig(const Expected<JsonDocument>& document, const Mo
   if (type != "LORA" && type != "ADAPTION_PROMPT") {
     root.Reject("peft_type", "only \"LORA\" and \"ADAPTION_PROMPT\" are supported");
   }
+  CheckTask(&root);
   PeftConfig config = type == "LORA" ? ReadLora(root, model) : ReadPrompts(root, model);
   if (document->error()) return tl::unexpected(*document->error());
   return config;
 }
 
 }  // namespace
-
-bool Coverage::Covers(int layer, const std::string& target) const {
-  const std::string module = ModuleName(layer, target);
-  const bool here = layers.empty() || std::count(layers.begin(), layers.end(), layer) > 0;
-  return std::any_of(targets.begin(), targets.end(), [&](const std::string& named) {
-    return named == module || (here && NamesModule(named, module));
-  });
-}
 
 Expected<PeftConfig> ReadPeftConfig(const std::filesystem::path& file, const ModelConfig& model) {
   return ReadConfig(JsonDocument::ReadFile(file.string()), model);

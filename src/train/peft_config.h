@@ -4,29 +4,21 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/error.h"
 #include "train/adapter.h"
+#include "train/module_coverage.h"
 
 namespace dashf::train {
 
-// Which modules an adapter covers, as its config states it.
-struct Coverage {
-  std::vector<std::string> targets;  // Modules' names, or their last parts.
-  std::vector<int> layers;           // Counted from 0; empty: all.
-  bool told_by_file = false;         // By a regular expression: the tensors in the file tell.
-
-  bool Covers(int layer, const std::string& target) const;
-};
-
 struct PeftConfig {
-  AdapterConfig adapter;  // The targets are not filled in.
-  Coverage coverage;
-  double dropout = 0.0;  // "lora_dropout" in [0, 1], which no training here applies.
+  AdapterConfig adapter;         // The targets are not filled in.
+  Coverage coverage;             // Of LoRA.
+  int first_prompted_layer = 0;  // Of LLaMA-Adapter: this one and those behind, counted from 0.
+  double dropout = 0.0;          // "lora_dropout" in [0, 1], which no training here applies.
 };
 
-// Options that would change the result and are not supported are refused by name.
+// What would change the result and is not supported is refused by name, whether it is known or not.
 Expected<PeftConfig> ReadPeftConfig(const std::filesystem::path& file, const ModelConfig& model);
 // The same of a file's bytes; `name` is the place that errors name.
 Expected<PeftConfig> ParsePeftConfig(const std::string& name,

@@ -217,11 +217,9 @@ Expected<Adapter> ReadAdapter(const fs::path& folder, const ModelConfig& model) 
   const Coverage& coverage = config->coverage;
   const Covers covers = [&](int layer, const std::string& target) {
     if (config->adapter.kind == AdapterKind::kAdaptionPrompt) {
-      return layer >= coverage.layers.front();
+      return layer >= config->first_prompted_layer;
     }
-    if (!coverage.told_by_file) return coverage.Covers(layer, target);
-    return file->tensors().contains(KeyOf(layer, target, 'A')) ||
-           file->tensors().contains(KeyOf(layer, target, 'B'));
+    return coverage.Covers(layer, target);
   };
   if (config->adapter.kind == AdapterKind::kLora) {
     config->adapter.lora.targets = Targets(coverage, covers, model.layers);

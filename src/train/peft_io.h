@@ -20,9 +20,8 @@ Expected<void> SaveAdapter(const Adapter& adapter,
                            const std::string& base_model,
                            const std::filesystem::path& folder);
 
-// The keys in the file are the truth: each must be known and have its counterpart, and where
-// adapter_config.json lists the modules, these must be in the file and no others (a regular
-// expression in their place is not read). A module that is left out while another layer's is
+// The modules that adapter_config.json covers must be in the file, each with both factors, and no
+// others. A module that is left out while another layer's is
 // covered gets an inactive pair (A and B zero), as do layers without a prompt. Factors may be
 // stored as F32, F16 or BF16. The config's ranks are believed only once the tensors have them.
 Expected<Adapter> LoadAdapter(const std::filesystem::path& folder, const ModelConfig& model);

@@ -213,21 +213,6 @@ TEST(PeftIo, PatternsGiveModulesRanksAndScalesOfTheirOwn) {
   EXPECT_THAT(refused.error().Text(), HasSubstr("without regular expressions"));
 }
 
-TEST(PeftIo, WhereAnExpressionNamesTheModulesTheFileTellsThem) {
-  const auto folder = FreshFolder("expression");
-  Adapter adapter = RandomAdapter(TinyConfig(), {.rank = 2}, 1);
-  ASSERT_TRUE(
-      WriteFileAtomically(folder / "adapter_model.safetensors", EncodeLayers(adapter, 2, 2)));
-  ASSERT_TRUE(WriteFileAtomically(
-      folder / "adapter_config.json",
-      R"({"peft_type": "LORA", "r": 2, "lora_alpha": 16, "target_modules": ".*[qv]_proj"})"));
-  const auto loaded = LoadAdapter(folder, TinyConfig());
-  ASSERT_TRUE(loaded) << loaded.error().Text();
-  EXPECT_THAT(loaded->config.lora.targets, ::testing::ElementsAre("q_proj", "v_proj"));
-  EXPECT_EQ(loaded->layers[1], adapter.layers[1]);
-  EXPECT_THAT(loaded->layers[0][0].a, ::testing::Each(0.0F));
-}
-
 TEST(PeftIo, PromptsTravelAndSurviveTheFolderBitForBit) {
   const AdapterConfig config{.kind = AdapterKind::kAdaptionPrompt, .prompt = {.length = 4}};
   const Adapter sent = RandomAdapter(TinyConfig(), config, 1);
@@ -257,29 +242,6 @@ TEST(PeftIo, PromptsAreRefusedWhereAttentionEndsInABias) {
   const auto refused = InitialAdapter(model, {.kind = AdapterKind::kAdaptionPrompt}, 1);
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().Text(), HasSubstr("a bias in o_proj"));
-}
-
-TEST(PeftIo, VariantsThatWouldChangeTheResultAreRefusedByName) {
-  const auto folder = FreshFolder("variants");
-  const Adapter adapter = RandomAdapter(TinyConfig(), {.rank = 2}, 1);
-  ASSERT_TRUE(SaveAdapter(adapter, TinyConfig(), "base", folder));
-  const std::pair<const char*, const char*> variants[] = {
-      {"use_dora", "true"},
-      {"bias", R"("all")"},
-      {"modules_to_save", R"(["lm_head"])"},
-      {"init_lora_weights", R"("pissa")"},
-      {"trainable_token_indices", "[3]"},
-      {"layer_replication", "[[0, 2]]"},
-  };
-  for (const auto& [key, value] : variants) {
-    ASSERT_TRUE(WriteFileAtomically(folder / "adapter_config.json",
-                                    std::string(R"({"peft_type": "LORA", "r": 2, "lora_alpha": 16,
-          "target_modules": ["q_proj", "v_proj"], ")") +
-                                        key + "\": " + value + "}"));
-    const auto loaded = LoadAdapter(folder, TinyConfig());
-    ASSERT_FALSE(loaded) << key;
-    EXPECT_THAT(loaded.error().Text(), HasSubstr(key));
-  }
 }
 
 }  // namespace
