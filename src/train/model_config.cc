@@ -16,6 +16,13 @@ namespace {
 using llama::Family;
 
 constexpr std::int64_t kWidthMax = 1 << 20;
+// Beyond these numbers are slips of the pen: below 1 wavelengths would shrink from pair to pair,
+// and an epsilon above 1 outweighs what is normed.
+constexpr NumberRule kTheta{.low = 1.0, .high = 1e30};
+constexpr NumberRule kStretching{.low = 1.0, .high = 1e6};
+constexpr NumberRule kFrequencies{.low = 0.0, .high = 1e6, .above = true};
+constexpr NumberRule kPositions{.low = 1.0, .high = 1e9};
+constexpr NumberRule kUnitInterval{.low = 0.0, .high = 1.0};
 
 // Hugging Face writes null for what is absent.
 bool Present(const JsonReader& reader, const char* key) {
@@ -52,11 +59,11 @@ void RefusePartialRotation(JsonReader* reader) {
 
 void ReadLlama3Rope(JsonReader* rope, ModelConfig* config) {
   Llama3Rope llama3;
-  llama3.factor = rope->Number("factor", {.low = 1.0});
-  llama3.low_freq_factor = rope->Number("low_freq_factor", kPositive);
-  llama3.high_freq_factor = rope->Number("high_freq_factor", kPositive);
+  llama3.factor = rope->Number("factor", kStretching);
+  llama3.low_freq_factor = rope->Number("low_freq_factor", kFrequencies);
+  llama3.high_freq_factor = rope->Number("high_freq_factor", kFrequencies);
   llama3.original_max_position_embeddings =
-      rope->Number("original_max_position_embeddings", kPositive);
+      rope->Number("original_max_position_embeddings", kPositions);
   if (!(llama3.high_freq_factor > llama3.low_freq_factor)) {
     rope->Reject("high_freq_factor", "must be above low_freq_factor");
   }
@@ -69,7 +76,7 @@ void ReadStretching(JsonReader* rope, ModelConfig* config) {
   const std::string type = Present(*rope, key) ? rope->String(key) : "default";
   RefusePartialRotation(rope);
   if (type == "linear") {
-    config->rope_linear_factor = rope->Number("factor", {.low = 1.0});
+    config->rope_linear_factor = rope->Number("factor", kStretching);
   } else if (type == "llama3") {
     ReadLlama3Rope(rope, config);
   } else if (type != "default") {
@@ -78,7 +85,7 @@ void ReadStretching(JsonReader* rope, ModelConfig* config) {
 }
 
 void ReadTheta(JsonReader* reader, const char* key, double* theta) {
-  if (Present(*reader, key)) *theta = reader->Number(key, kPositive);
+  if (Present(*reader, key)) *theta = reader->Number(key, kTheta);
 }
 
 // transformers 5 has an object of each kind of layer where the kinds have thetas of their own.
@@ -221,7 +228,7 @@ void ReadGemma3(JsonReader* root, ModelConfig* config) {
   config->norm_offset = 1.0;
   config->embedding_scale = std::sqrt(static_cast<double>(config->hidden_size));
   config->query_pre_attn_scalar = Present(*root, "query_pre_attn_scalar")
-                                      ? root->Number("query_pre_attn_scalar", kPositive)
+                                      ? root->Number("query_pre_attn_scalar", kPositions)
                                       : 256.0;
   RefuseUnlessAbsent(root, "attn_logit_softcapping");
   RefuseUnlessAbsent(root, "final_logit_softcapping");
@@ -263,6 +270,34 @@ void ReadTokens(JsonReader* root, const FamilyTraits& traits, ModelConfig* confi
   std::erase_if(config->eos_tokens, [](int token) { return token < 0; });
 }
 
+void ReadHeadWidth(JsonReader* root, const FamilyTraits& traits, ModelConfig* config) {
+  const int width = config->hidden_size, heads = config->heads;
+  const bool said = Present(*root, "head_dim");
+  if (!said && traits.head_dim == 0 && width % heads != 0) {
+    root->Reject("num_attention_heads", fmt::format("must divide hidden_size ({})", width));
+  }
+  config->head_dim =
+      WidthOr(root, "head_dim", traits.head_dim > 0 ? traits.head_dim : width / heads);
+  if (said && config->head_dim % 2 != 0) root->Reject("head_dim", "must be even");
+  if (!said && config->head_dim % 2 != 0) {
+    root->Reject("num_attention_heads",
+                 fmt::format("must divide hidden_size ({}) into heads of even width", width));
+  }
+  if (heads % config->kv_heads != 0) {
+    root->Reject("num_key_value_heads", fmt::format("must divide num_attention_heads ({})", heads));
+  }
+}
+
+// What nothing here depends on must still be what transformers lets it be.
+void CheckUnused(JsonReader* root, const ModelConfig& config) {
+  Flag(root, "use_cache");
+  root->IntegerIfAny("pretraining_tp", 1, kWidthMax);
+  root->NumberIfAny("initializer_range", kUnitInterval);
+  root->NumberIfAny("attention_dropout", kUnitInterval);
+  // Padding, unlike the other tokens, must have a row of the embeddings.
+  root->IntegerIfAny("pad_token_id", -kWidthMax, config.vocab_size - 1);
+}
+
 void ReadShape(JsonReader* root, const FamilyTraits& traits, ModelConfig* config) {
   config->layers = static_cast<int>(root->Integer("num_hidden_layers", 1, 1000));
   config->hidden_size = Width(root, "hidden_size");
@@ -271,22 +306,14 @@ void ReadShape(JsonReader* root, const FamilyTraits& traits, ModelConfig* config
   config->intermediate_size = Width(root, "intermediate_size");
   config->vocab_size = Width(root, "vocab_size");
   if (root->failed()) return;
-  const int usual = traits.head_dim > 0 ? traits.head_dim : config->hidden_size / config->heads;
-  config->head_dim = WidthOr(root, "head_dim", usual);
-  if (config->head_dim < 2 || config->head_dim % 2 != 0) {
-    root->Reject("hidden_size",
-                 fmt::format("heads must be of even width, not {}", config->head_dim));
-  }
-  if (config->heads % config->kv_heads != 0) {
-    root->Reject("num_key_value_heads", "must divide num_attention_heads");
-  }
+  ReadHeadWidth(root, traits, config);
   config->max_positions = traits.max_positions;
   if (Present(*root, "max_position_embeddings")) {
     config->max_positions =
         static_cast<int>(root->Integer("max_position_embeddings", 1, std::int64_t{1} << 30));
   }
   config->rms_norm_eps =
-      Present(*root, "rms_norm_eps") ? root->Number("rms_norm_eps", kNonNegative) : 1e-6;
+      Present(*root, "rms_norm_eps") ? root->Number("rms_norm_eps", kUnitInterval) : 1e-6;
   config->tied_embeddings = Present(*root, "tie_word_embeddings")
                                 ? root->Boolean("tie_word_embeddings")
                                 : traits.tied_embeddings;
@@ -296,7 +323,7 @@ Expected<ModelConfig> ReadConfig(const Expected<JsonDocument>& document) {
   if (!document) return tl::unexpected(document.error());
   JsonReader root = document->Root();
   ModelConfig config;
-  const std::string type = Present(root, "model_type") ? root.String("model_type") : "llama";
+  const std::string type = root.Has("model_type") ? root.String("model_type") : "llama";
   const FamilyTraits* const traits = FindFamily(type);
   if (traits == nullptr) root.Reject("model_type", WhyNotRead(type));
   if (Present(root, "quantization_config")) {
@@ -316,6 +343,7 @@ Expected<ModelConfig> ReadConfig(const Expected<JsonDocument>& document) {
   ReadWindows(&root, *traits, &config);
   ReadRope(&root, &config);
   ReadTokens(&root, *traits, &config);
+  CheckUnused(&root, config);
   if (document->error()) return tl::unexpected(*document->error());
   return config;
 }

@@ -60,6 +60,9 @@ TEST(ModelConfig, EndTokensMayBeNoneOneOrSeveral) {
   EXPECT_EQ(Read(R"(, "eos_token_id": 7)").eos_tokens, Tokens{7});
   EXPECT_EQ(Read(R"(, "eos_token_id": [3, -1, 4])").eos_tokens, (Tokens{3, 4}));
   EXPECT_EQ(Read(R"(, "bos_token_id": -1)").bos_token, -1);
+  // As transformers has it: no token at all, and tokens that never come.
+  EXPECT_EQ(Read(R"(, "eos_token_id": [])").eos_tokens, Tokens{});
+  EXPECT_EQ(Read(R"(, "eos_token_id": [2, 9], "bos_token_id": 9)").eos_tokens, (Tokens{2, 9}));
 }
 
 TEST(ModelConfig, OfQwen3HasHeadNormsAndAWindowWhereItIsUsed) {
@@ -150,6 +153,51 @@ TEST(ModelConfig, WrittenIntegersAreIntegers) {
     }
     EXPECT_EQ(json.contains("/pad_token_id"), config.family == Family::kSmolLm3) << members;
   }
+}
+
+// Each by its key, whether or not anything is computed from it.
+TEST(ModelConfig, ValuesThatMeanNothingAreRefusedByKeyAndRule) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"("model_type": null)", "model_type: must be a string, got null"},
+      {R"("use_cache": 5)", "use_cache: must be true or false, got 5"},
+      {R"("initializer_range": "x")", "initializer_range: must be a number in [0, 1], got \"x\""},
+      {R"("attention_dropout": 2)", "attention_dropout: must be a number in [0, 1], got 2"},
+      {R"("pretraining_tp": "x")", "pretraining_tp: must be an integer in"},
+      {R"("pad_token_id": 9)", "pad_token_id: must be an integer in [-1048576, 8], got 9"},
+      {R"("pad_token_id": [1])", "pad_token_id: must be an integer in"},
+      {R"("bos_token_id": 1.0)", "bos_token_id: must be an integer in"},
+      {R"("rms_norm_eps": 1e300)", "rms_norm_eps: must be a number in [0, 1], got 1e+300"},
+      {R"("rope_theta": 1e300)", "rope_theta: must be a number in [1, 1e+30], got 1e+300"},
+      {R"("rope_theta": 1e-300)", "rope_theta: must be a number in [1, 1e+30], got 1e-300"},
+      {R"("rope_scaling": {"type": "linear", "factor": 1e300})", "rope_scaling.factor: must be"},
+      {R"("rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1e300,
+           "high_freq_factor": 4, "original_max_position_embeddings": 8192})",
+       "rope_scaling.low_freq_factor: must be a number in"},
+      {R"("head_dim": 3)", "head_dim: must be even, got 3"},
+      {R"("num_key_value_heads": 3)", "num_key_value_heads: must divide num_attention_heads (2)"},
+      {R"("model_type": "gemma3_text", "query_pre_attn_scalar": 1e300)",
+       "query_pre_attn_scalar: must be a number in"},
+  };
+  for (const auto& [member, error] : cases) {
+    EXPECT_THAT(ErrorOf(std::string(", ") + member),
+                HasSubstr(std::string("config.json: ") + error));
+  }
+}
+
+TEST(ModelConfig, TheNumberOfHeadsIsBlamedForTheirWidth) {
+  const auto of_heads = [](int heads) {
+    const auto config = ParseModelConfig(
+        "f",
+        fmt::format(R"({{"num_hidden_layers": 4, "hidden_size": 16, "vocab_size": 9,
+                         "num_attention_heads": {}, "intermediate_size": 4}})",
+                    heads));
+    return config ? "accepted" : config.error().Text();
+  };
+  EXPECT_EQ(of_heads(4), "accepted");
+  EXPECT_EQ(of_heads(5), "f: num_attention_heads: must divide hidden_size (16), got 5");
+  EXPECT_EQ(
+      of_heads(16),
+      "f: num_attention_heads: must divide hidden_size (16) into heads of even width, got 16");
 }
 
 TEST(ModelConfig, PartsThatAreMissingAreRefusedByName) {
