@@ -47,13 +47,8 @@ double ProvenGap(const Scenario& scenario) {
   return 1.0 - evaluation.scr / proven->scr_upper;
 }
 
-// What stays open with the total delay: no questions about single servers close it
-// (docs/planner.md).
+// What stays open with the total delay (docs/planner.md).
 double LimitOf(std::string_view family, const Size& size) {
-  if (family == "memory-limited" && size.users == 3) return 0.016;
-  if (family == "memory-limited" && size.users == 6) return 0.009;
-  if (family == "unequal" && size.users == 6) return 0.007;
-  if (family == "all-local" && size.users == 6) return 0.0025;
   if (family == "all-local" && size.users == 20) return 0.006;
   return kNear;
 }
@@ -67,11 +62,10 @@ TEST(FamilyGaps, WithTheTotalDelayAreWithinTheirLimitsAndNoBaselineIsAbove) {
   }
 }
 
-// All but two: with energy-only no bound of the sum's prices is proven where phases last for years,
-// and with memory-limited half the bound stays open.
+// All but one: with energy-only no bound of the sum's prices is proven where phases last for years.
 TEST(FamilyGaps, OfThreeUsersWithTheMakespanAreClosed) {
   for (const Family& family : Families()) {
-    if (family.name == "energy-only" || family.name == "memory-limited") continue;
+    if (family.name == "energy-only") continue;
     SCOPED_TRACE(family.name);
     EXPECT_LE(ProvenGap(Make(family.name, {3, 2}, DelayMode::kMakespan)), kNear);
   }

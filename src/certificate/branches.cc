@@ -79,10 +79,13 @@ class Form {
     return CheckTree(end != nullptr ? RangeOf(range, *end, false) : range, depth + 1);
   }
 
+  bool HasDeadlines() const { return scenario_.objective.delay == DelayMode::kMakespan; }
+
   Expected<void> CheckNumbers(const std::vector<double>& numbers) const {
-    if (numbers.size() != scenario_.users.size()) {
-      return Bad(fmt::format(
-          "must have {} weights of each phase, not {}", scenario_.users.size(), numbers.size()));
+    const std::size_t weights = HasDeadlines() ? scenario_.users.size() : 0;
+    if (numbers.size() != weights) {
+      return Bad(
+          fmt::format("must have {} weights of each phase, not {}", weights, numbers.size()));
     }
     for (const double number : numbers) {
       if (!(number >= 0.0 && std::isfinite(number))) {
@@ -114,6 +117,7 @@ class Form {
   }
 
   Expected<void> CheckPhase(const DeadlineBox& of, const PhaseAtMost& question) const {
+    if (!HasDeadlines()) return Bad("asks of deadlines, which the sum of delays has not");
     if (question.phase != 0 && question.phase != 1) return Bad("asks of a phase there is not");
     DeadlineBox range = of;
     const Ends ends = EndsOf(&range, question.phase);
@@ -258,9 +262,8 @@ Expected<void> CheckBranches(const Scenario& scenario,
                              const DeadlineBox& box,
                              const std::string& where) {
   if (box.branches.empty()) return {};
-  if (scenario.objective.delay != DelayMode::kMakespan || !box.user_worth.empty()) {
-    return Fail(
-        ErrorKind::kBadInput, where, "must not stand with the sum of delays or beside user_worth");
+  if (!box.user_worth.empty()) {
+    return Fail(ErrorKind::kBadInput, where, "must not stand beside user_worth");
   }
   if (box.branches.size() > kBranchNodesMax) {
     return Fail(

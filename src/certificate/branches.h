@@ -12,8 +12,8 @@ namespace dashf::certificate {
 
 // kBadInput: a tree that ends early or late, is deeper than kBranchDepthMax or has more than
 // kBranchNodesMax nodes; a server, user, phase or split that does not exist; a time outside the
-// range that the answers so far leave; prices or weights that are not numbers >= 0 or too few; or
-// branches of a box that has user_worth too, or with the sum of delays.
+// range that the answers so far leave; prices or weights that are not numbers >= 0 or too few; a
+// question of deadlines with the sum of delays; or branches of a box that has user_worth too.
 Expected<void> CheckBranches(const Scenario& scenario,
                              const DeadlineBox& box,
                              const std::string& where);

@@ -72,6 +72,17 @@ TEST(Branches, AreATreeInPreorderOfQuestionsThatExist) {
   EXPECT_FALSE(WellFormed(scenario, deep));
 }
 
+TEST(Branches, AskNothingOfDeadlinesAndHaveNoWeightsWithTheSumOfDelays) {
+  Scenario scenario = Study();
+  scenario.objective.delay = DelayMode::kSum;
+  BranchBound last = SomeBound(scenario);
+  EXPECT_FALSE(WellFormed(scenario, {last}));
+  last.user_phase_weight_per_s.clear();
+  last.server_phase_weight_per_s.clear();
+  EXPECT_TRUE(WellFormed(scenario, {UserOn{1, 0, 0, 16}, last, last}));
+  EXPECT_FALSE(WellFormed(scenario, {PhaseAtMost{0, 100.0}, last, last}));
+}
+
 double Excess(const Scenario& scenario, std::vector<BranchNode> nodes, double y) {
   return BoundBranches(scenario, SomeBox(scenario, std::move(nodes)), y, 1).excess;
 }

@@ -82,8 +82,8 @@ struct DeadlineBox {
   // each by its own cases or, if `cases` does not name it, by its prices above. Empty: no cases.
   std::vector<double> user_worth = {};
   std::vector<ServerCases> cases = {};  // At most one of each server.
-  // Optional, with the makespan and finite ends: the box is proven by branches, of which this is
-  // the tree, and not by its own prices. Empty: none.
+  // Optional: the box is proven by branches, of which this is the tree, and not by its own prices.
+  // With the sum of delays none asks of deadlines, and no bound has weights. Empty: none.
   std::vector<BranchNode> branches = {};
 };
 

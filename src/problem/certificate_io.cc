@@ -154,14 +154,19 @@ std::vector<ServerPrices> ParsePrices(JsonReader prices, const Scenario& scenari
   return servers;
 }
 
+// How many weights of each phase prices stand with.
+std::size_t WeightsOf(const Scenario& scenario) {
+  return scenario.objective.delay == DelayMode::kSum ? 0 : scenario.users.size();
+}
+
 BranchNode ParseBranch(JsonReader node, const Scenario& scenario) {
   BranchNode parsed;
-  const std::size_t users = scenario.users.size();
+  const std::size_t users = scenario.users.size(), weights = WeightsOf(scenario);
   if (node.Has("prices")) {
     BranchBound bound;
     bound.servers = ParsePrices(node.Object("prices"), scenario);
-    bound.user_phase_weight_per_s = ParseColumn(node, "user_phase_weight_per_s", users);
-    bound.server_phase_weight_per_s = ParseColumn(node, "server_phase_weight_per_s", users);
+    bound.user_phase_weight_per_s = ParseColumn(node, "user_phase_weight_per_s", weights);
+    bound.server_phase_weight_per_s = ParseColumn(node, "server_phase_weight_per_s", weights);
     bound.last = node.Boolean("last");
     parsed = std::move(bound);
   } else if (node.Has("phase")) {
@@ -190,8 +195,7 @@ DeadlineBox ParseBox(JsonReader reader, const Scenario& scenario) {
   std::tie(box.user_phase_s_min, box.user_phase_s_max) = ParseRange(reader, "user_phase_s");
   std::tie(box.server_phase_s_min, box.server_phase_s_max) = ParseRange(reader, "server_phase_s");
   box.servers = ParsePrices(reader.Object("prices"), scenario);
-  const bool sum = scenario.objective.delay == DelayMode::kSum;
-  const std::size_t weights = sum ? 0 : scenario.users.size();
+  const std::size_t weights = WeightsOf(scenario);
   box.user_phase_weight_per_s = ParseColumn(reader, "user_phase_weight_per_s", weights);
   box.server_phase_weight_per_s = ParseColumn(reader, "server_phase_weight_per_s", weights);
   if (reader.Has("user_worth")) {

@@ -24,14 +24,17 @@ struct BoxDual::Derivatives {
 };
 
 BoxDual::BoxDual(const ScrProblem& problem, const Columns& columns)
-    : problem_(problem), columns_(columns) {
+    : problem_(problem),
+      columns_(columns),
+      deadlines_(HasDeadlines(problem)),
+      constants_(ConstantsOf(problem)) {
   for (const int slots : problem.server_slots) {
     const bool limited = slots != ScrProblem::kNoSlotLimit && slots > 0;
     slot_share_.push_back(limited ? 1.0 / slots : 0.0);
     for (int i = 0; i < 4; ++i) price_at_.push_back(i < 3 || limited ? prices_++ : -1);
   }
-  variables_ = prices_ + 2 * problem.users();
-  const float share = static_cast<float>(ConstantsOf(problem).first_share);
+  variables_ = prices_ + (deadlines_ ? 2 * problem.users() : 0);
+  const float share = static_cast<float>(constants_.first_share);
   last_share_.assign(columns.size(), Eigen::Vector3f::Constant(share));
   const double weight = problem.delay_weight_per_s / problem.users();
   last_weight_.assign(columns.size(), Eigen::Vector2f::Constant(static_cast<float>(weight)));
@@ -49,7 +52,7 @@ void BoxDual::Read(const BoxPrices& at) {
       if (PriceAt(m, i) >= 0) x_[PriceAt(m, i)] = std::max(at.price[m][i], kLeast * most);
     }
   }
-  for (int i = 0; i < 2; ++i) {
+  for (int i = 0; i < (deadlines_ ? 2 : 0); ++i) {
     const std::vector<double>& weights = at.weight_per_s[static_cast<std::size_t>(i)];
     double sum = 0.0;
     for (std::size_t n = 0; n < weights.size(); ++n) {
@@ -69,7 +72,7 @@ BoxPrices BoxDual::Written() const {
       if (PriceAt(m, i) >= 0) at.price[m][i] = x_[PriceAt(m, i)];
     }
   }
-  for (int i = 0; i < 2; ++i) {
+  for (int i = 0; i < (deadlines_ ? 2 : 0); ++i) {
     for (std::size_t n = 0; n < static_cast<std::size_t>(problem_.users()); ++n) {
       at.weight_per_s[static_cast<std::size_t>(i)].push_back(problem_.delay_weight_per_s *
                                                              x_[WeightAt(n, i)]);
@@ -78,29 +81,42 @@ BoxPrices BoxDual::Written() const {
   return at;
 }
 
-DeadlineReply BoxDual::ReplyOf(const Eigen::VectorXd& x, int column) {
+// But for the price of a slot.
+DeadlineReply BoxDual::ReplyWithin(const Eigen::VectorXd& x, int column, bool thorough) const {
   constexpr double kFloor = 1e-9, kMost = 3.0;  // Of w_t.
   const auto c = static_cast<std::size_t>(column);
   const auto n = static_cast<std::size_t>(columns_.user[c]);
   const auto link = static_cast<std::size_t>(columns_.link[c]);
   const auto m = static_cast<std::size_t>(problem_.link_server[link]);
+  const auto split = static_cast<std::size_t>(columns_.split[c]);
+  const Eigen::Vector3d price(x[PriceAt(m, 0)], x[PriceAt(m, 1)], x[PriceAt(m, 2)]);
+  const Eigen::Vector3d share = last_share_[c].cast<double>();
+  if (!deadlines_) {
+    const double w_t =
+        thorough ? constants_.delay_weight_per_s_bound : constants_.delay_weight_per_s;
+    const UserTerms terms = MakeUserTerms(problem_, n, link, split, y_, {w_t, w_t}, false);
+    return {thorough ? SolveReplyFromSeveralStarts(terms, price, share)
+                     : SolveReply(terms, price, share),
+            Eigen::Vector2d::Zero(),
+            Eigen::Vector2d::Zero(),
+            Eigen::Matrix2d::Zero(),
+            Eigen::Matrix<double, 3, 2>::Zero()};
+  }
   const double w_t = problem_.delay_weight_per_s;
   const PhaseCharges charges{
       {w_t * x[WeightAt(n, 0)], box_->user_phase_s_min, box_->user_phase_s_max},
       {w_t * x[WeightAt(n, 1)], box_->server_phase_s_min, box_->server_phase_s_max},
       kFloor * w_t / problem_.users(),
       kMost * w_t};
-  const Eigen::Vector3d price(x[PriceAt(m, 0)], x[PriceAt(m, 1)], x[PriceAt(m, 2)]);
-  DeadlineReply met = SolveDeadlineReply(problem_,
-                                         n,
-                                         link,
-                                         static_cast<std::size_t>(columns_.split[c]),
-                                         y_,
-                                         price,
-                                         charges,
-                                         last_share_[c].cast<double>(),
-                                         last_weight_[c].cast<double>(),
-                                         false);
+  const Eigen::Vector2d weight = last_weight_[c].cast<double>();
+  return SolveDeadlineReply(problem_, n, link, split, y_, price, charges, share, weight, thorough);
+}
+
+DeadlineReply BoxDual::ReplyOf(const Eigen::VectorXd& x, int column, bool thorough) {
+  const auto c = static_cast<std::size_t>(column);
+  const auto m =
+      static_cast<std::size_t>(problem_.link_server[static_cast<std::size_t>(columns_.link[c])]);
+  DeadlineReply met = ReplyWithin(x, column, thorough);
   last_share_[c] = met.reply.share.cast<float>();
   last_weight_[c] = met.weight_per_s.cast<float>();
   if (PriceAt(m, 3) >= 0) met.reply.psi -= x[PriceAt(m, 3)] * slot_share_[m];
@@ -116,7 +132,7 @@ BoxBound BoxDual::LookAtAll(const Eigen::VectorXd& x, double eta) {
   for (std::size_t n = 0; n < rows_->size(); ++n) {
     double best = -kInfinity, cost = 0.0;
     for (const int column : (*rows_)[n]) {
-      const DeadlineReply met = ReplyOf(x, column);
+      const DeadlineReply met = ReplyOf(x, column, !deadlines_);
       if (!(met.reply.psi > best)) continue;
       best = met.reply.psi;
       cost = met.reply.cost;
@@ -181,7 +197,7 @@ double BoxDual::Smoothed(const Eigen::VectorXd& x, double eta, double mu, Deriva
     double best = -kInfinity, sum = 0.0;
     replies.clear();
     for (const int column : active_[n]) {
-      replies.push_back(ReplyOf(x, column));
+      replies.push_back(ReplyOf(x, column, false));
       best = std::max(best, psi(column));
     }
     for (const int column : active_[n]) {
@@ -196,23 +212,28 @@ double BoxDual::Smoothed(const Eigen::VectorXd& x, double eta, double mu, Deriva
   return value;
 }
 
-// One Newton step that keeps both sums of weights. False where none was found.
+// It keeps both sums of weights, where there are any.
+Eigen::VectorXd BoxDual::NewtonStep(const Derivatives& at) const {
+  const Eigen::LDLT<Eigen::MatrixXd> factor(at.hessian);
+  const Eigen::VectorXd free = factor.solve(at.gradient);
+  if (!deadlines_) return -free;
+  Eigen::MatrixXd sums = Eigen::MatrixXd::Zero(variables_, 2);
+  for (int i = 0; i < variables_ - prices_; ++i) sums(prices_ + i, i % 2) = 1.0;
+  const Eigen::MatrixXd by_sum = factor.solve(sums);
+  const Eigen::Matrix2d schur = sums.transpose() * by_sum;
+  const Eigen::Vector2d hold = schur.inverse() * (sums.transpose() * free);
+  return by_sum * hold - free;
+}
+
+// False where no step was found.
 bool BoxDual::Step(double eta, double mu, double* decrement) {
   constexpr int kHalvingsMax = 25;
   constexpr double kToBoundary = 0.9;
   Derivatives at;
   const double value = Smoothed(x_, eta, mu, &at);
   if (!std::isfinite(value)) return false;
-  Eigen::MatrixXd& h = at.hessian;
-  h.diagonal().array() += 1e-9 * h.trace() / variables_;
-  Eigen::MatrixXd sums = Eigen::MatrixXd::Zero(variables_, 2);
-  for (int i = 0; i < variables_ - prices_; ++i) sums(prices_ + i, i % 2) = 1.0;
-  const Eigen::LDLT<Eigen::MatrixXd> factor(h);
-  const Eigen::MatrixXd by_sum = factor.solve(sums);
-  const Eigen::VectorXd free = factor.solve(at.gradient);
-  const Eigen::Matrix2d schur = sums.transpose() * by_sum;
-  const Eigen::Vector2d hold = schur.inverse() * (sums.transpose() * free);
-  const Eigen::VectorXd step = by_sum * hold - free;
+  at.hessian.diagonal() *= 1.0 + 1e-9;
+  const Eigen::VectorXd step = NewtonStep(at);
   *decrement = -at.gradient.dot(step);
   if (!step.allFinite() || !(*decrement > 0.0)) return false;
   double length = 1.0;
@@ -251,6 +272,9 @@ BoxBound BoxDual::Minimise(double y,
                  problem_.score_scale * std::log1p(3.0 * problem_.score_gain));
   double eta = effort.smoothing_first * mean_score;
   const double last = effort.smoothing_last * mean_score;
+  // At a minimum no price is below the barrier's weight, for no more of a resource than all can go
+  // unused; from far below Newton's method only doubles it.
+  x_.head(prices_) = x_.head(prices_).cwiseMax(kBarrier * eta);
   while (!(best.value <= enough)) {
     LookAtAll(x_, eta);
     double decrement = 0.0, choices = 0.0;

@@ -1,7 +1,7 @@
-// Makespan mode: the least bound of one deadline box over prices and phase weights together, where
-// users are left only some of their rows (docs/model.md (9), docs/certificates.md). For scenarios
-// of up to some dozen users: a dense Newton method. Internal to the module; numerical, not
-// outward-rounded.
+// The least bound over prices, and with the makespan of one deadline box over its phase weights
+// together with them, where users are left only some of their rows (docs/model.md (9),
+// docs/certificates.md). For scenarios of up to some dozen users: a dense Newton method. Internal
+// to the module; numerical, not outward-rounded.
 #pragma once
 
 #include <Eigen/Core>
@@ -10,11 +10,17 @@
 #include "solvers/box_prices.h"
 #include "solvers/columns.h"
 #include "solvers/deadline_reply.h"
+#include "solvers/priced_users.h"
 
 namespace dashf::solvers::internal {
 
 // Per user, the columns that are left, ascending.
 using RowsOfUsers = std::vector<std::vector<int>>;
+
+// The makespan's barriers; with the sum of delays there are no weights, and one box without ends.
+inline bool HasDeadlines(const ScrProblem& problem) {
+  return problem.delay == DelayMode::kMakespan;
+}
 
 struct BoxBound {
   double value = 0.0;  // D at `at`; +infinity where nothing could be computed.
@@ -33,9 +39,9 @@ class BoxDual {
   // `problem` and `columns` (all rows) must outlive it.
   BoxDual(const ScrProblem& problem, const Columns& columns);
 
-  // From the prices and weights in `at`, whose weights of each phase sum to w_t: no other sum gives
-  // less (docs/certificates.md). Ends as soon as the value is at most `enough`. `box` must have
-  // finite ends, and every user a row that meets them.
+  // From the prices and weights in `at`. With the makespan the weights of each phase sum to w_t (no
+  // other sum gives less, docs/certificates.md), and `box` must have finite ends. Every user must
+  // have a row that meets them. Ends as soon as the value is at most `enough`.
   BoxBound Minimise(double y,
                     const DeadlineBox& box,
                     const RowsOfUsers& rows,
@@ -52,7 +58,9 @@ class BoxDual {
   struct Derivatives;
   void Read(const BoxPrices& at);
   BoxPrices Written() const;
-  DeadlineReply ReplyOf(const Eigen::VectorXd& x, int column);
+  DeadlineReply ReplyOf(const Eigen::VectorXd& x, int column, bool thorough);
+  DeadlineReply ReplyWithin(const Eigen::VectorXd& x, int column, bool thorough) const;
+  Eigen::VectorXd NewtonStep(const Derivatives& at) const;
   BoxBound LookAtAll(const Eigen::VectorXd& x, double eta);
   double Smoothed(const Eigen::VectorXd& x, double eta, double mu, Derivatives* out);
   void AddUser(std::size_t user,
@@ -64,11 +72,13 @@ class BoxDual {
     return price_at_[4 * server + static_cast<std::size_t>(resource)];
   }
   int WeightAt(std::size_t user, int phase) const {
-    return prices_ + 2 * static_cast<int>(user) + phase;
+    return deadlines_ ? prices_ + 2 * static_cast<int>(user) + phase : -1;
   }
 
   const ScrProblem& problem_;
   const Columns& columns_;
+  const bool deadlines_;
+  const ReplyConstants constants_;
   std::vector<int> price_at_;  // Per server and resource: its variable; -1: it has no price.
   int prices_ = 0, variables_ = 0;
   std::vector<double> slot_share_;
@@ -80,7 +90,7 @@ class BoxDual {
   double y_ = 0.0;
   const DeadlineBox* box_ = nullptr;
   const RowsOfUsers* rows_ = nullptr;
-  Eigen::VectorXd x_;  // Prices, then (alpha, beta) of each user over w_t.
+  Eigen::VectorXd x_;  // Prices, then with deadlines (alpha, beta) of each user over w_t.
 };
 
 }  // namespace dashf::solvers::internal

@@ -7,12 +7,12 @@
 #include <utility>
 
 #include "solvers/baselines.h"
+#include "solvers/branch_and_bound.h"
 #include "solvers/dashf.h"
 #include "solvers/deadline_boxes.h"
 #include "solvers/deadline_start.h"
 #include "solvers/makespan_moves.h"
 #include "solvers/makespan_starts.h"
-#include "solvers/makespan_tree.h"
 #include "solvers/price_search.h"
 #include "solvers/prices.h"
 #include "solvers/resource_step.h"
@@ -50,7 +50,6 @@ class MakespanPlanner {
   void ImproveStarts();
   void Alternate();
   void Bound();
-  bool MayBranch() const;
   Certificate BoundByTree(double y, std::size_t nodes_max);
   double Consider(const Association& association);
   Certificate BoundClosely(double y);
@@ -179,37 +178,25 @@ double MakespanPlanner::TargetY(double scr) const {
   return scr / (1.0 - kOfTarget * std::min(0.5, options_.gap_target));
 }
 
-// Every node of branch and bound has a dense system of 4 prices per server and 2 weights per user,
-// and a look at all its rows.
-bool MakespanPlanner::MayBranch() const {
-  constexpr std::size_t kUsersMax = 24, kRowsMax = 2500;
-  return problem_.tx_power_w_max.size() <= kUsersMax && columns_.size() <= kRowsMax;
-}
-
 // An association that a bound leads to: its plan, if that is better; the best plan's SCR.
 double MakespanPlanner::Consider(const Association& association) {
-  constexpr double kCoarse = 1e-3;  // Of score + y cost.
-  if (Spent() || !IsAdmissible(problem_, association)) return scr_;
-  const ResourceResult found =
-      AllocateResources(problem_, association, scr_, nullptr, {.tolerance = kCoarse});
-  const double slack = 2.0 * kCoarse * (found.score + scr_ * found.cost);
-  if (found.score - scr_ * found.cost + slack <= 0.0) return scr_;
+  if (Spent()) return scr_;
+  std::optional<Plan> better = PlanAbove(problem_, association, scr_);
+  if (!better) return scr_;
   const double before = scr_;
-  const RatioResult best = MaximizeScrForAssociation(problem_, association);
-  if (!(best.scr > scr_)) return scr_;
-  Keep(best.plan, "branches");
+  Keep(std::move(*better), "branches");
   if (scr_ > before) Improve(Plan(best_));
   return scr_;
 }
 
 Certificate MakespanPlanner::BoundByTree(double y, std::size_t nodes_max) {
   constexpr double kLeast = 1e-6;  // Of y, where the plan earns nothing.
-  const MakespanTreeOptions options{
+  const BranchAndBoundOptions options{
       .threads = options_.threads,
       .nodes_max = nodes_max,
       .out_of_time = [this] { return Spent(); },
       .on_association = [this](const Association& association) { return Consider(association); }};
-  MakespanTree tree(problem_, columns_, options);
+  BranchAndBound tree(problem_, columns_, options);
   return tree.Bound(scr_, [&](double scr) { return std::max(TargetY(scr), kLeast * y); });
 }
 
@@ -248,7 +235,7 @@ void MakespanPlanner::Bound() {
   const double y = scr_ > 0.0 ? scr_ : problem_.score_scale / TotalsOf(problem_, best_).cost;
   if (!(y > 0.0 && std::isfinite(y))) return;  // The plan never ends: no ratio to go by.
   const bool roughly = columns_.size() > kRowsClosely;
-  if (MayBranch()) {
+  if (MayBranch(problem_, columns_)) {
     certificate_ = BoundByTree(y, kNodesMax);
   } else {
     certificate_ = roughly ? BoundRoughly(y) : BoundClosely(y);
@@ -268,7 +255,7 @@ Expected<SolveResult> MakespanPlanner::Run() {
   if (problem_.tx_power_w_max.size() <= kAlternated) Alternate();
   if (options_.wants_bound) {
     Bound();
-  } else if (MayBranch() && !Spent() && scr_ > 0.0) {
+  } else if (MayBranch(problem_, columns_) && !Spent() && scr_ > 0.0) {
     constexpr std::size_t kNodes = 40;  // For the plans that bounds lead to.
     BoundByTree(scr_, kNodes);
   }

@@ -1,4 +1,4 @@
-#include "solvers/makespan_tree.h"
+#include "solvers/branch_and_bound.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +8,7 @@
 
 #include "base/parallel.h"
 #include "solvers/price_search.h"
+#include "solvers/resource_step.h"
 
 namespace dashf::solvers::internal {
 namespace {
@@ -19,9 +20,28 @@ constexpr double kRoom = 1e-7;
 
 }  // namespace
 
-MakespanTree::MakespanTree(const ScrProblem& problem,
-                           const Columns& columns,
-                           const MakespanTreeOptions& options)
+bool MayBranch(const ScrProblem& problem, const Columns& all_rows) {
+  constexpr std::size_t kUsersMax = 24, kRowsMax = 2500;
+  return problem.tx_power_w_max.size() <= kUsersMax && all_rows.size() <= kRowsMax;
+}
+
+std::optional<Plan> PlanAbove(const ScrProblem& problem,
+                              const Association& association,
+                              double scr) {
+  constexpr double kCoarse = 1e-3;  // Of score + y cost.
+  if (!IsAdmissible(problem, association)) return std::nullopt;
+  const ResourceResult found =
+      AllocateResources(problem, association, scr, nullptr, {.tolerance = kCoarse});
+  const double slack = 2.0 * kCoarse * (found.score + scr * found.cost);
+  if (found.score - scr * found.cost + slack <= 0.0) return std::nullopt;
+  RatioResult best = MaximizeScrForAssociation(problem, association);
+  if (!(best.scr > scr)) return std::nullopt;
+  return std::move(best.plan);
+}
+
+BranchAndBound::BranchAndBound(const ScrProblem& problem,
+                               const Columns& columns,
+                               const BranchAndBoundOptions& options)
     : problem_(problem),
       columns_(columns),
       options_(options),
@@ -40,14 +60,14 @@ MakespanTree::MakespanTree(const ScrProblem& problem,
   }
 }
 
-BranchBound MakespanTree::BoundOf(const Node& node, bool last) const {
+BranchBound BranchAndBound::BoundOf(const Node& node, bool last) const {
   DeadlineBox box = node.box;
   Give(problem_, node.at, &box);
   return {box.servers, box.user_phase_weight_per_s, box.server_phase_weight_per_s, last};
 }
 
 // Leaves the rows that can end within the box; false if a user has none, and so no plan is in it.
-bool MakespanTree::LeaveMeeting(Node* node) const {
+bool BranchAndBound::LeaveMeeting(Node* node) const {
   constexpr double kSlack = 1.0 + 1e-8;  // What the verifier allows, and more.
   bool all = true;
   for (std::vector<int>& rows : node->rows) {
@@ -62,7 +82,7 @@ bool MakespanTree::LeaveMeeting(Node* node) const {
 }
 
 // Takes out the choices that would cost more than all of the bound that is above y.
-bool MakespanTree::Exclude(const BoxDual& dual, Node* node) const {
+bool BranchAndBound::Exclude(const BoxDual& dual, Node* node) const {
   bool any = false;
   for (std::vector<int>& rows : node->rows) {
     double best = -kInfinity;
@@ -75,7 +95,7 @@ bool MakespanTree::Exclude(const BoxDual& dual, Node* node) const {
   return any;
 }
 
-void MakespanTree::Evaluate(BoxDual* dual, Node* node) const {
+void BranchAndBound::Evaluate(BoxDual* dual, Node* node) const {
   constexpr int kRoundsMax = 3;
   node->bounds.clear();
   node->questions.clear();
@@ -101,7 +121,7 @@ void MakespanTree::Evaluate(BoxDual* dual, Node* node) const {
 }
 
 // Narrow ends are cut in the middle, far ones in proportion.
-double MakespanTree::CutOf(const DeadlineBox& of, int phase) const {
+double BranchAndBound::CutOf(const DeadlineBox& of, int phase) const {
   DeadlineBox box = of;
   const PhaseRange range = RangeOf(&box, phase);
   const double low = std::max(*range.min_s, (1.0 - 1e-6) * earliest_s_[phase]);
@@ -111,12 +131,12 @@ double MakespanTree::CutOf(const DeadlineBox& of, int phase) const {
 
 // What to ask next: of the deadlines the longer side, and of the users the one whose choice is the
 // most divided, by servers or by splits.
-void MakespanTree::AskOf(const BoxDual& dual, Node* node) const {
+void BranchAndBound::AskOf(const BoxDual& dual, Node* node) const {
   constexpr double kThin = 1e-6, kDivided = 1e-3;
   constexpr int kDepthMax = kBranchDepthMax / 4 - 1;  // A question and at most three bounds each.
   int phase = 0;
   double longest = 0.0;
-  for (int i = 0; i < 2; ++i) {
+  for (int i = 0; i < (HasDeadlines(problem_) ? 2 : 0); ++i) {
     DeadlineBox box = node->box;
     const double cut = CutOf(box, i);
     const double length = std::log(*RangeOf(&box, i).max_s / cut);
@@ -153,9 +173,9 @@ void MakespanTree::AskOf(const BoxDual& dual, Node* node) const {
   if (may_ask && most > kDivided) node->questions.emplace_back(asked);
 }
 
-MakespanTree::Node MakespanTree::Child(const Node& node,
-                                       const BranchNode& question,
-                                       bool yes) const {
+BranchAndBound::Node BranchAndBound::Child(const Node& node,
+                                           const BranchNode& question,
+                                           bool yes) const {
   Node child;
   child.depth = node.depth + 1;
   child.box = node.box;
@@ -176,7 +196,7 @@ MakespanTree::Node MakespanTree::Child(const Node& node,
 }
 
 // The question whose answers bring the bound down most.
-MakespanTree::Branching MakespanTree::Branch(BoxDual* dual, const Node& node) const {
+BranchAndBound::Branching BranchAndBound::Branch(BoxDual* dual, const Node& node) const {
   constexpr double kLeast = 1e-3;  // Of the node's own value.
   Branching best;
   best.merit = -1.0;
@@ -193,7 +213,7 @@ MakespanTree::Branching MakespanTree::Branch(BoxDual* dual, const Node& node) co
   return best;
 }
 
-void MakespanTree::Adopt(int parent, Branching branching, std::vector<Node>* open) {
+void BranchAndBound::Adopt(int parent, Branching branching, std::vector<Node>* open) {
   tree_[static_cast<std::size_t>(parent)].question = branching.question;
   for (Node* child : {&branching.yes, &branching.no}) {
     child->id = static_cast<int>(tree_.size());
@@ -205,7 +225,7 @@ void MakespanTree::Adopt(int parent, Branching branching, std::vector<Node>* ope
   }
 }
 
-void MakespanTree::Write(int id, std::vector<BranchNode>* nodes) const {
+void BranchAndBound::Write(int id, std::vector<BranchNode>* nodes) const {
   const Split& split = tree_[static_cast<std::size_t>(id)];
   for (const BranchBound& bound : split.bounds) nodes->emplace_back(bound);
   if (split.yes < 0) return;
@@ -214,48 +234,59 @@ void MakespanTree::Write(int id, std::vector<BranchNode>* nodes) const {
   Write(split.no, nodes);
 }
 
-// The quadrant of deadlines: what ends by `last_s`, and beyond it, where a barrier alone costs more
-// than plans earn, one box per phase.
-Certificate MakespanTree::Frame(double last_s) const {
-  Certificate certificate{.scr_upper = y_, .boxes = std::vector<DeadlineBox>(3)};
+// With the sum of delays one box; else the quadrant of deadlines: what ends by the last barrier
+// that may pay, and beyond it, where a barrier alone costs more than plans earn, one box per phase.
+Certificate BranchAndBound::Frame() const {
+  Certificate certificate{.scr_upper = y_, .boxes = std::vector<DeadlineBox>(1)};
+  if (!HasDeadlines(problem_)) return certificate;
+  const double last_s = LastBarrierS(problem_, y_);
+  DeadlineBox& whole = certificate.boxes.front();
+  whole.user_phase_s_max = whole.server_phase_s_max = last_s;
   for (int i = 0; i < 2; ++i) {
-    DeadlineBox& beyond = certificate.boxes[static_cast<std::size_t>(i) + 1];
+    DeadlineBox beyond;
     *RangeOf(&beyond, i).min_s = last_s;
     GiveNothing(problem_, &beyond);
+    certificate.boxes.push_back(std::move(beyond));
   }
   return certificate;
 }
 
-MakespanTree::Node MakespanTree::Root(double last_s) const {
+BranchAndBound::Node BranchAndBound::Root(const DeadlineBox& box) const {
   Node root;
-  root.box.user_phase_s_max = root.box.server_phase_s_max = last_s;
+  root.box = box;
   for (std::size_t n = 0; n + 1 < columns_.begin.size(); ++n) {
     root.rows.emplace_back();
     for (int c = columns_.begin[n]; c < columns_.begin[n + 1]; ++c) root.rows[n].push_back(c);
   }
-  const auto users = static_cast<std::size_t>(problem_.users());
-  const std::vector<double> even(users, problem_.delay_weight_per_s / problem_.users());
-  root.at = {FirstPrices(problem_, columns_, y_).price, {even, even}};
+  root.at.price = FirstPrices(problem_, columns_, y_).price;
+  if (HasDeadlines(problem_)) {
+    const auto users = static_cast<std::size_t>(problem_.users());
+    const std::vector<double> even(users, problem_.delay_weight_per_s / problem_.users());
+    root.at.weight_per_s = {even, even};
+  }
   return root;
 }
 
-// The open nodes of largest bound; those that the plan has overtaken since are closed.
-std::vector<MakespanTree::Node> MakespanTree::TakeBatch(std::vector<Node>* open) {
+// The open nodes of largest bound.
+std::vector<BranchAndBound::Node> BranchAndBound::TakeBatch(std::vector<Node>* open) {
   std::vector<Node> batch;
   while (!open->empty() && batch.size() < kBatch) {
     std::pop_heap(open->begin(), open->end(), Lower{});
-    if (open->back().bound_y <= y_) {
-      tree_[static_cast<std::size_t>(open->back().id)].bounds.push_back(
-          BoundOf(open->back(), true));
-    } else {
-      batch.push_back(std::move(open->back()));
-    }
+    batch.push_back(std::move(open->back()));
     open->pop_back();
   }
   return batch;
 }
 
-Certificate MakespanTree::Bound(double scr, const std::function<double(double)>& target_of) {
+// A plan found since may have overtaken the node. Its bound_y does not say so: D is convex in y,
+// and falls more slowly from where it was found on.
+bool BranchAndBound::Overtaken(BoxDual* dual, Node* node) const {
+  if (node->bound_y > y_) return false;
+  const BoxBound bound = dual->Minimise(y_, node->box, node->rows, 0.0, {}, &node->at);
+  return bound.value + kRoom * bound.cost <= 0.0;
+}
+
+Certificate BranchAndBound::Bound(double scr, const std::function<double(double)>& target_of) {
   y_ = target_of(scr);
   tree_.assign(1, {});
   seen_.clear();
@@ -263,13 +294,11 @@ Certificate MakespanTree::Bound(double scr, const std::function<double(double)>&
   for (std::size_t i = 0; i < kBatch; ++i) {
     duals.push_back(std::make_unique<BoxDual>(problem_, columns_));
   }
-  const double last_s = LastBarrierS(problem_, y_);
-  Certificate certificate = Frame(last_s);
-  Node root = Root(last_s);
+  Certificate certificate = Frame();
+  DeadlineBox& whole = certificate.boxes.front();
+  Node root = Root(whole);
   Evaluate(duals.front().get(), &root);
   tree_[0].bounds = root.bounds;
-  DeadlineBox& whole = certificate.boxes[0];
-  whole = root.box;
   Give(problem_, root.at, &whole);
   std::vector<Node> open;
   if (root.value > 0.0) open.push_back(std::move(root));
@@ -287,10 +316,17 @@ Certificate MakespanTree::Bound(double scr, const std::function<double(double)>&
   while (!open.empty() && tree_.size() < options_.nodes_max && !options_.out_of_time()) {
     std::vector<Node> batch = TakeBatch(&open);
     std::vector<Branching> found(batch.size());
+    std::vector<char> closed(batch.size());
     ParallelFor(batch.size(), options_.threads, [&](std::size_t i) {
-      if (!batch[i].questions.empty()) found[i] = Branch(duals[i].get(), batch[i]);
+      closed[i] = Overtaken(duals[i].get(), &batch[i]);
+      if (closed[i] || batch[i].questions.empty()) return;
+      found[i] = Branch(duals[i].get(), batch[i]);
     });
     for (std::size_t i = 0; i < batch.size(); ++i) {
+      if (closed[i]) {
+        tree_[static_cast<std::size_t>(batch[i].id)].bounds.push_back(BoundOf(batch[i], true));
+        continue;
+      }
       if (batch[i].questions.empty()) {
         stuck.push_back(std::move(batch[i]));
         continue;

@@ -1,4 +1,4 @@
-#include "solvers/makespan_tree.h"
+#include "solvers/branch_and_bound.h"
 
 #include <gtest/gtest.h>
 
@@ -16,14 +16,11 @@ struct World {
   Columns columns;
 };
 
-World RandomWorld(std::uint64_t seed) {
+World RandomWorld(std::uint64_t seed, DelayMode delay = DelayMode::kMakespan) {
   World world;
-  world.scenario = testing::RandomScenario({.users = 4,
-                                            .servers = 2,
-                                            .layers = 3,
-                                            .delay = DelayMode::kMakespan,
-                                            .all_local_allowed = seed % 2 == 0},
-                                           Rng(seed));
+  world.scenario = testing::RandomScenario(
+      {.users = 4, .servers = 2, .layers = 3, .delay = delay, .all_local_allowed = seed % 2 == 0},
+      Rng(seed));
   if (seed % 3 == 0) world.scenario.servers.back().slots = 2;
   world.problem = *MakeScrProblem(world.scenario);
   world.columns = MakeColumns(world.problem, false);
@@ -113,15 +110,49 @@ TEST(BoxDual, BoundsThePlansOfABoxAndIsNearlyTheLeastBound) {
   }
 }
 
-TEST(MakespanTree, ClosesSmallScenariosAtTheBestPlanAndForAnyNumberOfThreads) {
+// The same with the sum of delays, where there are no weights and every deadline is kept.
+TEST(BoxDual, MeetsTheLeastOfTheDualWithTheSumOfDelays) {
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    const World world = RandomWorld(seed, DelayMode::kSum);
+    const ScrProblem& problem = world.problem;
+    const Plan plan = SolveExhaustive(world.scenario, {.on_iteration = {}})->plan;
+    const PlanTotals totals = TotalsOf(problem, plan);
+    BoxDual dual(problem, world.columns);
+    BoxPrices at{ServerVector(2, Eigen::Vector4d(problem.score_scale, 1e-12, 3.0, 0.0)), {}};
+    const RowsOfUsers rows = AllRows(world.columns);
+    const BoxBound bound = dual.Minimise(totals.Scr(), {}, rows, -1e9, {}, &at);
+    EXPECT_TRUE(at.weight_per_s[0].empty() && at.weight_per_s[1].empty());
+    EXPECT_GE(bound.value, -1e-7 * totals.score) << seed;
+    EXPECT_LE(bound.value, 0.3 * totals.score) << seed;
+    PricedUsers users(problem, world.columns, 1);
+    const double infinity = std::numeric_limits<double>::infinity();
+    const auto value_at = [&](const ServerVector& price) {
+      return users.Refresh({totals.Scr(), price}, infinity, world.columns.size(), false).value;
+    };
+    EXPECT_NEAR(bound.value, value_at(at.price), 1e-5 * totals.score) << seed;
+    Rng rng(seed);
+    for (int i = 0; i < 20; ++i) {
+      ServerVector near = at.price;
+      for (Eigen::Vector4d& price : near) price *= rng.Uniform(0.9, 1.1);
+      EXPECT_GE(value_at(near), bound.value - 1e-4 * totals.score) << seed;
+    }
+  }
+}
+
+class SmallScenarios : public ::testing::TestWithParam<DelayMode> {};
+INSTANTIATE_TEST_SUITE_P(BothModes,
+                         SmallScenarios,
+                         ::testing::Values(DelayMode::kSum, DelayMode::kMakespan));
+
+TEST_P(SmallScenarios, AreClosedAtTheBestPlanAndForAnyNumberOfThreads) {
   for (std::uint64_t seed = 1; seed <= 8; ++seed) {
-    const World world = RandomWorld(seed);
+    const World world = RandomWorld(seed, GetParam());
     const Plan best = SolveExhaustive(world.scenario, {.on_iteration = {}})->plan;
     const double scr = TotalsOf(world.problem, best).Scr();
     std::vector<std::size_t> nodes;
     for (const int threads : {1, 3}) {
       double reached = 0.5 * scr;
-      const MakespanTreeOptions options{
+      const BranchAndBoundOptions options{
           .threads = threads,
           .out_of_time = [] { return false; },
           .on_association =
@@ -130,7 +161,7 @@ TEST(MakespanTree, ClosesSmallScenariosAtTheBestPlanAndForAnyNumberOfThreads) {
                 return reached = std::max(
                            reached, MaximizeScrForAssociation(world.problem, association).scr);
               }};
-      MakespanTree tree(world.problem, world.columns, options);
+      BranchAndBound tree(world.problem, world.columns, options);
       const Certificate certificate =
           tree.Bound(reached, [](double of) { return of * (1.0 + 1e-4); });
       EXPECT_NEAR(reached, scr, 1e-4 * scr) << seed;  // Its plans are the best.

@@ -1,9 +1,11 @@
-// Makespan mode's bound for small scenarios: branch and bound over deadlines, servers and splits
-// (docs/planner.md). Every node has prices and phase weights of its own (box_dual.h); choices that
-// they exclude are out below it. Internal to the module; numerical, not outward-rounded.
+// The bound of small scenarios: branch and bound over servers and splits, and with the makespan
+// over deadlines too (docs/planner.md). Every node has prices (and phase weights) of its own
+// (box_dual.h); choices that they exclude are out below it. Internal to the module; numerical, not
+// outward-rounded.
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <queue>
 #include <set>
 #include <vector>
@@ -13,7 +15,16 @@
 
 namespace dashf::solvers::internal {
 
-struct MakespanTreeOptions {
+// Every node has a dense system of 4 prices per server (and 2 weights per user), and a look at all
+// its rows.
+bool MayBranch(const ScrProblem& problem, const Columns& all_rows);
+
+// The plan of an association that a bound leads to, if its SCR is above `scr`.
+std::optional<Plan> PlanAbove(const ScrProblem& problem,
+                              const Association& association,
+                              double scr);
+
+struct BranchAndBoundOptions {
   int threads = 1;  // Results do not depend on it.
   std::size_t nodes_max = kBranchNodesMax / 4;
   std::function<bool()> out_of_time;
@@ -21,16 +32,17 @@ struct MakespanTreeOptions {
   std::function<double(const Association&)> on_association;
 };
 
-class MakespanTree {
+class BranchAndBound {
  public:
-  // `problem` (delay weight above 0), `columns` (all rows) and `options` must outlive it.
-  MakespanTree(const ScrProblem& problem,
-               const Columns& columns,
-               const MakespanTreeOptions& options);
+  // `problem` (with the makespan of a delay weight above 0), `columns` (all rows: what a mixture of
+  // two others dominates may be the best that an answer leaves) and `options` must outlive it.
+  BranchAndBound(const ScrProblem& problem,
+                 const Columns& columns,
+                 const BranchAndBoundOptions& options);
 
   // Proves, where time and nodes suffice, that no plan is above a ratio y: target_of(SCR to be
-  // beaten). Returns boxes that cover all deadlines, with what their prices prove, about: scr_upper
-  // is y or, above it, the largest bound of a node that is still open.
+  // beaten). Returns a certificate of what the nodes' prices prove, about: scr_upper is y or, above
+  // it, the largest bound of a node that is still open.
   Certificate Bound(double scr, const std::function<double(double)>& target_of);
 
   std::size_t nodes() const { return tree_.size(); }
@@ -60,9 +72,10 @@ class MakespanTree {
     bool operator()(const Node& a, const Node& b) const { return a.bound_y < b.bound_y; }
   };
 
-  Certificate Frame(double last_s) const;
-  Node Root(double last_s) const;
-  std::vector<Node> TakeBatch(std::vector<Node>* open);
+  Certificate Frame() const;
+  Node Root(const DeadlineBox& box) const;
+  static std::vector<Node> TakeBatch(std::vector<Node>* open);
+  bool Overtaken(BoxDual* dual, Node* node) const;
   BranchBound BoundOf(const Node& node, bool last) const;
   bool LeaveMeeting(Node* node) const;
   void Evaluate(BoxDual* dual, Node* node) const;
@@ -76,7 +89,7 @@ class MakespanTree {
 
   const ScrProblem& problem_;
   const Columns& columns_;
-  const MakespanTreeOptions& options_;
+  const BranchAndBoundOptions& options_;
   std::vector<Eigen::Vector2d> least_s_;  // Per column: how long its phases last at least.
   Eigen::Vector2d earliest_s_;            // Before which some user's phase cannot end.
   double y_ = 0.0;
