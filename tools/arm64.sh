@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds the engine and a round's nodes for arm64 with Debian's cross compiler and runs the engine's tests under qemu's
-# user emulation. What it lacks it installs; nothing of this machine's own libraries is touched.
+# Builds planner, engine and a round's nodes for arm64 with Debian's cross compiler and runs the tests of the engine, the
+# runtime and the command line under qemu's user emulation, among them a round of one arm64 user with nodes of this
+# machine's kind. What it lacks it installs; nothing of this machine's own libraries is touched.
 # Usage: tools/arm64.sh [CTEST_ARGUMENT...]       for instance: tools/arm64.sh -E '^train'
 # BUILD_ONLY=1 leaves the programs for a device in build/arm64/bin and build/arm64/libexec and runs nothing.
 set -euo pipefail
@@ -8,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tools/install.sh
 
 root=${DASHF_ARM64_ROOT:-$PWD/build/arm64-root}
-modules=(base tensorfile gguf jinja corpus llama train study round)
+modules=(base tensorfile gguf jinja corpus llama train study round runtime)
 programs=(dashf dashf-engine)  # What a user node needs, and those who plan.
 
 # A root that nothing is started from: packages are unpacked, not installed, so that no emulator takes part.
@@ -52,5 +53,12 @@ if [ -n "${BUILD_ONLY:-}" ]; then
 fi
 tests=("${modules[@]/#/dashf_}")
 cmake --build --preset arm64 --target "${programs[@]}" "${tests[@]/%/_test}" >&2
+# The other nodes of cli.node_kits.
+install_missing "${demo_packages[@]}"
+parts=()
+[ -e build/release/CMakeCache.txt ] || parts=(-DDASHF_TORCH=OFF -DDASHF_MPI=OFF -DDASHF_TESTS=OFF)
+cmake --preset release "${parts[@]}" >&2
+cmake --build --preset release --target "${programs[@]}" >&2
+export DASHF_OTHER_NODES=$PWD/build/release/bin/dashf
 [ $# -gt 0 ] || set -- -j "$(nproc)"
-emulated ctest --preset arm64 -R "^($(IFS='|'; echo "${modules[*]}"))\\." "$@"
+emulated ctest --preset arm64 -R "^($(IFS='|'; echo "${modules[*]}")|cli)\\." "$@"
