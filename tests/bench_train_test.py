@@ -77,6 +77,15 @@ class BenchTrain(unittest.TestCase):
         self.assertAlmostEqual(users["apart_times_longer"], users["apart_s"] / users["together_s"])
         self.assertLess(users["memory_share"], 1)
 
+    def test_steps_alone_leave_out_the_phases(self):
+        done = bench("--threads", "1", "--json", "--steps-alone", "--batch", "1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        (model,) = json.loads(done.stdout)["models"]
+        self.assertEqual((model["user"], model["server"], model["users"]), ([], None, None))
+        (row,) = model["steps"]
+        self.assertAlmostEqual(row["tokens_per_s"] * sum(row["step_s"]),
+                               sum(batch["tokens"] for batch in model["batches"]))
+
     def test_a_peer_with_another_loss_gets_no_time(self):
         self.refused("if said.get('phase') == 1: said['loss'] *= 1.001", 6, "peer.py", "1e-04")
 

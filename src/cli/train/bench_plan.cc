@@ -45,6 +45,7 @@ BenchMeasurement PlanMeasurement(const BenchSubject& subject, const BenchProgram
       plan.steps.push_back({peer, job, kBFloat16LossTolerance});
     }
   }
+  if (programs.steps_alone) return plan;
   job.split = std::max(1, subject.config.layers / 4);
   for (const Trains trains : {Trains::kUserEarlyExit, Trains::kUserFullDepth}) {
     job.trains = trains;

@@ -34,6 +34,7 @@ struct BenchPrograms {
   std::vector<std::string> peers, bfloat16_peers;
   std::vector<int> threads;
   bool processor_time = false;
+  bool steps_alone = false;  // No phases of a user or a server.
 };
 
 // Nothing measured yet.

@@ -17,16 +17,39 @@ constexpr int kFirstToken = 3;  // Below are the special ones.
 constexpr std::uint64_t kSeed = 1;
 
 train::ModelConfig ConfigOf(const std::string& name) {
-  const bool small = name == kRandomModels.front();
   train::ModelConfig config;
+  config.tied_embeddings = true;
+  if (name == "1B") {
+    config.layers = 16;
+    config.heads = 32;
+    config.kv_heads = 8;
+    config.hidden_size = 2048;
+    config.head_dim = 64;
+    config.intermediate_size = 8192;
+    config.vocab_size = 128256;
+    config.max_positions = 131072;
+    config.rope_theta = 500000.0;
+    config.rope_llama3 = llama::Llama3Rope{.factor = 32.0};
+    return config;
+  }
+  const bool small = name == "15M";
   config.layers = small ? 6 : 12;
   config.heads = config.kv_heads = small ? 6 : 12;
   config.hidden_size = small ? 288 : 768;
   config.head_dim = config.hidden_size / config.heads;
   config.intermediate_size = small ? 768 : 2048;
   config.vocab_size = 32000;
-  config.tied_embeddings = true;
   return config;
+}
+
+std::int64_t ParameterCount(const train::ModelConfig& config) {
+  std::int64_t count = 0;
+  llama::ForEachTensor(config, [&count](const std::string&, const auto& shape) {
+    std::int64_t elements = 1;
+    for (const std::int64_t size : shape) elements *= size;
+    count += elements;
+  });
+  return count;
 }
 
 std::vector<corpus::Example> RandomExamples(const train::ModelConfig& config,
@@ -102,9 +125,13 @@ Expected<BenchSubject> RandomSubject(const std::string& name,
                                      const std::filesystem::path& folder) {
   BenchSubject subject{.name = name, .model_dir = (folder / "model").string()};
   subject.config = ConfigOf(name);
-  const train::Model model = train::RandomModel(subject.config, kSeed);
-  subject.parameters = model.parameters();
-  const auto saved = train::SaveModel(model, train::Precision::kFloat32, subject.model_dir);
+  subject.parameters = ParameterCount(subject.config);
+  constexpr llama::Storage kHalves = {llama::Format::kBFloat16, llama::Format::kBFloat16};
+  const bool halves = name == "1B";
+  const auto saved = train::SaveModel(
+      train::RandomModel(subject.config, kSeed, halves ? kHalves : llama::Storage()),
+      halves ? train::Precision::kBFloat16 : train::Precision::kFloat32,
+      subject.model_dir);
   if (!saved) return tl::unexpected(saved.error());
   Share(RandomExamples(subject.config, rules), rules.batch_size, &subject);
   return Finished(std::move(subject), folder);
@@ -117,10 +144,10 @@ Expected<BenchSubject> GivenSubject(const std::string& model_dir,
   // The folder's name, also where it is given with a slash behind it.
   const std::filesystem::path path = std::filesystem::path(model_dir) / "";
   BenchSubject subject{.name = path.parent_path().filename().string(), .model_dir = model_dir};
-  const auto model = train::LoadModel(model_dir);
-  if (!model) return tl::unexpected(model.error());
-  subject.config = model->config();
-  subject.parameters = model->parameters();
+  auto config = train::LoadModelConfig(model_dir);
+  if (!config) return tl::unexpected(config.error());
+  subject.config = std::move(*config);
+  subject.parameters = ParameterCount(subject.config);
   std::vector<corpus::Example> examples;
   if (data_path.empty()) {
     examples = RandomExamples(subject.config, rules);

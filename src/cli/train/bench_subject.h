@@ -35,11 +35,12 @@ struct BatchRules {
   int tokens_max = 256;  // Of an example.
 };
 
-// Named by their parameters; the shapes of Karpathy's llama2.c.
-inline const std::vector<std::string> kRandomModels = {"15M", "110M"};
+// Named by their parameters; the shapes of Karpathy's llama2.c and of Llama 3.2 1B.
+inline const std::vector<std::string> kRandomModels = {"15M", "110M", "1B"};
 
-// Random weights, written to `folder`, and random tokens whose lengths follow those of Alpaca
-// records: fits to a thousand of them, at four characters a token.
+// Random weights, written to `folder` in float32, of 1B in bfloat16, as its own are; and random
+// tokens whose lengths follow those of Alpaca records: fits to a thousand of them, at four
+// characters a token.
 Expected<BenchSubject> RandomSubject(const std::string& name,
                                      const BatchRules& rules,
                                      const std::filesystem::path& folder);

@@ -81,6 +81,10 @@ Json StepRow(const BenchSubject& subject, const BenchCell& cell, const BenchCell
                 .pass;
   }
   const double sweep_s = SweepS(cell);
+  Json step_s = Json::array();
+  for (std::size_t phase = 0; phase < cell.job.phases.size(); ++phase) {
+    step_s.push_back(StepS(cell, phase));
+  }
   const bool ours = &cell == &engine;
   const double foretold_bytes = MedianOf(cell, &BenchOutcome::foretold_bytes);
   return {
@@ -88,6 +92,7 @@ Json StepRow(const BenchSubject& subject, const BenchCell& cell, const BenchCell
       {"settings", cell.outcomes.front().settings},
       {"threads", cell.job.threads},
       {"tokens_per_s", tokens / sweep_s},
+      {"step_s", step_s},
       {"engine_times_faster", ours ? Json() : Json(sweep_s / SweepS(engine))},
       {"gemm_share", flop / sweep_s / MedianOf(engine, &BenchOutcome::gemm_flop_per_s)},
       {"start_s", MedianOf(cell, &BenchOutcome::first_step_s) - StepS(cell, 0)},
@@ -257,6 +262,7 @@ Json RowsOf(const BenchSubject& subject, const BenchMeasurement& measurement) {
     steps.push_back(StepRow(subject, cell, *engine));
   }
   for (const BenchCell& cell : measurement.user) user.push_back(UserRow(cell, *engine));
+  const bool phases = !measurement.server.empty();
   return {{"model", subject.name},
           {"parameters", subject.parameters},
           {"layers", subject.config.layers},
@@ -265,8 +271,8 @@ Json RowsOf(const BenchSubject& subject, const BenchMeasurement& measurement) {
           {"gemm", gemm},
           {"steps", steps},
           {"user", user},
-          {"server", ServerRow(measurement.server, *engine)},
-          {"users", UsersRow(measurement.together.front(), measurement.apart)}};
+          {"server", phases ? ServerRow(measurement.server, *engine) : Json()},
+          {"users", phases ? UsersRow(measurement.together.front(), measurement.apart) : Json()}};
 }
 
 void PrintTable(const Json& model) {
@@ -284,6 +290,7 @@ void PrintTable(const Json& model) {
         100.0 * row["peak_share"].get<double>(),
         100.0 * row["working_memory_share"].get<double>());
   }
+  if (model["server"].is_null()) return;
   const Json& server = model["server"];
   fmt::print(stderr,
              "{:<28}{:>8}  k = {}: {:.2f} s for {} epochs; {:.2f} times as long with hidden states "

@@ -36,11 +36,12 @@ Examples:
   DASHF_HF_PYTHON=venv/bin/python dashf bench train --peer bench/peers/train/peft_job.py
   dashf bench train --models 15M --arithmetic bfloat16 --bfloat16-peer "peft_job.py --bfloat16"
   dashf bench train --models 15M --recompute
+  dashf bench train --models 1B --steps-alone --batch 1 --max-tokens 135 --arithmetic bfloat16
   dashf bench train --models 15M --threads 2 --json | jq '.models[0].user'
   dashf bench train --model BASE --data records.json --batch 8)";
 
 struct Flags {
-  std::vector<std::string> models = kRandomModels;
+  std::vector<std::string> models = {"15M", "110M"};
   std::string model_dir, data_path, job_path, arithmetic = "float32";
   std::vector<std::string> peers, bfloat16_peers;
   std::vector<int> threads;
@@ -48,6 +49,7 @@ struct Flags {
   int repeats = 3;
   int time_limit_s = 600;
   bool recompute = false;
+  bool steps_alone = false;
   bool processor_time = false;
   bool json = false;
 };
@@ -123,7 +125,8 @@ Expected<BenchMeasurement> MeasureSubject(const Flags& flags,
                                                   flags.peers,
                                                   flags.bfloat16_peers,
                                                   flags.threads,
-                                                  flags.processor_time});
+                                                  flags.processor_time,
+                                                  flags.steps_alone});
   for (int repeat = 1; repeat <= flags.repeats; ++repeat) {
     fmt::print(stderr, "{}: repeat {} of {}\n", subject.name, repeat, flags.repeats);
     for (auto* cells : {&measurement.steps,
@@ -235,6 +238,8 @@ void AddOptions(CLI::App* verb, Flags* flags) {
   verb->add_flag("--recompute",
                  flags->recompute,
                  "Train also with layers computed again instead of kept, in less memory");
+  verb->add_flag(
+      "--steps-alone", flags->steps_alone, "Leave out the phases of a user and of a server");
   verb->add_flag("--processor-time",
                  flags->processor_time,
                  "Time steps by the processor's time, where other programs share the machine");
