@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/descriptor.h"
+
 namespace dashf {
 namespace {
 
@@ -22,36 +24,6 @@ tl::unexpected<Error> IoError(const std::filesystem::path& path, std::string_vie
 }
 
 constexpr std::size_t kBlockBytes = std::size_t{1} << 16;
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  int Close() {
-    const int fd = fd_;
-    fd_ = -1;
-    return ::close(fd);
-  }
-
- private:
-  int fd_;
-};
-
-bool WriteAll(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return true;
-}
 
 // Where a path leads through its links: to a file, or to what this process already has open.
 struct Target {
@@ -87,17 +59,34 @@ bool IsStream(const std::filesystem::path& path) {
          type == Type::socket;
 }
 
-// A whole file beside its place, which goes if it is not moved there; or bytes for a stream.
+std::string NameBeside(const std::filesystem::path& path) {
+  static std::atomic<unsigned> counter{0};
+  return fmt::format("{}.{}.{}.tmp", path.string(), ::getpid(), counter.fetch_add(1));
+}
+
+// A file without a name in the folder, which ends with the process whatever ends it, to be named by
+// what /proc calls it; none on file systems that have no such files.
+Descriptor OpenUnnamed(const std::filesystem::path& folder) {
+  if (::access("/proc/self/fd", X_OK) != 0) return Descriptor(-1);
+  return Descriptor(
+      ::open(folder.empty() ? "." : folder.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644));
+}
+
+// A whole file, which goes if it is not moved to its place: without a name, or beside the place
+// where there must be one; or bytes for a stream.
 class Written {
  public:
   Written(std::filesystem::path path, std::string beside)
       : path_(std::move(path)), beside_(std::move(beside)) {}
+  Written(std::filesystem::path path, Descriptor unnamed)
+      : path_(std::move(path)), descriptor_(std::move(unnamed)) {}
   Written(std::filesystem::path path, Descriptor stream, std::string_view bytes)
-      : path_(std::move(path)), stream_(std::move(stream)), bytes_(bytes) {}
+      : path_(std::move(path)), descriptor_(std::move(stream)), is_stream_(true), bytes_(bytes) {}
   Written(Written&& other) noexcept
       : path_(std::move(other.path_)),
         beside_(std::exchange(other.beside_, {})),
-        stream_(std::move(other.stream_)),
+        descriptor_(std::move(other.descriptor_)),
+        is_stream_(other.is_stream_),
         bytes_(other.bytes_) {}
   ~Written() {
     if (!beside_.empty()) ::unlink(beside_.c_str());
@@ -106,9 +95,15 @@ class Written {
   Written& operator=(const Written&) = delete;
 
   Expected<void> MoveInPlace() {
-    if (stream_.get() >= 0) {
-      if (!WriteAll(stream_.get(), bytes_) || stream_.Close() != 0) return IoError(path_, "write");
-      return {};
+    if (is_stream_) {
+      const bool done = WriteAll(descriptor_.get(), bytes_) && descriptor_.Close() == 0;
+      return done ? Expected<void>() : IoError(path_, "write");
+    }
+    if (descriptor_.get() >= 0) {
+      if (GiveName(path_)) return {};
+      std::string beside = NameBeside(path_);  // For as long as one file takes another's place.
+      if (errno != EEXIST || !GiveName(beside)) return IoError(path_, "write");
+      beside_ = std::move(beside);
     }
     if (::rename(beside_.c_str(), path_.c_str()) != 0) return IoError(path_, "write");
     beside_.clear();
@@ -116,9 +111,15 @@ class Written {
   }
 
  private:
+  bool GiveName(const std::filesystem::path& name) {
+    const std::string from = fmt::format("/proc/self/fd/{}", descriptor_.get());
+    return ::linkat(AT_FDCWD, from.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0;
+  }
+
   std::filesystem::path path_;
   std::string beside_;
-  Descriptor stream_{-1};
+  Descriptor descriptor_{-1};
+  bool is_stream_ = false;
   std::string_view bytes_;
 };
 
@@ -139,7 +140,6 @@ Expected<Written> OpenStream(const Target& target, std::string_view bytes) {
 }
 
 Expected<Written> WriteBeside(const std::filesystem::path& given, std::string_view bytes) {
-  static std::atomic<unsigned> counter{0};
   const Target target = TargetOf(given);
   const std::filesystem::path& path = target.path;
   if (target.descriptor >= 0 || IsStream(path)) return OpenStream(target, bytes);
@@ -149,7 +149,11 @@ Expected<Written> WriteBeside(const std::filesystem::path& given, std::string_vi
     errno = EISDIR;
     return IoError(path, "write");
   }
-  std::string beside = fmt::format("{}.{}.{}.tmp", path.string(), ::getpid(), counter.fetch_add(1));
+  if (Descriptor file = OpenUnnamed(path.parent_path()); file.get() >= 0) {
+    if (!WriteAll(file.get(), bytes) || ::fsync(file.get()) != 0) return IoError(path, "write");
+    return Written(path, std::move(file));
+  }
+  std::string beside = NameBeside(path);
   Descriptor file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
   if (file.get() < 0) return IoError(path, "write");
   Written written(path, std::move(beside));

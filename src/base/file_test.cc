@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <thread>
 
 namespace dashf {
@@ -43,6 +45,41 @@ TEST(File, OfFilesThatBelongTogetherNoneIsReplacedIfOneCannotBe) {
   ASSERT_TRUE(WriteFilesAtomically(files));
   EXPECT_EQ(ReadFile(folder / "first").value(), "new");
   EXPECT_EQ(ReadFile(folder / "second").value(), "new");
+}
+
+// A child writes two files that belong together and waits for a reader of the second, a pipe: what
+// it has written of the first must not outlive it.
+TEST(File, AKilledWriterLeavesNothing) {
+  const fs::path folder = TestFolder();
+  fs::create_directories(folder);
+  const int unnamed = ::open(folder.c_str(), O_WRONLY | O_TMPFILE, 0644);
+  if (unnamed < 0) GTEST_SKIP() << "this file system has no files without a name";
+  ::close(unnamed);
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const FileBytes files[] = {{folder / "file", "new"}, {folder / "pipe", "new"}};
+    static_cast<void>(WriteFilesAtomically(files));
+    ::_exit(0);
+  }
+  const auto wrote = [&] {
+    std::error_code gone;
+    const fs::path descriptors = "/proc/" + std::to_string(child) + "/fd";
+    for (const auto& entry : fs::directory_iterator(descriptors, gone)) {
+      std::error_code closed;
+      const std::string name = fs::read_symlink(entry, closed).string();
+      if (!name.starts_with(folder.string())) continue;
+      if (fs::file_size(entry, closed) == 3 && !closed) return true;
+    }
+    return false;
+  };
+  for (int i = 0; i < 1000 && !wrote(); ++i) ::usleep(10'000);
+  EXPECT_TRUE(wrote());
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    EXPECT_EQ(entry.path().filename(), "pipe");
+  }
 }
 
 TEST(File, WritingGoesThroughLinksAndLeavesThem) {
