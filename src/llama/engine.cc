@@ -1,6 +1,7 @@
 #include "llama/engine.h"
 
 #include "base/check.h"
+#include "llama/huge_pages.h"
 #include "llama/threads.h"
 
 namespace dashf::llama {
@@ -47,6 +48,7 @@ std::vector<Workspace<T>> Engine<T>::Prepare(const std::vector<PackedBatch>& par
       block = {};  // The old one first, so that the two never stand side by side.
       const auto count = static_cast<std::size_t>(elements);
       block = {std::make_unique_for_overwrite<T[]>(count), elements};
+      AskForHugePages(block.memory.get(), count * sizeof(T));
     }
     workspaces.push_back(
         LayOut(config, *pass_.layout, pass_.range, pass_.keep, size, block.memory.get()));

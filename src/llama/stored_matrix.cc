@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "llama/huge_pages.h"
 #include "llama/vector_math.h"
 #include "tensorfile/floats.h"
 
@@ -107,15 +108,23 @@ DASHF_VECTORISED void EncodeNf4Block(const float* values,
   }
 }
 
+// Of zeros, in huge pages.
+template <class T>
+void ResizeLarge(std::size_t count, std::vector<T>* values) {
+  values->reserve(count);
+  AskForHugePages(values->data(), count * sizeof(T));
+  values->resize(count);
+}
+
 }  // namespace
 
 StoredMatrix::StoredMatrix(Format format, std::int64_t rows, std::int64_t columns)
     : format_(format), rows_(rows), columns_(columns) {
   const auto count = static_cast<std::size_t>(rows * columns);
-  if (format == Format::kFloat32) floats_.resize(count);
-  if (format == Format::kBFloat16) halves_.resize(count);
+  if (format == Format::kFloat32) ResizeLarge(count, &floats_);
+  if (format == Format::kBFloat16) ResizeLarge(count, &halves_);
   if (format == Format::kFloat32 || format == Format::kBFloat16) return;
-  codes_.resize(static_cast<std::size_t>(rows * CodesPerRow()));
+  ResizeLarge(static_cast<std::size_t>(rows * CodesPerRow()), &codes_);
   row_scale_.resize(static_cast<std::size_t>(rows));
   if (format == Format::kNf4) block_max_.resize(static_cast<std::size_t>(rows * Blocks()));
 }
