@@ -202,6 +202,36 @@ class Plans(Case):
         self.assertEqual(dashf("verify", self.scenario, certified).returncode, 0)
         self.assertEqual(json.loads(certified.read_text())["method"], "greedy")
 
+    def test_bound_keeps_the_plans_own_bound_where_that_is_lower(self):
+        dashf("solve", self.scenario, "--certify", "--out", self.plan)
+        stated = json.loads(self.plan.read_text())["bound"]["scr_upper"]
+        certified = self.folder / "certified.json"
+        for gap in (0.0, 0.5):
+            done = dashf("bound", self.scenario, self.plan, "--gap-target", gap, "--out", certified,
+                         "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertLessEqual(json.loads(done.stdout)["scr_upper"], stated)
+            self.assertEqual(dashf("verify", self.scenario, certified).returncode, 0)
+        self.with_bound(lambda plan: plan["bound"].update(scr_upper=plan["scr"] / 2))
+        done = dashf("bound", self.scenario, self.plan, "--out", certified)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("is left out", done.stderr)
+
+    def test_no_time_is_exit_5_and_never_a_wrong_or_a_lost_plan(self):
+        out = self.folder / "out.json"
+        for solve in (["solve", self.scenario, "--certify"], ["bound", self.scenario, self.plan]):
+            self.with_bound()
+            done = dashf(*solve, "--time-limit-s", 1e-9, "--out", out)
+            self.assertEqual(done.returncode, 5, done.stderr)
+            written = json.loads(out.read_text())
+            self.assertIsNone(written["bound"])
+            self.assertGreater(written["scr"], 0)
+        self.with_bound()
+        done = dashf("verify", self.scenario, self.plan, "--time-limit-s", 1e-9)
+        self.assert_fails(done, 5, "neither proven nor refused")
+        done = dashf("verify", self.scenario, self.plan, "--time-limit-s", 1000)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_goes_on_from_a_standing_plan_without_needless_handovers(self):
         dashf("solve", self.scenario, "--method", "prices", "--out", self.plan)
         after = self.folder / "next.json"

@@ -29,15 +29,15 @@ BoxBound BoundUsers(const Scenario& scenario,
                     const DeadlineBox& box,
                     double scr_upper,
                     double tolerance,
-                    int threads,
+                    const Effort& effort,
                     const SplitsLeft* left,
                     std::vector<double>* psi_upper) {
   std::vector<UserBound> users(scenario.users.size());
-  ParallelFor((users.size() + kChunk - 1) / kChunk, threads, [&](std::size_t chunk) {
+  ParallelFor((users.size() + kChunk - 1) / kChunk, effort.threads(), [&](std::size_t chunk) {
     const std::size_t end = std::min((chunk + 1) * kChunk, users.size());
     for (std::size_t n = chunk * kChunk; n < end; ++n) {
       const auto* of_user = left == nullptr ? nullptr : &(*left)[n];
-      users[n] = BoundUser(scenario, box, scr_upper, n, tolerance, of_user);
+      users[n] = BoundUser(scenario, box, scr_upper, n, tolerance, effort, of_user);
     }
   });
   BoxBound bound{.excess = 0.0};
@@ -66,7 +66,7 @@ BoxBound BoundServers(const Scenario& scenario,
                       const DeadlineBox& box,
                       double scr_upper,
                       double tolerance,
-                      int threads) {
+                      const Effort& effort) {
   std::vector<std::vector<Candidate>> candidates(scenario.servers.size());
   for (std::size_t n = 0; n < scenario.users.size(); ++n) {
     for (const Link& link : scenario.links[n]) {
@@ -74,8 +74,8 @@ BoxBound BoundServers(const Scenario& scenario,
     }
   }
   std::vector<ServerBound> servers(scenario.servers.size());
-  ParallelFor(servers.size(), threads, [&](std::size_t m) {
-    servers[m] = BoundServer(scenario, box, scr_upper, m, candidates[m], tolerance);
+  ParallelFor(servers.size(), effort.threads(), [&](std::size_t m) {
+    servers[m] = BoundServer(scenario, box, scr_upper, m, candidates[m], tolerance, effort);
   });
   BoxBound bound{.excess = 0.0};
   const auto largest = std::max_element(box.user_worth.begin(), box.user_worth.end());
@@ -94,14 +94,14 @@ BoxBound BoundServers(const Scenario& scenario,
 BoxBound BoundBox(const Scenario& scenario,
                   const DeadlineBox& box,
                   double scr_upper,
-                  int threads,
+                  const Effort& effort,
                   double relative_tolerance,
                   const SplitsLeft* left,
                   std::vector<double>* psi_upper) {
   const double tolerance = relative_tolerance * scenario.objective.score_scale;
   BoxBound bound = box.user_worth.empty()
-                       ? BoundUsers(scenario, box, scr_upper, tolerance, threads, left, psi_upper)
-                       : BoundServers(scenario, box, scr_upper, tolerance, threads);
+                       ? BoundUsers(scenario, box, scr_upper, tolerance, effort, left, psi_upper)
+                       : BoundServers(scenario, box, scr_upper, tolerance, effort);
   if (bound.excess == -kInfinity) return bound;
   if (scenario.objective.delay == DelayMode::kMakespan) {
     const double w_t = scenario.objective.delay_weight_per_s;
@@ -119,13 +119,15 @@ BoxBound BoundBox(const Scenario& scenario,
 BoxBound ProveBox(const Scenario& scenario,
                   const DeadlineBox& box,
                   double scr_upper,
-                  int threads,
+                  const Effort& effort,
                   const SplitsLeft* left) {
-  if (scenario.objective.delay == DelayMode::kMakespan) {
-    const BoxBound rough = BoundBox(scenario, box, scr_upper, threads, kRough, left);
-    if (rough.excess <= 0.0) return rough;
-  }
-  return BoundBox(scenario, box, scr_upper, threads, kTolerance, left);
+  const bool roughly_first = scenario.objective.delay == DelayMode::kMakespan;
+  const BoxBound bound =
+      BoundBox(scenario, box, scr_upper, effort, roughly_first ? kRough : kTolerance, left);
+  if (bound.excess <= 0.0) return bound;
+  const BoxBound other =
+      BoundBox(scenario, box, scr_upper, effort, roughly_first ? kTolerance : kRough, left);
+  return other.excess < bound.excess ? other : bound;
 }
 
 }  // namespace dashf::certificate

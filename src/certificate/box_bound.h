@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "certificate/effort.h"
 #include "certificate/rounding.h"
 #include "certificate/user_bound.h"
 #include "plan/certificate.h"
@@ -25,16 +26,17 @@ struct BoxBound {
 BoxBound BoundBox(const Scenario& scenario,
                   const DeadlineBox& box,
                   double scr_upper,
-                  int threads,
+                  const Effort& effort,
                   double relative_tolerance = kTolerance,
                   const SplitsLeft* left = nullptr,
                   std::vector<double>* psi_upper = nullptr);
 
-// The same, roughly where that proves the box.
+// The same, roughly where that proves the box: first with the makespan, else where the fine one
+// does not. Either holds, and a rough one can be the lower by less than its tolerance.
 BoxBound ProveBox(const Scenario& scenario,
                   const DeadlineBox& box,
                   double scr_upper,
-                  int threads,
+                  const Effort& effort,
                   const SplitsLeft* left = nullptr);
 
 }  // namespace dashf::certificate

@@ -153,8 +153,8 @@ class Form {
 
 class Proof {
  public:
-  Proof(const Scenario& scenario, const DeadlineBox& box, double scr_upper, int threads)
-      : scenario_(scenario), nodes_(box.branches), scr_upper_(scr_upper), threads_(threads) {}
+  Proof(const Scenario& scenario, const DeadlineBox& box, double scr_upper, const Effort& effort)
+      : scenario_(scenario), nodes_(box.branches), scr_upper_(scr_upper), effort_(effort) {}
 
   BoxBound Run(const DeadlineBox& range) {
     SplitsLeft left;
@@ -177,7 +177,7 @@ class Proof {
         range.user_phase_weight_per_s = bound->user_phase_weight_per_s;
         range.server_phase_weight_per_s = bound->server_phase_weight_per_s;
         if (bound->last) {
-          Note(ProveBox(scenario_, range, scr_upper_, threads_, &left));
+          Note(ProveBox(scenario_, range, scr_upper_, effort_, &left));
         } else {
           settled = Exclude(range, &left);
         }
@@ -212,7 +212,7 @@ class Proof {
   bool Exclude(const DeadlineBox& box, SplitsLeft* left) const {
     std::vector<double> psi_upper;
     const BoxBound bound =
-        BoundBox(scenario_, box, scr_upper_, threads_, kTolerance, left, &psi_upper);
+        BoundBox(scenario_, box, scr_upper_, effort_, kTolerance, left, &psi_upper);
     if (bound.excess <= 0.0) return true;
     if (!std::isfinite(bound.excess)) return false;
     const double tolerance = kTolerance * scenario_.objective.score_scale;
@@ -227,7 +227,7 @@ class Proof {
           if (!splits[k]) continue;
           one[k] = true;
           const UserBound alone = BoundUserOnServer(
-              scenario_, box, scr_upper_, n, link, prices, &one, level, tolerance);
+              scenario_, box, scr_upper_, n, link, prices, &one, level, tolerance, effort_);
           one[k] = false;
           splits[k] = alone.psi_upper > level;
         }
@@ -251,7 +251,7 @@ class Proof {
   const Scenario& scenario_;
   const std::vector<BranchNode>& nodes_;
   const double scr_upper_;
-  const int threads_;
+  const Effort effort_;
   std::size_t next_ = 0;
   BoxBound worst_{-kInfinity, 0.0, 0};
 };
@@ -277,8 +277,8 @@ Expected<void> CheckBranches(const Scenario& scenario,
 BoxBound BoundBranches(const Scenario& scenario,
                        const DeadlineBox& box,
                        double scr_upper,
-                       int threads) {
-  return Proof(scenario, box, scr_upper, threads).Run(EndsAlone(box));
+                       const Effort& effort) {
+  return Proof(scenario, box, scr_upper, effort).Run(EndsAlone(box));
 }
 
 }  // namespace dashf::certificate

@@ -26,6 +26,6 @@ Expected<void> CheckBranches(const Scenario& scenario,
 BoxBound BoundBranches(const Scenario& scenario,
                        const DeadlineBox& box,
                        double scr_upper,
-                       int threads);
+                       const Effort& effort);
 
 }  // namespace dashf::certificate

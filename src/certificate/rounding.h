@@ -3,7 +3,7 @@
 // 2^-1075 of it below the normal range), and |r| 2^-52 is at least one whole unit, so r +- that
 // encloses the exact value. The C library's exp, expm1, log, log1p and cbrt are claimed to err by
 // less than 1 to 4 units (glibc manual, "Known Maximum Errors"); they are given 8. NaN and
-// infinities propagate; whoever compares must take NaN for "no bound".
+// infinities on the unsafe side propagate; whoever compares must take NaN for "no bound".
 #pragma once
 
 #include <algorithm>
@@ -19,11 +19,15 @@ namespace dashf::certificate {
 static_assert(std::numeric_limits<double>::is_iec559);
 
 inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
+inline constexpr double kLargestDouble = std::numeric_limits<double>::max();
 
+// What overflows is a real number beyond the largest double, which is on its safe side; NaN stays.
 inline double Up(double r) {
+  r = std::max(r, -kLargestDouble);
   return r + (std::abs(r) * 0x1p-52 + 0x1p-1070);
 }
 inline double Down(double r) {
+  r = std::min(r, kLargestDouble);
   return r - (std::abs(r) * 0x1p-52 + 0x1p-1070);
 }
 

@@ -12,6 +12,7 @@ namespace dashf::certificate {
 namespace {
 
 constexpr int kBoxesMax = 3000;
+constexpr int kMarchMax = 20000;  // Boxes, of which hardly any row takes a hundred.
 constexpr int kStackMax = 160;
 constexpr double kFirstStep = 0.01;  // Relative, of z; longer where the row loses by a margin.
 constexpr double kStepMin = 1e-6;
@@ -306,6 +307,7 @@ class Search {
     double step = std::clamp(std::sqrt(margin), kFirstStep, 0.5);
     // Where the row loses by a margin the cover does, in short steps at worst.
     const double short_step = Loses(start) ? kShortStep : kInfinity;
+    // By the number of boxes, and where numbers are no more numbers by the step, this ends.
     for (double z = start.z; z != end;) {
       const double next =
           end > z ? std::min(end, z * (1.0 + step)) : std::max(end, z / (1.0 + step));
@@ -313,11 +315,11 @@ class Search {
       const BoxBound bound = Bound(box, step >= short_step, &near);
       const double lost = std::max(bound.proven - near.value, 0.1 * tolerance_);
       const double scale = 0.8 * std::sqrt((Target() - near.value) / lost);
-      if (bound.proven <= Target()) {
+      if (bound.proven <= Target() && boxes_ < kMarchMax) {
         proven_ = std::max(proven_, bound.proven);
         z = next;
         step *= std::clamp(scale, 1.0, 3.0);
-      } else if ((bound.WantsSplitInB(near) && step < short_step) || step < kStepMin ||
+      } else if ((bound.WantsSplitInB(near) && step < short_step) || !(step >= kStepMin) ||
                  boxes_ >= kBoxesMax) {
         // The rest is no matter of steps along z.
         Push({std::min(z, end), std::max(z, end), 0.0, row_.bandwidth_max});

@@ -48,7 +48,8 @@ ServerBound BoundServer(const Scenario& scenario,
                         double scr_upper,
                         std::size_t server,
                         std::span<const Candidate> candidates,
-                        double tolerance) {
+                        double tolerance,
+                        const Effort& effort) {
   ServerBound largest;
   const auto bound_case = [&](const ServerCase& one) {
     const UserCount count = CountUsers(one, candidates.size());
@@ -73,7 +74,8 @@ ServerBound BoundServer(const Scenario& scenario,
                                                one.prices,
                                                asked == nullptr ? nullptr : &asked->allowed,
                                                elsewhere ? worth : -kInfinity,
-                                               tolerance);
+                                               tolerance,
+                                               effort);
       if (user.psi_upper == -kInfinity) {
         if (!elsewhere) return;  // Nobody fits this case.
         continue;

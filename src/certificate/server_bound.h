@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "certificate/effort.h"
 #include "certificate/rounding.h"
 #include "plan/certificate.h"
 #include "scenario/scenario.h"
@@ -33,6 +34,7 @@ ServerBound BoundServer(const Scenario& scenario,
                         double scr_upper,
                         std::size_t server,
                         std::span<const Candidate> candidates,
-                        double tolerance);
+                        double tolerance,
+                        const Effort& effort);
 
 }  // namespace dashf::certificate

@@ -57,16 +57,19 @@ class Bounder {
           const DeadlineBox& box,
           double scr_upper,
           std::size_t user,
-          double tolerance)
+          double tolerance,
+          const Effort& effort)
       : scenario_(scenario),
         box_(box),
         rows_(scenario, box, scr_upper, user),
         tolerance_(tolerance),
+        effort_(effort),
         scr_(scr_upper),
         pivot_k_(rows_.layers() / 2),
         examples_(static_cast<std::size_t>(rows_.layers()) + 1) {}
 
   UserBound OnAllServers(const std::vector<Link>& links, const SplitsOfUser* left) {
+    if (effort_.TimeIsUp()) return {.psi_upper = kInfinity};
     for (std::size_t i = 0; i < links.size(); ++i) {
       const Link& link = links[i];
       // No plan has a user on a server without slots.
@@ -82,6 +85,7 @@ class Bounder {
                      const ServerPrices& prices,
                      const std::vector<bool>* allowed,
                      double enough) {
+    if (effort_.TimeIsUp()) return {.psi_upper = kInfinity};
     incumbent_ = enough - tolerance_;
     Enter(link, prices, allowed);
     Screen();
@@ -121,7 +125,9 @@ class Bounder {
     if (order.empty()) return;
     ScreenFromItsOwn(order.front());
     const auto better = [](const Reach* a, const Reach* b) { return a->upper < b->upper; };
-    for (std::size_t i = 1; i < order.size(); ++i) ScreenFrom(best_pivot_, order[i]);
+    for (std::size_t i = 1; i < order.size() && !effort_.TimeIsUp(); ++i) {
+      ScreenFrom(best_pivot_, order[i]);
+    }
     Reach* best = *std::max_element(order.begin(), order.end(), better);
     if (best == order.front() || !(best->upper > Target())) return;
     ScreenFromItsOwn(best);
@@ -198,6 +204,7 @@ class Bounder {
     });
     // All peaks before any bound: rows that lose by a margin are bounded in few steps.
     for (Candidate& candidate : candidates_) {
+      if (effort_.TimeIsUp()) break;
       if (candidate.upper <= Target() || LosesToTarget(&candidate)) continue;
       Settle(&candidate);
       Note(candidate.row, candidate.near);
@@ -205,7 +212,7 @@ class Bounder {
     UserBound bound;
     for (Candidate& candidate : candidates_) {
       double upper = candidate.upper;
-      if (!(upper <= Target())) {
+      if (!(upper <= Target()) && !effort_.TimeIsUp()) {
         upper = std::min(upper, BoundRow(candidate.row, candidate.near, tolerance_, &incumbent_));
       }
       bound.psi_upper = std::max(bound.psi_upper, upper);
@@ -283,7 +290,9 @@ class Bounder {
   const Scenario& scenario_;
   const DeadlineBox& box_;
   const UserRows rows_;
-  const double tolerance_, scr_;
+  const double tolerance_;
+  const Effort effort_;
+  const double scr_;
   std::vector<Reach> reaches_;
   std::vector<Candidate> candidates_;
   int pivot_k_ = 0;
@@ -300,8 +309,9 @@ UserBound BoundUser(const Scenario& scenario,
                     double scr_upper,
                     std::size_t user,
                     double tolerance,
+                    const Effort& effort,
                     const SplitsOfUser* left) {
-  return Bounder(scenario, box, scr_upper, user, tolerance)
+  return Bounder(scenario, box, scr_upper, user, tolerance, effort)
       .OnAllServers(scenario.links[user], left);
 }
 
@@ -313,8 +323,10 @@ UserBound BoundUserOnServer(const Scenario& scenario,
                             const ServerPrices& prices,
                             const std::vector<bool>* allowed,
                             double enough,
-                            double tolerance) {
-  return Bounder(scenario, box, scr_upper, user, tolerance).OnServer(link, prices, allowed, enough);
+                            double tolerance,
+                            const Effort& effort) {
+  return Bounder(scenario, box, scr_upper, user, tolerance, effort)
+      .OnServer(link, prices, allowed, enough);
 }
 
 }  // namespace dashf::certificate

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "certificate/effort.h"
 #include "certificate/rounding.h"
 #include "plan/certificate.h"
 #include "scenario/scenario.h"
@@ -24,12 +25,14 @@ using SplitsOfUser = std::vector<std::vector<bool>>;
 using SplitsLeft = std::vector<SplitsOfUser>;  // Per user.
 
 // `tolerance` (score units): how far above the best point found the bound may end. The prices are
-// the box's. `left`: null for all splits.
+// the box's. `left`: null for all splits. Rows whose turn does not come before the effort's time is
+// up keep what is known of them, which may be infinity.
 UserBound BoundUser(const Scenario& scenario,
                     const DeadlineBox& box,
                     double scr_upper,
                     std::size_t user,
                     double tolerance,
+                    const Effort& effort,
                     const SplitsOfUser* left = nullptr);
 
 // The same on one server at prices of its own, whose slot may be negative, over the splits that
@@ -43,6 +46,7 @@ UserBound BoundUserOnServer(const Scenario& scenario,
                             const ServerPrices& prices,
                             const std::vector<bool>* allowed,
                             double enough,
-                            double tolerance);
+                            double tolerance,
+                            const Effort& effort);
 
 }  // namespace dashf::certificate

@@ -50,11 +50,11 @@ TEST(UserBound, OverAllServersIsTheLargestOfTheBoundsOnEach) {
       for (const Link& link : scenario.links[n]) {
         const auto& prices = box.servers[static_cast<std::size_t>(link.server)];
         const UserBound one =
-            BoundUserOnServer(scenario, box, kScr, n, link, prices, nullptr, -kInfinity, kFine);
+            BoundUserOnServer(scenario, box, kScr, n, link, prices, nullptr, -kInfinity, kFine, 1);
         largest = std::max(largest, one.psi_upper);
       }
       for (const double tolerance : {kFine, 1e-4, 1e-2}) {
-        const double all = BoundUser(scenario, box, kScr, n, tolerance).psi_upper;
+        const double all = BoundUser(scenario, box, kScr, n, tolerance, 1).psi_upper;
         EXPECT_GE(all, largest - 2.0 * kFine) << seed << " " << n;
         EXPECT_LE(all, largest + 2.0 * kFine + 1.1 * tolerance) << seed << " " << n;
       }

@@ -59,6 +59,48 @@ TEST(Certificate, IsProvenFromTheRaisedRatioOnAndNotMuchBelowIt) {
   }
 }
 
+// Whatever the limit ends, what is returned is proven, and the finer proof where it was ended at
+// last.
+TEST(Certificate, IsProvenByWhateverTimeThereIs) {
+  for (const DelayMode delay : {DelayMode::kSum, DelayMode::kMakespan}) {
+    const Scenario scenario = Study(12, 3, delay);
+    Certificate certificate{1.0, {SomeBox(scenario)}};
+    if (delay == DelayMode::kMakespan) {
+      certificate.boxes.push_back(SomeBox(scenario));
+      certificate.boxes[0].user_phase_s_max = certificate.boxes[1].user_phase_s_min = 100.0;
+    }
+    const double best = RaiseToProof(scenario, certificate, 1)->scr_upper;
+    EXPECT_FALSE(RaiseToProof(scenario, certificate, {1, 0.0}));
+    int found = 0;
+    for (double limit_s = 1e-4; limit_s < 100.0; limit_s *= 1.7) {
+      const auto raised = RaiseToProof(scenario, certificate, {2, limit_s});
+      if (!raised) continue;
+      ++found;
+      EXPECT_TRUE(SafeUpperBound(scenario, *raised, 2)->proven) << limit_s;
+      EXPECT_GE(raised->scr_upper, best * (1.0 - 1e-5)) << limit_s;
+      if (limit_s > 30.0) {
+        EXPECT_LE(raised->scr_upper, best * (1.0 + 1e-5)) << limit_s;
+      }
+    }
+    EXPECT_GT(found, 0);
+  }
+}
+
+TEST(Certificate, IsNeitherProvenNorRefusedWithoutTime) {
+  for (const DelayMode delay : {DelayMode::kSum, DelayMode::kMakespan}) {
+    const Scenario scenario = Study(6, 2, delay);
+    const auto raised = RaiseToProof(scenario, {1.0, {SomeBox(scenario)}}, 1);
+    ASSERT_TRUE(raised) << raised.error().Text();
+    const auto late = SafeUpperBound(scenario, *raised, {1, -1.0});
+    ASSERT_TRUE(late);
+    EXPECT_FALSE(late->proven);
+    EXPECT_FALSE(late->in_time);
+    EXPECT_THAT(late->reason, HasSubstr("neither proven nor refused"));
+    const auto early = SafeUpperBound(scenario, *raised, {1, 1000.0});
+    EXPECT_TRUE(early->proven && early->in_time);
+  }
+}
+
 TEST(Certificate, IsTheSameForEveryNumberOfThreads) {
   const Scenario scenario = Study(70, 3, DelayMode::kSum);
   const Certificate certificate{1.5, {SomeBox(scenario)}};
@@ -87,6 +129,21 @@ TEST(Certificate, WithWeightsAboveTheDelaysOwnNeedsAFiniteBox) {
   certificate.boxes.push_back(SomeBox(scenario));
   certificate.boxes[0].user_phase_s_max = certificate.boxes[1].user_phase_s_min = 100.0;
   EXPECT_LT(SafeUpperBound(scenario, certificate, 1)->boxes[0].excess, kInfinity);
+}
+
+// What overflows on its safe side is beyond the largest double, and no reason to prove nothing.
+TEST(Certificate, LeavesOutRowsThatCostMoreThanADoubleHolds) {
+  for (const DelayMode delay : {DelayMode::kSum, DelayMode::kMakespan}) {
+    Scenario scenario = Study(4, 2, delay);
+    const Certificate certificate{1.0, {SomeBox(scenario)}};
+    const auto ordinary = RaiseToProof(scenario, certificate, 1);
+    ASSERT_TRUE(ordinary) << ordinary.error().Text();
+    scenario.users[0].compute.clock_hz_max = 1e-300;  // It cannot train any layer itself.
+    const auto raised = RaiseToProof(scenario, certificate, 1);
+    ASSERT_TRUE(raised) << raised.error().Text();
+    EXPECT_LE(raised->scr_upper, ordinary->scr_upper * (1.0 + 1e-5));
+    EXPECT_TRUE(SafeUpperBound(scenario, *raised, 1)->proven);
+  }
 }
 
 TEST(Certificate, ThatIsMalformedIsRefused) {

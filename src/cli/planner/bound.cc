@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -24,13 +25,92 @@ struct Arguments {
   bool json = false;
 };
 
-Expected<Certificate> FindBound(const Scenario& scenario, const solvers::SolveOptions& options) {
-  const auto solved = solvers::FindMethod("prices")->solve(scenario, options);
+// Of the time limit: to prove the plan's own bound again, and of what is left to search for prices.
+constexpr double kStatedShare = 0.3, kSearchShare = 0.6;
+
+struct Found {
+  std::optional<Certificate> certificate;
+  bool in_time = true;
+};
+
+// The bound that the plan states, where it holds.
+Found StatedBound(const Scenario& scenario,
+                  const PlanDocument& document,
+                  const solvers::SolveOptions& options) {
+  if (!document.certificate) return {};
+  const auto verdict = certificate::SafeUpperBound(
+      scenario, *document.certificate, {options.threads, kStatedShare * options.time_limit_s});
+  if (verdict && verdict->proven) return {document.certificate, true};
+  fmt::print(stderr,
+             "the plan's own bound of {:.9g} is left out: {}\n",
+             document.certificate->scr_upper,
+             verdict ? verdict->reason : verdict.error().Text());
+  return {std::nullopt, !verdict || verdict->in_time};
+}
+
+// A bound of this run's own. An error where there was time and none was found.
+Expected<Found> FindBound(const Scenario& scenario,
+                          const solvers::SolveOptions& options,
+                          const Stopwatch& watch) {
+  solvers::SolveOptions search = options;
+  constexpr double kLeast = 1e-3;
+  const double left_s = std::max(kLeast, options.time_limit_s - watch.ElapsedS());
+  search.time_limit_s = kSearchShare * left_s;
+  const auto solved = solvers::FindMethod("prices")->solve(scenario, search);
   if (!solved) return tl::unexpected(solved.error());
+  const bool searched = solved->termination != Termination::kTimeLimit;
   if (!solved->certificate) {
+    if (!searched) return Found{std::nullopt, false};
     return Fail(ErrorKind::kNumerical, "bound", "no prices were found to prove a bound from");
   }
-  return certificate::RaiseToProof(scenario, *solved->certificate, options.threads);
+  const certificate::Effort effort(options.threads, options.time_limit_s - watch.ElapsedS());
+  auto proven = certificate::RaiseToProof(scenario, *solved->certificate, effort);
+  const bool in_time = searched && !effort.TimeIsUp();
+  if (proven) return Found{std::move(*proven), in_time};
+  if (!in_time) return Found{std::nullopt, false};
+  return tl::unexpected(proven.error());
+}
+
+// The lower of the two.
+Expected<Found> BestBound(const Scenario& scenario,
+                          const PlanDocument& document,
+                          const solvers::SolveOptions& options) {
+  const Stopwatch watch;
+  Found stated = StatedBound(scenario, document, options);
+  auto found = FindBound(scenario, options, watch);
+  if (!found && !stated.certificate) return found;
+  if (found && !stated.in_time) found->in_time = false;
+  if (!stated.certificate) return found;
+  const bool in_time = !found || found->in_time;
+  if (found && found->certificate &&
+      found->certificate->scr_upper < stated.certificate->scr_upper) {
+    return found;
+  }
+  fmt::print(stderr, "the plan's own bound is kept: this search proved no lower one\n");
+  return Found{std::move(stated.certificate), in_time};
+}
+
+void Print(const Arguments& arguments, const PlanDocument& document, const Evaluation& evaluation) {
+  const auto& bound = document.certificate;
+  if (arguments.json) {
+    nlohmann::ordered_json scr_upper, gap;  // null where nothing is proven.
+    if (bound) {
+      scr_upper = bound->scr_upper;
+      gap = *StatusOf(document, evaluation).gap;
+    }
+    fmt::print("{}",
+               DumpRows({{"method", document.method},
+                         {"scr", evaluation.scr},
+                         {"scr_upper", scr_upper},
+                         {"gap", gap}}));
+  } else if (bound) {
+    fmt::print(
+        "proven: no plan has an scr above {:.9g}; this one, by {}, has {:.9g}, gap {:.2g} %\n",
+        bound->scr_upper,
+        document.method,
+        evaluation.scr,
+        100.0 * *StatusOf(document, evaluation).gap);
+  }
 }
 
 Expected<int> RunBound(const Arguments& arguments) {
@@ -48,29 +128,20 @@ Expected<int> RunBound(const Arguments& arguments) {
                 arguments.plan + ": " + first.where,
                 "breaks a limit: " + first.rule);
   }
-  auto proven = FindBound(loaded->scenario, arguments.options);
-  if (!proven) return tl::unexpected(proven.error());
+  auto found = BestBound(loaded->scenario, *document, arguments.options);
+  if (!found) return tl::unexpected(found.error());
   document->scenario_sha256 = loaded->sha256;  // A plan made elsewhere may name none.
-  document->certificate = std::move(*proven);
-  document->scr_upper = document->certificate->scr_upper;
+  if (document->certificate || found->certificate) document->scr_upper.reset();
+  document->certificate = std::move(found->certificate);
   const auto written = WriteFileAtomically(arguments.out, WritePlan(loaded->scenario, *document));
   if (!written) return tl::unexpected(written.error());
-  const PlanStatus status = StatusOf(*document, evaluation);
-  if (arguments.json) {
-    fmt::print("{}",
-               DumpRows({{"method", document->method},
-                         {"scr", evaluation.scr},
-                         {"scr_upper", *status.scr_upper},
-                         {"gap", *status.gap}}));
-  } else {
-    fmt::print(
-        "proven: no plan has an scr above {:.9g}; this one, by {}, has {:.9g}, gap {:.2g} %\n",
-        *status.scr_upper,
-        document->method,
-        evaluation.scr,
-        100.0 * *status.gap);
-  }
-  return kExitOk;
+  Print(arguments, *document, evaluation);
+  if (found->in_time) return kExitOk;
+  fmt::print(stderr,
+             "the time limit ended the {}\n",
+             document->certificate ? "search for a lower bound"
+                                   : "proof: the plan is written without a bound");
+  return kExitLimitHit;
 }
 
 }  // namespace
@@ -89,7 +160,9 @@ void AddBound(CLI::App& app, Run& run) {
                    "The search ends with a bound within this share of the best plan it knows")
       ->check(Within(0.0, 1.0))
       ->capture_default_str();
-  verb->add_option("--time-limit-s", options.time_limit_s, "Prove what the search has by then")
+  verb->add_option("--time-limit-s",
+                   options.time_limit_s,
+                   "End by then with the best bound so far, if any; exit 5")
       ->check(Positive());
   verb->add_option("--threads", options.threads, "Same bound with any number")
       ->check(CLI::Range(1, 1024));
@@ -97,6 +170,7 @@ void AddBound(CLI::App& app, Run& run) {
   verb->add_flag("--json", arguments->json, "Write one JSON object instead of a sentence");
   verb->footer(
       "The plan may be of any method, or of another program: the bound does not depend on it.\n"
+      "A bound that the plan states already is proven again, and kept where it is the lower one.\n"
       "Examples:\n"
       "  dashf solve scenario.json --method dashf --out plan.json\n"
       "  dashf bound scenario.json plan.json --out certified.json\n"

@@ -23,6 +23,9 @@
 namespace dashf::cli {
 namespace {
 
+// Of a time limit, with --certify: the proof has what is left of it.
+constexpr double kSearchShare = 0.6;
+
 struct Arguments {
   std::string scenario;
   std::string method = "prices";
@@ -117,14 +120,14 @@ void PrintMatch(const StandingPlan& standing) {
              standing.servers_gone);
 }
 
-Expected<Certificate> Certify(const Arguments& arguments,
-                              const Scenario& scenario,
-                              const solvers::SolveResult& solved) {
+Expected<Certificate> Certify(const Scenario& scenario,
+                              const solvers::SolveResult& solved,
+                              const certificate::Effort& effort) {
   if (!solved.certificate) {
     return Fail(
         ErrorKind::kNumerical, "--certify", "the search found no prices to prove a bound from");
   }
-  return certificate::RaiseToProof(scenario, *solved.certificate, arguments.options.threads);
+  return certificate::RaiseToProof(scenario, *solved.certificate, effort);
 }
 
 // What the price search alone can do.
@@ -174,12 +177,13 @@ bool LimitHit(const solvers::SolveResult& solved) {
 }
 
 // Writes the plan as it is before its proof begins, which may be cut off, and then proves its bound
-// into `document`. False, with the reason on stderr, where no bound could be proven; an error where
-// the plan cannot be written.
+// into `document` in what is left of the time. False, with the reason on stderr, where none or only
+// a rough one could be proven; an error where the plan cannot be written.
 Expected<bool> ProveAndWrite(const Arguments& arguments,
                              const LoadedScenario& loaded,
                              const solvers::SolveResult& solved,
                              const Evaluation& evaluation,
+                             const Stopwatch& watch,
                              PlanDocument* document) {
   std::error_code failed;
   const auto there = std::filesystem::status(arguments.out, failed).type();
@@ -188,9 +192,14 @@ Expected<bool> ProveAndWrite(const Arguments& arguments,
     const auto written = WriteFileAtomically(arguments.out, WritePlan(loaded.scenario, *document));
     if (!written) return tl::unexpected(written.error());
   }
-  auto proven = Certify(arguments, loaded.scenario, solved);
+  const certificate::Effort effort(arguments.options.threads,
+                                   arguments.options.time_limit_s - watch.ElapsedS());
+  auto proven = Certify(loaded.scenario, solved, effort);
+  const bool in_time = !effort.TimeIsUp();
   if (!proven) {
-    fmt::print(stderr, "not proven: {}\n", proven.error().Text());
+    fmt::print(stderr,
+               "not proven: {}\n",
+               in_time ? proven.error().Text() : "the time limit ended the proof");
     return false;
   }
   document->certificate = std::move(*proven);
@@ -198,7 +207,8 @@ Expected<bool> ProveAndWrite(const Arguments& arguments,
              "proven: scr <= {:.9g}, the plan is within {:.3g} of it\n",
              document->certificate->scr_upper,
              1.0 - evaluation.scr / document->certificate->scr_upper);
-  return true;
+  if (!in_time) fmt::print(stderr, "the time limit ended the proof before its best bound\n");
+  return in_time;
 }
 
 Expected<int> RunSolve(const Arguments& arguments) {
@@ -214,6 +224,7 @@ Expected<int> RunSolve(const Arguments& arguments) {
   }
   solvers::SolveOptions options = arguments.options;
   options.wants_bound |= arguments.certify;
+  if (arguments.certify) options.time_limit_s *= kSearchShare;
   std::optional<StandingPlan> standing;
   if (!arguments.from.empty()) {
     if (!method->starts_from_plan || loaded->scenario.objective.delay != DelayMode::kSum) {
@@ -246,7 +257,7 @@ Expected<int> RunSolve(const Arguments& arguments) {
   if (solved->certificate) document.scr_upper = solved->certificate->scr_upper;
   bool unproven = false;
   if (arguments.certify) {
-    auto proven = ProveAndWrite(arguments, *loaded, *solved, evaluation, &document);
+    auto proven = ProveAndWrite(arguments, *loaded, *solved, evaluation, watch, &document);
     if (!proven) return tl::unexpected(proven.error());
     unproven = !*proven;
   }
@@ -296,7 +307,7 @@ void AddSolve(CLI::App& app, Run& run, Ranks* ranks) {
                       "the makespan there is a bound only with this option or --certify",
                       options.gap_target))
       ->check(Within(0.0, 1.0));
-  verb->add_option("--time-limit-s", options.time_limit_s, "End with the best plan so far")
+  verb->add_option("--time-limit-s", options.time_limit_s, "End with the best so far")
       ->check(Positive());
   verb->add_option(
           "--threads", options.threads, "Same plan with any number [the machine's; with --mpi 1]")

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <string>
 #include <thread>
@@ -23,6 +24,7 @@ struct Arguments {
   std::string scenario;
   std::string plan;
   int threads = 0;
+  double time_limit_s = std::numeric_limits<double>::infinity();
   bool json = false;
 };
 
@@ -66,11 +68,16 @@ Expected<int> RunVerify(const Arguments& arguments) {
   const int threads = arguments.threads > 0
                           ? arguments.threads
                           : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  const auto verdict = certificate::SafeUpperBound(scenario, *document->certificate, threads);
+  const auto verdict = certificate::SafeUpperBound(
+      scenario, *document->certificate, {threads, arguments.time_limit_s});
   if (!verdict) {
     return Fail(verdict.error().kind,
                 arguments.plan + ": " + verdict.error().where,
                 verdict.error().message);
+  }
+  if (!verdict->in_time) {
+    fmt::print(stderr, "{}: bound.certificate: {}\n", arguments.plan, verdict->reason);
+    return kExitLimitHit;
   }
   if (!verdict->proven) {
     return Fail(ErrorKind::kBadInput, arguments.plan + ": bound.certificate", verdict->reason);
@@ -103,13 +110,18 @@ void AddVerify(CLI::App& app, Run& run) {
   verb->add_option("PLAN", arguments->plan, "dashf.plan/1 file with a bound")->required();
   verb->add_option("--threads", arguments->threads, "Default: one per processor; same result")
       ->check(CLI::Range(1, 1024));
+  verb->add_option("--time-limit-s",
+                   arguments->time_limit_s,
+                   "Give up by then, with exit 5: neither proven nor refused")
+      ->check(Positive());
   verb->add_flag("--json", arguments->json, "Write one JSON object instead of a line");
   verb->footer(
       "The plan is evaluated and its certificate's bound re-computed with outward rounding; "
       "nothing\n"
       "stated in the file is believed. Exit 0: both hold. 3: the file breaks a rule, states no "
       "bound,\n"
-      "or its certificate does not prove the bound. 4: the plan breaks a limit.\n"
+      "or its certificate does not prove the bound. 4: the plan breaks a limit. 5: "
+      "--time-limit-s.\n"
       "Examples:\n"
       "  dashf verify scenario.json plan.json\n"
       "  dashf verify scenario.json plan.json --json | jq .gap");
