@@ -109,10 +109,12 @@ double MarketPlan::Try(std::span<const Change> changes) {
   return gain;
 }
 
-void MarketPlan::Commit() {
+double MarketPlan::Commit() {
   ++stamp_;
+  double gain = 0.0;
   for (std::size_t i = 0; i < trial_count_; ++i) {
     clearing_.Clear(y_, kFinalTolerance, &trials_[i].market);
+    gain += trials_[i].market.value - markets_[trials_[i].server].value;
     std::swap(markets_[trials_[i].server], trials_[i].market);
     market_stamp_[trials_[i].server] = stamp_;
   }
@@ -120,6 +122,7 @@ void MarketPlan::Commit() {
   for (const Change& change : tried_) {
     column_of_user_[static_cast<std::size_t>(change.user)] = change.column;
   }
+  return gain;
 }
 
 }  // namespace dashf::solvers::internal

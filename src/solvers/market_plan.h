@@ -32,8 +32,9 @@ class MarketPlan {
 
   // What the changes (of different users) would add to Value(). Slots must have room.
   double Try(std::span<const Change> changes);
-  // Makes the changes of the last Try.
-  void Commit();
+  // Makes the changes of the last Try, whose markets are cleared finely now; returns what they did
+  // add to Value(). Where markets hardly clear that may be far from what Try() said.
+  double Commit();
 
   double y() const { return y_; }
   const Market& market(std::size_t server) const { return markets_[server]; }

@@ -2,7 +2,11 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
+#include <functional>
+
 #include "problem/evaluation.h"
+#include "solvers/baselines.h"
 #include "solvers/exhaustive.h"
 #include "solvers/testing.h"
 
@@ -134,6 +138,40 @@ TEST(Prices, RefuseAUserWhoseLinksCarryNothing) {
     ASSERT_FALSE(refused.has_value());
     EXPECT_EQ(refused.error().kind, ErrorKind::kInfeasible);
     EXPECT_THAT(refused.error().Text(), ::testing::HasSubstr("user u1"));
+  }
+}
+
+// What a change of one user gains is what the markets say once they are cleared finely: where they
+// hardly clear, for numbers near the ends of what a double holds, moves end all the same.
+TEST(Prices, EndWhereNumbersAreAtTheEndsOfWhatADoubleHolds) {
+  const std::function<void(Scenario&)> changes[] = {
+      [](Scenario& s) { s.noise_density_w_per_hz = 5e-324; },
+      [](Scenario& s) { s.users[0].compute.clock_hz_max = 1e-300; }};
+  const auto check = [](const Scenario& scenario) {
+    const auto found = SolvePrices(scenario, {.wants_bound = true, .on_iteration = {}});
+    ASSERT_TRUE(found.has_value()) << found.error().Text();
+    for (const SolveFunction solve : {SolveGreedy, SolveRandom, SolveAssociationOnly}) {
+      const auto other = solve(scenario, {.on_iteration = {}});
+      ASSERT_TRUE(other.has_value()) << other.error().Text();
+      EXPECT_GE(ScrOf(scenario, found->plan), ScrOf(scenario, other->plan) * (1.0 - 1e-9));
+    }
+    EXPECT_TRUE(!found->certificate || std::isfinite(found->certificate->scr_upper));
+  };
+  for (const DelayMode delay : {DelayMode::kSum, DelayMode::kMakespan}) {
+    const Scenario plain =
+        testing::RandomScenario({.users = 3, .servers = 2, .layers = 3, .delay = delay}, Rng(1));
+    for (const auto& change : changes) {
+      Scenario scenario = plain;
+      change(scenario);
+      check(scenario);
+    }
+    for (const double gain : {1e-170, 1e-300, 1e308}) {
+      Scenario scenario = plain;
+      for (auto& links : scenario.links) {
+        for (Link& link : links) link.gain = gain;
+      }
+      check(scenario);
+    }
   }
 }
 

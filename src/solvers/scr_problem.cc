@@ -103,7 +103,9 @@ Expected<ScrProblem> MakeScrProblem(const Scenario& scenario) {
     const User& user = scenario.users[n];
     for (const Link& link : scenario.links[n]) {
       problem.link_server.push_back(link.server);
-      problem.link_snr_hz_per_w.push_back(link.gain / scenario.noise_density_w_per_hz);
+      constexpr double kSnrMax = 1e250;  // What is above it counts as that: a number with a log.
+      const double snr = link.gain / scenario.noise_density_w_per_hz;
+      problem.link_snr_hz_per_w.push_back(std::min(snr, kSnrMax));
     }
     problem.link_begin.push_back(static_cast<int>(problem.link_server.size()));
     if (scenario.links[n].empty()) {

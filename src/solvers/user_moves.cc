@@ -39,6 +39,8 @@ double Overstated(const Market& market,
 // server, none below 0.9 gained.
 constexpr double kLikely = 0.9;
 
+constexpr double kRealised = 0.5;  // Of the least gain that a change is made for.
+
 constexpr std::size_t kNobody = std::numeric_limits<std::size_t>::max();
 
 }  // namespace
@@ -79,10 +81,11 @@ double UserMoves::GainOf(MarketPlan* plan, std::span<const Change> changes) {
   return plan->Try(changes) - toll_tried_;
 }
 
-void UserMoves::Commit(MarketPlan* plan, double gain) {
-  plan->Commit();
+double UserMoves::Commit(MarketPlan* plan) {
+  const double gain = plan->Commit() - toll_tried_;
   gained_ += gain;
   tolls_ += toll_tried_;
+  return gain;
 }
 
 bool UserMoves::NothingNew(const MarketPlan& plan, std::size_t user, int since) const {
@@ -170,10 +173,8 @@ bool UserMoves::MakeBest(MarketPlan* plan, int trials_max) {
   for (std::size_t i = 0; i < count; ++i) {
     const Candidate& candidate = candidates_[i];
     const std::span<const Change> changes(candidate.changes.data(), candidate.count);
-    const double gain = GainOf(plan, changes);
-    if (gain <= gain_min_) continue;
-    Commit(plan, gain);
-    return true;
+    if (!(GainOf(plan, changes) > gain_min_)) continue;
+    return Commit(plan) > kRealised * gain_min_;
   }
   return false;
 }
@@ -257,7 +258,8 @@ double UserMoves::Shake(MarketPlan* plan) {
     if (static_cast<int>(to) != plan->ServerOf(present) && !plan->HasRoom(to)) continue;
     before = plan->columns_of_users();
     const double start = gained_, tolls = tolls_;
-    Commit(plan, GainOf(plan, {&push.change, 1}));
+    GainOf(plan, {&push.change, 1});
+    Commit(plan);
     Adapt(plan, n);
     Adapt(plan, kNobody);
     if (gained_ > start + gain_min_) continue;

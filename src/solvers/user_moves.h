@@ -61,13 +61,15 @@ class UserMoves {
   const Quote& QuoteOf(const MarketPlan& plan, std::size_t option);
   // Tries the changes: what they would gain.
   double GainOf(MarketPlan* plan, std::span<const Change> changes);
-  // Makes what was tried.
-  void Commit(MarketPlan* plan, double gain);
+  // Makes what was tried; what it did gain.
+  double Commit(MarketPlan* plan);
   bool IsEnough() const { return stop_(gained_ + tolls_); }
   double Adapt(MarketPlan* plan, std::size_t kept);
   bool NothingNew(const MarketPlan& plan, std::size_t user, int since) const;
   void CollectMoves(const MarketPlan& plan, std::size_t user);
   void CollectExchanges(const MarketPlan& plan, std::size_t user);
+  // True if one was made and did gain: so every change that counts raises plan->Value(), and they
+  // come to an end whatever the numbers are.
   bool MakeBest(MarketPlan* plan, int trials_max);
   // Over the first of options_.order; was any change made?
   bool Pass(MarketPlan* plan, bool exchanges, std::size_t users, std::size_t kept);
