@@ -4,10 +4,12 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "solvers/baselines.h"
 #include "solvers/branch_and_bound.h"
+#include "solvers/cheap_plans.h"
 #include "solvers/dashf.h"
 #include "solvers/deadline_boxes.h"
 #include "solvers/deadline_start.h"
@@ -43,6 +45,8 @@ class MakespanPlanner {
   bool IsSmall() const { return problem_.tx_power_w_max.size() <= kSmall; }
   bool Spent() const { return log_.TimeLeftS() <= 0.0; }
   void Keep(Plan plan, const char* step);
+  // Under a time limit: what is found in a part of it.
+  void StartFromCheapPlans();
   // Plans of the most promising deadlines; false if there are none, for want of slots.
   bool Start();
   void Polish();
@@ -78,6 +82,16 @@ void MakespanPlanner::Keep(Plan plan, const char* step) {
     score_ = totals.score;
   }
   log_.Add(scr_, std::isfinite(bound_) ? score_ * (bound_ - scr_) / scr_ : 0.0, step);
+}
+
+void MakespanPlanner::StartFromCheapPlans() {
+  if (!std::isfinite(options_.time_limit_s)) return;
+  const double budget_s = CheapBudgetS(options_.time_limit_s, columns_.size(), options_.threads);
+  FindCheapPlans(scenario_,
+                 problem_,
+                 options_,
+                 std::min(budget_s, log_.TimeLeftS()),
+                 [this](Plan plan, std::string_view name) { Keep(std::move(plan), name.data()); });
 }
 
 bool MakespanPlanner::Start() {
@@ -241,15 +255,17 @@ void MakespanPlanner::Bound() {
     certificate_ = roughly ? BoundRoughly(y) : BoundClosely(y);
   }
   constexpr double kRounding = 1e-7;
-  if (certificate_->scr_upper < scr_ * (1.0 - kRounding)) {  // Refuted by the plan: no bound.
+  const double upper = certificate_->scr_upper;
+  if (!std::isfinite(upper) || upper < scr_ * (1.0 - kRounding)) {  // None, or refuted by the plan.
     certificate_.reset();
     return;
   }
-  bound_ = certificate_->scr_upper;
+  bound_ = upper;
   Keep(best_, "boxes");
 }
 
 Expected<SolveResult> MakespanPlanner::Run() {
+  StartFromCheapPlans();
   if (!Start()) return Fail(ErrorKind::kInfeasible, "servers", "have too few slots for the users");
   if (IsSmall()) ImproveStarts();
   if (problem_.tx_power_w_max.size() <= kAlternated) Alternate();

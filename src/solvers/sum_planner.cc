@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <string_view>
 #include <utility>
 
 #include "scenario/slot_matching.h"
 #include "solvers/baselines.h"
+#include "solvers/cheap_plans.h"
 #include "solvers/dashf.h"
 #include "solvers/resource_step.h"
 #include "solvers/slot_repair.h"
@@ -85,6 +87,19 @@ void SumPlanner::StartFromValues() {
   }
 }
 
+void SumPlanner::StartFromCheapPlans(const Scenario& scenario) {
+  if (!std::isfinite(options_.time_limit_s)) return;
+  const double budget_s = CheapBudgetS(options_.time_limit_s, columns_.size(), options_.threads);
+  FindCheapPlans(scenario,
+                 problem_,
+                 options_,
+                 std::min(budget_s, log_.TimeLeftS()),
+                 [this](Plan plan, std::string_view name) {
+                   Keep(std::move(plan));
+                   Report(name.data());
+                 });
+}
+
 std::vector<int> SumPlanner::BestColumns(const std::vector<float>& worth) const {
   std::vector<int> column;
   for (std::size_t n = 0; n + 1 < columns_.begin.size(); ++n) {
@@ -98,8 +113,9 @@ std::vector<int> SumPlanner::BestColumns(const std::vector<float>& worth) const 
 bool SumPlanner::PlanAt(const DualPoint& at, bool thorough) {
   if (Hurried()) {
     if (!RoundAndReport(at)) return false;
+    if (options_.wants_bound) Bound(at);
     Improve(thorough);
-    Bound(at);
+    if (!options_.wants_bound) Bound(at);
     return true;
   }
   Bound(at);
@@ -110,7 +126,8 @@ bool SumPlanner::PlanAt(const DualPoint& at, bool thorough) {
   return true;
 }
 
-// Bounding takes up to as long as what came before; a plan is worth more than its bound.
+// Bounding takes up to as long as what came before; a plan is worth more than its bound, but for
+// who asks for one.
 bool SumPlanner::Hurried() const {
   return log_.TimeLeftS() < options_.time_limit_s / 2.0;
 }
@@ -245,7 +262,10 @@ Expected<SolveResult> SumPlanner::Run(const Scenario& scenario) {
   if (!Start(scenario))
     return Fail(ErrorKind::kInfeasible, "servers", "have too few slots for the users");
   Report(options_.from == nullptr ? "start" : "standing plan");
-  if (options_.from == nullptr) StartFromValues();
+  if (options_.from == nullptr) {
+    StartFromCheapPlans(scenario);
+    StartFromValues();
+  }
   if (log_.TimeLeftS() <= 0.0) return log_.Finish(best_, Termination::kTimeLimit);
   const std::optional<DualPoint> standing = StandingPoint();
   bool rounded = true;

@@ -39,6 +39,8 @@ class SumPlanner {
   // Where servers differ by far the strongest links are a bad start: everyone's best column at
   // equal shares, again at the ratio that this gives while that rises much.
   void StartFromValues();
+  // Under a time limit: from what is found in a part of it.
+  void StartFromCheapPlans(const Scenario& scenario);
   // Per user, the first column of the greatest worth.
   std::vector<int> BestColumns(const std::vector<float>& worth) const;
   // The user's best column at this server; -1 if there is none.
