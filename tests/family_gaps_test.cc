@@ -62,10 +62,8 @@ TEST(FamilyGaps, WithTheTotalDelayAreWithinTheirLimitsAndNoBaselineIsAbove) {
   }
 }
 
-// All but one: with energy-only no bound of the sum's prices is proven where phases last for years.
 TEST(FamilyGaps, OfThreeUsersWithTheMakespanAreClosed) {
   for (const Family& family : Families()) {
-    if (family.name == "energy-only") continue;
     SCOPED_TRACE(family.name);
     EXPECT_LE(ProvenGap(Make(family.name, {3, 2}, DelayMode::kMakespan)), kNear);
   }

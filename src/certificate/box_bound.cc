@@ -17,7 +17,10 @@ constexpr std::size_t kChunk = 16;  // Users that a thread takes at a time.
 // costs beside what its users carry.
 double BarrierCost(double w_t, const std::vector<double>& weights, double min, double max) {
   Interval left = w_t;
-  for (const double weight : weights) left = left - Interval(weight);
+  // Nothing less nothing is rounded below 0, which no infinite end bears.
+  for (const double weight : weights) {
+    if (weight > 0.0) left = left - Interval(weight);
+  }
   if (left.lo >= 0.0) return Down(left.lo * min);
   return std::isfinite(max) ? Down(left.lo * max) : -kInfinity;
 }

@@ -14,6 +14,7 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // No variable is let below this share of the largest of its kind at the start.
 constexpr double kLeast = 1e-9;
+constexpr double kBarrier = 0.1;  // Of the smoothing.
 
 }  // namespace
 
@@ -124,11 +125,11 @@ DeadlineReply BoxDual::ReplyOf(const Eigen::VectorXd& x, int column, bool thorou
   return met;
 }
 
-// Every row left replies; those near their user's best become the active ones.
+// Every row left replies; those near their user's best join the active ones.
 BoxBound BoxDual::LookAtAll(const Eigen::VectorXd& x, double eta) {
   constexpr double kWindow = 25.0;
   BoxBound bound{.value = x.head(prices_).sum()};
-  active_.resize(rows_->size());
+  grown_ = false;
   for (std::size_t n = 0; n < rows_->size(); ++n) {
     double best = -kInfinity, cost = 0.0;
     for (const int column : (*rows_)[n]) {
@@ -139,11 +140,15 @@ BoxBound BoxDual::LookAtAll(const Eigen::VectorXd& x, double eta) {
     }
     bound.value += best;
     bound.cost += cost;
-    active_[n].clear();
+    std::vector<int> active;
     for (const int column : (*rows_)[n]) {
       weight_[static_cast<std::size_t>(column)] = 0.0;
-      if (psi(column) >= best - kWindow * eta) active_[n].push_back(column);
+      const bool was = std::binary_search(active_[n].begin(), active_[n].end(), column);
+      const bool near = psi(column) >= best - kWindow * eta;
+      if (was || near) active.push_back(column);
+      grown_ = grown_ || (near && !was);
     }
+    active_[n] = std::move(active);
   }
   if (!std::isfinite(bound.value)) bound.value = kInfinity;
   return bound;
@@ -225,30 +230,58 @@ Eigen::VectorXd BoxDual::NewtonStep(const Derivatives& at) const {
   return by_sum * hold - free;
 }
 
-// False where no step was found.
+// False where no step was found. Where replies end at the edge of what floating point resolves,
+// their curvatures need not be those of a convex function: then the diagonal is raised until the
+// step descends.
 bool BoxDual::Step(double eta, double mu, double* decrement) {
   constexpr int kHalvingsMax = 25;
   constexpr double kToBoundary = 0.9;
+  *decrement = kInfinity;
   Derivatives at;
   const double value = Smoothed(x_, eta, mu, &at);
   if (!std::isfinite(value)) return false;
-  at.hessian.diagonal() *= 1.0 + 1e-9;
-  const Eigen::VectorXd step = NewtonStep(at);
-  *decrement = -at.gradient.dot(step);
-  if (!step.allFinite() || !(*decrement > 0.0)) return false;
-  double length = 1.0;
-  for (int i = 0; i < variables_; ++i) {
-    if (step[i] < 0.0) length = std::min(length, -kToBoundary * x_[i] / step[i]);
-  }
-  for (int i = 0; i < kHalvingsMax; ++i, length *= 0.5) {
-    const Eigen::VectorXd trial = x_ + length * step;
-    const double there = Smoothed(trial, eta, mu, nullptr);
-    if (there <= value - 1e-3 * length * *decrement) {
+  const Eigen::VectorXd diagonal = at.hessian.diagonal();
+  for (const double damping : {1e-9, 1e-6, 1e-3, 1.0}) {
+    at.hessian.diagonal() = diagonal + damping * diagonal.cwiseAbs();
+    const Eigen::VectorXd step = NewtonStep(at);
+    const double promised = -at.gradient.dot(step);
+    if (!step.allFinite() || !(promised > 0.0)) continue;
+    double length = 1.0;
+    for (int i = 0; i < variables_; ++i) {
+      if (step[i] < 0.0) length = std::min(length, -kToBoundary * x_[i] / step[i]);
+    }
+    for (int i = 0; i < kHalvingsMax; ++i, length *= 0.5) {
+      const Eigen::VectorXd trial = x_ + length * step;
+      if (Smoothed(trial, eta, mu, nullptr) > value - 1e-3 * length * promised) continue;
       x_ = trial;
+      *decrement = promised;
       return true;
     }
   }
   return false;
+}
+
+// Newton's steps at one smoothing. Rows that were far below their user's best where the steps began
+// may be the best where they end: then once more, with these among them.
+BoxBound BoxDual::Descend(double eta, double* decrement, bool* moved) {
+  constexpr int kStepsMax = 12, kLooksMax = 6;
+  constexpr double kCentred = 0.1;
+  for (std::vector<int>& active : active_) active.clear();
+  LookAtAll(x_, eta);
+  for (int look = 0;; ++look) {
+    const Eigen::VectorXd start = x_;
+    for (int step = 0; step < kStepsMax; ++step) {
+      if (!Step(eta, kBarrier * eta, decrement)) break;
+      *moved = true;
+      if (*decrement <= kCentred * eta * static_cast<double>(problem_.users())) break;
+    }
+    const BoxBound there = LookAtAll(x_, eta);
+    if (!grown_ || look == kLooksMax) return there;
+    if (Smoothed(x_, eta, kBarrier * eta, nullptr) >
+        Smoothed(start, eta, kBarrier * eta, nullptr)) {
+      x_ = start;
+    }
+  }
 }
 
 BoxBound BoxDual::Minimise(double y,
@@ -257,11 +290,11 @@ BoxBound BoxDual::Minimise(double y,
                            double enough,
                            const BoxEffort& effort,
                            BoxPrices* at) {
-  constexpr int kStepsMax = 12;
-  constexpr double kReduction = 0.2, kBarrier = 0.1, kCentred = 0.1;
+  constexpr double kReduction = 0.2;
   y_ = y;
   box_ = &box;
   rows_ = &rows;
+  active_.assign(rows.size(), {});
   Read(*at);
   const double users = static_cast<double>(problem_.users());
   BoxBound best = LookAtAll(x_, kInfinity);
@@ -276,15 +309,9 @@ BoxBound BoxDual::Minimise(double y,
   // unused; from far below Newton's method only doubles it.
   x_.head(prices_) = x_.head(prices_).cwiseMax(kBarrier * eta);
   while (!(best.value <= enough)) {
-    LookAtAll(x_, eta);
     double decrement = 0.0, choices = 0.0;
     bool moved = false;
-    for (int step = 0; step < kStepsMax; ++step) {
-      if (!Step(eta, kBarrier * eta, &decrement)) break;
-      moved = true;
-      if (decrement <= kCentred * eta * users) break;
-    }
-    const BoxBound there = LookAtAll(x_, eta);
+    const BoxBound there = Descend(eta, &decrement, &moved);
     if (there.value < best.value) {
       best = there;
       *at = Written();

@@ -62,6 +62,7 @@ class BoxDual {
   DeadlineReply ReplyWithin(const Eigen::VectorXd& x, int column, bool thorough) const;
   Eigen::VectorXd NewtonStep(const Derivatives& at) const;
   BoxBound LookAtAll(const Eigen::VectorXd& x, double eta);
+  BoxBound Descend(double eta, double* decrement, bool* moved);
   double Smoothed(const Eigen::VectorXd& x, double eta, double mu, Derivatives* out);
   void AddUser(std::size_t user,
                const std::vector<DeadlineReply>& replies,
@@ -85,7 +86,8 @@ class BoxDual {
   std::vector<Eigen::Vector3f> last_share_;
   std::vector<Eigen::Vector2f> last_weight_;
   std::vector<double> psi_, weight_;
-  std::vector<std::vector<int>> active_;  // Per user: columns near its best.
+  std::vector<std::vector<int>> active_;  // Per user: columns near its best, ascending.
+  bool grown_ = false;                    // By the last look at all.
   // Of the running Minimise():
   double y_ = 0.0;
   const DeadlineBox* box_ = nullptr;
