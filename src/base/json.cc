@@ -7,6 +7,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/printable.h"
 
 namespace dashf {
 namespace {
@@ -20,9 +21,8 @@ constexpr std::size_t kShownBytesMax = 60;
 // Of a value, however large, what an error shows.
 std::string Shown(const JsonCells& cells, JsonCells::Index value) {
   const auto first = cells.Copy<nlohmann::ordered_json>(value, kShownBytesMax + 4);
-  std::string text = first.dump(-1, ' ', false, json::error_handler_t::replace);
-  if (text.size() > kShownBytesMax) text = text.substr(0, kShownBytesMax - 3) + "...";
-  return text;
+  const std::string text = first.dump(-1, ' ', false, json::error_handler_t::replace);
+  return Clipped(text, kShownBytesMax);
 }
 
 std::string RuleText(const NumberRule& rule) {

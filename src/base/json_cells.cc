@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "base/printable.h"
 
 namespace dashf {
 namespace {
@@ -133,9 +134,7 @@ class JsonCellWriter : public nlohmann::json_sax<nlohmann::json> {
 
   bool Refuse(const std::string& problem) {
     if (text_->problem.empty()) {
-      text_->problem = problem.size() <= kProblemBytesMax
-                           ? problem
-                           : problem.substr(0, kProblemBytesMax) + "...";
+      text_->problem = Clipped(problem, kProblemBytesMax);
     }
     return false;
   }

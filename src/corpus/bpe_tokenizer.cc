@@ -12,9 +12,9 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "corpus/added_tokens.h"
 #include "corpus/rank_merger.h"
-#include "corpus/utf8.h"
 
 namespace dashf::corpus {
 namespace {

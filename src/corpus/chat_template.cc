@@ -196,8 +196,8 @@ Expected<ChatTemplate> FromSpecialTokens(const std::string& model_dir, const Tok
   return Fail(ErrorKind::kBadInput,
               model_dir,
               "has no chat template (in chat_template.jinja, chat_template.json or "
-              "tokenizer_config.json), and its special tokens tell none; name one: llama2, llama3 "
-              "or chatml");
+              "tokenizer_config.json), and its special tokens tell none; name one by --template: "
+              "llama2, llama3 or chatml");
 }
 
 }  // namespace

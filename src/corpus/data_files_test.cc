@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/utf8.h"
 #include "corpus/samples.h"
 
 namespace dashf::corpus {
@@ -99,6 +100,58 @@ TEST(DataFiles, TextThatIsDataOfAnotherFormIsTakenForTextOnlyWhereItIsSaidToBe) 
                             "Output\n",
                             "# 1\n{x}\n"}) {
     EXPECT_EQ(ErrorOf(prose), "accepted") << prose;
+  }
+}
+
+TEST(DataFiles, TablesOfNumbersAreNoText) {
+  const std::string sites =
+      "SITE_ID,LATITUDE,LONGITUDE,NAME\n1,-37.8,144.9,\"A, B\"\n2,-37.7,144.8,C\n";
+  EXPECT_THAT(ErrorOf(sites), HasSubstr("is a table (CSV); convert it"));
+  EXPECT_THAT(ErrorOf("x;y\r\n1;2\r\n3;4\r\n"), HasSubstr("is a table (CSV)"));
+  EXPECT_THAT(ErrorOf("1.5\t2\n3\t4e3\n5\t-6\n"), HasSubstr("is a table (CSV)"));
+  EXPECT_EQ(ErrorOf(sites, DataFormat::kText), "accepted");
+  // Prose with commas and numbers is none: neither as many in each line nor columns of numbers.
+  EXPECT_EQ(ErrorOf("In 1900, he came.\nIn 1901, he saw, too.\nIn 1902, he went.\n"), "accepted");
+  EXPECT_EQ(ErrorOf("Red, white.\nRoses, tulips.\nOne, 2.\n"), "accepted");
+  EXPECT_EQ(ErrorOf("10\n20\n30\n"), "accepted");
+}
+
+TEST(DataFiles, AListOfMessagesAloneIsOneConversation) {
+  const std::string list =
+      R"([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}])";
+  EXPECT_EQ(Read(list), Read(R"({"messages": )" + list + "}"));
+  EXPECT_EQ(Read("[" + list + "," + list + "]").size(), 2u);
+  EXPECT_EQ(Read(R"([{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}])"),
+            Read(list));
+  EXPECT_THAT(ErrorOf(R"([{"role": "user", "content": "Hi"}])"),
+              HasSubstr("must have one message of the assistant's"));
+  EXPECT_EQ(ErrorOf(R"([{"role": "user", "content": "Hi"}, {"role": "judge", "content": "x"}])"),
+            "f: [1].role: must be system, user, assistant or tool, got \"judge\"");
+}
+
+TEST(DataFiles, ABrokenFirstLineIsNamed) {
+  const std::string good = R"({"instruction": "a", "output": "b"})";
+  for (const char* broken : {R"({"instruction": "a", "output": "b")",
+                             R"({"instruction": "a", "out)",
+                             R"({"instruction": "a" "output": "b"})"}) {
+    EXPECT_THAT(ErrorOf(broken + ("\n" + good) + "\n"), HasSubstr("f: line 1: not valid JSON"))
+        << broken;
+  }
+}
+
+// What an error quotes of a file is cut between characters.
+TEST(DataFiles, ErrorsQuoteWholeCharacters) {
+  for (int blanks = 0; blanks < 4; ++blanks) {
+    std::string text(static_cast<std::size_t>(blanks), ' ');
+    for (int i = 0; i < 300; ++i) text += "\xE2\x82\xAC";
+    for (const std::string& bytes : {R"([{"instruction": 5, "output": ")" + text + "\"}]",
+                                     R"([{"instruction": ")" + text,
+                                     R"([{"instruction": ")" + text + "\", \x01",
+                                     R"([{"instruction": [")" + text + "\"]}]"}) {
+      const std::string error = ErrorOf(bytes);
+      EXPECT_NE(error, "accepted");
+      EXPECT_TRUE(IsUtf8(error)) << error;
+    }
   }
 }
 

@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
+#include <string>
 #include <vector>
 
 #include "base/file_kind.h"
-#include "corpus/utf8.h"
+#include "base/printable.h"
+#include "base/utf8.h"
 
 namespace dashf::corpus {
 namespace {
@@ -70,6 +73,57 @@ bool IsTable(std::string_view text) {
       left.remove_prefix(end + 1);
     }
     if (columns >= 2 && plain && named) return true;
+  }
+  return false;
+}
+
+// The cells of a table's line; separators between quotes are text.
+std::vector<std::string> CellsOf(std::string_view line, char separator) {
+  std::vector<std::string> cells(1);
+  bool quoted = false;
+  for (const char c : line) {
+    if (c == '"') {
+      quoted = !quoted;
+    } else if (c == separator && !quoted) {
+      cells.emplace_back();
+    } else {
+      cells.back() += c;
+    }
+  }
+  return cells;
+}
+
+bool IsNumber(const std::string& cell) {
+  const char* const end = cell.data() + cell.size();
+  const char* begin = cell.data();
+  while (begin != end && *begin == ' ') ++begin;
+  double number = 0.0;
+  const auto [rest, error] = std::from_chars(begin, end, number);
+  return error == std::errc() && begin != end &&
+         std::all_of(rest, end, [](char c) { return c == ' '; });
+}
+
+// Two columns at least in each of the first lines, one of which holds numbers below its name.
+bool IsTableOfNumbers(std::string_view text) {
+  constexpr std::size_t kLinesLooked = 20, kLinesMin = 3;
+  for (const char separator : {',', '\t', ';'}) {
+    std::vector<bool> numbers;  // By column.
+    std::size_t lines = 0;
+    for (std::string_view rest = text; !rest.empty() && lines < kLinesLooked; ++lines) {
+      const auto [line, behind] = FirstLine(rest);
+      rest = behind;
+      if (line.empty() && rest.empty()) break;
+      const std::vector<std::string> cells = CellsOf(line, separator);
+      if (lines == 0) numbers.assign(cells.size(), cells.size() >= 2);
+      if (cells.size() != numbers.size()) {
+        numbers.clear();
+        break;
+      }
+      for (std::size_t i = 0; i < cells.size() && lines > 0; ++i) {
+        numbers[i] = numbers[i] && IsNumber(cells[i]);
+      }
+    }
+    if (lines >= kLinesMin && std::ranges::find(numbers, true) != numbers.end()) return true;
   }
   return false;
 }
@@ -138,7 +192,7 @@ Expected<void> CheckProse(const std::string& name, std::string_view text) {
     return Refuse(
         name, fmt::format("is a page in HTML, not data; download the file itself, {}", kOtherwise));
   }
-  if (IsTable(text)) {
+  if (IsTable(text) || IsTableOfNumbers(text)) {
     return Refuse(name,
                   fmt::format("is a table (CSV); convert it: python3 -c \"import pandas; "
                               "pandas.read_csv('{}', sep=None, engine='python')"
@@ -150,7 +204,7 @@ Expected<void> CheckProse(const std::string& name, std::string_view text) {
     return Refuse(name,
                   fmt::format("has \"{}\" before its JSON records, which have no comments; take "
                               "such lines out, {}",
-                              line.substr(0, 60),
+                              Clipped(line, 60),
                               kOtherwise));
   }
   return {};

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "corpus/sample_reader.h"
+
 namespace dashf::corpus {
 namespace {
 
@@ -19,7 +21,9 @@ Expected<std::size_t> VisitDocument(const JsonDocument& document, bool array, co
     ++records;
     if (!object.failed()) visit(object);
   };
-  if (array) {
+  if (array && BeginsWithMessage(root)) {
+    count_and_visit(root);  // One conversation.
+  } else if (array) {
     root.ForEach(count_and_visit);
   } else if (root.HasArray("data") && std::ranges::none_of(kRecordKeys, [&](std::string_view key) {
                return root.Has(key);
@@ -49,6 +53,13 @@ Expected<std::size_t> VisitLines(const std::string& name,
   return records;
 }
 
+// Whether the next line that is not empty is an object by itself.
+bool BeginsWithObject(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
+  const std::string_view line = text.substr(0, text.find('\n'));
+  return line.starts_with('{') && JsonDocument::Parse("", line).has_value();
+}
+
 // Text that begins with '{': lines of one object each, or one object.
 Expected<std::size_t> VisitObjects(const std::string& name,
                                    std::string_view text,
@@ -61,8 +72,8 @@ Expected<std::size_t> VisitObjects(const std::string& name,
   const auto document = JsonDocument::Parse(name, text);
   if (document) return VisitDocument(*document, /*array=*/false, visit);
   const std::size_t last = line.find_last_not_of(" \t\r");
-  const bool meant_as_lines = !alone && line[last] == '}';
-  if (meant_as_lines) return VisitLines(name, text, visit);
+  const bool meant_as_lines = !alone && (line[last] == '}' || BeginsWithObject(text.substr(end)));
+  if (meant_as_lines) return VisitLines(name, text, visit);  // Which tells the line.
   return Fail(
       document.error().kind,
       document.error().where,

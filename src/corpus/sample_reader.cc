@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 namespace dashf::corpus {
 namespace {
@@ -123,11 +124,22 @@ Sample ReadCompletion(JsonReader object) {
 
 }  // namespace
 
+bool BeginsWithMessage(const JsonReader& list) {
+  bool begins = false, first = true;
+  list.ForEach([&](const JsonReader& message) {
+    if (!std::exchange(first, false)) return;
+    begins = (message.Has("role") && message.Has("content")) ||
+             (message.Has("from") && message.Has("value"));
+  });
+  return begins;
+}
+
 std::optional<DataFormat> FormatOf(const JsonReader& object) {
   if (object.Has("messages") || object.Has("conversations")) return DataFormat::kChat;
   if (object.Has("prompt") && object.Has("completion")) return DataFormat::kCompletion;
   if (object.Has("instruction")) return DataFormat::kAlpaca;
   if (object.Has("text")) return DataFormat::kDocuments;
+  if (object.raw().is_array() && BeginsWithMessage(object)) return DataFormat::kChat;
   return std::nullopt;
 }
 
@@ -149,8 +161,14 @@ Record ReadRecord(JsonReader object) {
 
 Conversation ReadMessages(JsonReader object) {
   Conversation conversation;
-  const char* const key = object.Has("messages") ? "messages" : "conversations";
-  ReadMessageList(&object, key, /*trained=*/true, &conversation);
+  const bool named = object.Has("messages") || object.Has("conversations");
+  if (!named && object.raw().is_array()) {
+    object.ForEach(
+        [&](JsonReader message) { conversation.messages.push_back(ReadMessage(message)); });
+    return conversation;
+  }
+  const bool older = object.Has("conversations") && !object.Has("messages");
+  ReadMessageList(&object, older ? "conversations" : "messages", /*trained=*/true, &conversation);
   ReadSystem(&object, &conversation);
   ReadTools(&object, &conversation);
   return conversation;

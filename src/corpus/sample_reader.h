@@ -18,6 +18,8 @@ Sample ReadSample(DataFormat format, JsonReader object, std::set<std::string>* i
 
 // Of "messages" or "conversations", whoever speaks last.
 Conversation ReadMessages(JsonReader object);
+// Whether a list is a conversation that stands without a name, as its first element tells.
+bool BeginsWithMessage(const JsonReader& list);
 
 Record ReadRecord(JsonReader object);
 

@@ -74,7 +74,7 @@ TEST(Samples, ErrorsNameFileLineKeyAndRule) {
       "f: line 2: must have one message of the assistant's at least that is to be learnt, got "
       R"({"messages":[{"role":"user","content":"a"}]})");
   EXPECT_EQ(ErrorOf(good + "\n" + R"({"instruction":"a","output":"b"})"),
-            "f: line 2: missing key \"conversations\"");
+            "f: line 2: missing key \"messages\"");
   EXPECT_EQ(ErrorOf(R"([{"text":"a"},{"text":""}])"), "f: [1].text: must not be empty, got \"\"");
   EXPECT_THAT(ErrorOf(R"({"question":"a","answer":"b"})"),
               HasSubstr("f: is of no known shape: must have \"instruction\""));

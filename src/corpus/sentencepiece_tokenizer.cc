@@ -10,10 +10,10 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "corpus/added_tokens.h"
 #include "corpus/bpe_merger.h"
 #include "corpus/sentencepiece_model.h"
-#include "corpus/utf8.h"
 
 namespace dashf::corpus {
 namespace {

@@ -10,7 +10,7 @@
 #include <unordered_map>
 
 #include "base/json.h"
-#include "corpus/utf8.h"
+#include "base/utf8.h"
 
 namespace dashf::corpus {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <string_view>
 
-namespace dashf::corpus {
+namespace dashf {
 
 // The bytes of the character that `text` begins with; 0 if it is not valid UTF-8 (overlong forms,
 // surrogates and code points above U+10FFFF are not). `text` is not empty.
@@ -36,4 +36,4 @@ constexpr bool IsUtf8(std::string_view text) {
   return true;
 }
 
-}  // namespace dashf::corpus
+}  // namespace dashf
