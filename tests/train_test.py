@@ -11,6 +11,7 @@ import tempfile
 import time
 import unittest
 
+import own_cache
 from tiny_model import CONFIG, write_model, write_records
 
 BINARY, TOKENIZER = sys.argv[1:3]
@@ -177,7 +178,7 @@ class Memory(Case):
         for model, flags, words in cases:
             done = self.train(self.folder / "none", "--model", model, "--memory-limit", "1MB", *flags)
             self.assert_fails(done, 3, "--memory-limit", "1 MB", "at least", words, "no --weights fits")
-        self.assertEqual(list((self.folder / "none").iterdir()), [])
+        self.assertFalse((self.folder / "none").exists())
 
     def test_a_limit_that_is_too_little_says_which_weights_would_fit(self):
         def refused(limit):
@@ -187,6 +188,23 @@ class Memory(Case):
         least = int(re.search(r"takes (\d+) MB at least", refused("1MB")).group(1))
         # Two below: what the process itself takes differs by part of a megabyte from start to start.
         self.assertRegex(refused(f"{least - 2}MB"), r"; --weights (bfloat16|int8|nf4) would take \d+ MB")
+
+    def test_a_refused_training_leaves_no_folder(self):
+        (self.folder / "data.csv").write_text("instruction,output\na,b\n")
+        mine = self.folder / "mine"
+        mine.mkdir()
+        for out, flags, code in ((self.folder / "a/b", ("--data", self.folder / "data.csv"), 3),
+                                 (self.folder / "a", ("--layers", "3..9"), 2),
+                                 (self.folder / "a", ("--resume",), 10),
+                                 (mine, ("--data", self.folder / "data.csv"), 3)):
+            self.assertEqual(self.train(out, *flags).returncode, code)
+            self.assertFalse((self.folder / "a").exists())
+        self.assertEqual(list(mine.iterdir()), [])
+        limit = (1000, 1000)  # As on a full disk: no checkpoint, and no folder for it.
+        done = self.train(self.folder / "a", "--steps", 5, "--checkpoint-every", 1,
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+        self.assertEqual(done.returncode, 10, done.stderr)
+        self.assertFalse((self.folder / "a").exists())
 
     def test_a_limit_that_is_no_size_is_a_usage_error(self):
         for size in ("400", "MB", "-1GB", "0MB", "infMB", "1e5MB", "4 MB", "4mb"):
@@ -296,7 +314,7 @@ class Interruptions(Case):
         done = self.train(self.folder / "none", *flags, "--cache", "file",
                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
         self.assert_fails(done, 10, f"{self.folder}", "cannot hold the hidden states: File too large")
-        self.assertEqual(list((self.folder / "none").iterdir()), [])
+        self.assertFalse((self.folder / "none").exists())
 
     def test_an_adapter_that_cannot_be_written_leaves_the_last_state(self):
         out = self.folder / "out"

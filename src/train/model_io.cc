@@ -16,6 +16,7 @@
 #include "train/kept_base.h"
 #include "train/model.h"
 #include "train/model_config.h"
+#include "train/model_files.h"
 #include "train/within_memory.h"
 
 namespace dashf::train {
@@ -351,6 +352,13 @@ Expected<bool> StoredInBFloat16(const fs::path& folder, ModelConfig config) {
 }
 
 Expected<void> SaveModel(const Model& model, Precision precision, const fs::path& folder) {
+  return SaveModelFolder(model, precision, folder, {});
+}
+
+Expected<void> SaveModelFolder(const Model& model,
+                               Precision precision,
+                               const fs::path& folder,
+                               std::map<std::string, std::string> others) {
   std::map<std::string, std::string> kept;  // The views' memory.
   tensorfile::TensorMap tensors;
   llama::ForEachTensor(model.config(), [&](const std::string& name, const auto& shape) {
@@ -359,8 +367,13 @@ Expected<void> SaveModel(const Model& model, Precision precision, const fs::path
     tensors[name] = {precision == Precision::kFloat32 ? DType::kF32 : DType::kBF16, shape, bytes};
   });
   const std::string bytes = tensorfile::WriteSafetensors(tensors, {{"format", "pt"}});
-  if (auto done = WriteFileAtomically(folder / "model.safetensors", bytes); !done) return done;
-  return WriteFileAtomically(folder / "config.json", WriteModelConfig(model.config(), precision));
+  others.try_emplace("config.json", WriteModelConfig(model.config(), precision));
+  std::vector<FileBytes> files = {{folder / "model.safetensors", bytes}};
+  for (const auto& [name, text] : others) {
+    if (name != "config.json") files.push_back({folder / name, text});
+  }
+  files.push_back({folder / "config.json", others["config.json"]});  // Makes it a model folder.
+  return WriteFilesAtomically(files);
 }
 
 }  // namespace dashf::train

@@ -1,6 +1,7 @@
 #include "cli/train/checkpoints.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <utility>
 
@@ -64,7 +65,10 @@ Expected<void> Checkpoints::Keep(const train::TrainingState& state, bool now) {
 Expected<void> Checkpoints::Write(const train::TrainingState& state) {
   const auto identity = Identity();
   if (!identity) return tl::unexpected(identity.error());
-  if (auto written = train::WriteCheckpoint(path_, state, *identity); !written) return written;
+  if (auto written = train::WriteCheckpoint(path_, state, *identity); !written) {
+    ::rmdir(path_.parent_path().c_str());  // Unless an older state is there.
+    return written;
+  }
   steps_kept_ = static_cast<int>(state.losses.size());
   since_kept_ = Stopwatch();
   return {};

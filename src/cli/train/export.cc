@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "cli/command.h"
+#include "cli/train/out_place.h"
 #include "cli/verbs.h"
 #include "train/gguf_adapter.h"
 #include "train/model_config.h"
@@ -28,10 +29,23 @@ Examples:
   dashf export RUN/adapters/u0 --model BASE --gguf u0.gguf        # llama-cli -m BASE.gguf --lora u0.gguf
   dashf export u0.gguf --model BASE --peft u0)";
 
+// A GGUF file may lie in its adapter's folder, or in its base's.
+Expected<void> CheckPlaces(const Flags& flags) {
+  const InputPlace adapter{"ADAPTER", flags.adapter};
+  if (flags.gguf_path.empty()) {
+    return CheckApart("--peft", flags.peft_dir, {adapter, {"--model", flags.model_dir, true}});
+  }
+  const bool replaced = std::filesystem::path(flags.gguf_path).extension() != ".gguf";
+  return CheckApart("--gguf",
+                    flags.gguf_path,
+                    {{"ADAPTER", flags.adapter, replaced}, {"--model", flags.model_dir, replaced}});
+}
+
 Expected<int> RunExport(const Flags& flags) {
   if (flags.gguf_path.empty() == flags.peft_dir.empty()) {
     return Fail(ErrorKind::kUsage, "--gguf, --peft", "exactly one of them says what to write");
   }
+  if (auto apart = CheckPlaces(flags); !apart) return tl::unexpected(apart.error());
   const auto config = train::LoadModelConfig(flags.model_dir);
   if (!config) return tl::unexpected(config.error());
   const auto adapter = train::LoadAdapter(flags.adapter, *config);

@@ -1,7 +1,6 @@
 #include "cli/train/local_training.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -15,6 +14,7 @@
 #include "base/termination.h"
 #include "cli/command.h"
 #include "cli/train/checkpoints.h"
+#include "cli/train/out_place.h"
 #include "cli/train/progress_lines.h"
 #include "cli/train/start_line.h"
 #include "cli/train/stop_signal.h"
@@ -69,7 +69,15 @@ Expected<Examples> LoadExamples(const LocalTraining& training, int positions_max
   if (training.held_out_share > 0.0) {
     held_out = HoldOut(training.held_out_share, training.options.seed, &*samples);
     if (samples->empty()) {
-      return Fail(ErrorKind::kBadInput, eval.path, "has too few samples to hold some out");
+      return Fail(
+          ErrorKind::kBadInput,
+          eval.path,
+          fmt::format(
+              "{} of its {} samples are held out by --held-out {}, which leaves none to train on; "
+              "give it more, or test with a file of their own: --eval",
+              held_out.size(),
+              held_out.size(),
+              training.held_out_share));
     }
   } else if (!training.eval_path.empty()) {
     eval.path = training.eval_path;
@@ -146,18 +154,6 @@ Expected<MemoryChoice> ChooseMemory(const LocalTraining& training, const Materia
                Described(*choice));
   }
   return choice;
-}
-
-// Before hours of work, not after.
-Expected<void> CheckOut(const fs::path& folder) {
-  std::error_code failed;
-  fs::create_directories(folder, failed);
-  if (!failed && ::access(folder.c_str(), W_OK) != 0) {
-    failed = std::error_code(errno, std::generic_category());
-  }
-  if (!failed) return {};
-  return Fail(
-      ErrorKind::kIo, folder.string(), fmt::format("cannot write there: {}", failed.message()));
 }
 
 using Json = nlohmann::ordered_json;
@@ -266,7 +262,12 @@ Error Diverged(const LocalTraining& training,
 
 Expected<int> Train(const LocalTraining& asked) {
   if (auto sound = asked.options.Validate(); !sound) return tl::unexpected(sound.error());
-  if (auto sound = CheckOut(asked.out_dir); !sound) return tl::unexpected(sound.error());
+  if (auto apart = CheckApart("--out", asked.out_dir, {{"--model", asked.model_dir, true}});
+      !apart) {
+    return tl::unexpected(apart.error());
+  }
+  OutFolder out(asked.out_dir);
+  if (auto made = out.Make(); !made) return tl::unexpected(made.error());
   const auto materials = Load(asked);
   if (!materials) return tl::unexpected(materials.error());
   const auto memory = ChooseMemory(asked, *materials);

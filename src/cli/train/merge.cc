@@ -3,14 +3,16 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
+#include <map>
+#include <utility>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/train/out_place.h"
 #include "cli/verbs.h"
 #include "gguf/model_folder.h"
 #include "train/compute.h"
+#include "train/model_files.h"
 #include "train/model_folder.h"
 #include "train/peft_io.h"
 
@@ -50,10 +52,9 @@ constexpr const char* kCopied[] = {"tokenizer.model",
 
 // The base's config.json with all that it says, ids for instance, but for what merging changes: the
 // type of the weights, and the head's own if the base has one.
-Expected<void> WriteConfig(const gguf::ModelFolder& base,
-                           const std::filesystem::path& folder,
-                           const train::Model& merged,
-                           const std::string& precision) {
+Expected<std::string> ConfigOf(const gguf::ModelFolder& base,
+                               const train::Model& merged,
+                               const std::string& precision) {
   const auto text = base.Read("config.json");
   if (!text) return tl::unexpected(text.error());
   const auto document = JsonDocument::Parse(base.Place("config.json"), *text);
@@ -62,17 +63,24 @@ Expected<void> WriteConfig(const gguf::ModelFolder& base,
   const bool newer = config.contains("dtype") && !config.contains("torch_dtype");
   config[newer ? "dtype" : "torch_dtype"] = precision;
   config["tie_word_embeddings"] = merged.config().tied_embeddings;
-  return WriteFileAtomically(folder / "config.json", config.dump(2) + "\n");
+  return config.dump(2) + "\n";
 }
 
-Expected<void> CopyFiles(const gguf::ModelFolder& from, const std::filesystem::path& to) {
+// By name, all that the merged folder has beside its weights.
+Expected<std::map<std::string, std::string>> OtherFiles(const gguf::ModelFolder& base,
+                                                        const train::Model& merged,
+                                                        const std::string& precision) {
+  std::map<std::string, std::string> files;
   for (const char* name : kCopied) {
-    if (!from.Has(name)) continue;
-    const auto bytes = from.Read(name);
+    if (!base.Has(name)) continue;
+    auto bytes = base.Read(name);
     if (!bytes) return tl::unexpected(bytes.error());
-    if (auto written = WriteFileAtomically(to / name, *bytes); !written) return written;
+    files.emplace(name, std::move(*bytes));
   }
-  return {};
+  auto config = ConfigOf(base, merged, precision);
+  if (!config) return tl::unexpected(config.error());
+  files.emplace("config.json", std::move(*config));
+  return files;
 }
 
 // The model itself without an adapter.
@@ -86,13 +94,16 @@ Expected<train::Model> Merged(const train::Model& model, const std::string& adap
 }
 
 Expected<int> RunMerge(const Flags& flags) {
-  std::error_code ignored;
-  if (std::filesystem::equivalent(flags.model_dir, flags.out_dir, ignored)) {
-    return Fail(ErrorKind::kUsage, "--out", "must be another folder than --model");
-  }
+  const auto apart =
+      CheckApart("--out",
+                 flags.out_dir,
+                 {{"--model", flags.model_dir, true}, {"--adapter", flags.adapter_dir}});
+  if (!apart) return tl::unexpected(apart.error());
   if (auto sound = train::CheckModelFolder(flags.model_dir); !sound) {
     return tl::unexpected(sound.error());
   }
+  OutFolder out(flags.out_dir);
+  if (auto made = out.Make(); !made) return tl::unexpected(made.error());
   train::SetThreads(flags.threads);
   const auto model = train::LoadModel(flags.model_dir);
   if (!model) return tl::unexpected(model.error());
@@ -100,16 +111,12 @@ Expected<int> RunMerge(const Flags& flags) {
   if (!merged) return tl::unexpected(merged.error());
   const auto base = gguf::ModelFolder::Open(flags.model_dir);
   if (!base) return tl::unexpected(base.error());
-  if (auto copied = CopyFiles(*base, flags.out_dir); !copied) {
-    return tl::unexpected(copied.error());
-  }
+  const auto others = OtherFiles(*base, *merged, flags.precision);
+  if (!others) return tl::unexpected(others.error());
   const auto precision =
       flags.precision == "float32" ? train::Precision::kFloat32 : train::Precision::kBFloat16;
-  if (auto saved = train::SaveModel(*merged, precision, flags.out_dir); !saved) {
+  if (auto saved = train::SaveModelFolder(*merged, precision, flags.out_dir, *others); !saved) {
     return tl::unexpected(saved.error());
-  }
-  if (auto written = WriteConfig(*base, flags.out_dir, *merged, flags.precision); !written) {
-    return tl::unexpected(written.error());
   }
   fmt::print(
       stderr, "{}: {} parameters in {}\n", flags.out_dir, merged->parameters(), flags.precision);

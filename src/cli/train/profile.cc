@@ -13,7 +13,9 @@
 #include "base/file.h"
 #include "base/termination.h"
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "cli/train/data_options.h"
+#include "cli/train/out_place.h"
 #include "cli/train/start_line.h"
 #include "cli/train/storage_options.h"
 #include "cli/verbs.h"
@@ -247,6 +249,9 @@ Expected<train::PhaseCosts> MeasureOrExtrapolate(const Flags& flags,
 
 Expected<int> RunProfile(Flags flags) {
   const Stopwatch watch;
+  const auto apart = CheckApart(
+      "--out", flags.out_path, {{"--data", flags.data.path}, {"--model", flags.model_dir}});
+  if (!apart) return tl::unexpected(apart.error());
   train::SetThreads(1);
   const auto storage = ChosenStorage(flags.storage);
   if (!storage) return tl::unexpected(storage.error());
@@ -324,7 +329,7 @@ void AddProfile(CLI::App& app, Run& run) {
   verb->add_option(
           "--core-power-w", flags->core_power_w, "A busy core's power, for the energy model")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(FinitePositive());
   verb->add_option("--extrapolate",
                    flags->extrapolate,
                    "From models of the same shape with 1 and 3 layers, instead of measuring every "
