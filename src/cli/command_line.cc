@@ -12,6 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/printable.h"
+#include "cli/shipped_model.h"
+
 namespace dashf::cli {
 namespace {
 
@@ -51,17 +54,53 @@ std::vector<const CLI::App*> Verbs(const CLI::App& app) {
   return app.get_subcommands([](const CLI::App*) { return true; });
 }
 
-// The verb that was meant instead of `word`; empty where none is near.
-std::string NearestVerb(const CLI::App& app, const std::string& word) {
+// The name that was meant instead of `word`; empty where none is near.
+std::string Nearest(const std::string& word, const std::vector<std::string>& names) {
   std::string nearest;
   std::size_t least = 1 + word.size() / 2;
-  for (const CLI::App* verb : Verbs(app)) {
-    const std::size_t distance = EditDistance(word, verb->get_name());
+  for (const std::string& name : names) {
+    const std::size_t distance = EditDistance(word, name);
     if (distance >= least) continue;
     least = distance;
-    nearest = verb->get_name();
+    nearest = name;
   }
   return nearest;
+}
+
+std::vector<std::string> VerbNames(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* verb : Verbs(app)) names.push_back(verb->get_name());
+  return names;
+}
+
+std::string MeantInstead(const std::string& nearest) {
+  return nearest.empty() ? "" : fmt::format(", did you mean \"{}\"?", nearest);
+}
+
+// A flag that the verb does not have, with the one that was meant; empty: there is none such.
+std::string UnknownFlag(const CLI::App& verb) {
+  for (const std::string& word : verb.remaining()) {
+    if (!word.starts_with("-") || word == "-" || word == "--") continue;
+    std::vector<std::string> flags;
+    for (const CLI::Option* option : verb.get_options()) {
+      for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+    }
+    const std::string flag = word.substr(0, word.find('='));
+    return fmt::format("there is no flag \"{}\"{}", flag, MeantInstead(Nearest(flag, flags)));
+  }
+  return {};
+}
+
+// In its examples, by where it lies.
+void NameShippedModel(CLI::App* verb) {
+  constexpr std::string_view kInSource = "share/models/debian-3m";
+  std::string text = verb->get_footer();
+  const std::string path = ShippedModel();
+  for (std::size_t at = 0; (at = text.find(kInSource, at)) != std::string::npos;) {
+    text.replace(at, kInSource.size(), path);
+    at += path.size();
+  }
+  if (!text.empty()) verb->footer(text);
 }
 
 // Why the words could not be read, and where to look: not the whole help.
@@ -73,7 +112,12 @@ std::string UsageMessage(const CLI::App* app, const CLI::Error& error) {
        parent = parent->get_parent()) {
     name = parent->get_name() + " " + name;
   }
-  return fmt::format("{}: {}\n\"{} --help\" says how it is called\n", name, error.what(), name);
+  // Before what is missing, which a flag that was mistyped stood for.
+  const std::string unknown = UnknownFlag(*verb);
+  return fmt::format("{}: {}\n\"{} --help\" says how it is called\n",
+                     name,
+                     unknown.empty() ? error.what() : unknown,
+                     name);
 }
 
 }  // namespace
@@ -93,17 +137,15 @@ int RunCommandLine(int argc,
   for (const Verb& verb : elsewhere) app.add_subcommand(verb.name, verb.summary);
   for (CLI::App* verb : app.get_subcommands([](CLI::App*) { return true; })) {
     verb->group(GroupOf(verb->get_name()));
+    NameShippedModel(verb);
   }
-  const std::vector<const CLI::App*> all = Verbs(app);
-  if (argc > 1 && argv[1][0] != '-' &&
-      std::none_of(all.begin(), all.end(), [&](const CLI::App* verb) {
-        return verb->get_name() == argv[1];
-      })) {
-    const std::string nearest = NearestVerb(app, argv[1]);
+  app.footer(fmt::format("The model that ships: {}", ShippedModel()));
+  const std::vector<std::string> names = VerbNames(app);
+  if (argc > 1 && argv[1][0] != '-' && std::ranges::find(names, argv[1]) == names.end()) {
     fmt::print(stderr,
                "dashf: there is no verb \"{}\"{}; \"dashf --help\" lists them\n",
                argv[1],
-               nearest.empty() ? "" : fmt::format(", did you mean \"{}\"?", nearest));
+               MeantInstead(Nearest(argv[1], names)));
     return kExitUsage;
   }
   try {
@@ -119,7 +161,7 @@ int RunCommandLine(int argc,
       outcome = Fail(ErrorKind::kIo, "stdout", "cannot be written to the end");
     }
     if (outcome) return *outcome;
-    fmt::print(stderr, "dashf: {}\n", outcome.error().Text());
+    fmt::print(stderr, "dashf: {}\n", Printable(outcome.error().Text()));
     return static_cast<int>(outcome.error().kind);
   } catch (const std::bad_alloc&) {
     fmt::print(stderr, "dashf: out of memory\n");

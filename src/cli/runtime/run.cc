@@ -16,7 +16,7 @@
 #include "cli/command.h"
 #include "cli/runtime/run_data.h"
 #include "cli/runtime/run_tables.h"
-#include "cli/runtime/shipped_model.h"
+#include "cli/shipped_model.h"
 #include "cli/train/start_line.h"
 #include "cli/verbs.h"
 #include "problem/plan_io.h"

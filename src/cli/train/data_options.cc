@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "base/json.h"
+#include "base/printable.h"
 
 namespace dashf::cli {
 
@@ -39,7 +40,10 @@ void TellData(const std::string& path, const corpus::DataReport& report) {
     if (named.size() < kNamedMax) named.push_back(key);
   }
   if (named.size() < report.ignored.size()) named.push_back("...");
-  fmt::print(stderr, "{}: keys that are not read: {}\n", path, fmt::join(named, ", "));
+  fmt::print(stderr,
+             "{}: keys that are not read: {}\n",
+             path,
+             Printable(fmt::to_string(fmt::join(named, ", "))));
 }
 
 void WarnIfEndless(const std::string& model_dir, const corpus::Tokenizer& tokenizer) {

@@ -31,6 +31,7 @@ struct Flags {
   std::string chat_template;
   bool chat = false;
   train::GenerateOptions options;
+  std::optional<int> tokens_max;
   int threads = 1;
 };
 
@@ -72,6 +73,30 @@ Expected<std::optional<corpus::Conversation>> ConversationOf(const Flags& flags)
   if (!flags.system.empty()) conversation.messages.push_back({corpus::Role::kSystem, flags.system});
   conversation.messages.push_back({corpus::Role::kUser, flags.prompt});
   return std::optional(std::move(conversation));
+}
+
+// As asked for, or what is usual as far as the model has positions for it.
+Expected<int> TokensMax(const Flags& flags, std::size_t prompt_tokens, int positions_max) {
+  constexpr int kUsual = 256;
+  const int room = positions_max - static_cast<int>(prompt_tokens);
+  const int wanted = flags.tokens_max.value_or(kUsual);
+  if (wanted <= room) return wanted;
+  if (room < 1 || flags.tokens_max) {
+    return Fail(
+        ErrorKind::kBadInput,
+        room < 1 ? "prompt" : "--max-tokens",
+        fmt::format("the prompt's {} tokens leave room for {} of the model's {} positions{}",
+                    prompt_tokens,
+                    std::max(room, 0),
+                    positions_max,
+                    room < 1 ? "" : fmt::format(", got {}", wanted)));
+  }
+  fmt::print(stderr,
+             "--max-tokens {}: the prompt's {} tokens leave no more of the model's {} positions\n",
+             room,
+             prompt_tokens,
+             positions_max);
+  return room;
 }
 
 Expected<int> RunGenerate(const Flags& flags) {
@@ -126,6 +151,9 @@ Expected<int> RunGenerate(const Flags& flags) {
     echo();
     print(text.Add(token));
   };
+  const auto tokens_max = TokensMax(flags, prompt.size(), model->config().max_positions);
+  if (!tokens_max) return tl::unexpected(tokens_max.error());
+  options.tokens_max = *tokens_max;
   const auto generated = train::Generate(*model, adapter ? &*adapter : nullptr, prompt, options);
   if (!generated) return tl::unexpected(generated.error());
   echo();
@@ -140,22 +168,23 @@ void AddGenerate(CLI::App& app, Run& run) {
   train::SamplingOptions& sampling = flags->options.sampling;
   CLI::App* verb = AddEngineVerb(app, "generate");
   verb->add_option("--model", flags->model_dir, "Hugging Face folder, or GGUF file")->required();
-  verb->add_option("--max-tokens", flags->options.tokens_max, "Most tokens to generate")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
+  verb->add_option("--max-tokens",
+                   flags->tokens_max,
+                   "Most tokens to generate [256, or what the model's positions leave]")
+      ->check(CLI::Range(1, 1 << 20));
   CLI::Option* prompt = verb->add_option(
       "--prompt", flags->prompt, "Text to continue; without it, from the beginning");
   verb->add_option("--adapter", flags->adapter_dir, "PEFT adapter folder to apply");
   verb->add_option(
           "--temperature", sampling.temperature, "0: the most probable token; 1: as likely")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 100.0));
+      ->check(Within(0.0, 100.0));
   verb->add_option("--top-k", sampling.top_k, "Draw from the k most probable tokens; 0: from all")
       ->capture_default_str()
       ->check(CLI::Range(0, 1 << 20));
   verb->add_option("--top-p", sampling.top_p, "Draw from the most probable with this share")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(Within(0.0, 1.0));
   verb->add_option("--seed", flags->options.seed, "Same seed, same text")->capture_default_str();
   CLI::Option* chat =
       verb->add_flag("--chat", flags->chat, "The prompt is a user's message to be answered");

@@ -128,7 +128,8 @@ void AddScore(CLI::App& app, Run& run) {
   verb->add_option("--model", flags->model_dir, "Hugging Face folder, or GGUF file")->required();
   verb->add_option("--adapter", flags->adapter_dir, "PEFT adapter folder to apply");
   AddDataOptions(verb, "Records, conversations or text to be scored on", &flags->data);
-  verb->add_option("--labels", flags->labels_path, "JSON file with the labels to choose among");
+  verb->add_option(
+      "--labels", flags->labels_path, "JSON file with the labels to choose among: a list of texts");
   verb->add_option("--max-tokens", flags->tokens_max, "Most tokens of one sample")
       ->capture_default_str()
       ->check(CLI::Range(3, 1 << 20));

@@ -2,10 +2,11 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <limits>
+#include <cmath>
 #include <thread>
 
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "cli/train/local_training.h"
 #include "cli/train/start_line.h"
 #include "cli/train/stop_signal.h"
@@ -44,7 +45,10 @@ template <class Number>
 std::optional<Number> NumberIn(std::string_view text) {
   Number value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !(value > 0)) return std::nullopt;
+  if (error != std::errc() || end != text.data() + text.size() || !(value > 0) ||
+      !std::isfinite(static_cast<double>(value))) {
+    return std::nullopt;
+  }
   return value;
 }
 
@@ -137,7 +141,7 @@ void AddAdapterOptions(CLI::App* verb, Flags* flags) {
       ->excludes(from);
   verb->add_option("--alpha", lora.alpha, "LoRA alpha: its output is scaled by alpha / rank")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber)
+      ->check(FinitePositive())
       ->excludes(from);
   verb->add_flag("--rslora", lora.rank_stabilized, "Scale by alpha / sqrt(rank) instead")
       ->excludes(from);
@@ -175,24 +179,27 @@ void AddStepOptions(CLI::App* verb, Flags* flags) {
       ->check(CLI::Range(1, 4096));
   verb->add_option("--learning-rate", options.learning_rate, "The schedule's peak")
       ->capture_default_str()
-      ->check(CLI::Range(std::numeric_limits<double>::min(), 1.0));
+      ->check(
+          FiniteNumber("number in (0, 1]", "FLOAT", [](double x) { return x > 0.0 && x <= 1.0; }));
   verb->add_option("--schedule", flags->schedule, "How the rate falls after the warm-up")
       ->capture_default_str()
       ->check(CLI::IsMember({"constant", "linear", "cosine"}));
   verb->add_option("--warmup", options.schedule.warmup, "Its steps; below 1: their share")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(FiniteNumber("share below 1 or a whole number of steps", "FLOAT", [](double x) {
+        return x >= 0.0 && x <= 1e9 && (x < 1.0 || x == std::floor(x));
+      }));
   verb->add_option("--weight-decay", options.weight_decay, "AdamW's")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(Within(0.0, 1.0));
   verb->add_option("--clip", options.gradient_norm_max, "Longer gradients are shortened to this")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(FinitePositive());
   verb->add_option("--explosion-factor",
                    options.explosion_factor,
                    "Stop (exit 6) when the smoothed loss exceeds its least value by this factor")
       ->capture_default_str()
-      ->check(CLI::Range(1.0, std::numeric_limits<double>::infinity()));
+      ->check(FiniteNumber("finite number > 1", "FLOAT", [](double x) { return x > 1.0; }));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "cli/runtime/shipped_model.h"
+#include "cli/shipped_model.h"
 
 namespace dashf::cli {
 
