@@ -15,6 +15,8 @@ SELF = f"{BINARY} bench train --job"
 # The engine, but for what CHANGE makes of each of its lines.
 FALSIFIER = f"""#!{sys.executable}
 import json, subprocess, sys
+
+import own_cache
 for line in subprocess.run([{BINARY!r}, "bench", "train", "--job", sys.argv[1]],
                            capture_output=True, text=True, check=True).stdout.splitlines():
     said = json.loads(line)

@@ -4,6 +4,8 @@ import json
 import os
 import pathlib
 import random
+import re
+import resource
 import shutil
 import struct
 import subprocess
@@ -11,18 +13,19 @@ import sys
 import tempfile
 import unittest
 
+import own_cache
+
 BINARY = sys.argv[1] if len(sys.argv) > 1 else "build/release/bin/dashf"
 MODEL = pathlib.Path(__file__).resolve().parent.parent / "share/models/debian-3m"
 PROMPTS = [("Package: bb\nSummary: ASCII art demo", "games"), ("Package: libfoo-dev\nSummary: headers", "libdevel")]
 
 
 NO_PRODUCTS = "no products of bfloat16"
-CACHE = tempfile.TemporaryDirectory()  # Of encoded bases.
 
 
 def dashf(*args, **environment):
     return subprocess.run([BINARY, *map(str, args)], capture_output=True, text=True, timeout=300, check=False,
-                          env={**os.environ, "XDG_CACHE_HOME": CACHE.name, **environment})
+                          env={**os.environ, **environment})
 
 
 def write_adapter(folder, kind):
@@ -318,6 +321,110 @@ class EngineVerbs(unittest.TestCase):
                                   "tie_word_embeddings": config["tie_word_embeddings"]})
         for name, text in beside.items():
             self.assertEqual((self.folder / "merged" / name).read_text(), text)
+
+    def test_a_long_prompt_leaves_less_room_for_an_answer(self):
+        positions = json.loads((MODEL / "config.json").read_text())["max_position_embeddings"]
+        model = self.model_with("short", config__json={**json.loads((MODEL / "config.json").read_text()),
+                                                       "max_position_embeddings": 40})
+        self.assertGreater(positions, 40)
+        prompt = ("--prompt", "Package: bb Summary: games")
+        done = dashf("generate", "--model", model, *prompt)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        said = re.search(r"--max-tokens (\d+): the prompt's (\d+) tokens leave no more of the model's 40 positions",
+                         done.stderr)
+        self.assertEqual(int(said[1]) + int(said[2]), 40)
+        done = dashf("generate", "--model", model, *prompt, "--max-tokens", int(said[1]) + 1)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn(f"--max-tokens: the prompt's {said[2]} tokens leave room for {said[1]}", done.stderr)
+        done = dashf("generate", "--model", model, "--prompt", 50 * "word ")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("leave room for 0 of the model's 40 positions", done.stderr)
+
+    def test_a_number_that_is_none_is_a_usage_error(self):
+        model, train = ("--model", MODEL), ("train", "--model", MODEL, "--data", "none", "--out", self.folder / "none")
+        for verb, flags in (((*train,), ("--alpha", "--learning-rate", "--clip", "--weight-decay", "--warmup",
+                                         "--explosion-factor", "--held-out")),
+                            (("generate", *model), ("--temperature", "--top-p")),
+                            (("profile", *model, "--data", "none", "--out", "none"), ("--core-power-w",))):
+            for flag in flags:
+                for value in ("nan", "inf", "-inf", "-1", "x"):
+                    done = dashf(*verb, f"{flag}={value}")
+                    self.assertEqual(done.returncode, 2, f"{flag} {value}: {done.stderr}")
+                    self.assertRegex(done.stderr, f"{flag}: must be a .*, got {value}")
+        for flag, value in (("--explosion-factor", 1), ("--warmup", 3.5), ("--checkpoint-every", "infs"),
+                            ("--checkpoint-every", "nans"), ("--learning-rate", 0)):
+            done = dashf(*train, flag, value)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(f"{flag}: must be", done.stderr)
+
+    def test_a_mistyped_flag_is_named_before_what_is_missing(self):
+        for verb, said in ((("train", "--modle", "m"), 'there is no flag "--modle", did you mean "--model"?'),
+                           (("train", "--modle=m", "--data", "d", "--out", "o"), 'did you mean "--model"?'),
+                           (("generate", "--model", MODEL, "--promt", "a"), 'did you mean "--prompt"?'),
+                           (("train", "--zzzzzzzzzzzzz"), 'there is no flag "--zzzzzzzzzzzzz"\n')):
+            done = dashf(*verb)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(said, done.stderr)
+
+    def test_messages_show_a_files_control_bytes_escaped(self):
+        data = self.write("data.json", '[{"instruction": "a", "output": "b", "\\u001b[2Jk": 1}]')
+        done = dashf("score", "--model", MODEL, "--data", data)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(r"keys that are not read: \x1b[2Jk", done.stderr)
+        key = b"\x1b]0;owned\x07"
+        header = b"GGUF" + struct.pack("<IQQ", 3, 0, 2)
+        twice = (struct.pack("<Q", len(key)) + key + struct.pack("<II", 4, 1)) * 2
+        (self.folder / "bad.gguf").write_bytes(header + twice)
+        done = dashf("generate", "--model", self.folder / "bad.gguf")
+        self.assertEqual(done.returncode, 3)
+        self.assertNotIn("\x1b", done.stderr)
+        self.assertIn(r"\x1b]0;owned\x07", done.stderr)
+
+    def test_help_names_the_model_that_ships_by_its_place(self):
+        self.assertIn("The model that ships: ", dashf("--help").stdout)
+        for verb in ("generate", "score", "profile"):
+            self.assertIn(f"--model {MODEL} ", dashf(verb, "--help").stdout)
+
+    def test_one_document_is_too_few_to_hold_one_out(self):
+        data = self.write("text.txt", "One document.")
+        done = dashf("train", "--model", MODEL, "--data", data, "--out", self.folder / "out", "--held-out", 0.1)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("1 of its 1 samples are held out by --held-out 0.1", done.stderr)
+        self.assertIn("--eval", done.stderr)
+
+    def test_what_is_read_is_not_written_over(self):
+        write_adapter(self.folder / "adapter", "LORA")
+        base, adapter = self.model_with("base"), self.folder / "adapter"
+        data = self.write("data.json", [{"instruction": "a", "output": "b"}])
+        (self.folder / "link").symlink_to(base)
+        done = dashf("export", adapter, "--model", base, "--gguf", adapter / "there.gguf")  # It may lie there.
+        self.assertEqual(done.returncode, 0, done.stderr)
+        gguf = adapter / "there.gguf"
+        before = {path: path.read_bytes() for path in self.folder.rglob("*") if path.is_file()}
+        merge, train = ("merge", "--model", base), ("train", "--model", base, "--data", data, "--steps", 1)
+        for verb in ((*merge, "--out", base), (*merge, "--out", f"{base}/"), (*merge, "--out", self.folder / "link"),
+                     (*merge, "--out", base / "merged"), (*merge, "--adapter", adapter, "--out", adapter),
+                     (*train, "--out", base), (*train, "--out", base / "adapter"),
+                     (*train, "--out", self.folder / "none/../base"),
+                     ("export", adapter, "--model", base, "--gguf", adapter / "adapter_model.safetensors"),
+                     ("export", adapter, "--model", base, "--gguf", base / "model.safetensors"),
+                     ("export", adapter, "--model", base, "--peft", adapter),
+                     ("export", gguf, "--model", base, "--gguf", gguf),
+                     ("export", gguf, "--model", base, "--peft", base),
+                     ("profile", "--model", base, "--data", data, "--out", data)):
+            done = dashf(*verb)
+            self.assertEqual(done.returncode, 2, f"{verb} {done.stderr}")
+            self.assertRegex(done.stderr, r"dashf: --(out|gguf|peft): must (be another place than|lie outside of)")
+        after = {path: path.read_bytes() for path in self.folder.rglob("*") if path.is_file()}
+        self.assertEqual(after, before)
+
+    def test_a_merge_that_fails_leaves_nothing(self):
+        out, limit = self.folder / "new/merged", (100_000, 100_000)  # As on a full disk.
+        command = [BINARY, "merge", "--model", MODEL, "--out", out]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+        self.assertEqual(done.returncode, 10, done.stderr)
+        self.assertFalse((self.folder / "new").exists())
 
     def test_folders_that_are_no_model_say_what_to_do(self):
         data = self.write("data.json", [{"instruction": "a", "output": "b"}])

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import unittest
 
+import own_cache
 from tiny_model import CONFIG, write_model, write_records
 
 BINARY, TOKENIZER = sys.argv[1:3]

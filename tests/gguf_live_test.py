@@ -26,6 +26,8 @@ except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(77)
 
+import own_cache
+
 TOKENS = 24
 PROMPTS = ["The capital of France is", "def fibonacci(n):\n", "Once upon a time, in 1984,"]
 RECORDS = [{"instruction": f"Say number {i}.", "output": "Ahoy, sailor! " * 3} for i in range(8)]

@@ -27,6 +27,7 @@ except ImportError as error:
     print(f"skipped: {error}; tests/parity/requirements.txt has what is needed")
     sys.exit(77)
 
+import own_cache
 from tiny_model import CONFIG, write_model, write_records
 
 BINARY, TOKENIZER = sys.argv[1:3]

@@ -10,6 +10,7 @@ import tempfile
 import unittest
 
 from reference.llama import Llama
+import own_cache
 from tiny_model import CONFIG, write_model
 
 BINARY = sys.argv[1] if len(sys.argv) > 1 else "build/release/bin/dashf"
