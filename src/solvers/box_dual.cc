@@ -325,9 +325,13 @@ BoxBound BoxDual::Minimise(double y,
     if (eta <= last || (!moved && eta < 1e-3 * mean_score)) break;
     eta = std::max(last, kReduction * eta);
   }
+  // Near a kink the best point, which may be of an earlier call, is at one side of it: what users
+  // are divided between is told by the last smooth minimum.
+  Smoothed(x_, eta, 0.0, nullptr);
+  const std::vector<double> shares = weight_;
   Read(*at);
   LookAtAll(x_, eta);
-  Smoothed(x_, eta, 0.0, nullptr);
+  weight_ = shares;
   return best;
 }
 

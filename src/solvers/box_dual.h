@@ -49,8 +49,8 @@ class BoxDual {
                     const BoxEffort& effort,
                     BoxPrices* at);
 
-  // Of the last Minimise(), for the columns that were left: at `at`, psi, and how much of its
-  // user's choice the smoothed dual gives each.
+  // Of the last Minimise(), for the columns that were left: psi at `at`, and how much of its user's
+  // choice the last smoothed dual gives each at its minimum.
   double psi(int column) const { return psi_[static_cast<std::size_t>(column)]; }
   double share(int column) const { return weight_[static_cast<std::size_t>(column)]; }
 
