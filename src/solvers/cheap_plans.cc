@@ -14,7 +14,7 @@ namespace dashf::solvers::internal {
 namespace {
 
 // About, of one processor: what the first steps of each take before they look at the clock.
-constexpr double kSearchSPerRow = 2e-5, kLookSPerLink = 5e-7;
+constexpr double kSearchSPerRow = 3e-5, kLookSPerLink = 5e-7;
 double AssignmentS(double links, double users) {
   return links * (3e-6 + 5e-10 * users);
 }
