@@ -20,10 +20,15 @@ foreach(program engine mpi pretrain)
   endif()
 endforeach()
 install(DIRECTORY share/models DESTINATION share/dashf COMPONENT dashf)
-install(DIRECTORY configs DESTINATION share/dashf COMPONENT dashf)
+install(DIRECTORY configs DESTINATION share/dashf COMPONENT dashf FILES_MATCHING PATTERN "*.toml")
 install(FILES examples/about_dashf.jsonl DESTINATION share/dashf/examples COMPONENT dashf)
-install(FILES README.md CHANGELOG.md DESTINATION share/doc/dashf COMPONENT dashf)
+# The pages, and what they link to.
+install(FILES README.md CHANGELOG.md CONTRIBUTING.md DESTINATION share/doc/dashf COMPONENT dashf)
 install(DIRECTORY docs DESTINATION share/doc/dashf COMPONENT dashf)
+foreach(page configs/README.md bench/peers/train/README.md tests/consumer/plan.cc)
+  get_filename_component(folder ${page} DIRECTORY)
+  install(FILES ${page} DESTINATION share/doc/dashf/${folder} COMPONENT dashf)
+endforeach()
 list(APPEND packages dashf libdashf-dev)
 
 # install_library(<name> <module>...): dashf::<name>, which links the modules.

@@ -385,6 +385,29 @@ class Usage(Case):
                                       '"dashf --help" lists them\n')
         self.assertNotIn("mean", dashf("xyzzyxyzzy").stderr)
 
+    def test_a_mistyped_flag_is_answered_with_the_nearest_one(self):
+        done = dashf("new", "--uot", self.folder / "s.json")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn('there is no flag "--uot", did you mean "--out"?', done.stderr)
+
+    def test_a_number_that_is_none_is_a_usage_error(self):
+        scenario, out = self.folder / "s.json", self.folder / "out"
+        dashf("new", "--users", "3", "--out", scenario)
+        for verb, flags in ((("solve", scenario, "--from", "none", "--out", out),
+                             ("--handover-penalty", "--time-limit-s", "--gap-target")),
+                            (("compare", scenario), ("--time-limit-s",)),
+                            (("sweep", "--out", out), ("--time-limit-s", "--bandwidth-hz", "--area-side-m")),
+                            (("bound", scenario, "none", "--out", out), ("--time-limit-s", "--gap-target")),
+                            (("bench", "planner"), ("--time-limit-s", "--gap-target")),
+                            (("new", "--out", out), ("--user-tx-power-w", "--server-tx-power-w"))):
+            for flag in flags:
+                for value in ("nan", "inf", "-inf", "-1"):
+                    done = dashf(*verb, f"{flag}={value}")
+                    self.assertEqual(done.returncode, 2, f"{verb[0]} {flag} {value}: {done.stderr}")
+                    self.assertRegex(done.stderr, f"{flag}: must be a .*, got {value}")
+        said = dashf("solve", scenario, "--out", out, "--time-limit-s", "inf").stderr
+        self.assertIn("without the flag there is no limit", said)
+
     def test_a_wrong_word_is_answered_without_the_whole_help(self):
         done = dashf("new", "--out", self.folder / "s.json", "--colour", "red")
         self.assertIn("--colour", done.stderr)

@@ -8,6 +8,8 @@ import sys
 import tempfile
 import unittest
 
+import own_cache
+
 CMAKE, BUILD, CONSUMER = sys.argv[1:4]
 
 
@@ -37,6 +39,19 @@ class Installed(unittest.TestCase):
         said = run(self.dashf, "generate", "--model", self.model, "--prompt", "Package: ",
                    "--max-tokens", "4")
         self.assertTrue(said.stdout.strip())
+
+    def test_every_link_of_the_installed_pages_leads_somewhere(self):
+        pages = list(self.prefix.rglob("*.md"))
+        self.assertGreater(len(pages), 15)
+        for page in pages:
+            for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)", page.read_text()):
+                if "://" not in link:
+                    self.assertTrue((page.parent / link).exists(), f"{page.relative_to(self.prefix)}: {link}")
+
+    def test_help_names_the_model_where_it_was_installed(self):
+        for verb in ("generate", "score", "profile"):
+            self.assertIn(f"--model {self.model.resolve()} ", run(self.dashf, verb, "--help").stdout)
+        self.assertIn(f"The model that ships: {self.model.resolve()}", run(self.dashf, "--help").stdout)
 
     def test_a_project_plans_with_a_method_of_its_own(self):
         build = pathlib.Path(self.room.name) / "consumer"

@@ -18,6 +18,7 @@
 #include "base/json.h"
 #include "certificate/verification.h"
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "cli/planner/bench_families.h"
 #include "cli/planner/replanning.h"
 #include "cli/verbs.h"
@@ -338,7 +339,7 @@ void AddFamilyOptions(const std::shared_ptr<Arguments>& arguments, CLI::App* pla
       ->add_option("--baseline-time-limit-s",
                    arguments->baseline_limit_s,
                    "For each plan of a baseline with --families")
-      ->check(CLI::PositiveNumber)
+      ->check(TimeLimit())
       ->capture_default_str()
       ->needs(families);
   planner
@@ -390,8 +391,7 @@ void AddBench(CLI::App& app, Run& run) {
   planner->add_option("--gap-target", options.gap_target, "As in solve")
       ->check(Within(0.0, 1.0))
       ->capture_default_str();
-  planner->add_option("--time-limit-s", options.time_limit_s, "For each plan")
-      ->check(CLI::PositiveNumber);
+  planner->add_option("--time-limit-s", options.time_limit_s, "For each plan")->check(TimeLimit());
   planner->add_option("--threads", options.threads, "Threads [the machine's]")
       ->check(CLI::Range(1, 1024));
   planner

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "certificate/verification.h"
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "cli/planner/out_file.h"
 #include "problem/plan_io.h"
 #include "solvers/method.h"
@@ -163,7 +164,7 @@ void AddBound(CLI::App& app, Run& run) {
   verb->add_option("--time-limit-s",
                    options.time_limit_s,
                    "End by then with the best bound so far, if any; exit 5")
-      ->check(Positive());
+      ->check(TimeLimit());
   verb->add_option("--threads", options.threads, "Same bound with any number")
       ->check(CLI::Range(1, 1024));
   verb->add_option("--out", arguments->out, "Where the plan with its bound goes")->required();

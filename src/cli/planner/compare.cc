@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "scenario/scenario_io.h"
 #include "solvers/comparison.h"
 
@@ -60,7 +61,7 @@ void AddCompare(CLI::App& app, Run& run) {
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 62))
       ->capture_default_str();
   verb->add_option("--time-limit-s", arguments->time_limit_s, "For each method")
-      ->check(CLI::PositiveNumber);
+      ->check(TimeLimit());
   verb->add_option("--jobs",
                    arguments->jobs,
                    "Methods planned at once [the machine's cores]; same plans with any number, but "

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/rng.h"
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "cli/planner/doubts.h"
 #include "cli/planner/out_file.h"
 #include "cli/planner/study_options.h"
@@ -286,7 +287,7 @@ void AddOptions(CLI::App* verb, Arguments* arguments) {
   verb->add_option("--machine-share",
                    options.machine_share,
                    "Fastest user device, as a share of the profile's machine")
-      ->check(CLI::PositiveNumber)
+      ->check(FinitePositive())
       ->capture_default_str()
       ->needs(profile);
   verb->add_option("--name", options.name, "The scenario's name")->capture_default_str();

@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "certificate/verification.h"
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "cli/planner/out_file.h"
 #include "problem/plan_io.h"
 #include "problem/standing_plan.h"
@@ -308,7 +309,7 @@ void AddSolve(CLI::App& app, Run& run, Ranks* ranks) {
                       options.gap_target))
       ->check(Within(0.0, 1.0));
   verb->add_option("--time-limit-s", options.time_limit_s, "End with the best so far")
-      ->check(Positive());
+      ->check(TimeLimit());
   verb->add_option(
           "--threads", options.threads, "Same plan with any number [the machine's; with --mpi 1]")
       ->check(CLI::Range(1, 1024));
@@ -319,7 +320,7 @@ void AddSolve(CLI::App& app, Run& run, Ranks* ranks) {
   verb->add_option("--handover-penalty",
                    options.handover_penalty,
                    "Score that the plan must gain per user who leaves the server it has in --from")
-      ->check(CLI::NonNegativeNumber)
+      ->check(FiniteNonNegative())
       ->capture_default_str()
       ->needs(from);
   verb->add_flag("--certify",

@@ -1,4 +1,5 @@
 #include "cli/planner/study_options.h"
+#include "cli/numbers.h"
 
 namespace dashf::cli {
 namespace {
@@ -17,7 +18,7 @@ std::vector<CLI::Option*> AddStudyOptions(CLI::App* verb, sweep::StudySettings* 
                              ->capture_default_str();
   CLI::Option* area =
       verb->add_option("--area-side-m", options.area_side_m, "Side of the square, m")
-          ->check(CLI::PositiveNumber)
+          ->check(FinitePositive())
           ->capture_default_str();
   verb->add_option(
           "--candidates", settings->candidates, "Strongest servers each user may reach [all]")
@@ -41,13 +42,13 @@ std::vector<CLI::Option*> AddStudyOptions(CLI::App* verb, sweep::StudySettings* 
       ->default_str("cubic");
   verb->add_flag("--all-local", options.all_local_allowed, "Allow users to train every layer");
   verb->add_option("--bandwidth-hz", options.bandwidth_hz, "Bandwidth of each server")
-      ->check(CLI::PositiveNumber)
+      ->check(FinitePositive())
       ->capture_default_str();
   verb->add_option("--user-tx-power-w", options.user_tx_power_w, "Each user's transmit power")
-      ->check(CLI::PositiveNumber)
+      ->check(FinitePositive())
       ->capture_default_str();
   verb->add_option("--server-tx-power-w", options.server_tx_power_w, "Each server's transmit power")
-      ->check(CLI::PositiveNumber)
+      ->check(FinitePositive())
       ->capture_default_str();
   return {users, servers, area};
 }

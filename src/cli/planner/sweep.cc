@@ -18,6 +18,7 @@
 #include "base/termination.h"
 #include "cli/command.h"
 #include "cli/mpi/shared_work.h"
+#include "cli/numbers.h"
 #include "cli/planner/study_options.h"
 #include "cli/planner/sweep_solve.h"
 #include "report/interval_chart.h"
@@ -194,7 +195,7 @@ void AddSweep(CLI::App& app, Run& run, Ranks* ranks) {
       ->delimiter(',')
       ->capture_default_str();
   verb->add_option("--time-limit-s", arguments->design.time_limit_s, "For each method and scenario")
-      ->check(CLI::PositiveNumber);
+      ->check(TimeLimit());
   verb->add_option("--out", arguments->out, "Folder; what it has of this study is not done again")
       ->required();
   AddStudyOptions(verb, &arguments->design.fixed);

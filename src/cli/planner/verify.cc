@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "certificate/verification.h"
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "problem/evaluation.h"
 #include "problem/plan_io.h"
 #include "scenario/scenario_io.h"
@@ -113,7 +114,7 @@ void AddVerify(CLI::App& app, Run& run) {
   verb->add_option("--time-limit-s",
                    arguments->time_limit_s,
                    "Give up by then, with exit 5: neither proven nor refused")
-      ->check(Positive());
+      ->check(TimeLimit());
   verb->add_flag("--json", arguments->json, "Write one JSON object instead of a line");
   verb->footer(
       "The plan is evaluated and its certificate's bound re-computed with outward rounding; "

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "cli/verbs.h"
 #include "corpus/dataset.h"
 #include "corpus/tokenizer.h"
@@ -130,12 +131,13 @@ void AddPretrain(CLI::App& app, Run& run) {
   size("--threads", &flags->threads, "Threads");
   verb->add_option("--learning-rate", flags->options.learning_rate, "Peak of the schedule")
       ->capture_default_str()
-      ->check(CLI::Range(1e-8, 1.0));
+      ->check(Within(1e-8, 1.0));
   verb->add_option("--steps", flags->steps, "Steps (default 1000 unless --minutes is given)")
-      ->check(CLI::PositiveNumber);
-  verb->add_option("--minutes", flags->minutes, "Time to train")->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1'000'000'000));
+  verb->add_option("--minutes", flags->minutes, "Time to train")->check(FinitePositive());
   verb->add_option("--report-s", flags->options.report_interval_s, "Seconds between reports")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(FinitePositive());
   verb->add_option("--seed", flags->options.seed, "Random seed")->capture_default_str();
   verb->footer(kExamples);
   verb->callback([flags, &run] { run = [flags] { return RunPretrain(*flags); }; });
