@@ -32,15 +32,6 @@ inline CLI::Validator Within(double low, double high) {
       },
       fmt::format("FLOAT in [{} - {}]", low, high));
 }
-inline CLI::Validator Positive() {
-  return CLI::Validator(
-      [](std::string& text) {
-        double value = 0.0;
-        if (CLI::detail::lexical_cast(text, value) && value > 0.0) return std::string();
-        return fmt::format("must be a number > 0, got {}", text);
-      },
-      "POSITIVE");
-}
 
 // What a verb does once the command line is parsed: an exit code, or an error that main prints to
 // stderr.
