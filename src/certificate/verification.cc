@@ -15,6 +15,8 @@ namespace dashf::certificate {
 namespace {
 
 constexpr int kRaisesMax = 40;
+// Of a tree of branches: its leaves were closed at the y that is sought first, or are far off.
+constexpr int kRaisesOfBranchesMax = 6;
 constexpr double kFarOff = 1e-4;  // Relative, of an estimate.
 
 // How tight a proof is to be: every user's bound to `tolerance` (kTolerance or kRough), and y
@@ -46,7 +48,8 @@ Expected<double> LeastProven(const Scenario& scenario,
                              const Care& care) {
   double y = start * (1.0 + care.overshoot);
   double proven = kInfinity;
-  for (int i = 0; i < kRaisesMax && std::isfinite(y) && !effort.TimeIsUp(); ++i) {
+  const int raises = box.branches.empty() ? kRaisesMax : kRaisesOfBranchesMax;
+  for (int i = 0; i < raises && std::isfinite(y) && !effort.TimeIsUp(); ++i) {
     const BoxBound bound = box.branches.empty() ? BoundBox(scenario, box, y, effort, care.tolerance)
                                                 : BoundBranches(scenario, box, y, effort);
     if (bound.excess == -kInfinity) return 0.0;
@@ -66,10 +69,14 @@ Expected<double> LeastProven(const Scenario& scenario,
   return Fail(ErrorKind::kNumerical, "certificate", "proves no bound with these prices");
 }
 
-DeadlineBox WithoutCases(const DeadlineBox& box) {
+bool HasQuestions(const DeadlineBox& box) {
+  return !box.user_worth.empty() || !box.branches.empty();
+}
+DeadlineBox WithoutQuestions(const DeadlineBox& box) {
   DeadlineBox plain = box;
   plain.user_worth.clear();
   plain.cases.clear();
+  plain.branches.clear();
   return plain;
 }
 
@@ -87,9 +94,9 @@ Expected<Certificate> Raise(const Scenario& scenario,
     if (y > 0.0 && Prove(scenario, box, y, effort, care).excess <= 0.0) continue;
     const double start = y > 0.0 ? y : certificate.scr_upper;
     auto least = LeastProven(scenario, box, start, effort, care);
-    // Cases that prove little are dropped where prices alone prove more.
-    if (!box.user_worth.empty() && (!least || *least > start * (1.0 + kFarOff))) {
-      DeadlineBox plain = WithoutCases(box);
+    // Cases or branches that prove little are dropped where prices alone prove more.
+    if (HasQuestions(box) && (!least || *least > start * (1.0 + kFarOff))) {
+      DeadlineBox plain = WithoutQuestions(box);
       const auto without = LeastProven(scenario, plain, start, effort, care);
       if (without && (!least || *without < *least)) {
         box = std::move(plain);
@@ -115,17 +122,12 @@ Expected<Certificate> Raise(const Scenario& scenario,
   return Fail(ErrorKind::kNumerical, "certificate", "proves no bound with these prices");
 }
 
-// By prices alone, where nothing branches; a tree has one proof, and it is the fine one.
+// By prices alone.
 Expected<Certificate> RaiseRoughly(const Scenario& scenario,
                                    const Certificate& certificate,
                                    const Effort& effort) {
   Certificate plain = certificate;
-  for (DeadlineBox& box : plain.boxes) {
-    if (!box.branches.empty()) {
-      return Fail(ErrorKind::kNumerical, "certificate", "has branches, which are proven finely");
-    }
-    box = WithoutCases(box);
-  }
+  for (DeadlineBox& box : plain.boxes) box = WithoutQuestions(box);
   return Raise(scenario, plain, effort, kRoughly);
 }
 
