@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <limits>
 #include <mutex>
 #include <optional>
@@ -31,12 +32,10 @@ std::string ReceiveText(int from, Ranks* ranks) {
 }
 
 std::string WriteTask(const Task& task) {
-  return nlohmann::ordered_json{
-      {"scenario", WriteScenario(task.scenario)},
-      {"seed", task.seed},
-      {"methods", task.methods},
-      {"time_limit_s", std::min(task.time_limit_s, std::numeric_limits<double>::max())}}
-      .dump();
+  nlohmann::ordered_json json{
+      {"scenario", WriteScenario(task.scenario)}, {"seed", task.seed}, {"methods", task.methods}};
+  if (std::isfinite(task.time_limit_s)) json["time_limit_s"] = task.time_limit_s;
+  return json.dump();
 }
 
 // What rank 0 wrote, which this program trusts as it trusts itself.
@@ -47,7 +46,7 @@ Task ReadTask(const std::string& text) {
   return {std::move(*scenario),
           json.at("seed").get<std::uint64_t>(),
           json.at("methods").get<std::vector<std::string>>(),
-          json.at("time_limit_s").get<double>()};
+          json.value("time_limit_s", std::numeric_limits<double>::infinity())};
 }
 
 std::vector<Outcome> Failures(const Design& design, const std::string& why) {
