@@ -8,6 +8,8 @@ import sys
 import tempfile
 import unittest
 
+import own_cache
+
 BINARY, MODEL = sys.argv[1:3]
 PEFT = pathlib.Path(__file__).parents[1] / "bench/peers/train/peft_job.py"
 SELF = f"{BINARY} bench train --job"
@@ -15,8 +17,6 @@ SELF = f"{BINARY} bench train --job"
 # The engine, but for what CHANGE makes of each of its lines.
 FALSIFIER = f"""#!{sys.executable}
 import json, subprocess, sys
-
-import own_cache
 for line in subprocess.run([{BINARY!r}, "bench", "train", "--job", sys.argv[1]],
                            capture_output=True, text=True, check=True).stdout.splitlines():
     said = json.loads(line)
