@@ -324,6 +324,7 @@ v1::Assignment Coordinator::AssignmentOf(const std::string& user) const {
   assignment.set_server_address(addresses_.at(progress.server));
   assignment.set_local_layers(static_cast<std::uint32_t>(progress.local_layers));
   assignment.set_layers(static_cast<std::uint32_t>(state_.layers));
+  assignment.set_attempt(1);
   return assignment;
 }
 
@@ -347,6 +348,7 @@ void Coordinator::Perform(const Action& action) {
   } else if (const auto* drop = std::get_if<DropUser>(&action)) {
     instruction.mutable_drop()->set_user(drop->user);
     instruction.mutable_drop()->set_reason(drop->reason);
+    instruction.mutable_drop()->set_attempt(1);
     service_.Send(ServerNode(drop->server), instruction, false);
   } else if (const auto* ended = std::get_if<UserEnded>(&action)) {
     instruction.mutable_end()->set_success(ended->failure.empty());

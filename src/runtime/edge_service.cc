@@ -25,6 +25,8 @@ grpc::Status ToStatus(UploadVerdict verdict) {
       return Refuse(grpc::StatusCode::ABORTED, "another upload of this user is committed already");
     case UploadVerdict::kBusy:
       return Refuse(grpc::StatusCode::ABORTED, "another upload of this user is under way");
+    case UploadVerdict::kStale:
+      return Refuse(grpc::StatusCode::ABORTED, "a later attempt of this user is going on");
     case UploadVerdict::kUnexpected:
       return Refuse(grpc::StatusCode::PERMISSION_DENIED, "this user is not assigned here");
   }
@@ -71,7 +73,7 @@ class EdgeService::Uploading final : public grpc::ServerReadReactor<v1::UploadPa
   }
 
   void OnDone() override {
-    if (reserved_) service_->store_->AbandonUpload(user_);
+    if (reserved_) service_->store_->AbandonUpload(attempt_);
     delete this;
   }
 
@@ -80,11 +82,11 @@ class EdgeService::Uploading final : public grpc::ServerReadReactor<v1::UploadPa
     if (assembly_) return Refuse(grpc::StatusCode::INVALID_ARGUMENT, "a second header");
     grpc::Status status = service_->Identify(*context_, header.round(), header.user());
     if (!status.ok()) return status;
-    const UploadVerdict verdict =
-        service_->store_->BeginUpload(header.user(), header.idempotency_key());
+    Attempt attempt{header.user(), header.round(), header.attempt()};
+    const UploadVerdict verdict = service_->store_->BeginUpload(attempt, header.idempotency_key());
     reply_->set_duplicate(verdict == UploadVerdict::kDuplicate);
     if (verdict != UploadVerdict::kWelcome) return ToStatus(verdict);
-    user_ = header.user();
+    attempt_ = std::move(attempt);
     reserved_ = true;
     return Open(header);
   }
@@ -92,7 +94,7 @@ class EdgeService::Uploading final : public grpc::ServerReadReactor<v1::UploadPa
   // The data set comes first, the adapters of layers 1..k second unless k = 0.
   grpc::Status Open(const v1::UploadHeader& header) {
     static constexpr v1::ArtefactKind kOrder[] = {v1::ARTEFACT_DATA_SET, v1::ARTEFACT_ADAPTERS};
-    const std::size_t count = service_->store_->local_layers(user_) > 0 ? 2 : 1;
+    const std::size_t count = service_->store_->local_layers(attempt_) > 0 ? 2 : 1;
     std::vector<Announced> announced;
     for (const v1::Artefact& artefact : header.artefacts()) {
       if (announced.size() < count && artefact.kind() != kOrder[announced.size()]) {
@@ -122,7 +124,8 @@ class EdgeService::Uploading final : public grpc::ServerReadReactor<v1::UploadPa
       return Finish(Refuse(grpc::StatusCode::DATA_LOSS, artefacts.error().Text()));
     }
     artefacts->resize(2);
-    service_->store_->CommitUpload(user_, std::move((*artefacts)[0]), std::move((*artefacts)[1]));
+    service_->store_->CommitUpload(
+        attempt_, std::move((*artefacts)[0]), std::move((*artefacts)[1]));
     reserved_ = false;
     Finish(grpc::Status::OK);
   }
@@ -132,7 +135,7 @@ class EdgeService::Uploading final : public grpc::ServerReadReactor<v1::UploadPa
   v1::UploadReply* const reply_;
   const std::unique_ptr<Watchdog::Watch> silence_;
   v1::UploadPart part_;
-  std::string user_;
+  Attempt attempt_;
   bool reserved_ = false;
   std::optional<Assembly> assembly_;
 };
@@ -182,7 +185,8 @@ grpc::ServerWriteReactor<v1::DownloadPart>* EdgeService::Download(
     grpc::CallbackServerContext* context, const v1::DownloadRequest* request) {
   Failpoint(node_, "download");
   grpc::Status status = Identify(*context, request->round(), request->user());
-  auto result = status.ok() ? store_->Result(request->user()) : nullptr;
+  const Attempt attempt{request->user(), request->round(), request->attempt()};
+  auto result = status.ok() ? store_->Result(attempt) : nullptr;
   if (status.ok() && result == nullptr) {
     status = Refuse(grpc::StatusCode::FAILED_PRECONDITION, "this user's adapters are not ready");
   }

@@ -21,7 +21,7 @@ class EdgePort : public testing::Test {
     builder.RegisterService(&service_);
     server_ = builder.BuildAndStart();
     address_ = "127.0.0.1:" + std::to_string(port);
-    store_.Expect("u0", 1, 3);
+    store_.Expect({"u0"}, 1, 3);
   }
   ~EdgePort() override {
     server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
@@ -37,6 +37,7 @@ class EdgePort : public testing::Test {
   static v1::UploadPart Header(const std::string& data, const std::string& adapters) {
     v1::UploadPart part;
     part.mutable_header()->set_round(1);
+    part.mutable_header()->set_attempt(1);
     part.mutable_header()->set_user("u0");
     part.mutable_header()->set_idempotency_key(Sha256Hex(data + adapters));
     *part.mutable_header()->add_artefacts() = ToWire(v1::ARTEFACT_DATA_SET, Announce(data));
@@ -78,6 +79,7 @@ class EdgePort : public testing::Test {
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
     v1::DownloadRequest request;
     request.set_round(1);
+    request.set_attempt(1);
     request.set_user("u0");
     const auto reader = stub->Download(&context, request);
     for (v1::DownloadPart part; reader->Read(&part);) *bytes += part.chunk().data();
@@ -103,7 +105,7 @@ TEST_F(EdgePort, AnUploadArrivesWholeAndTheResultGoesBackWhole) {
   std::string result;
   EXPECT_EQ(Download(UserNode("u0"), &result).error_code(),
             grpc::StatusCode::FAILED_PRECONDITION);  // Not trained yet.
-  store_.Finish("u0", std::string(kChunkBytesMax + 3, 'r'));
+  store_.Finish({"u0"}, std::string(kChunkBytesMax + 3, 'r'));
   ASSERT_TRUE(Download(UserNode("u0"), &result).ok());
   EXPECT_EQ(result, std::string(kChunkBytesMax + 3, 'r'));
 }
@@ -122,14 +124,14 @@ TEST_F(EdgePort, NobodyMaySpeakForAnotherUser) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED);
   EXPECT_THAT(status.error_message(),
               HasSubstr("the certificate is user/u1's, the message speaks for user/u0"));
-  store_.Finish("u0", "secret");
+  store_.Finish({"u0"}, "secret");
   std::string bytes;
   EXPECT_EQ(Download(ServerNode("s1"), &bytes).error_code(), grpc::StatusCode::PERMISSION_DENIED);
   EXPECT_EQ(bytes, "");
 }
 
 TEST_F(EdgePort, AUserThatIsNotAssignedHereOrComesInAnotherRoundIsRefused) {
-  store_.Drop("u0");
+  store_.Drop({"u0"});
   EXPECT_EQ(Upload(UserNode("u0"), Parts("data", "adapters")).error_code(),
             grpc::StatusCode::PERMISSION_DENIED);
   std::vector<v1::UploadPart> stale = Parts("data", "adapters");

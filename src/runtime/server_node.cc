@@ -34,7 +34,7 @@ class ServerProcess {
   Expected<std::string> Listen();
   v1::RegisterRequest Registration(const std::string& address) const;
   void TrainUploads();  // Until the store is closed.
-  void Report(const std::string& user, const Expected<train::PhaseReport>& trained);
+  void Report(const Attempt& attempt, const Expected<train::PhaseReport>& trained);
 
   const NodeConfig& config_;
   const Credentials& credentials_;
@@ -82,11 +82,12 @@ Expected<void> ServerProcess::Run() {
   while (auto instruction = link_->Next()) {
     if (instruction->has_expect()) {
       const v1::Assignment& expect = instruction->expect();
-      store_.Expect(expect.user(),
+      store_.Expect({expect.user(), instruction->round(), expect.attempt()},
                     static_cast<int>(expect.local_layers()),
                     static_cast<int>(expect.layers()));
     } else if (instruction->has_drop()) {
-      store_.Drop(instruction->drop().user());
+      const v1::DropUser& drop = instruction->drop();
+      store_.Drop({drop.user(), instruction->round(), drop.attempt()});
     } else if (instruction->has_end()) {
       ended = true;
     }
@@ -104,16 +105,16 @@ void ServerProcess::TrainUploads() {
   const int together = config_.training.users_per_batch;
   for (auto jobs = store_.NextJobs(together); !jobs.empty(); jobs = store_.NextJobs(together)) {
     training.Train(jobs,
-                   [this](const std::string& user, const auto& trained) { Report(user, trained); });
+                   [this](const Attempt& attempt, const auto& ended) { Report(attempt, ended); });
   }
 }
 
-void ServerProcess::Report(const std::string& user, const Expected<train::PhaseReport>& trained) {
+void ServerProcess::Report(const Attempt& attempt, const Expected<train::PhaseReport>& trained) {
   // A user that was dropped meanwhile is nobody's to report on.
-  if (!store_.Expected(user)) return;
+  if (!store_.Expected(attempt)) return;
   v1::PhaseReport report;
-  report.set_round(config_.round);
-  report.set_user(user);
+  report.set_round(attempt.round);
+  report.set_user(attempt.user);
   *report.mutable_reporter() = ToWire(config_.node);
   report.set_phase(v1::PHASE_SERVER);
   if (trained) {
@@ -123,7 +124,8 @@ void ServerProcess::Report(const std::string& user, const Expected<train::PhaseR
     report.set_failure(trained.error().Text());
   }
   if (auto reported = link_->Report(report); !reported) {
-    telemetry_.Write("report_refused", {{"user", user}, {"reason", reported.error().Text()}});
+    telemetry_.Write("report_refused",
+                     {{"user", attempt.user}, {"reason", reported.error().Text()}});
   }
 }
 

@@ -14,7 +14,7 @@
 namespace dashf::runtime {
 
 struct ServerTraining::Learner {
-  std::string user;
+  Attempt attempt;
   int k = 0;
   std::vector<corpus::Example> examples;
   train::Adapter adapter;
@@ -39,7 +39,7 @@ Expected<ServerTraining::Learner> ServerTraining::Prepare(const TrainingJob& job
                             job.local_layers,
                             job.layers));
   }
-  const auto samples = corpus::ParseSamples("user " + job.user + "'s data set", job.data);
+  const auto samples = corpus::ParseSamples("user " + job.attempt.user + "'s data set", job.data);
   if (!samples) return tl::unexpected(samples.error());
   auto adapter = train::InitialAdapter(model, training.adapter, training.seed);
   if (!adapter) return tl::unexpected(adapter.error());
@@ -50,7 +50,7 @@ Expected<ServerTraining::Learner> ServerTraining::Prepare(const TrainingJob& job
   auto examples =
       corpus::TokenizeSamples(*samples, base_.tokenizer, base_.chat, training.tokens_max);
   if (!examples) return tl::unexpected(examples.error());
-  return Learner{job.user, job.local_layers, std::move(*examples), std::move(*adapter)};
+  return Learner{job.attempt, job.local_layers, std::move(*examples), std::move(*adapter)};
 }
 
 void ServerTraining::Train(const std::vector<TrainingJob>& jobs, const Ended& ended) {
@@ -59,18 +59,19 @@ void ServerTraining::Train(const std::vector<TrainingJob>& jobs, const Ended& en
     if (auto learner = Prepare(job)) {
       learners.push_back(std::move(*learner));
     } else {
-      ended(job.user, tl::unexpected(learner.error()));
+      ended(job.attempt, tl::unexpected(learner.error()));
     }
   }
   const auto turn = ComputeTurn::Take(config_.gate_folder, config_.gate_turns);
   if (!turn) {
-    for (const Learner& learner : learners) ended(learner.user, tl::unexpected(turn.error()));
+    for (const Learner& learner : learners) ended(learner.attempt, tl::unexpected(turn.error()));
     return;
   }
   std::vector<Learner*> all, left;
   for (Learner& learner : learners) {
-    telemetry_.Write("phase_started",
-                     {{"round", config_.round}, {"user", learner.user}, {"phase", "server"}});
+    telemetry_.Write(
+        "phase_started",
+        {{"round", learner.attempt.round}, {"user", learner.attempt.user}, {"phase", "server"}});
     all.push_back(&learner);
   }
   Failpoint(config_.node, "server");
@@ -78,9 +79,9 @@ void ServerTraining::Train(const std::vector<TrainingJob>& jobs, const Ended& en
   const auto finish = [&](Learner& learner) {
     const int first = config_.training.FirstReturned(learner.k);
     learner.report.elapsed_s = watch.ElapsedS();
-    store_.Finish(learner.user,
+    store_.Finish(learner.attempt,
                   train::EncodeLayers(learner.adapter, first, base_.model.config().layers));
-    ended(learner.user, learner.report);
+    ended(learner.attempt, learner.report);
   };
   if (config_.training.epochs_joint == 0) return TrainTogether(all, false, finish, ended);
   TrainTogether(
@@ -99,7 +100,7 @@ void ServerTraining::TrainTogether(const std::vector<Learner*>& learners,
         training.OptionsFor(jointly ? training.epochs_joint : training.epochs_server);
     if (jointly) options.seed = Rng(options.seed).Stream("joint").Next();  // Batches anew.
     options.on_step = [this, learner](const train::StepReport&) {
-      return store_.Expected(learner->user);
+      return store_.Expected(learner->attempt);
     };
     users.push_back(
         {&learner->examples, jointly ? 0 : learner->k, std::move(options), &learner->adapter});
@@ -107,10 +108,11 @@ void ServerTraining::TrainTogether(const std::vector<Learner*>& learners,
   train::TrainServerBatch(
       base_.model, users, [&](std::size_t index, const Expected<train::PhaseReport>& report) {
         Learner& learner = *learners[index];
-        if (!report) return ended(learner.user, report);
+        if (!report) return ended(learner.attempt, report);
         if (report->stopped) {
-          return ended(learner.user,
-                       Fail(ErrorKind::kRoundFailed, "user " + learner.user, "was dropped"));
+          return ended(
+              learner.attempt,
+              Fail(ErrorKind::kRoundFailed, "user " + learner.attempt.user, "was dropped"));
         }
         learner.Add(*report);
         trained(learner);

@@ -17,7 +17,7 @@ namespace dashf::runtime {
 class ServerTraining {
  public:
   // How a user's phase has ended; what it trained is in the store by then.
-  using Ended = std::function<void(const std::string& user, const Expected<train::PhaseReport>&)>;
+  using Ended = std::function<void(const Attempt&, const Expected<train::PhaseReport>&)>;
 
   // All arguments must outlive it.
   ServerTraining(const NodeConfig& config,

@@ -47,8 +47,8 @@ class ServerSide : public testing::Test {
     std::vector<corpus::Record> records;
     for (int i = 0; i < 5 + k; ++i) records.push_back({"Say it.", std::to_string(i), "no " + user});
     const auto adapter = train::InitialAdapter(base_.model.config(), config_.training.adapter, 1);
-    store_.Expect(user, k, kLayers);
-    return {user,
+    store_.Expect({user}, k, kLayers);
+    return {{user},
             k,
             kLayers,
             corpus::WriteRecords(records),
@@ -58,8 +58,8 @@ class ServerSide : public testing::Test {
   std::map<std::string, Expected<train::PhaseReport>> Train(const std::vector<TrainingJob>& jobs) {
     std::map<std::string, Expected<train::PhaseReport>> reports;
     ServerTraining(config_, base_, telemetry_, &store_)
-        .Train(jobs, [&](const std::string& user, const Expected<train::PhaseReport>& report) {
-          EXPECT_TRUE(reports.emplace(user, report).second) << user;
+        .Train(jobs, [&](const Attempt& attempt, const Expected<train::PhaseReport>& report) {
+          EXPECT_TRUE(reports.emplace(attempt.user, report).second) << attempt.user;
         });
     return reports;
   }
@@ -74,18 +74,20 @@ TEST_F(ServerSide, UsersTrainedTogetherGetWhatEachWouldAlone) {
   const std::vector<TrainingJob> jobs = {Upload("u0", 2), Upload("u1", 0), Upload("u2", 1)};
   const auto together = Train(jobs);
   std::map<std::string, std::shared_ptr<const std::string>> results;
-  for (const TrainingJob& job : jobs) results[job.user] = store_.Result(job.user);
+  for (const TrainingJob& job : jobs) results[job.attempt.user] = store_.Result(job.attempt);
   for (const TrainingJob& job : jobs) {
-    SCOPED_TRACE(job.user);
+    SCOPED_TRACE(job.attempt.user);
     const auto alone = Train({job});
-    ASSERT_TRUE(together.at(job.user)) << together.at(job.user).error().Text();
-    ASSERT_TRUE(alone.at(job.user));
-    EXPECT_EQ(together.at(job.user)->steps, alone.at(job.user)->steps);
-    EXPECT_NEAR(together.at(job.user)->losses.back(), alone.at(job.user)->losses.back(), 1e-4);
-    ASSERT_TRUE(results[job.user]);
+    ASSERT_TRUE(together.at(job.attempt.user)) << together.at(job.attempt.user).error().Text();
+    ASSERT_TRUE(alone.at(job.attempt.user));
+    EXPECT_EQ(together.at(job.attempt.user)->steps, alone.at(job.attempt.user)->steps);
+    EXPECT_NEAR(together.at(job.attempt.user)->losses.back(),
+                alone.at(job.attempt.user)->losses.back(),
+                1e-4);
+    ASSERT_TRUE(results[job.attempt.user]);
     auto adapter = *train::InitialAdapter(base_.model.config(), config_.training.adapter, 1);
     EXPECT_TRUE(train::DecodeLayers(
-        *results[job.user], job.local_layers + 1, kLayers, base_.model.config(), &adapter));
+        *results[job.attempt.user], job.local_layers + 1, kLayers, base_.model.config(), &adapter));
   }
 }
 
@@ -96,12 +98,12 @@ TEST_F(ServerSide, JointEpochsTrainAllLayersAndReturnThem) {
   const std::vector<TrainingJob> jobs = {Upload("u0", 2), Upload("u1", 1)};
   const auto reports = Train(jobs);
   for (const TrainingJob& job : jobs) {
-    SCOPED_TRACE(job.user);
-    ASSERT_TRUE(reports.at(job.user)) << reports.at(job.user).error().Text();
+    SCOPED_TRACE(job.attempt.user);
+    ASSERT_TRUE(reports.at(job.attempt.user)) << reports.at(job.attempt.user).error().Text();
     const train::ModelConfig& model = base_.model.config();
     auto adapter = *train::InitialAdapter(model, config_.training.adapter, 1);
     auto expected = adapter;
-    ASSERT_TRUE(train::DecodeLayers(*store_.Result(job.user), 1, kLayers, model, &adapter));
+    ASSERT_TRUE(train::DecodeLayers(*store_.Result(job.attempt), 1, kLayers, model, &adapter));
     const auto examples = corpus::TokenizeSamples(*corpus::ParseSamples("data", job.data),
                                                   base_.tokenizer,
                                                   base_.chat,
@@ -112,9 +114,9 @@ TEST_F(ServerSide, JointEpochsTrainAllLayersAndReturnThem) {
     anew.seed = Rng(anew.seed).Stream("joint").Next();
     const auto joint = train::TrainAllLayers(base_.model, *examples, anew, &expected);
     ASSERT_TRUE(own && joint);
-    EXPECT_EQ(reports.at(job.user)->steps, own->steps + joint->steps);
-    EXPECT_NEAR(reports.at(job.user)->losses.back(), joint->losses.back(), 1e-4);
-    EXPECT_GT(reports.at(job.user)->elapsed_s, 0.0);
+    EXPECT_EQ(reports.at(job.attempt.user)->steps, own->steps + joint->steps);
+    EXPECT_NEAR(reports.at(job.attempt.user)->losses.back(), joint->losses.back(), 1e-4);
+    EXPECT_GT(reports.at(job.attempt.user)->elapsed_s, 0.0);
     EXPECT_NE(adapter.layers[0][0].b, std::vector<float>(adapter.layers[0][0].b.size(), 0.0F));
     for (std::size_t layer = 0; layer < kLayers; ++layer) {
       EXPECT_THAT(adapter.layers[layer][0].b,
@@ -126,13 +128,13 @@ TEST_F(ServerSide, JointEpochsTrainAllLayersAndReturnThem) {
 TEST_F(ServerSide, ABrokenUploadAndADroppedUserEndAlone) {
   std::vector<TrainingJob> jobs = {Upload("u0", 1), Upload("u1", 1), Upload("u2", 1)};
   jobs[0].adapters = "nonsense";
-  store_.Drop("u1");
+  store_.Drop({"u1"});
   const auto reports = Train(jobs);
   EXPECT_FALSE(reports.at("u0"));
   EXPECT_THAT(reports.at("u1").error().Text(), HasSubstr("user u1: was dropped"));
   EXPECT_TRUE(reports.at("u2"));
-  EXPECT_FALSE(store_.Result("u0"));
-  EXPECT_TRUE(store_.Result("u2"));
+  EXPECT_FALSE(store_.Result({"u0"}));
+  EXPECT_TRUE(store_.Result({"u2"}));
 }
 
 }  // namespace

@@ -4,28 +4,18 @@
 
 #include <filesystem>
 
-#include "base/digest.h"
 #include "base/termination.h"
-#include "dashf.grpc.pb.h"
 #include "runtime/compute_gate.h"
 #include "runtime/coordinator_link.h"
+#include "runtime/edge_link.h"
 #include "runtime/failpoint.h"
 #include "runtime/learning.h"
 #include "runtime/messages.h"
 #include "runtime/telemetry.h"
-#include "runtime/tls.h"
-#include "runtime/watchdog.h"
 #include "train/peft_io.h"
 
 namespace dashf::runtime {
 namespace {
-
-constexpr std::chrono::seconds kSilenceMax(30);  // Of a transfer.
-constexpr int kHandshakeTimeoutS = 10;
-
-Error TransferFailed(const std::string& server, const grpc::Status& status) {
-  return {ErrorKind::kRoundFailed, "server " + server, status.error_message()};
-}
 
 v1::Evaluation ToWire(const Quality& quality) {
   v1::Evaluation wire;
@@ -78,9 +68,7 @@ class UserProcess {
   train::Adapter adapter_;
   const std::string data_;  // As it is sent.
   int k_ = 0, layers_ = 0;
-  std::string server_;
-  std::unique_ptr<v1::EdgeServer::Stub> edge_;
-  Watchdog watchdog_;
+  std::unique_ptr<EdgeLink> edge_;
   std::unique_ptr<CoordinatorLink> link_;
 };
 
@@ -126,7 +114,6 @@ Expected<void> UserProcess::Run() {
 Expected<void> UserProcess::DoPhases(const v1::Assignment& assignment) {
   k_ = static_cast<int>(assignment.local_layers());
   layers_ = static_cast<int>(assignment.layers());
-  server_ = assignment.server();
   if (layers_ != base_.model.config().layers || k_ > layers_) {
     return Fail(ErrorKind::kBadInput,
                 config_.model_folder,
@@ -142,14 +129,12 @@ Expected<void> UserProcess::DoPhases(const v1::Assignment& assignment) {
     }
   }
   if (k_ < layers_) {
-    const NodeId server = ServerNode(server_);
-    edge_ = v1::EdgeServer::NewStub(ConnectTo(server, assignment.server_address(), credentials_));
-    auto done = Phase(runtime::Phase::kUpload, [&](auto* report) -> Expected<void> {
-      const auto met =
-          TryHandshake(server, assignment.server_address(), credentials_, kHandshakeTimeoutS);
-      if (!met) return Fail(met.error().kind, "server " + server_, met.error().message);
-      return Upload(report);
-    });
+    edge_ =
+        std::make_unique<EdgeLink>(Attempt{config_.node.id, config_.round, assignment.attempt()},
+                                   ServerNode(assignment.server()),
+                                   assignment.server_address(),
+                                   credentials_);
+    auto done = Phase(runtime::Phase::kUpload, [this](auto* r) { return Upload(r); });
     if (!done) return done;
     if (auto ready = Await(v1::Instruction::kCollect); !ready) {
       return tl::unexpected(ready.error());
@@ -195,67 +180,21 @@ Expected<void> UserProcess::TrainLocally(v1::PhaseReport* report) {
 }
 
 Expected<void> UserProcess::Upload(v1::PhaseReport* report) {
-  const std::string adapters = k_ > 0 ? train::EncodeLayers(adapter_, 1, k_) : "";
-  v1::UploadPart part;
-  v1::UploadHeader& header = *part.mutable_header();
-  header.set_round(config_.round);
-  header.set_user(config_.node.id);
-  header.set_idempotency_key(Sha256Hex(data_ + adapters));
-  *header.add_artefacts() = runtime::ToWire(v1::ARTEFACT_DATA_SET, Announce(data_));
-  std::vector<std::string_view> artefacts = {data_};
-  if (k_ > 0) {
-    *header.add_artefacts() = runtime::ToWire(v1::ARTEFACT_ADAPTERS, Announce(adapters));
-    artefacts.push_back(adapters);
-  }
-  const Stopwatch watch;
-  grpc::ClientContext context;
-  const auto silence = watchdog_.Start(kSilenceMax, [&context] { context.TryCancel(); });
-  v1::UploadReply reply;
-  const auto writer = edge_->Upload(&context, &reply);
-  bool open = writer->Write(part);
-  ChunkSource source(artefacts);
-  for (ChunkView chunk; open && source.Next(&chunk);) {
-    *part.mutable_chunk() = runtime::ToWire(chunk);
-    open = writer->Write(part);
-    silence->Touch();
-    Failpoint(config_.node, "upload_begun");
-  }
-  if (open) writer->WritesDone();
-  const grpc::Status status = writer->Finish();
-  if (!status.ok()) return tl::unexpected(TransferFailed(server_, status));
-  report->set_elapsed_s(watch.ElapsedS());
-  report->set_bytes(data_.size() + adapters.size());
+  const auto sent = edge_->Upload(data_, k_ > 0 ? train::EncodeLayers(adapter_, 1, k_) : "");
+  if (!sent) return tl::unexpected(sent.error());
+  report->set_elapsed_s(sent->elapsed_s);
+  report->set_bytes(sent->bytes);
   return {};
 }
 
 Expected<void> UserProcess::Download(v1::PhaseReport* report) {
-  v1::DownloadRequest request;
-  request.set_round(config_.round);
-  request.set_user(config_.node.id);
-  const Stopwatch watch;
-  grpc::ClientContext context;
-  const auto silence = watchdog_.Start(kSilenceMax, [&context] { context.TryCancel(); });
-  const auto reader = edge_->Download(&context, request);
-  v1::DownloadPart part;
-  auto assembly = reader->Read(&part) && part.has_header()
-                      ? Assembly::Begin({runtime::FromWire(part.header().artefact())}, 1)
-                      : Assembly::Begin({}, 1);
-  Expected<void> sound;
-  if (!assembly) sound = tl::unexpected(assembly.error());
-  while (sound && reader->Read(&part)) {
-    silence->Touch();
-    sound = assembly->Add(runtime::FromWire(part.chunk()));
-  }
-  if (!sound) context.TryCancel();
-  const grpc::Status status = reader->Finish();
-  if (!status.ok() && (sound || !assembly)) return tl::unexpected(TransferFailed(server_, status));
-  if (!sound) return sound;
-  report->set_bytes(assembly->bytes());
-  const auto artefacts = std::move(*assembly).Finish();
-  if (!artefacts) return tl::unexpected(artefacts.error());
-  report->set_elapsed_s(watch.ElapsedS());
+  std::string adapters;
+  const auto received = edge_->Download(&adapters);
+  if (!received) return tl::unexpected(received.error());
+  report->set_elapsed_s(received->elapsed_s);
+  report->set_bytes(received->bytes);
   const int first = config_.training.FirstReturned(k_);
-  return train::DecodeLayers(artefacts->front(), first, layers_, base_.model.config(), &adapter_);
+  return train::DecodeLayers(adapters, first, layers_, base_.model.config(), &adapter_);
 }
 
 Expected<void> UserProcess::Verify(v1::PhaseReport* report) {

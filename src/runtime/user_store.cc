@@ -2,17 +2,30 @@
 
 namespace dashf::runtime {
 
-void UserStore::Expect(const std::string& user, int local_layers, int layers) {
-  const std::lock_guard lock(mutex_);
-  Place& place = places_[user];
-  place.job.user = user;
-  place.job.local_layers = local_layers;
-  place.job.layers = layers;
+UserStore::Place* UserStore::Find(const Attempt& attempt) {
+  const auto found = places_.find(attempt.user);
+  if (found == places_.end() || found->second.job.attempt != attempt) return nullptr;
+  return &found->second;
 }
 
-void UserStore::Drop(const std::string& user) {
+const UserStore::Place* UserStore::Find(const Attempt& attempt) const {
+  return const_cast<UserStore*>(this)->Find(attempt);
+}
+
+void UserStore::Expect(const Attempt& attempt, int local_layers, int layers) {
   const std::lock_guard lock(mutex_);
-  places_.erase(user);
+  const auto found = places_.find(attempt.user);
+  if (found != places_.end() && found->second.job.attempt >= attempt) return;
+  TrainingJob& job = (places_[attempt.user] = {}).job;
+  job.attempt = attempt;
+  job.local_layers = local_layers;
+  job.layers = layers;
+}
+
+void UserStore::Drop(const Attempt& attempt) {
+  const std::lock_guard lock(mutex_);
+  const auto found = places_.find(attempt.user);
+  if (found != places_.end() && found->second.job.attempt <= attempt) places_.erase(found);
 }
 
 void UserStore::Close() {
@@ -21,11 +34,14 @@ void UserStore::Close() {
   changed_.notify_all();
 }
 
-UploadVerdict UserStore::BeginUpload(const std::string& user, const std::string& key) {
+UploadVerdict UserStore::BeginUpload(const Attempt& attempt, const std::string& key) {
   const std::lock_guard lock(mutex_);
-  const auto found = places_.find(user);
-  if (found == places_.end()) return UploadVerdict::kUnexpected;
+  const auto found = places_.find(attempt.user);
+  if (found == places_.end() || found->second.job.attempt < attempt) {
+    return UploadVerdict::kUnexpected;
+  }
   Place& place = found->second;
+  if (place.job.attempt > attempt) return UploadVerdict::kStale;
   switch (place.state) {
     case State::kExpected:
       place.state = State::kUploading;
@@ -38,27 +54,26 @@ UploadVerdict UserStore::BeginUpload(const std::string& user, const std::string&
   }
 }
 
-int UserStore::local_layers(const std::string& user) const {
+int UserStore::local_layers(const Attempt& attempt) const {
   const std::lock_guard lock(mutex_);
-  const auto found = places_.find(user);
-  return found == places_.end() ? 0 : found->second.job.local_layers;
+  const Place* place = Find(attempt);
+  return place == nullptr ? 0 : place->job.local_layers;
 }
 
-void UserStore::CommitUpload(const std::string& user, std::string data, std::string adapters) {
+void UserStore::CommitUpload(const Attempt& attempt, std::string data, std::string adapters) {
   const std::lock_guard lock(mutex_);
-  const auto found = places_.find(user);
-  if (found == places_.end() || found->second.state != State::kUploading) return;
-  found->second.job.data = std::move(data);
-  found->second.job.adapters = std::move(adapters);
-  found->second.state = State::kUploaded;
+  Place* place = Find(attempt);
+  if (place == nullptr || place->state != State::kUploading) return;
+  place->job.data = std::move(data);
+  place->job.adapters = std::move(adapters);
+  place->state = State::kUploaded;
   changed_.notify_all();
 }
 
-void UserStore::AbandonUpload(const std::string& user) {
+void UserStore::AbandonUpload(const Attempt& attempt) {
   const std::lock_guard lock(mutex_);
-  const auto found = places_.find(user);
-  if (found == places_.end() || found->second.state != State::kUploading) return;
-  found->second.state = State::kExpected;
+  Place* place = Find(attempt);
+  if (place != nullptr && place->state == State::kUploading) place->state = State::kExpected;
 }
 
 std::vector<TrainingJob> UserStore::NextJobs(int count_max) {
@@ -69,7 +84,11 @@ std::vector<TrainingJob> UserStore::NextJobs(int count_max) {
       if (std::ssize(jobs) == count_max) break;
       if (place.state != State::kUploaded) continue;
       place.state = State::kTraining;
-      jobs.push_back(std::move(place.job));
+      jobs.push_back({place.job.attempt,
+                      place.job.local_layers,
+                      place.job.layers,
+                      std::move(place.job.data),
+                      std::move(place.job.adapters)});
     }
     if (!jobs.empty()) break;
     changed_.wait(lock);
@@ -77,23 +96,23 @@ std::vector<TrainingJob> UserStore::NextJobs(int count_max) {
   return jobs;
 }
 
-bool UserStore::Expected(const std::string& user) const {
+bool UserStore::Expected(const Attempt& attempt) const {
   const std::lock_guard lock(mutex_);
-  return !closed_ && places_.contains(user);
+  return !closed_ && Find(attempt) != nullptr;
 }
 
-void UserStore::Finish(const std::string& user, std::string adapters) {
+void UserStore::Finish(const Attempt& attempt, std::string adapters) {
   const std::lock_guard lock(mutex_);
-  const auto found = places_.find(user);
-  if (found == places_.end()) return;
-  found->second.state = State::kReady;
-  found->second.result = std::make_shared<const std::string>(std::move(adapters));
+  Place* place = Find(attempt);
+  if (place == nullptr) return;
+  place->state = State::kReady;
+  place->result = std::make_shared<const std::string>(std::move(adapters));
 }
 
-std::shared_ptr<const std::string> UserStore::Result(const std::string& user) const {
+std::shared_ptr<const std::string> UserStore::Result(const Attempt& attempt) const {
   const std::lock_guard lock(mutex_);
-  const auto found = places_.find(user);
-  return found == places_.end() ? nullptr : found->second.result;
+  const Place* place = Find(attempt);
+  return place == nullptr ? nullptr : place->result;
 }
 
 }  // namespace dashf::runtime
