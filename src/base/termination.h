@@ -2,6 +2,7 @@
 // other than kConverged is data, not an error.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <functional>
@@ -12,9 +13,28 @@
 
 namespace dashf {
 
+// From here on a time limit is none; but below infinity StopSearches() still ends the search.
+inline constexpr double kNeverS = 1e9;
+
+using StopInstant = std::chrono::steady_clock::rep;
+inline std::atomic<StopInstant> stopped_at{std::numeric_limits<StopInstant>::min()};
+static_assert(decltype(stopped_at)::is_always_lock_free);  // A signal handler may write it.
+
+// What is under way in this process, on any thread, ends as if its time limit were over.
+inline void StopSearches() {
+  stopped_at = std::chrono::steady_clock::now().time_since_epoch().count();
+}
+inline bool StoppedSince(std::chrono::steady_clock::time_point start) {
+  return start.time_since_epoch().count() <= stopped_at.load(std::memory_order_relaxed);
+}
+
 class Stopwatch {
  public:
+  // For comparison with limits: infinite where StopSearches() was called since the start.
   double ElapsedS() const {
+    return StoppedSince(start_) ? std::numeric_limits<double>::infinity() : MeasuredS();
+  }
+  double MeasuredS() const {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   }
 

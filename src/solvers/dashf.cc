@@ -105,7 +105,7 @@ class Dashf {
     history_.push_back({.iteration = static_cast<int>(history_.size()),
                         .scr = std::max(Scr(incumbent_), best_.empty() ? 0.0 : Scr(best_)),
                         .residual = residual,
-                        .elapsed_s = watch_.ElapsedS(),
+                        .elapsed_s = watch_.MeasuredS(),
                         .step = std::move(step)});
     if (options_.on_iteration) options_.on_iteration(history_.back());
   }

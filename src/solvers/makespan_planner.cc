@@ -85,7 +85,7 @@ void MakespanPlanner::Keep(Plan plan, const char* step) {
 }
 
 void MakespanPlanner::StartFromCheapPlans() {
-  if (!std::isfinite(options_.time_limit_s)) return;
+  if (!(options_.time_limit_s < kNeverS)) return;
   const double budget_s = CheapBudgetS(options_.time_limit_s, columns_.size(), options_.threads);
   FindCheapPlans(scenario_,
                  problem_,

@@ -21,7 +21,7 @@ namespace dashf::solvers {
 struct SolveOptions {
   std::uint64_t seed = 1;  // Same seed, same plan.
   double time_limit_s =
-      std::numeric_limits<double>::infinity();  // > 0; ends with the best plan so far.
+      std::numeric_limits<double>::infinity();  // > 0 (kNeverS); ends with the best plan so far.
   // >= 0, relative. Methods with a bound of their own stop where it is this near.
   double gap_target = 1e-4;
   // In makespan mode "prices" searches for a bound, which takes far longer than its plan, only

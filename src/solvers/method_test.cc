@@ -55,6 +55,30 @@ TEST(Methods, GiveFeasiblePlansThatTheSeedAloneDecides) {
   }
 }
 
+// Whoever has no limit but will not wait: from a callback here, from a signal's handler elsewhere.
+TEST(Methods, EndWithWhatTheyHaveWhereSearchesAreStopped) {
+  for (const DelayMode delay : kModes) {
+    const Scenario scenario =
+        testing::RandomScenario({.users = 8, .servers = 3, .layers = 4, .delay = delay}, Rng(5));
+    for (const std::string_view name : {"prices", "dashf"}) {
+      int rows = 0;
+      const SolveOptions options{.time_limit_s = 10.0 * kNeverS,
+                                 .gap_target = 0.0,
+                                 .wants_bound = true,
+                                 .on_iteration = [&](const IterationRecord&) {
+                                   if (++rows == 1) StopSearches();
+                                 }};
+      const auto stopped = FindMethod(name)->solve(scenario, options);
+      ASSERT_TRUE(stopped.has_value()) << name << ": " << stopped.error().Text();
+      EXPECT_EQ(stopped->termination, Termination::kTimeLimit) << name;
+      EXPECT_TRUE(Evaluate(scenario, stopped->plan).feasible) << name;
+      EXPECT_TRUE(std::isfinite(stopped->history.back().elapsed_s)) << name;
+    }
+  }
+  const Stopwatch watch;  // What begins later is not concerned.
+  EXPECT_TRUE(std::isfinite(watch.ElapsedS()));
+}
+
 TEST(Methods, NeverBeatTheOracle) {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
     const Scenario scenario =

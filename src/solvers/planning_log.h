@@ -15,7 +15,7 @@ class Log {
   explicit Log(const SolveOptions& options) : options_(options) {}
   void Add(double scr, double residual, std::string step) {
     IterationRecord record{
-        static_cast<int>(history_.size()) + 1, scr, residual, watch_.ElapsedS(), std::move(step)};
+        static_cast<int>(history_.size()) + 1, scr, residual, watch_.MeasuredS(), std::move(step)};
     if (options_.on_iteration) options_.on_iteration(record);
     history_.push_back(std::move(record));
   }

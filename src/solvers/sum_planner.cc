@@ -88,7 +88,7 @@ void SumPlanner::StartFromValues() {
 }
 
 void SumPlanner::StartFromCheapPlans(const Scenario& scenario) {
-  if (!std::isfinite(options_.time_limit_s)) return;
+  if (!(options_.time_limit_s < kNeverS)) return;
   const double budget_s = CheapBudgetS(options_.time_limit_s, columns_.size(), options_.threads);
   FindCheapPlans(scenario,
                  problem_,
