@@ -48,11 +48,12 @@ LINES_MAX = 500
 FUNCTION_LINES_MAX = 70
 
 
-def sources():
-    """Paths of our C++ files, relative to ROOT."""
-    names = [str(p.relative_to(ROOT)) for p in (ROOT / "src").rglob("*")]
+def sources(*folders):
+    """Our C++ files in these folders, all by default."""
+    folders = folders or ("src", "python/native")
+    names = [str(p.relative_to(ROOT)) for folder in folders for p in (ROOT / folder).rglob("*")]
     if shutil.which("git"):
-        listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "src"], cwd=ROOT,
+        listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", *folders], cwd=ROOT,
                                 capture_output=True, text=True, check=False)
         names = listed.stdout.split() if listed.returncode == 0 else names
     return [ROOT / n for n in names if n.endswith((".h", ".cc")) and (ROOT / n).exists()]
@@ -60,7 +61,7 @@ def sources():
 
 def layers():
     modules = set(LAYERS) | {"cli"}
-    for path in sources():
+    for path in sources("src"):
         module = path.relative_to(ROOT / "src").parts[0]
         if module not in modules:
             yield path, 1, f"module {module} is not in tools/lint.py's layer table"

@@ -1,0 +1,22 @@
+"""dashf: which mobile user fine-tunes how many layers of an LLM with which edge server, and with what resources.
+
+    import dashf
+    plan = dashf.solve(dashf.Scenario.study(users=10, servers=2), certify=True)
+    print(plan.scr, plan.gap)
+
+The planner of the C++ system dashf as arrays and functions (docs/python.md; the model: docs/model.md).
+``dashf.gym`` is an environment for agents, ``dashf.plot`` draws, ``python -m dashf.paper`` makes a paper's figures.
+"""
+from . import _core
+from .errors import BadInputError, Error, InfeasibleError, IoError, NumericalError, UsageError
+from .plan import (Alternative, CapacityValue, Evaluation, Explanation, Iteration, Plan, UserReason, Violation)
+from .planning import Comparison, ComparisonRow, compare, methods, solve
+from .scenario import Scenario, SplitProfile, channels, families
+from .study import summarise, sweep
+
+__version__: str = _core.version
+__all__ = [
+    "Alternative", "BadInputError", "CapacityValue", "Comparison", "ComparisonRow", "Error", "Evaluation",
+    "Explanation", "InfeasibleError", "IoError", "Iteration", "NumericalError", "Plan", "Scenario", "SplitProfile",
+    "UsageError", "UserReason", "Violation", "channels", "compare", "families", "methods", "solve", "summarise", "sweep",
+]

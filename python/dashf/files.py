@@ -1,0 +1,27 @@
+"""Files, written whole or not at all."""
+from __future__ import annotations
+
+import os
+import tempfile
+
+from .errors import IoError
+
+
+def write_text(path: str, text: str) -> None:
+    """Writes beside the place and renames. Raises IoError."""
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8", newline="") as made:
+            try:
+                made.write(text)
+                made.flush()
+                os.fsync(made.fileno())
+                mask = os.umask(0)
+                os.umask(mask)
+                os.chmod(made.name, 0o666 & ~mask)
+                os.replace(made.name, path)
+            except BaseException:
+                os.unlink(made.name)
+                raise
+    except OSError as error:
+        raise IoError(path, f"cannot be written: {error.strerror or error}") from None

@@ -1,0 +1,116 @@
+"""Parameter studies: what is varied over seeds and methods, as frames."""
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from . import _core, checks
+from .errors import Error, UsageError
+from .plan import thread_count
+from .planning import Method, compare, name_of
+from .scenario import _COLUMNS, _SEED_MAX, _STUDY_NUMBERS, Scenario
+
+__all__ = ["sweep", "summarise"]
+
+_STUDY = (*_STUDY_NUMBERS, "users", "servers", "candidates", "delay", "compute_energy", "all_local_allowed", "family",
+          "channel", "shadowing", "fading", "name")
+FIGURES = ("scr", "percent_of_best", "score", "cost", "delay_s", "energy_j", "elapsed_s")
+
+
+def _scenario(settings: Mapping[str, Any], seed: int) -> Scenario:
+    """The study's own keywords make the scenario, its columns then replace what it has."""
+    study = {name: value for name, value in settings.items() if name in _STUDY}
+    columns = {name: value for name, value in settings.items() if name not in _STUDY}
+    scenario = Scenario.study(seed=seed, **study)
+    return scenario.replace(**columns) if columns else scenario
+
+
+def sweep(vary: Mapping[str, Sequence[Any]], *, seeds: Iterable[int] = range(1, 11),
+          methods: Iterable[Method] = ("prices", "dashf", "greedy"), time_limit_s: float | None = None,
+          jobs: int | None = None, make: Callable[..., Scenario] | None = None,
+          on_done: Callable[[int, int], Any] | None = None, **fixed: Any) -> Any:
+    """Varies parameters of the default study and plans each scenario by several methods. As ``dashf sweep``.
+
+    ``vary`` has values for keywords of ``Scenario.study`` and of ``Scenario.replace`` (``server_clock_hz_max``,
+    ``score_gain``, ``server_slots``, ...); all combinations are planned, each with every seed. ``fixed`` are keywords
+    that stay. ``make(seed=..., **keywords)`` makes other scenarios instead. ``jobs`` scenarios are planned at once;
+    the plans do not depend on it, and 1 gives the fairest times. ``on_done(done, of)`` is called after each.
+
+    Returns a pandas frame with a row per combination, seed and method: the varied values, ``seed``, ``method``,
+    ``scr``, ``percent_of_best`` (of the best method on the same scenario), ``score``, ``cost``, ``delay_s``,
+    ``energy_j``, ``elapsed_s``, ``note``; figures are NaN where a method gave no plan. ``summarise`` makes means with
+    intervals of it. Raises UsageError for a keyword or a value that cannot be.
+    """
+    import pandas
+
+    if not isinstance(vary, Mapping) or not vary:
+        raise UsageError("vary", "must be a dict of keywords and the values that each takes", repr(vary))
+    if make is None:
+        checks.known_names([*vary, *fixed], (*_STUDY, *_COLUMNS))
+    for name, values in vary.items():
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise UsageError(f"vary[{name!r}]", "must be a list of values", repr(values))
+        if name in fixed:
+            raise UsageError(name, "is varied and fixed")
+    values = {name: list(each) for name, each in vary.items()}
+    chosen = [checks.integer("seeds", seed, 0, _SEED_MAX) for seed in seeds]
+    wanted: Any = dict(methods) if isinstance(methods, Mapping) else {name_of(m): m for m in methods}
+    known = dict(_core.methods())
+    for method in wanted.values():
+        if not callable(method):
+            checks.one_of("methods", method, known)
+    tasks = [(dict(zip(values, point)), seed) for point in itertools.product(*values.values()) for seed in chosen]
+    done = itertools.count(1)
+
+    def run(task: tuple[dict[str, Any], int]) -> list[dict[str, Any]]:
+        point, seed = task
+        try:
+            scenario = make(seed=seed, **point, **fixed) if make else _scenario(point | fixed, seed)
+        except UsageError:
+            raise
+        except Error as error:  # Every method's failure.
+            rows = [{"method": name, "note": str(error)} for name in wanted]
+        else:
+            rows = compare(scenario, wanted, time_limit_s=time_limit_s, seed=seed, jobs=1).table()
+        if on_done is not None:
+            on_done(next(done), len(tasks))
+        return [{**point, "seed": seed, **row} for row in rows]
+
+    at_once = thread_count(jobs)
+    if at_once == 1:
+        made = [run(task) for task in tasks]
+    else:
+        with ThreadPoolExecutor(at_once) as pool:
+            made = list(pool.map(run, tasks))
+    columns = [*values, "seed", "method", *FIGURES, "note"]
+    frame = pandas.DataFrame(list(itertools.chain.from_iterable(made)), columns=columns)
+    return frame.astype({name: float for name in FIGURES})
+
+
+def summarise(frame: Any, figures: Sequence[str] = ("scr", "percent_of_best", "delay_s", "energy_j", "elapsed_s"), *,
+              confidence: float = 0.95) -> Any:
+    """Means over the seeds of a sweep's frame, with Student's t intervals.
+
+    Returns a frame with a row per combination and method: for each of ``figures`` the mean and, as ``FIGURE_plus_minus``,
+    half the interval's width (infinite for one seed), over the seeds that the method has a plan for; ``failed``, the
+    others.
+    """
+    import pandas
+
+    confidence = checks.number("confidence", confidence, 0.0, 1.0, above=True)
+    known = (*FIGURES,)
+    for figure in figures:
+        checks.one_of("figures", figure, known)
+    keys = [name for name in frame.columns if name not in (*FIGURES, "seed", "note")]
+    rows = []
+    for key, group in frame.groupby(keys, sort=False):
+        row: dict[str, Any] = dict(zip(keys, key if isinstance(key, tuple) else (key,)))
+        row["failed"] = int(group["scr"].isna().sum())
+        for figure in figures:
+            values = group.loc[group["scr"].notna(), figure].to_list()
+            mean, half = _core.mean_interval(values, confidence) if values else (float("nan"), float("nan"))
+            row[figure], row[f"{figure}_plus_minus"] = mean, half
+        rows.append(row)
+    return pandas.DataFrame(rows)

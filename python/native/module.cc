@@ -1,0 +1,11 @@
+// dashf._core: the planner as python/dashf/ needs it, without conveniences; that package is what
+// people use.
+#include "bindings.h"
+
+NB_MODULE(_core, module) {
+  module.attr("version") = DASHF_VERSION;
+  dashf::python::BindScenario(module);
+  dashf::python::BindGeneration(module);
+  dashf::python::BindPlan(module);
+  dashf::python::BindSolving(module);
+}

@@ -1,0 +1,62 @@
+"""Parameter studies."""
+import json
+import subprocess
+
+import pytest
+
+import dashf
+
+pandas = pytest.importorskip("pandas")
+
+
+def test_a_sweep_agrees_with_the_command_line(command_line, tmp_path):
+    out = tmp_path / "out"
+    done = subprocess.run([command_line, "sweep", "--vary", "users=4,6", "--vary", "bandwidth-hz=1e7,2e7", "--seeds",
+                           "1..3", "--methods", "prices,greedy", "--out", out, "--json"], capture_output=True, text=True,
+                          check=True)
+    stated = json.loads(done.stdout)["rows"]
+    frame = dashf.sweep({"users": [4, 6], "bandwidth_hz": [1e7, 2e7]}, seeds=range(1, 4), methods=["prices", "greedy"])
+    assert len(frame) == 2 * 2 * 3 * 2 and not frame.isna().any().any()
+    means = dashf.summarise(frame)
+    assert len(means) == len(stated)
+    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()[1:]]
+    scrs = {(tuple(line["point"]), line["seed"], row["method"]): row["scr"] for line in lines for row in line["methods"]} \
+        if "point" in lines[0] and "methods" in lines[0] else None
+    if scrs:
+        for row in frame.itertuples():
+            assert scrs[(row.users, row.bandwidth_hz), row.seed, row.method] == row.scr
+    for mean, row in zip(means.itertuples(), stated):
+        assert mean.method == row["method"]
+        assert json.dumps(row).find(repr(mean.scr)) >= 0, (mean, row)
+
+
+def test_what_a_scenario_has_may_be_varied_and_methods_may_be_ones_own():
+    def at_home(scenario):
+        return scenario.gain.argmax(axis=1), scenario.profiles[0].layers - 1
+
+    heard = []
+    frame = dashf.sweep({"score_gain": [0.5, 2.0], "server_clock_hz_max": [1e9]}, seeds=[1, 2], users=4,
+                        methods={"home": at_home, "greedy": "greedy"}, jobs=2, on_done=lambda *done: heard.append(done))
+    assert sorted(heard) == [(i, 4) for i in range(1, 5)]
+    assert set(frame["method"]) == {"home", "greedy"} and frame["scr"].notna().any()
+    greedy = frame[frame.method == "greedy"].groupby("score_gain").scr.mean()
+    assert greedy[0.5] < greedy[2.0]
+
+
+def test_a_scenario_that_cannot_be_is_every_methods_failure():
+    frame = dashf.sweep({"server_slots": [1, 10]}, seeds=[1], methods=["greedy", "random"], users=4)
+    failed = frame[frame.server_slots == 1]
+    assert failed.scr.isna().all() and failed.note.str.contains("slots").all()
+    means = dashf.summarise(frame)
+    assert list(means.failed) == [1, 1, 0, 0] and means.scr_plus_minus.iloc[-1] == float("inf")
+
+
+@pytest.mark.parametrize(("vary", "more", "place"), [
+    ({}, {}, "vary"), ({"user": [1]}, {}, "user"), ({"users": "1,2"}, {}, "vary['users']"), ({"users": [0]}, {}, "users"),
+    ({"users": [3]}, {"users": 4}, "users"), ({"users": [3]}, {"methods": ["best"]}, "methods"),
+    ({"users": [3]}, {"seeds": [-1]}, "seeds"),
+])
+def test_studies_that_cannot_be_are_refused(vary, more, place):
+    with pytest.raises(dashf.UsageError) as caught:
+        dashf.sweep(vary, **more)
+    assert caught.value.where == place
