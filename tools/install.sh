@@ -8,6 +8,7 @@ node_packages=(
     libtomlplusplus-dev nlohmann-json3-dev                              # planner and files
     libpcre2-dev libutf8proc-dev                                        # tokenizers
     libopenblas0-openmp                                                 # training engine
+    libsqlite3-dev                                                      # the coordinator's log
     libgrpc++-dev libgrpc-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc  # runtime
 )
 demo_packages=("${tool_packages[@]}" "${node_packages[@]}")

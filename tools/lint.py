@@ -31,8 +31,9 @@ LAYERS = {
     "train": {"base", "gguf", "corpus", "tensorfile", "llama"},
     "study": {"base", "corpus", "train"},
     "autograd": {"base", "corpus", "tensorfile", "llama", "train"},
-    "runtime": {"base", "scenario", "plan", "round", "corpus", "train", "proto"},
     "round": {"base", "scenario", "plan"},
+    "fleet": {"base", "plan", "round"},
+    "runtime": {"base", "scenario", "plan", "round", "fleet", "corpus", "train", "proto"},
     "report": {"base", "scenario", "plan", "problem", "round"},
 }
 # Third-party headers that only the named modules may see.
@@ -40,6 +41,7 @@ HEADERS = {
     r"(torch|ATen|c10)/": {"autograd"},
     r"(grpcpp?|google/protobuf)/|.*\.pb\.h": {"runtime"},
     r"CLI/": {"cli"},
+    r"sqlite3\.h": {"fleet"},
     r"mpi\.h": {"mpi"},
 }
 BANNED_NAMES = re.compile(r"(?i)(manager|helper|util|handler|strategy)s?(\.|_|$)")

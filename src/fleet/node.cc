@@ -1,11 +1,11 @@
-#include "runtime/node.h"
+#include "fleet/node.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cctype>
 
-namespace dashf::runtime {
+namespace dashf::fleet {
 
 std::string Name(const NodeId& node) {
   switch (node.role) {
@@ -51,4 +51,4 @@ Expected<void> CheckId(const std::string& where, std::string_view id) {
                           id.substr(0, 64)));
 }
 
-}  // namespace dashf::runtime
+}  // namespace dashf::fleet

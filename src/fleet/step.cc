@@ -1,0 +1,335 @@
+#include "fleet/step.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "fleet/tasks.h"
+
+namespace dashf::fleet {
+namespace {
+
+using Stage = Round::Stage;
+using TaskState = Task::State;
+
+// Everybody who is waited for is here.
+bool AllHere(const std::map<std::string, Member>& members) {
+  return std::all_of(members.begin(), members.end(), [](const auto& entry) {
+    const Member& member = entry.second;
+    return IsHere(member) || !member.refused.empty() || member.presence == Presence::kGone;
+  });
+}
+
+bool HasQuorum(const State& state) {
+  return CountHere(state.users) >= std::max<std::size_t>(state.policy.users_min, 1) &&
+         CountHere(state.servers) >= std::max<std::size_t>(state.policy.servers_min, 1);
+}
+
+std::string WhyAbsent(const Member& member) {
+  return member.refused.empty() ? std::string(Name(member.presence)) : member.refused;
+}
+
+// One event's effects on the state.
+class Stepper {
+ public:
+  Stepper(State& state, Millis at) : state_(state), at_(at) {}
+
+  StepResult operator()(const Configured& event) {
+    state_.policy = event.policy;
+    state_.layers = event.layers;
+    for (const std::string& id : event.users) state_.users[id];
+    for (const std::string& id : event.servers) state_.servers[id];
+    Proceed();
+    return Done();
+  }
+
+  StepResult operator()(const Joined& event) {
+    Member* member = state_.Find(event.node);
+    if (member == nullptr) return {Verdict::kUnknown, {}};
+    if (member->excluded) return {Verdict::kRefused, {}};
+    if (member->presence == Presence::kHere) {
+      const bool same = member->incarnation == event.incarnation;
+      return {same ? Verdict::kDuplicate : Verdict::kOtherAlive, {}};
+    }
+    *member = {Presence::kHere, event.incarnation, at_, event.report, "", false};
+    if (Running() && event.node.role == Role::kServer && tasks_.AnyPending()) tasks_.WantPlan();
+    if (Running() && event.node.role == Role::kUser) tasks_.TakeIn(event.node.id);
+    Proceed();
+    return Done();
+  }
+
+  StepResult operator()(const TurnedAway& event) {
+    Member* member = state_.Find(event.node);
+    if (member == nullptr) return {Verdict::kUnknown, {}};
+    if (member->refused == event.reason || member->presence == Presence::kHere) {
+      return {Verdict::kDuplicate, {}};
+    }
+    member->refused = event.reason;
+    Proceed();
+    return Done();
+  }
+
+  StepResult operator()(const WentAway& event) {
+    Member* member = state_.Find(event.node);
+    if (member == nullptr) return {Verdict::kUnknown, {}};
+    if (member->presence != Presence::kHere || member->incarnation != event.incarnation) {
+      return {Verdict::kStale, {}};
+    }
+    member->presence = Presence::kAway;
+    member->since = at_;
+    return Done();
+  }
+
+  StepResult operator()(const Excluded& event) {
+    Member* member = state_.Find(event.node);
+    if (member == nullptr) return {Verdict::kUnknown, {}};
+    member->refused = event.reason;
+    member->excluded = true;
+    tasks_.LoseNode(event.node, event.reason);
+    Proceed();
+    return Done();
+  }
+
+  StepResult operator()(const Admitted& event) {
+    Member* member = state_.Find(event.node);
+    if (member == nullptr) return {Verdict::kUnknown, {}};
+    if (member->refused.empty()) return {Verdict::kDuplicate, {}};
+    member->refused.clear();
+    member->excluded = false;
+    Proceed();
+    return Done();
+  }
+
+  StepResult operator()(const RoundRequested&) {
+    if (state_.over) return {Verdict::kStale, {}};
+    ++state_.requests;
+    Proceed();
+    return Done();
+  }
+
+  StepResult operator()(const PlanMade& event) {
+    if (!IsAwaited(event.round, event.plan)) return {Verdict::kStale, {}};
+    Round& round = *state_.round;
+    round.planning = false;
+    round.stage = Stage::kRunning;
+    for (const Assignment& assignment : event.assignments) tasks_.Assign(assignment);
+    if (round.plan_wanted || tasks_.AnyPending()) tasks_.WantPlan();
+    Proceed();
+    return Done();
+  }
+
+  StepResult operator()(const PlanFailed& event) {
+    if (!IsAwaited(event.round, event.plan)) return {Verdict::kStale, {}};
+    Round& round = *state_.round;
+    round.planning = false;
+    round.stage = Stage::kRunning;
+    for (auto& [id, task] : round.tasks) {
+      if (task.state != TaskState::kPending) continue;
+      Tasks::Fail(task, "no plan: " + event.reason + Tasks::BecauseOf(task));
+    }
+    Proceed();
+    return Done();
+  }
+
+  StepResult operator()(const PhaseFinished& event) {
+    if (!state_.round || event.round != state_.round->number) return {Verdict::kStale, {}};
+    const Verdict verdict = tasks_.Report(event);
+    if (verdict != Verdict::kAccepted) return {verdict, {}};
+    Proceed();
+    return Done();
+  }
+
+  StepResult operator()(const TimePassed&) {
+    for (auto* members : {&state_.users, &state_.servers}) {
+      const Role role = members == &state_.users ? Role::kUser : Role::kServer;
+      for (auto& [id, member] : *members) {
+        if (member.presence != Presence::kAway || at_ < GoneAt(state_, member)) continue;
+        member.presence = Presence::kGone;
+        member.since = at_;
+        tasks_.LoseNode({role, id}, fmt::format("{} was lost", role == Role::kUser ? "it" : id));
+      }
+    }
+    if (Running()) {
+      for (auto& [id, task] : state_.round->tasks) {
+        if (!task.Ended() && task.due > 0 && at_ >= task.due) tasks_.Overdue(task);
+      }
+    }
+    Proceed();
+    return Done();
+  }
+
+  StepResult operator()(const Stopped& event) {
+    if (state_.over && !event.at_once) return {Verdict::kDuplicate, {}};
+    state_.over_reason = event.reason;
+    state_.over = true;
+    if (event.at_once && state_.round && state_.round->stage != Stage::kEnded) {
+      EndGathering();
+      state_.round->stage = Stage::kRunning;
+      state_.round->planning = false;
+      for (auto& [id, task] : state_.round->tasks) Tasks::Fail(task, event.reason);
+    }
+    Proceed();
+    return Done();
+  }
+
+  static Millis GoneAt(const State& state, const Member& member) {
+    return member.since + InMillis(state.policy.grace_s);
+  }
+
+ private:
+  StepResult Done() { return {Verdict::kAccepted, std::move(effects_)}; }
+  bool Running() const { return state_.round && state_.round->stage == Stage::kRunning; }
+  bool IsAwaited(std::uint32_t round, std::uint32_t plan) const {
+    return state_.round && state_.round->number == round && state_.round->plan == plan &&
+           state_.round->planning;
+  }
+  // What follows by itself: rounds begin, gather, end.
+  void Proceed() {
+    if (state_.round && state_.round->stage == Stage::kGathering) Gather();
+    if (Running()) EndIfComplete();
+    if (!state_.round || state_.round->stage == Stage::kEnded) BeginIfDue();
+  }
+
+  void BeginIfDue() {
+    const Policy& policy = state_.policy;
+    if (policy.rounds_max > 0 && state_.rounds_begun >= policy.rounds_max) state_.over = true;
+    if (state_.over) return;
+    if (at_ < state_.next_round_at || (policy.on_request && state_.requests == 0)) return;
+    if (state_.requests > 0) --state_.requests;
+    if (state_.round) state_.last = std::move(state_.round);
+    state_.round = Round{};
+    state_.round->number = ++state_.rounds_begun;
+    state_.round->began = at_;
+    state_.next_round_at = at_ + InMillis(policy.interval_s);
+    Gather();
+  }
+
+  void Gather() {
+    Round& round = *state_.round;
+    const Policy& policy = state_.policy;
+    const bool gives_up = policy.give_up_s > 0.0 && at_ >= round.began + InMillis(policy.give_up_s);
+    const bool waited = gives_up || at_ >= round.began + InMillis(policy.gather_s);
+    const bool complete = AllHere(state_.users) && AllHere(state_.servers);
+    if (HasQuorum(state_) && (complete || waited)) {
+      EndGathering();
+      tasks_.WantPlan();
+      round.stage = Stage::kPlanning;
+      return;
+    }
+    if (!gives_up) return;
+    const std::string failure = "the round did not start: " + Missing();
+    EndGathering();
+    for (auto& [id, task] : round.tasks) Tasks::Fail(task, failure);
+    EndIfComplete();
+  }
+
+  std::string Missing() const {
+    return fmt::format("{} of at least {} users and {} of at least {} servers were here",
+                       CountHere(state_.users),
+                       state_.policy.users_min,
+                       CountHere(state_.servers),
+                       state_.policy.servers_min);
+  }
+
+  void EndGathering() {
+    Round& round = *state_.round;
+    if (round.stage != Stage::kGathering) return;
+    round.stage = Stage::kRunning;
+    for (const auto& [id, member] : state_.users) {
+      if (IsHere(member)) {
+        round.tasks[id].since = at_;
+      } else {
+        round.absent[id] = WhyAbsent(member);
+      }
+    }
+  }
+
+  void EndIfComplete() {
+    Round& round = *state_.round;
+    const bool ended = std::all_of(round.tasks.begin(), round.tasks.end(), [](const auto& entry) {
+      return entry.second.Ended();
+    });
+    if (!ended || round.stage == Stage::kEnded) return;
+    round.stage = Stage::kEnded;
+    round.planning = false;
+    round.ended = at_;
+    // What failed for everybody may fail again at once.
+    const bool in_vain =
+        std::none_of(round.tasks.begin(), round.tasks.end(), [](const auto& entry) {
+          return entry.second.state == TaskState::kDone;
+        });
+    if (in_vain) {
+      state_.next_round_at = std::max(state_.next_round_at, at_ + InMillis(state_.policy.grace_s));
+    }
+    effects_.push_back(RoundEnded{std::make_shared<Round>(round)});
+  }
+
+  State& state_;
+  const Millis at_;
+  std::vector<Effect> effects_;
+  Tasks tasks_{state_, at_, effects_};
+};
+
+}  // namespace
+
+std::string_view Name(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kAccepted:
+      return "accepted";
+    case Verdict::kDuplicate:
+      return "duplicate";
+    case Verdict::kStale:
+      return "stale: that round, or that attempt of the user's part in it, is over";
+    case Verdict::kOutOfOrder:
+      return "out of order: the user is not in that phase yet";
+    case Verdict::kWrongReporter:
+      return "that phase is another node's to report";
+    case Verdict::kUnknown:
+      return "not of this fleet";
+    case Verdict::kRefused:
+      return "may not take part";
+    case Verdict::kOtherAlive:
+      return "another process speaks for this node";
+  }
+  return "";
+}
+
+StepResult Step(State& state, Millis at, const Event& event) {
+  return std::visit(Stepper(state, at), event);
+}
+
+std::optional<Millis> NextDue(const State& state) {
+  std::optional<Millis> next;
+  const auto consider = [&next](Millis at) { next = std::min(next.value_or(at), at); };
+  for (const auto* members : {&state.users, &state.servers}) {
+    for (const auto& [id, member] : *members) {
+      if (member.presence == Presence::kAway) consider(Stepper::GoneAt(state, member));
+    }
+  }
+  const bool idle = !state.round || state.round->stage == Stage::kEnded;
+  const bool begins = !state.over && (state.policy.on_request ? state.requests > 0 : true);
+  if (idle && begins) consider(state.next_round_at);
+  if (state.round && state.round->stage == Stage::kGathering) {
+    const Policy& policy = state.policy;
+    if (HasQuorum(state)) consider(state.round->began + InMillis(policy.gather_s));
+    if (policy.give_up_s > 0.0) consider(state.round->began + InMillis(policy.give_up_s));
+  }
+  if (state.round && state.round->stage == Stage::kRunning) {
+    for (const auto& [id, task] : state.round->tasks) {
+      if (!task.Ended() && task.due > 0) consider(task.due);
+    }
+  }
+  return next;
+}
+
+std::vector<Effect> Owed(const State& state) {
+  std::vector<Effect> owed;
+  if (state.last) owed.push_back(RoundEnded{std::make_shared<Round>(*state.last)});
+  if (!state.round) return owed;
+  if (state.round->stage == Stage::kEnded)
+    owed.push_back(RoundEnded{std::make_shared<Round>(*state.round)});
+  if (state.round->planning) owed.push_back(MakePlan{state.round->number, state.round->plan});
+  return owed;
+}
+
+}  // namespace dashf::fleet

@@ -1,0 +1,45 @@
+// One event's effects on the users' parts of a round. Internal to step.cc, which owns the round.
+#pragma once
+
+#include "fleet/step.h"
+
+namespace dashf::fleet {
+
+Millis InMillis(double seconds);
+bool IsHere(const Member& member);
+std::size_t CountHere(const std::map<std::string, Member>& members);
+
+class Tasks {
+ public:
+  Tasks(State& state, Millis at, std::vector<Effect>& effects)
+      : state_(state), at_(at), effects_(effects) {}
+
+  bool AnyPending() const;
+  // A plan for whoever is pending, once the one that is being made is there.
+  void WantPlan();
+  // A user that has come while the round runs.
+  void TakeIn(const std::string& user);
+  void Assign(const Assignment& assignment);
+  Verdict Report(const PhaseFinished& event);
+  void Overdue(Task& task);
+  // A node that is gone or excluded takes no further part; what needed it is planned anew.
+  void LoseNode(const NodeId& node, const std::string& why);
+  static void Fail(Task& task, const std::string& failure);
+  static std::string BecauseOf(const Task& task);  // What had gone wrong before, if anything.
+
+ private:
+  void Enter(Task& task, Phase phase);
+  void Advance(Task& task);
+  void Finish(Task& task, const PhaseFinished& event, bool overtakes);
+  void FailPhase(Task& task, Phase phase, const std::string& failure);
+  Verdict ReportEarlier(Task& task, const PhaseFinished& event);
+  void Retry(Task& task, const std::string& failure);
+  void SetPending(Task& task);
+  void WaitForServer();
+
+  State& state_;
+  const Millis at_;
+  std::vector<Effect>& effects_;
+};
+
+}  // namespace dashf::fleet
