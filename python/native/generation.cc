@@ -6,6 +6,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "base/rng.h"
@@ -177,6 +178,20 @@ nb::tuple GenerateAtPlaces(const nb::object& sites,
   return nb::make_tuple(Finish(std::move(made), study), places.remarks);
 }
 
+// Large-scale gains by distance, of the models that need no draw.
+Array PathGains(const nb::dict& values, const Table& distances_m) {
+  const Channel channel = ReadChannel(Settings(values));
+  OrRaise(ValidateChannel(channel));
+  std::vector<double> gains;
+  gains.reserve(distances_m.size());
+  for (std::size_t n = 0; n < distances_m.shape(0); ++n) {
+    for (std::size_t m = 0; m < distances_m.shape(1); ++m) {
+      gains.push_back(std::pow(10.0, -PathLossDb(channel, distances_m(n, m), true) / 10.0));
+    }
+  }
+  return Array(Own(std::move(gains), {distances_m.shape(0), distances_m.shape(1)}));
+}
+
 std::vector<std::pair<std::string, std::string>> NamedFamilies() {
   std::vector<std::pair<std::string, std::string>> named;
   for (const Family& family : Families()) named.emplace_back(family.name, family.summary);
@@ -194,6 +209,7 @@ std::vector<std::pair<std::string, std::string>> NamedChannels() {
 void BindGeneration(nb::module_& module) {
   module.def("generate", Generate);
   module.def("generate_at_places", GenerateAtPlaces);
+  module.def("path_gains", PathGains);
   module.def("families", NamedFamilies);
   module.def("channels", NamedChannels);
 }

@@ -27,8 +27,9 @@ constexpr Column<Decision> kResources[] = {
     {"server_tx_power_w", [](Decision& d) -> double& { return d.server_tx_power_w; }},
     {"server_clock_hz", [](Decision& d) -> double& { return d.server_clock_hz; }}};
 
-PlanDocument NewDocument(HeldScenario& scenario, std::string method, Plan plan) {
-  return {.scenario_sha256 = scenario.loaded().sha256,
+// Whose scenario's digest is found only where it is written: that takes longer than such a plan.
+PlanDocument NewDocument(std::string method, Plan plan) {
+  return {.scenario_sha256 = "",
           .method = std::move(method),
           .version = DASHF_VERSION,
           .termination = Termination::kConverged,
@@ -73,7 +74,7 @@ PlanPointer FromArrays(const ScenarioPointer& scenario,
     plan.push_back({.server = choice.server, .local_layers = choice.local_layers});
   }
   Assign(kResources, resources, &plan);
-  return std::make_shared<HeldPlan>(scenario, NewDocument(*scenario, method, std::move(plan)));
+  return std::make_shared<HeldPlan>(scenario, NewDocument(method, std::move(plan)));
 }
 
 // Step B: the best resources, or equal shares, of who is where.
@@ -95,7 +96,7 @@ PlanPointer Allocate(const ScenarioPointer& scenario,
     }
     Raise({ErrorKind::kInfeasible, "decisions", "break a limit"});
   }
-  PlanDocument document = NewDocument(*scenario, method, {});
+  PlanDocument document = NewDocument(method, {});
   {
     const nb::gil_scoped_release release;
     if (equal_shares) {
@@ -137,6 +138,12 @@ PlanPointer Read(const ScenarioPointer& scenario, const std::string& path) {
     document = ReadPlan(path, scenario->loaded());
   }
   return std::make_shared<HeldPlan>(scenario, OrRaise(std::move(document)));
+}
+
+std::string Write(HeldPlan& self) {
+  PlanDocument document = self.document;
+  if (document.scenario_sha256.empty()) document.scenario_sha256 = self.scenario->loaded().sha256;
+  return WritePlan(self.scenario->scenario(), document);
 }
 
 nb::list History(HeldPlan& self) {
@@ -248,8 +255,7 @@ void BindPlan(nb::module_& module) {
       .def_ro("interrupted", &HeldPlan::interrupted)
       .def_ro("elapsed_s", &HeldPlan::elapsed_s)
       .def("explain", ExplainPlan)
-      .def("to_json",
-           [](HeldPlan& self) { return WritePlan(self.scenario->scenario(), self.document); });
+      .def("to_json", Write, nb::call_guard<nb::gil_scoped_release>());
   module.def("plan_from_arrays", FromArrays);
   module.def("allocate", Allocate);
   module.def("parse_plan", Parse);

@@ -137,7 +137,7 @@ PlanPointer Solve(const ScenarioPointer& held,
   const Stopwatch watch;
   auto [solved, interrupted] = Search(scenario, request);
   const double elapsed_s = watch.MeasuredS();
-  PlanDocument document{.scenario_sha256 = held->loaded().sha256,
+  PlanDocument document{.scenario_sha256 = "",  // Found where it is written.
                         .method = method,
                         .version = DASHF_VERSION,
                         .seed = seed,
