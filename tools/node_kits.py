@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes what each node of a round over several machines needs: one folder a node, to be copied to its machine.
 
-A folder holds node.json (dashf.node/1), the node's certificate and key and the authority's certificate, and a user's
+A folder holds node.json (dashf.node/2), the node's certificate and key and the authority's certificate, and a user's
 data. The authority's key is thrown away: nobody can join later. Start every node inside its folder, coordinator first:
     dashf coordinator --config node.json      dashf server --config node.json      dashf user --config node.json
 """
@@ -104,8 +104,8 @@ def main():
             folder = options.out / name.replace("/", "-")
             folder.mkdir(mode=0o700)
             authority.issue(name, folder)
-            config = {"schema": "dashf.node/1", "node": name, "round": 1,
-                      "coordinator": "" if name == "coordinator" else options.coordinator,
+            config = {"schema": "dashf.node/2", "node": name, "round": 1, "folder": ".",
+                      "coordinator": [] if name == "coordinator" else [options.coordinator],
                       "tls": {"ca": "ca.pem", "certificate": "node.pem", "key": "node.key"},
                       "telemetry": "telemetry.jsonl", "gate": {"folder": "", "turns": 1}, "model": options.model,
                       "training": training, key: part(folder)}
@@ -113,7 +113,7 @@ def main():
 
         def coordinator(folder):
             shutil.copy(options.scenario, folder / "given.json")
-            return {"listen": options.coordinator, "address_file": "address", "scenario": "given.json", "out": ".",
+            return {"listen": options.coordinator, "advertise": [], "address_file": "address", "scenario": "given.json", "out": ".",
                     "method": "dashf", "seed": 1, "registration_s": options.registration_s,
                     "machine_flop_per_s": machine["clock_hz"] * machine["flop_per_cycle"]}
 
@@ -121,7 +121,7 @@ def main():
         for server in scenario["servers"]:
             kit("server/" + server["id"], lambda folder, server=server: {
                 "compute": compute(server), "bandwidth_hz": server["bandwidth_hz"],
-                "tx_power_w_max": server["tx_power_w_max"], "listen": listens[server["id"]]}, "server")
+                "tx_power_w_max": server["tx_power_w_max"], "listen": listens[server["id"]], "advertise": []}, "server")
         for user in scenario["users"]:
             kit("user/" + user["id"],
                 lambda folder, user=user: user_part(user, scenario, options.data, folder), "user")

@@ -39,6 +39,12 @@ std::string HostName(const NodeId& node) {
   return "";
 }
 
+std::string FileStem(const NodeId& node) {
+  std::string stem = Name(node);
+  std::replace(stem.begin(), stem.end(), '/', '-');
+  return stem;
+}
+
 Expected<void> CheckId(const std::string& where, std::string_view id) {
   const bool sound = !id.empty() && id.size() <= 48 && id.front() != '-' &&
                      std::all_of(id.begin(), id.end(), [](unsigned char c) {

@@ -34,6 +34,7 @@ inline NodeId UserNode(std::string id) {
 std::string Name(const NodeId& node);
 std::optional<NodeId> ParseName(std::string_view name);
 std::string HostName(const NodeId& node);
+std::string FileStem(const NodeId& node);  // "user-u3", of files and folders of its own.
 
 // An id becomes part of host and folder names: 1 to 48 of [a-z A-Z 0-9 -], not led by '-'.
 // kBadInput otherwise, with `where` as the place.

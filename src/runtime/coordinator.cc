@@ -8,6 +8,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "runtime/address.h"
 #include "runtime/coordinator_core.h"
 #include "runtime/coordinator_service.h"
 #include "runtime/failpoint.h"
@@ -15,6 +16,7 @@
 #include "runtime/process.h"
 #include "runtime/reported_scenario.h"
 #include "runtime/round_ledger.h"
+#include "runtime/service_state.h"
 #include "runtime/telemetry.h"
 #include "runtime/tls.h"
 #include "scenario/scenario_io.h"
@@ -71,15 +73,17 @@ class Coordinator {
                           Ids(scenario_.users),
                           Ids(scenario_.servers))),
         ledger_(Ids(scenario_.users), state_.layers),
-        service_({.register_node = [this](const auto& node,
-                                          const auto& request,
-                                          auto* reply) { return Register(node, request, reply); },
-                  .report = [this](const auto& node,
-                                   const auto& request,
-                                   auto* reply) { return Report(node, request, reply); },
-                  .may_follow = [this](const auto& node,
-                                       const auto& request) { return MayFollow(node, request); },
-                  .stopped_following = [this](const auto& node) { StoppedFollowing(node); }}) {}
+        service_(
+            {.register_node = [this](const auto& node,
+                                     const auto& request,
+                                     auto* reply) { return Register(node, request, reply); },
+             .report = [this](const auto& node,
+                              const auto& request,
+                              auto* reply) { return Report(node, request, reply); },
+             .may_follow = [this](const auto& node,
+                                  const auto& request) { return MayFollow(node, request); },
+             .revoked = [this](const auto& context) { return Revoked(context, revoked_.get()); },
+             .stopped_following = [this](const auto& node) { StoppedFollowing(node); }}) {}
 
   Expected<RoundRecord> Run();
 
@@ -92,7 +96,7 @@ class Coordinator {
   grpc::Status MayFollow(const NodeId& node, const v1::FollowRequest& request);
   void StoppedFollowing(const NodeId& node);
 
-  Expected<std::string> Listen(const Credentials& credentials);
+  Expected<std::string> Listen(const LiveCredentials& credentials);
   void Tick();  // What time and signals bring.
   void PlanRound();
   Verdict Apply(const Event& event);  // Holds mutex_.
@@ -109,22 +113,28 @@ class Coordinator {
   const ProgressLine& progress_;
   const Telemetry telemetry_;
   StopSignals signals_;
+  ServiceState service_state_;
   std::mutex mutex_;  // Guards all below; taken before the service's own.
   Scenario scenario_;
   std::optional<std::string> scenario_sha256_;
   CoordinatorState state_;
-  std::map<std::string, std::string> addresses_;  // Of servers.
+  std::map<std::string, std::vector<std::string>> addresses_;  // Of servers.
   std::map<NodeId, Clock::time_point> registered_;
   RoundLedger ledger_;
   PlannedRound planned_;
   int users_ended_ = 0;
+  std::unique_ptr<RevokedCertificates> revoked_;  // Set before the service is reached.
   CoordinatorService service_;
   std::unique_ptr<grpc::Server> server_;  // Last: gone before what it calls.
 };
 
 Expected<RoundRecord> Coordinator::Run() {
-  const auto credentials = LoadCredentials(config_.tls, config_.node);
+  const auto credentials = LiveCredentials::Load(config_.tls, config_.node, progress_);
   if (!credentials) return tl::unexpected(credentials.error());
+  auto revoked =
+      RevokedCertificates::Open(config_.tls.revoked, credentials->Current().ca_pem, progress_);
+  if (!revoked) return tl::unexpected(revoked.error());
+  revoked_ = std::make_unique<RevokedCertificates>(std::move(*revoked));
   const auto address = Listen(*credentials);
   if (!address) return tl::unexpected(address.error());
   Note("listening", {{"address", *address}});
@@ -132,6 +142,7 @@ Expected<RoundRecord> Coordinator::Run() {
                   *address,
                   state_.users.size(),
                   state_.servers.size()));
+  service_state_.Ready("on " + *address);
   const Clock::time_point deadline =
       Clock::now() + std::chrono::milliseconds(
                          static_cast<std::int64_t>(config_.coordinator_kit.registration_s * 1e3));
@@ -141,10 +152,12 @@ Expected<RoundRecord> Coordinator::Run() {
       Apply(RoundStopped{fmt::format("the round was stopped by signal {}", *signal)});
     }
     Tick();
+    service_state_.Alive();
     const std::lock_guard lock(mutex_);
     if (state_.stage == CoordinatorState::Stage::kEnded) break;
     if (Clock::now() > deadline) Apply(RegistrationClosed{});
   }
+  service_state_.Stopping();
   // The record is on disk before anything is torn down.
   RoundRecord record = Record();
   const std::filesystem::path folder = config_.coordinator_kit.out_folder;
@@ -160,7 +173,7 @@ Expected<RoundRecord> Coordinator::Run() {
   return record;
 }
 
-Expected<std::string> Coordinator::Listen(const Credentials& credentials) {
+Expected<std::string> Coordinator::Listen(const LiveCredentials& credentials) {
   const std::string& listen = config_.coordinator_kit.listen;
   int port = 0;
   grpc::ServerBuilder builder;
@@ -168,7 +181,7 @@ Expected<std::string> Coordinator::Listen(const Credentials& credentials) {
   builder.RegisterService(&service_);
   server_ = builder.BuildAndStart();
   if (server_ == nullptr || port == 0) return Fail(ErrorKind::kIo, listen, "cannot listen there");
-  const std::string address = fmt::format("{}:{}", listen.substr(0, listen.rfind(':')), port);
+  const std::string address = Advertised(listen, port, config_.coordinator_kit.advertise).front();
   const auto written = WriteFileAtomically(config_.coordinator_kit.address_path, address);
   if (!written) return tl::unexpected(written.error());
   return address;
@@ -242,7 +255,15 @@ grpc::Status Coordinator::Register(const NodeId& node,
       applied = ApplyReport(node.id, request.user(), state_.layers, &scenario_);
     } else if (node.role == Role::kServer && request.has_server()) {
       applied = ApplyReport(node.id, request.server(), &scenario_);
-      addresses_[node.id] = request.server().address();
+      const auto& told = request.server().address();
+      addresses_[node.id] = {told.begin(), told.end()};
+      for (const std::string& address : told) {
+        const auto sound = ParseReachable("server " + node.id + ": address", address);
+        if (applied && !sound) applied = tl::unexpected(sound.error());
+      }
+      if (applied && told.empty()) {
+        applied = Fail(ErrorKind::kBadInput, Name(node), "must report an address");
+      }
     } else {
       applied = Fail(ErrorKind::kBadInput, Name(node), "must report its role's capabilities");
     }
@@ -321,7 +342,9 @@ v1::Assignment Coordinator::AssignmentOf(const std::string& user) const {
   v1::Assignment assignment;
   assignment.set_user(user);
   assignment.set_server(progress.server);
-  assignment.set_server_address(addresses_.at(progress.server));
+  for (const std::string& address : addresses_.at(progress.server)) {
+    assignment.add_server_address(address);
+  }
   assignment.set_local_layers(static_cast<std::uint32_t>(progress.local_layers));
   assignment.set_layers(static_cast<std::uint32_t>(state_.layers));
   assignment.set_attempt(1);

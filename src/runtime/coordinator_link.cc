@@ -15,10 +15,11 @@ constexpr int kHandshakeTimeoutS = 10;
 constexpr int kReportTries = 3;
 constexpr std::size_t kInstructionsMax = 1024;
 
-Expected<void> WaitForCoordinator(const NodeConfig& config, const Credentials& credentials) {
-  Expected<void> met;
+Expected<std::string> WaitForCoordinator(const NodeConfig& config,
+                                         const LiveCredentials& credentials) {
+  Expected<std::string> met;
   for (int i = 0; i < kHandshakeTries; ++i) {
-    met = TryHandshake(CoordinatorNode(), config.coordinator, credentials, kHandshakeTimeoutS);
+    met = FirstThatAnswers(CoordinatorNode(), config.coordinator, credentials, kHandshakeTimeoutS);
     if (met || met.error().kind != ErrorKind::kIo) return met;
     std::this_thread::sleep_for(kRetryPause);
   }
@@ -35,18 +36,19 @@ Error ErrorOf(const grpc::Status& status) {
 
 }  // namespace
 
-CoordinatorLink::CoordinatorLink(const NodeConfig& config, const Credentials& credentials)
+CoordinatorLink::CoordinatorLink(const NodeConfig& config,
+                                 const std::string& address,
+                                 const LiveCredentials& credentials)
     : config_(config),
-      stub_(
-          v1::Coordinator::NewStub(ConnectTo(CoordinatorNode(), config.coordinator, credentials))) {
-}
+      stub_(v1::Coordinator::NewStub(ConnectTo(CoordinatorNode(), address, credentials))) {}
 
 Expected<std::unique_ptr<CoordinatorLink>> CoordinatorLink::Open(
     const NodeConfig& config,
-    const Credentials& credentials,
+    const LiveCredentials& credentials,
     const v1::RegisterRequest& registration) {
-  if (auto met = WaitForCoordinator(config, credentials); !met) return tl::unexpected(met.error());
-  std::unique_ptr<CoordinatorLink> link(new CoordinatorLink(config, credentials));
+  const auto address = WaitForCoordinator(config, credentials);
+  if (!address) return tl::unexpected(address.error());
+  std::unique_ptr<CoordinatorLink> link(new CoordinatorLink(config, *address, credentials));
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kCallDeadline);
   v1::RegisterReply reply;

@@ -13,7 +13,7 @@
 
 #include "base/error.h"
 #include "dashf.grpc.pb.h"
-#include "runtime/identity.h"
+#include "runtime/live_credentials.h"
 #include "runtime/node_config.h"
 
 namespace dashf::runtime {
@@ -24,7 +24,7 @@ class CoordinatorLink {
   // kIdentity if either side refuses the other's certificate, kRoundFailed if the coordinator
   // refuses the node, kIo if nobody answers.
   static Expected<std::unique_ptr<CoordinatorLink>> Open(const NodeConfig& config,
-                                                         const Credentials& credentials,
+                                                         const LiveCredentials& credentials,
                                                          const v1::RegisterRequest& registration);
   ~CoordinatorLink();
   CoordinatorLink(const CoordinatorLink&) = delete;
@@ -40,7 +40,9 @@ class CoordinatorLink {
   Expected<void> Report(const v1::PhaseReport& report);
 
  private:
-  CoordinatorLink(const NodeConfig& config, const Credentials& credentials);
+  CoordinatorLink(const NodeConfig& config,
+                  const std::string& address,
+                  const LiveCredentials& credentials);
   void Follow();
 
   const NodeConfig& config_;

@@ -16,7 +16,8 @@ class RefusedFollow final : public grpc::ServerWriteReactor<v1::Instruction> {
 };
 
 // The node that the message names, if the peer's certificate says the same.
-grpc::Status Identify(const grpc::CallbackServerContext& context,
+grpc::Status Identify(const CoordinatorCalls& calls,
+                      const grpc::CallbackServerContext& context,
                       const v1::Node& claimed,
                       NodeId* node) {
   const auto peer = PeerOf(context);
@@ -27,6 +28,10 @@ grpc::Status Identify(const grpc::CallbackServerContext& context,
             fmt::format("the certificate is {}'s, the message speaks for {}",
                         Name(*peer),
                         named ? Name(*named) : "nobody")};
+  }
+  if (calls.revoked(context)) {
+    return {grpc::StatusCode::PERMISSION_DENIED,
+            fmt::format("the certificate of {} is revoked", Name(*peer))};
   }
   *node = *peer;
   return grpc::Status::OK;
@@ -131,7 +136,7 @@ grpc::ServerUnaryReactor* CoordinatorService::Register(grpc::CallbackServerConte
                                                        const v1::RegisterRequest* request,
                                                        v1::RegisterReply* reply) {
   NodeId node;
-  grpc::Status status = Identify(*context, request->node(), &node);
+  grpc::Status status = Identify(calls_, *context, request->node(), &node);
   if (status.ok()) status = calls_.register_node(node, *request, reply);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(status);
@@ -142,7 +147,7 @@ grpc::ServerUnaryReactor* CoordinatorService::Report(grpc::CallbackServerContext
                                                      const v1::PhaseReport* request,
                                                      v1::ReportReply* reply) {
   NodeId node;
-  grpc::Status status = Identify(*context, request->reporter(), &node);
+  grpc::Status status = Identify(calls_, *context, request->reporter(), &node);
   if (status.ok()) status = calls_.report(node, *request, reply);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(status);
@@ -152,7 +157,7 @@ grpc::ServerUnaryReactor* CoordinatorService::Report(grpc::CallbackServerContext
 grpc::ServerWriteReactor<v1::Instruction>* CoordinatorService::Follow(
     grpc::CallbackServerContext* context, const v1::FollowRequest* request) {
   NodeId node;
-  grpc::Status status = Identify(*context, request->node(), &node);
+  grpc::Status status = Identify(calls_, *context, request->node(), &node);
   if (status.ok()) status = calls_.may_follow(node, *request);
   if (!status.ok()) return new RefusedFollow(status);
   const std::lock_guard lock(mutex_);

@@ -19,6 +19,8 @@ struct CoordinatorCalls {
       register_node;
   std::function<grpc::Status(const NodeId&, const v1::PhaseReport&, v1::ReportReply*)> report;
   std::function<grpc::Status(const NodeId&, const v1::FollowRequest&)> may_follow;
+  // Whether the authority has revoked the peer's certificate: asked before each of the above.
+  std::function<bool(const grpc::ServerContextBase&)> revoked;
   std::function<void(const NodeId&)> stopped_following;  // Its stream has ended, whyever.
 };
 

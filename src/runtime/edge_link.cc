@@ -21,7 +21,7 @@ constexpr int kHandshakeTimeoutS = 10;
 EdgeLink::EdgeLink(Attempt attempt,
                    NodeId server,
                    std::string address,
-                   const Credentials& credentials)
+                   const LiveCredentials& credentials)
     : attempt_(std::move(attempt)),
       server_(std::move(server)),
       address_(std::move(address)),

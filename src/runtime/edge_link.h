@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "dashf.grpc.pb.h"
 #include "runtime/attempt.h"
-#include "runtime/identity.h"
+#include "runtime/live_credentials.h"
 #include "runtime/node.h"
 #include "runtime/watchdog.h"
 
@@ -24,7 +24,7 @@ struct Transferred {
 class EdgeLink {
  public:
   // `credentials` must outlive it. Connects with the first transfer.
-  EdgeLink(Attempt attempt, NodeId server, std::string address, const Credentials& credentials);
+  EdgeLink(Attempt attempt, NodeId server, std::string address, const LiveCredentials& credentials);
 
   // kIdentity if either side refuses the other's certificate, kRoundFailed with the server's reason
   // if it refuses or breaks the transfer. `adapters` is empty if k = 0.
@@ -38,7 +38,7 @@ class EdgeLink {
   const Attempt attempt_;
   const NodeId server_;
   const std::string address_;
-  const Credentials& credentials_;
+  const LiveCredentials& credentials_;
   const std::unique_ptr<v1::EdgeServer::Stub> stub_;
   Watchdog watchdog_;
 };

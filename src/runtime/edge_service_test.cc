@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "base/digest.h"
+#include "runtime/authority.h"
 #include "runtime/messages.h"
 #include "runtime/tls.h"
 

@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 #include <signal.h>
 
-#include <algorithm>
 #include <chrono>
 
 #include "base/file.h"
-#include "runtime/identity.h"
+#include "runtime/authority.h"
 #include "runtime/process.h"
 #include "scenario/scenario_io.h"
 
@@ -76,6 +75,7 @@ Expected<LaunchResult> Round::Run() {
   if (auto done = Prepare(); !done) return tl::unexpected(done.error());
   NodeConfig coordinator = Common(CoordinatorNode());
   coordinator.coordinator_kit = {.listen = kLoopback,
+                                 .advertise = {},
                                  .address_path = (private_.path() / "address").string(),
                                  .scenario_path = (private_.path() / "scenario.json").string(),
                                  .out_folder = launch_.folder.string(),
@@ -131,6 +131,7 @@ Expected<void> Round::Prepare() {
 NodeConfig Round::Common(const NodeId& node) const {
   NodeConfig config;
   config.node = node;
+  config.folder = (private_.path() / FileStem(node)).string();
   config.tls = PathsIn(private_.path() / "tls", node);
   config.telemetry_path = (launch_.folder / "telemetry.jsonl").string();
   config.gate_folder = private_.path().string();
@@ -141,10 +142,8 @@ NodeConfig Round::Common(const NodeId& node) const {
 }
 
 Expected<void> Round::Start(const NodeConfig& config) {
-  std::string name = Name(config.node);
-  std::string file = name;
-  std::replace(file.begin(), file.end(), '/', '-');
-  const std::filesystem::path path = private_.path() / (file + ".json");
+  const std::string name = Name(config.node);
+  const std::filesystem::path path = private_.path() / (FileStem(config.node) + ".json");
   if (auto written = WriteFileAtomically(path, WriteNodeConfig(config)); !written) return written;
   const std::string verb = name.substr(0, name.find('/'));
   const auto started = children_.Start(
@@ -172,14 +171,14 @@ Expected<void> Round::StartNodes(const std::string& address) {
   const Scenario& scenario = launch_.scenario;
   for (const Server& server : scenario.servers) {
     NodeConfig config = Common(ServerNode(server.id));
-    config.coordinator = address;
-    config.server = {.device = server, .listen = kLoopback};
+    config.coordinator = {address};
+    config.server = {.device = server, .listen = kLoopback, .advertise = {}};
     if (auto done = Start(config); !done) return done;
   }
   for (std::size_t n = 0; n < scenario.users.size(); ++n) {
     const User& user = scenario.users[n];
     NodeConfig config = Common(UserNode(user.id));
-    config.coordinator = address;
+    config.coordinator = {address};
     config.user = {.device = user,
                    .profile = scenario.ProfileOf(user),
                    .train_path = launch_.data[n].train,

@@ -7,6 +7,7 @@ namespace dashf::runtime {
 
 using fleet::CheckId;
 using fleet::CoordinatorNode;
+using fleet::FileStem;
 using fleet::HostName;
 using fleet::Name;
 using fleet::NodeId;

@@ -1,10 +1,12 @@
 #include "runtime/node_config.h"
 
+#include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
 #include "base/json.h"
+#include "runtime/address.h"
 
 namespace dashf::runtime {
 namespace {
@@ -71,11 +73,13 @@ Json ToJson(const ServerKit& kit) {
   return {{"compute", ToJson(kit.device.compute)},
           {"bandwidth_hz", kit.device.bandwidth_hz},
           {"tx_power_w_max", kit.device.tx_power_w_max},
-          {"listen", kit.listen}};
+          {"listen", kit.listen},
+          {"advertise", kit.advertise}};
 }
 
 Json ToJson(const CoordinatorKit& kit) {
   return {{"listen", kit.listen},
+          {"advertise", kit.advertise},
           {"address_file", kit.address_path},
           {"scenario", kit.scenario_path},
           {"out", kit.out_folder},
@@ -99,6 +103,24 @@ std::vector<std::string> Strings(JsonReader& reader, std::string_view key) {
   std::vector<std::string> values;
   reader.ForEach(key, [&](const JsonReader& value) { values.push_back(value.AsString()); });
   return values;
+}
+
+// Without the value, which the reader adds.
+std::string RuleOf(const Error& error) {
+  return error.message.substr(0, error.message.rfind(", got "));
+}
+
+// Addresses that others are told, or that this node is to dial.
+std::vector<std::string> ReadReachable(JsonReader& reader, std::string_view key) {
+  std::vector<std::string> addresses;
+  reader.ForEach(key, [&](const JsonReader& value) {
+    addresses.push_back(value.AsString());
+    if (value.failed()) return;
+    if (const auto sound = ParseReachable("", addresses.back()); !sound) {
+      value.Reject(RuleOf(sound.error()));
+    }
+  });
+  return addresses;
 }
 
 TrainingSettings ReadTraining(JsonReader& parent) {
@@ -144,6 +166,21 @@ TrainingSettings ReadTraining(JsonReader& parent) {
   return training;
 }
 
+// Where to listen, and what others are told of it.
+void ReadAddresses(JsonReader& reader, std::string* listen, std::vector<std::string>* advertise) {
+  *listen = reader.String("listen");
+  *advertise = ReadReachable(reader, "advertise");
+  if (reader.failed()) return;
+  const auto at = ParseAddress("listen", *listen);
+  if (!at) {
+    reader.Reject("listen", RuleOf(at.error()));
+  } else if (advertise->empty() && at->Wildcard()) {
+    reader.Reject("advertise", "must name an address where `listen` is every one of the machine");
+  } else if (!advertise->empty() && at->port == 0) {
+    reader.Reject("listen", "must have a fixed port where `advertise` tells others of one");
+  }
+}
+
 UserKit ReadUserKit(JsonReader& root) {
   JsonReader reader = root.Object("user");
   UserKit kit;
@@ -172,7 +209,7 @@ ServerKit ReadServerKit(JsonReader& root) {
   kit.device.compute = ReadCompute(reader);
   kit.device.bandwidth_hz = reader.Number("bandwidth_hz", kPositive);
   kit.device.tx_power_w_max = reader.Number("tx_power_w_max", kPositive);
-  kit.listen = reader.String("listen");
+  ReadAddresses(reader, &kit.listen, &kit.advertise);
   reader.RejectUnknownKeys();
   return kit;
 }
@@ -180,7 +217,7 @@ ServerKit ReadServerKit(JsonReader& root) {
 CoordinatorKit ReadCoordinatorKit(JsonReader& root) {
   JsonReader reader = root.Object("coordinator_kit");
   CoordinatorKit kit;
-  kit.listen = reader.String("listen");
+  ReadAddresses(reader, &kit.listen, &kit.advertise);
   kit.address_path = reader.String("address_file");
   kit.scenario_path = reader.String("scenario");
   kit.out_folder = reader.String("out");
@@ -192,20 +229,46 @@ CoordinatorKit ReadCoordinatorKit(JsonReader& root) {
   return kit;
 }
 
+// Relative paths are meant from the file's own folder, whoever reads it from where.
+void ResolvePaths(const std::filesystem::path& base, NodeConfig* config) {
+  if (config->folder.empty()) config->folder = base.string();
+  for (std::string* path : {&config->folder,
+                            &config->tls.ca,
+                            &config->tls.certificate,
+                            &config->tls.key,
+                            &config->tls.revoked,
+                            &config->telemetry_path,
+                            &config->gate_folder,
+                            &config->model_folder,
+                            &config->user.train_path,
+                            &config->user.test_path,
+                            &config->user.adapter_folder,
+                            &config->coordinator_kit.address_path,
+                            &config->coordinator_kit.scenario_path,
+                            &config->coordinator_kit.out_folder}) {
+    if (path->empty()) continue;
+    std::filesystem::path whole = base;
+    whole /= *path;
+    *path = whole.lexically_normal().string();
+  }
+}
+
 }  // namespace
 
 std::string WriteNodeConfig(const NodeConfig& config) {
-  Json json = {
-      {"schema", "dashf.node/1"},
-      {"node", Name(config.node)},
-      {"round", config.round},
-      {"coordinator", config.coordinator},
-      {"tls",
-       {{"ca", config.tls.ca}, {"certificate", config.tls.certificate}, {"key", config.tls.key}}},
-      {"telemetry", config.telemetry_path},
-      {"gate", {{"folder", config.gate_folder}, {"turns", config.gate_turns}}},
-      {"model", config.model_folder},
-      {"training", ToJson(config.training)}};
+  Json tls = {
+      {"ca", config.tls.ca}, {"certificate", config.tls.certificate}, {"key", config.tls.key}};
+  if (!config.tls.revoked.empty()) tls["revoked"] = config.tls.revoked;
+  Json json = {{"schema", "dashf.node/2"},
+               {"node", Name(config.node)},
+               {"round", config.round},
+               {"folder", config.folder},
+               {"coordinator", config.coordinator},
+               {"tls", std::move(tls)},
+               {"telemetry", config.telemetry_path},
+               {"gate", {{"folder", config.gate_folder}, {"turns", config.gate_turns}}},
+               {"model", config.model_folder},
+               {"training", ToJson(config.training)}};
   switch (config.node.role) {
     case Role::kUser:
       json["user"] = ToJson(config.user);
@@ -225,14 +288,23 @@ Expected<NodeConfig> ParseNodeConfig(const std::string& name, std::string_view b
   if (!document) return tl::unexpected(document.error());
   JsonReader root = document->Root();
   NodeConfig config;
-  if (root.String("schema") != "dashf.node/1") root.Reject("schema", "must be dashf.node/1");
+  if (root.String("schema") != "dashf.node/2") root.Reject("schema", "must be dashf.node/2");
   const auto node = ParseName(root.String("node"));
   if (!node || node->role != role) root.Reject("node", "must name a node of this verb's role");
   config.node = node.value_or(NodeId{});
   config.round = static_cast<std::uint32_t>(root.Integer("round", 1, 1'000'000'000));
-  config.coordinator = root.String("coordinator");
+  config.folder = root.String("folder");
+  config.coordinator = ReadReachable(root, "coordinator");
+  if (config.coordinator.empty() != (role == Role::kCoordinator)) {
+    root.Reject("coordinator",
+                role == Role::kCoordinator ? "must be [], for this node is the coordinator"
+                                           : "must have one address at least");
+  }
   JsonReader tls = root.Object("tls");
-  config.tls = {tls.String("ca"), tls.String("certificate"), tls.String("key")};
+  config.tls = {tls.String("ca"),
+                tls.String("certificate"),
+                tls.String("key"),
+                tls.StringIfAny("revoked").value_or("")};
   tls.RejectUnknownKeys();
   config.telemetry_path = root.String("telemetry");
   JsonReader gate = root.Object("gate");
@@ -250,6 +322,7 @@ Expected<NodeConfig> ParseNodeConfig(const std::string& name, std::string_view b
     const Error& error = sound.error();
     return Fail(error.kind, name + ": training." + error.where, error.message);
   }
+  ResolvePaths(std::filesystem::absolute(name).parent_path(), &config);
   return config;
 }
 

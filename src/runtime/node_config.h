@@ -1,6 +1,6 @@
-// dashf.node/1: what one node is told before it starts, as one JSON file: who it is, where its
+// dashf.node/2: what one node is told before it starts, as one JSON file: who it is, where its
 // certificate lies, whom to reach, what it owns and how it is to train. `dashf run` writes one per
-// node; a real deployment hands each node its own.
+// node; `dashf kit` makes those of a fleet over several machines.
 #pragma once
 
 #include <cstdint>
@@ -62,16 +62,18 @@ struct UserKit {
 
 struct ServerKit {
   Server device;
-  std::string listen;  // "127.0.0.1:0": any free port.
+  std::string listen;                  // "127.0.0.1:0": any free port.
+  std::vector<std::string> advertise;  // What users are told, in this order; empty: `listen`.
 };
 
 struct CoordinatorKit {
   std::string listen;
-  std::string address_path;   // The bound address is written here.
-  std::string scenario_path;  // What is not the nodes' to say: gains, noise, objective.
-  std::string out_folder;     // scenario.json, plan.json and round.json are written here.
-  std::string method;         // The planning method's name.
-  std::uint64_t seed = 1;     // Of the plan.
+  std::vector<std::string> advertise;  // What kits tell the other nodes; empty: `listen`.
+  std::string address_path;            // The bound address is written here.
+  std::string scenario_path;           // What is not the nodes' to say: gains, noise, objective.
+  std::string out_folder;              // scenario.json, plan.json and round.json are written here.
+  std::string method;                  // The planning method's name.
+  std::uint64_t seed = 1;              // Of the plan.
   double registration_s = 60.0;
   double machine_flop_per_s =
       0.0;  // Of the machine that the nodes share, as the profile states it.
@@ -80,7 +82,8 @@ struct CoordinatorKit {
 struct NodeConfig {
   NodeId node;
   std::uint32_t round = 1;
-  std::string coordinator;  // HOST:PORT; empty for the coordinator itself.
+  std::string folder;                    // The node's own, while it runs (folder_lock.h).
+  std::vector<std::string> coordinator;  // Where to try, in this order; none for itself.
   CredentialPaths tls;
   std::string telemetry_path;  // May be empty.
   std::string gate_folder;     // Empty: the machine is not shared.
@@ -93,7 +96,8 @@ struct NodeConfig {
 };
 
 std::string WriteNodeConfig(const NodeConfig& config);
-// Strict. kBadInput if the file is for another role.
+// Strict. kBadInput if the file is for another role or an address cannot work. Relative paths are
+// taken from the file's own folder.
 Expected<NodeConfig> ParseNodeConfig(const std::string& name, std::string_view bytes, Role role);
 Expected<NodeConfig> ReadNodeConfig(const std::string& path, Role role);
 

@@ -11,8 +11,13 @@ NodeConfig UserConfig() {
   NodeConfig config;
   config.node = UserNode("u3");
   config.round = 2;
-  config.coordinator = "127.0.0.1:4000";
-  config.tls = {"ca", "certificate", "key"};
+  config.folder = "/n";
+  config.coordinator = {"127.0.0.1:4000", "[2001:db8::1]:4000", "c.example.org:1"};
+  config.tls = {"/n/ca", "/n/certificate", "/n/key"};
+  config.model_folder = "/m";
+  config.user.train_path = "/n/train";
+  config.user.test_path = "/n/test";
+  config.user.adapter_folder = "/n/adapter";
   config.training.objective = train::UserObjective::kFullDepth;
   config.training.adapter.kind = train::AdapterKind::kAdaptionPrompt;
   config.training.adapter.prompt.length = 7;
@@ -73,6 +78,84 @@ TEST(NodeConfig, AnotherRolesFileAndABrokenOneAreRefusedByName) {
   const auto read = ParseNodeConfig("user.json", text, Role::kUser);
   ASSERT_FALSE(read);
   EXPECT_THAT(read.error().Text(), HasSubstr("user.json: training.batch_size"));
+}
+
+std::string ReplacedIn(std::string text, const std::string& old, const std::string& by) {
+  text.replace(text.find(old), old.size(), by);
+  return text;
+}
+
+TEST(NodeConfig, RelativePathsAreMeantFromTheFilesFolder) {
+  NodeConfig config = UserConfig();
+  config.folder = ".";
+  config.tls = {"ca.pem", "node.pem", "node.key"};
+  config.user.train_path = "../data/train.jsonl";
+  const auto read =
+      ParseNodeConfig("/etc/dashf/u3/node.json", WriteNodeConfig(config), Role::kUser);
+  ASSERT_TRUE(read) << read.error().Text();
+  EXPECT_EQ(read->folder, "/etc/dashf/u3/");
+  EXPECT_EQ(read->tls.key, "/etc/dashf/u3/node.key");
+  EXPECT_EQ(read->tls.revoked, "");
+  EXPECT_EQ(read->user.train_path, "/etc/dashf/data/train.jsonl");
+  EXPECT_EQ(read->model_folder, "/m");
+}
+
+TEST(NodeConfig, AddressesThatCannotWorkAreRefusedWhenTheFileIsRead) {
+  const std::string user = WriteNodeConfig(UserConfig());
+  const std::string second = "[2001:db8::1]:4000";
+  for (const auto& [by, rule] : {std::pair("0.0.0.0:4000", "not every one of the machine"),
+                                 {"c:0", "must have a port from 1"},
+                                 {"c", "the port is missing"},
+                                 {"c :1", "must be a host name"},
+                                 {"2001:db8::1:4000", "an IPv6 address in brackets"}}) {
+    const auto read = ParseNodeConfig("u.json", ReplacedIn(user, second, by), Role::kUser);
+    ASSERT_FALSE(read) << by;
+    EXPECT_THAT(read.error().Text(), HasSubstr("u.json: coordinator[1]: "));
+    EXPECT_THAT(read.error().Text(), HasSubstr(rule));
+  }
+  NodeConfig config = UserConfig();
+  config.coordinator.clear();
+  EXPECT_THAT(ParseNodeConfig("u.json", WriteNodeConfig(config), Role::kUser).error().Text(),
+              HasSubstr("u.json: coordinator: must have one address at least"));
+}
+
+TEST(NodeConfig, WhereAServerListensAndWhatUsersAreToldMustAgree) {
+  NodeConfig config = UserConfig();
+  config.node = ServerNode("s0");
+  config.server.device = {.id = {},
+                          .name = {},
+                          .position_m = {},
+                          .bandwidth_hz = 1e6,
+                          .tx_power_w_max = 1,
+                          .slots = std::nullopt,
+                          .compute = config.user.device.compute};
+  const auto failure_of = [&config](const std::string& listen,
+                                    const std::vector<std::string>& advertise) {
+    config.server.listen = listen;
+    config.server.advertise = advertise;
+    const auto read = ParseNodeConfig("s.json", WriteNodeConfig(config), Role::kServer);
+    return read ? "" : read.error().Text();
+  };
+  EXPECT_EQ(failure_of("[::]:7443", {"edge1.example.org:17443", "192.0.2.7:7443"}), "");
+  EXPECT_EQ(failure_of("127.0.0.1:0", {}), "");
+  EXPECT_THAT(failure_of("0.0.0.0:7443", {}), HasSubstr("s.json: server.advertise: must name"));
+  EXPECT_THAT(failure_of("[::]:0", {"edge1:7443"}), HasSubstr("s.json: server.listen: must have"));
+  EXPECT_THAT(failure_of("edge1", {}), HasSubstr("s.json: server.listen: must be HOST:PORT"));
+  EXPECT_THAT(failure_of("[::]:7443", {"edge1:7443", "[::]:7443"}),
+              HasSubstr("s.json: server.advertise[1]: must be one address"));
+}
+
+TEST(NodeConfig, FilesOfAnotherVersionAndUnknownKeysAreRefused) {
+  const std::string user = WriteNodeConfig(UserConfig());
+  EXPECT_THAT(
+      ParseNodeConfig("u.json", ReplacedIn(user, "dashf.node/2", "dashf.node/1"), Role::kUser)
+          .error()
+          .Text(),
+      HasSubstr("u.json: schema: must be dashf.node/2"));
+  EXPECT_THAT(ParseNodeConfig("u.json", ReplacedIn(user, "\"folder\"", "\"fodler\""), Role::kUser)
+                  .error()
+                  .Text(),
+              HasSubstr("u.json: "));
 }
 
 }  // namespace

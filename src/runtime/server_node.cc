@@ -4,12 +4,14 @@
 
 #include <thread>
 
+#include "runtime/address.h"
 #include "runtime/coordinator_link.h"
 #include "runtime/edge_service.h"
 #include "runtime/failpoint.h"
 #include "runtime/learning.h"
 #include "runtime/messages.h"
 #include "runtime/server_training.h"
+#include "runtime/service_state.h"
 #include "runtime/telemetry.h"
 #include "runtime/tls.h"
 
@@ -19,7 +21,7 @@ namespace {
 class ServerProcess {
  public:
   ServerProcess(const NodeConfig& config,
-                const Credentials& credentials,
+                const LiveCredentials& credentials,
                 Telemetry telemetry,
                 BaseModel base)
       : config_(config),
@@ -31,22 +33,24 @@ class ServerProcess {
   Expected<void> Run();
 
  private:
-  Expected<std::string> Listen();
-  v1::RegisterRequest Registration(const std::string& address) const;
+  Expected<std::vector<std::string>> Listen();  // What users are told.
+  v1::RegisterRequest Registration(const std::vector<std::string>& addresses) const;
   void TrainUploads();  // Until the store is closed.
   void Report(const Attempt& attempt, const Expected<train::PhaseReport>& trained);
 
   const NodeConfig& config_;
-  const Credentials& credentials_;
+  const LiveCredentials& credentials_;
   const Telemetry telemetry_;
   const BaseModel base_;
   UserStore store_;
   EdgeService service_;
   std::unique_ptr<grpc::Server> server_;
+  ServiceState service_state_;
+  const ServicePulse pulse_{&service_state_};
   std::unique_ptr<CoordinatorLink> link_;
 };
 
-Expected<std::string> ServerProcess::Listen() {
+Expected<std::vector<std::string>> ServerProcess::Listen() {
   const std::string& listen = config_.server.listen;
   int port = 0;
   grpc::ServerBuilder builder;
@@ -54,10 +58,10 @@ Expected<std::string> ServerProcess::Listen() {
   builder.RegisterService(&service_);
   server_ = builder.BuildAndStart();
   if (server_ == nullptr || port == 0) return Fail(ErrorKind::kIo, listen, "cannot listen there");
-  return fmt::format("{}:{}", listen.substr(0, listen.rfind(':')), port);
+  return Advertised(listen, port, config_.server.advertise);
 }
 
-v1::RegisterRequest ServerProcess::Registration(const std::string& address) const {
+v1::RegisterRequest ServerProcess::Registration(const std::vector<std::string>& addresses) const {
   v1::RegisterRequest request;
   *request.mutable_node() = ToWire(config_.node);
   v1::ServerCapabilities& server = *request.mutable_server();
@@ -65,17 +69,18 @@ v1::RegisterRequest ServerProcess::Registration(const std::string& address) cons
   *server.mutable_compute() = ToWire(device.compute);
   server.set_bandwidth_hz(device.bandwidth_hz);
   server.set_tx_power_w_max(device.tx_power_w_max);
-  server.set_address(address);
+  for (const std::string& address : addresses) server.add_address(address);
   return request;
 }
 
 Expected<void> ServerProcess::Run() {
-  const auto address = Listen();
-  if (!address) return tl::unexpected(address.error());
-  auto link = CoordinatorLink::Open(config_, credentials_, Registration(*address));
+  const auto addresses = Listen();
+  if (!addresses) return tl::unexpected(addresses.error());
+  auto link = CoordinatorLink::Open(config_, credentials_, Registration(*addresses));
   if (!link) return tl::unexpected(link.error());
   link_ = std::move(*link);
-  telemetry_.Write("registered", {{"round", config_.round}, {"address", *address}});
+  telemetry_.Write("registered", {{"round", config_.round}, {"address", *addresses}});
+  service_state_.Ready("registered");
   Failpoint(config_.node, "registered");
   std::thread trainer([this] { TrainUploads(); });
   bool ended = false;
@@ -132,7 +137,7 @@ void ServerProcess::Report(const Attempt& attempt, const Expected<train::PhaseRe
 }  // namespace
 
 Expected<void> RunServer(const NodeConfig& config) {
-  const auto credentials = LoadCredentials(config.tls, config.node);
+  const auto credentials = LiveCredentials::Load(config.tls, config.node, SayNotice);
   if (!credentials) return tl::unexpected(credentials.error());
   auto telemetry = Telemetry::Open(config.telemetry_path, config.node);
   if (!telemetry) return tl::unexpected(telemetry.error());

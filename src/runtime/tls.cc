@@ -1,8 +1,8 @@
 #include "runtime/tls.h"
 
 #include <fmt/format.h>
+#include <grpcpp/security/tls_credentials_options.h>
 #include <netdb.h>
-#include <openssl/pem.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,8 +10,9 @@
 #include <cerrno>
 #include <cstring>
 
-#include "runtime/openssl.h"
+#include "runtime/address.h"
 #include "runtime/transfer.h"
+#include "runtime/x509.h"
 
 namespace dashf::runtime {
 namespace {
@@ -20,11 +21,8 @@ constexpr int kMessageBytesMax = static_cast<int>(kChunkBytesMax) + (64 << 10);
 constexpr int kKeepaliveMs = 15'000;         // Together: a silent peer is given up
 constexpr int kKeepaliveTimeoutMs = 10'000;  // within 25 s.
 
-using openssl::Bio;
-using openssl::Certificate;
 using openssl::Connection;
 using openssl::Context;
-using openssl::Key;
 using openssl::Reason;
 
 class Socket {
@@ -41,11 +39,19 @@ class Socket {
   int file_;
 };
 
-Expected<Socket> Connect(const std::string& address, int timeout_s) {
-  const auto colon = address.rfind(':');
-  if (colon == std::string::npos) {
-    return Fail(ErrorKind::kBadInput, address, "must be HOST:PORT");
-  }
+Expected<Socket> ConnectOne(const addrinfo& at, int timeout_s) {
+  Socket socket(::socket(at.ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const timeval timeout{.tv_sec = timeout_s, .tv_usec = 0};
+  ::setsockopt(socket.file(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+  ::setsockopt(socket.file(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+  if (::connect(socket.file(), at.ai_addr, at.ai_addrlen) == 0) return socket;
+  return Fail(ErrorKind::kIo, "", fmt::format("cannot connect: {}", std::strerror(errno)));
+}
+
+// A name may stand for several addresses, of which some are not served.
+Expected<Socket> Connect(const std::string& text, int timeout_s) {
+  const auto address = ParseReachable(text, text);
+  if (!address) return tl::unexpected(address.error());
   const addrinfo hints{.ai_flags = 0,
                        .ai_family = AF_UNSPEC,
                        .ai_socktype = SOCK_STREAM,
@@ -55,36 +61,37 @@ Expected<Socket> Connect(const std::string& address, int timeout_s) {
                        .ai_canonname = nullptr,
                        .ai_next = nullptr};
   addrinfo* found = nullptr;
-  const int failed = ::getaddrinfo(
-      address.substr(0, colon).c_str(), address.substr(colon + 1).c_str(), &hints, &found);
-  if (failed != 0) return Fail(ErrorKind::kIo, address, ::gai_strerror(failed));
+  const std::string port = fmt::to_string(address->port);
+  const int failed = ::getaddrinfo(address->host.c_str(), port.c_str(), &hints, &found);
+  if (failed != 0) return Fail(ErrorKind::kIo, text, ::gai_strerror(failed));
   const std::unique_ptr<addrinfo, openssl::Deleter<::freeaddrinfo>> results(found);
-  Socket socket(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const timeval timeout{.tv_sec = timeout_s, .tv_usec = 0};
-  ::setsockopt(socket.file(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
-  ::setsockopt(socket.file(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
-  if (::connect(socket.file(), found->ai_addr, found->ai_addrlen) == 0) return socket;
-  return Fail(ErrorKind::kIo, address, fmt::format("cannot connect: {}", std::strerror(errno)));
-}
-
-Bio Memory(const std::string& text) {
-  return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+  std::string reason;
+  for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
+    auto socket = ConnectOne(*at, timeout_s);
+    if (socket) return socket;
+    reason = socket.error().message;
+  }
+  return Fail(ErrorKind::kIo, text, reason);
 }
 
 bool Use(SSL_CTX* context, const Credentials& credentials) {
-  const Certificate authority(
-      PEM_read_bio_X509(Memory(credentials.ca_pem).get(), nullptr, nullptr, nullptr));
-  const Certificate own(
-      PEM_read_bio_X509(Memory(credentials.certificate_pem).get(), nullptr, nullptr, nullptr));
-  const Key key(
-      PEM_read_bio_PrivateKey(Memory(credentials.key_pem).get(), nullptr, nullptr, nullptr));
+  const auto authorities = x509::ParseCertificates("", credentials.ca_pem);
+  const auto chain = x509::ParseCertificates("", credentials.certificate_pem);
+  const auto key = x509::ParseKey("", credentials.key_pem);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
   static constexpr std::array<unsigned char, 3> kHttp2 = {2, 'h', '2'};
-  return authority && own && key &&
-         X509_STORE_add_cert(SSL_CTX_get_cert_store(context), authority.get()) == 1 &&
-         SSL_CTX_use_certificate(context, own.get()) == 1 &&
-         SSL_CTX_use_PrivateKey(context, key.get()) == 1 &&
-         SSL_CTX_set_alpn_protos(context, kHttp2.data(), kHttp2.size()) == 0;
+  bool used = authorities && chain && key &&
+              SSL_CTX_use_certificate(context, chain->front().get()) == 1 &&
+              SSL_CTX_use_PrivateKey(context, key->get()) == 1 &&
+              SSL_CTX_set_alpn_protos(context, kHttp2.data(), kHttp2.size()) == 0;
+  if (!used) return false;
+  for (const openssl::Certificate& authority : *authorities) {
+    used = used && X509_STORE_add_cert(SSL_CTX_get_cert_store(context), authority.get()) == 1;
+  }
+  for (std::size_t i = 1; i < chain->size(); ++i) {
+    used = used && SSL_CTX_add1_chain_cert(context, (*chain)[i].get()) == 1;
+  }
+  return used;
 }
 
 constexpr char kNoReason[] = "no reason given";
@@ -105,30 +112,24 @@ void SetLimits(grpc::ChannelArguments& arguments) {
 
 }  // namespace
 
-std::shared_ptr<grpc::ServerCredentials> ServerCredentialsOf(const Credentials& credentials) {
-  grpc::SslServerCredentialsOptions options(
-      GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  options.pem_root_certs = credentials.ca_pem;
-  options.pem_key_cert_pairs.push_back({credentials.key_pem, credentials.certificate_pem});
-  return grpc::SslServerCredentials(options);
-}
-
 std::shared_ptr<grpc::Channel> ConnectTo(const NodeId& peer,
                                          const std::string& address,
-                                         const Credentials& credentials) {
-  const grpc::SslCredentialsOptions options{
-      credentials.ca_pem, credentials.key_pem, credentials.certificate_pem};
+                                         const LiveCredentials& credentials) {
+  grpc::experimental::TlsChannelCredentialsOptions options;
+  options.set_certificate_provider(credentials.provider());
+  options.watch_root_certs();
+  options.watch_identity_key_cert_pairs();
   grpc::ChannelArguments arguments;
   SetLimits(arguments);
   arguments.SetSslTargetNameOverride(HostName(peer));
   // No environment's HTTP proxy between nodes.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(address, grpc::SslCredentials(options), arguments);
+  return grpc::CreateCustomChannel(address, grpc::experimental::TlsCredentials(options), arguments);
 }
 
 void ListenOn(grpc::ServerBuilder& builder,
               const std::string& address,
-              const Credentials& credentials,
+              const LiveCredentials& credentials,
               int* port) {
   builder.SetMaxReceiveMessageSize(kMessageBytesMax);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
@@ -137,7 +138,11 @@ void ListenOn(grpc::ServerBuilder& builder,
                              kKeepaliveMs / 2);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 16);  // Per connection.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.AddListeningPort(address, ServerCredentialsOf(credentials), port);
+  grpc::experimental::TlsServerCredentialsOptions options(credentials.provider());
+  options.watch_root_certs();
+  options.watch_identity_key_cert_pairs();
+  options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  builder.AddListeningPort(address, grpc::experimental::TlsServerCredentials(options), port);
 }
 
 std::optional<NodeId> PeerOf(const grpc::ServerContextBase& context) {
@@ -148,16 +153,22 @@ std::optional<NodeId> PeerOf(const grpc::ServerContextBase& context) {
   return ParseName({names.front().data(), names.front().size()});
 }
 
+bool Revoked(const grpc::ServerContextBase& context, RevokedCertificates* revoked) {
+  const auto auth = context.auth_context();
+  const auto pem = auth->FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME);
+  return pem.size() == 1 && revoked->Revoked({pem.front().data(), pem.front().size()});
+}
+
 Expected<void> TryHandshake(const NodeId& peer,
                             const std::string& address,
-                            const Credentials& credentials,
+                            const LiveCredentials& credentials,
                             int timeout_s) {
   const auto socket = Connect(address, timeout_s);
   if (!socket) return tl::unexpected(socket.error());
   ERR_clear_error();
   const Context context(SSL_CTX_new(TLS_client_method()));
   const std::string where = fmt::format("{} at {}", Name(peer), address);
-  if (!context || !Use(context.get(), credentials)) {
+  if (!context || !Use(context.get(), credentials.Current())) {
     return Fail(ErrorKind::kIdentity, where, "own credentials are unusable: " + Reason(kNoReason));
   }
   const Connection connection(SSL_new(context.get()));
@@ -191,6 +202,19 @@ Expected<void> TryHandshake(const NodeId& peer,
               where,
               HungUp() ? "this node's certificate was refused, or the peer died: it hung up"
                        : fmt::format("this node's certificate was refused: {}", Reason(kNoReason)));
+}
+
+Expected<std::string> FirstThatAnswers(const NodeId& peer,
+                                       const std::vector<std::string>& addresses,
+                                       const LiveCredentials& credentials,
+                                       int timeout_s) {
+  Error failure{ErrorKind::kIo, Name(peer), "has no address"};
+  for (const std::string& address : addresses) {
+    const auto met = TryHandshake(peer, address, credentials, timeout_s);
+    if (met) return address;
+    if (failure.kind != ErrorKind::kIdentity) failure = met.error();
+  }
+  return tl::unexpected(failure);
 }
 
 }  // namespace dashf::runtime

@@ -11,11 +11,15 @@
 #include "runtime/failpoint.h"
 #include "runtime/learning.h"
 #include "runtime/messages.h"
+#include "runtime/service_state.h"
 #include "runtime/telemetry.h"
+#include "runtime/tls.h"
 #include "train/peft_io.h"
 
 namespace dashf::runtime {
 namespace {
+
+constexpr int kHandshakeTimeoutS = 10;
 
 v1::Evaluation ToWire(const Quality& quality) {
   v1::Evaluation wire;
@@ -28,7 +32,7 @@ v1::Evaluation ToWire(const Quality& quality) {
 class UserProcess {
  public:
   UserProcess(const NodeConfig& config,
-              const Credentials& credentials,
+              const LiveCredentials& credentials,
               Telemetry telemetry,
               BaseModel base,
               std::vector<corpus::Sample> train,
@@ -49,6 +53,7 @@ class UserProcess {
   v1::RegisterRequest Registration() const;
   Expected<v1::Instruction> Await(v1::Instruction::WhatCase what);
   Expected<void> DoPhases(const v1::Assignment& assignment);
+  std::string AddressOf(const NodeId& server, const v1::Assignment& assignment) const;
   // Runs a phase and reports how it went, either way.
   template <class Work>
   Expected<void> Phase(runtime::Phase phase, const Work& work);
@@ -60,7 +65,7 @@ class UserProcess {
   Expected<void> WriteAdapter() const;
 
   const NodeConfig& config_;
-  const Credentials& credentials_;
+  const LiveCredentials& credentials_;
   const Telemetry telemetry_;
   const BaseModel base_;
   const std::vector<corpus::Sample> train_;
@@ -69,6 +74,8 @@ class UserProcess {
   const std::string data_;  // As it is sent.
   int k_ = 0, layers_ = 0;
   std::unique_ptr<EdgeLink> edge_;
+  ServiceState service_state_;
+  const ServicePulse pulse_{&service_state_};
   std::unique_ptr<CoordinatorLink> link_;
 };
 
@@ -101,6 +108,7 @@ Expected<void> UserProcess::Run() {
   if (!link) return tl::unexpected(link.error());
   link_ = std::move(*link);
   telemetry_.Write("registered", {{"round", config_.round}});
+  service_state_.Ready("registered");
   Failpoint(config_.node, "registered");
   const auto start = Await(v1::Instruction::kStart);
   if (!start) return tl::unexpected(start.error());
@@ -109,6 +117,16 @@ Expected<void> UserProcess::Run() {
   if (!end) return tl::unexpected(end.error());
   if (end->end().success()) return {};
   return Fail(ErrorKind::kRoundFailed, Name(config_.node), end->end().reason());
+}
+
+// Of the addresses that its server tells, the first that answers; the first if none does, so that
+// the upload says why.
+std::string UserProcess::AddressOf(const NodeId& server, const v1::Assignment& assignment) const {
+  const auto& told = assignment.server_address();
+  if (told.empty()) return "";
+  if (told.size() == 1) return told.Get(0);
+  return FirstThatAnswers(server, {told.begin(), told.end()}, credentials_, kHandshakeTimeoutS)
+      .value_or(told.Get(0));
 }
 
 Expected<void> UserProcess::DoPhases(const v1::Assignment& assignment) {
@@ -129,10 +147,11 @@ Expected<void> UserProcess::DoPhases(const v1::Assignment& assignment) {
     }
   }
   if (k_ < layers_) {
+    const NodeId server = ServerNode(assignment.server());
     edge_ =
         std::make_unique<EdgeLink>(Attempt{config_.node.id, config_.round, assignment.attempt()},
-                                   ServerNode(assignment.server()),
-                                   assignment.server_address(),
+                                   server,
+                                   AddressOf(server, assignment),
                                    credentials_);
     auto done = Phase(runtime::Phase::kUpload, [this](auto* r) { return Upload(r); });
     if (!done) return done;
@@ -230,7 +249,7 @@ Expected<void> UserProcess::WriteAdapter() const {
 }  // namespace
 
 Expected<void> RunUser(const NodeConfig& config, const OnData& on_data) {
-  const auto credentials = LoadCredentials(config.tls, config.node);
+  const auto credentials = LiveCredentials::Load(config.tls, config.node, SayNotice);
   if (!credentials) return tl::unexpected(credentials.error());
   auto telemetry = Telemetry::Open(config.telemetry_path, config.node);
   if (!telemetry) return tl::unexpected(telemetry.error());

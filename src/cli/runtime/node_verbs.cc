@@ -12,6 +12,7 @@
 #include "cli/train/start_line.h"
 #include "cli/verbs.h"
 #include "runtime/coordinator.h"
+#include "runtime/folder_lock.h"
 #include "runtime/learning.h"
 #include "runtime/server_node.h"
 #include "runtime/user_node.h"
@@ -27,7 +28,7 @@ void AddNodeVerb(CLI::App& app,
                  Expected<int> (*go)(const std::string& config_path)) {
   const auto config = std::make_shared<std::string>();
   CLI::App* verb = AddEngineVerb(app, name);
-  verb->add_option("--config", *config, "dashf.node/1 file")->required();
+  verb->add_option("--config", *config, "dashf.node/2 file")->required();
   verb->footer(footer);
   verb->callback([config, go, &run] { run = [config, go] { return go(*config); }; });
 }
@@ -35,6 +36,8 @@ void AddNodeVerb(CLI::App& app,
 Expected<int> GoCoordinator(const std::string& path) {
   const auto config = runtime::ReadNodeConfig(path, runtime::Role::kCoordinator);
   if (!config) return tl::unexpected(config.error());
+  const auto lock = runtime::FolderLock::Take(config->folder, Name(config->node));
+  if (!lock) return tl::unexpected(lock.error());
   const auto record = runtime::RunCoordinator(
       *config, PlannerFor(config->coordinator_kit), [](const std::string& line) {
         fmt::print(stderr, "{}\n", line);
@@ -58,6 +61,8 @@ Expected<void> SayNodesStart(const runtime::NodeConfig& config) {
 Expected<int> GoServer(const std::string& path) {
   const auto config = runtime::ReadNodeConfig(path, runtime::Role::kServer);
   if (!config) return tl::unexpected(config.error());
+  const auto lock = runtime::FolderLock::Take(config->folder, Name(config->node));
+  if (!lock) return tl::unexpected(lock.error());
   if (auto sound = SayNodesStart(*config); !sound) return tl::unexpected(sound.error());
   if (auto done = runtime::RunServer(*config); !done) return tl::unexpected(done.error());
   return kExitOk;
@@ -66,6 +71,8 @@ Expected<int> GoServer(const std::string& path) {
 Expected<int> GoUser(const std::string& path) {
   const auto config = runtime::ReadNodeConfig(path, runtime::Role::kUser);
   if (!config) return tl::unexpected(config.error());
+  const auto lock = runtime::FolderLock::Take(config->folder, Name(config->node));
+  if (!lock) return tl::unexpected(lock.error());
   if (auto sound = SayNodesStart(*config); !sound) return tl::unexpected(sound.error());
   const auto tell = [&config](const std::string& file, const corpus::DataReport& report) {
     if (SaysWhatItDoes(*config)) TellData(file, report);

@@ -21,6 +21,7 @@
 #include "cli/verbs.h"
 #include "problem/plan_io.h"
 #include "report/report.h"
+#include "runtime/folder_lock.h"
 #include "runtime/launch.h"
 #include "runtime/process.h"
 #include "runtime/references.h"
@@ -107,6 +108,8 @@ class RunSteps {
 };
 
 Expected<int> RunSteps::Go() {
+  const auto lock = runtime::FolderLock::Take(folder_, "dashf run");
+  if (!lock) return tl::unexpected(lock.error());
   using Step = Expected<void> (RunSteps::*)();
   for (const Step step : {&RunSteps::MakeData,
                           &RunSteps::MeasureProfile,

@@ -1,0 +1,24 @@
+// One folder has one owner at a time: the process that holds its lock, which the kernel gives back
+// when that process ends, however it ends.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "base/descriptor.h"
+#include "base/error.h"
+
+namespace dashf::runtime {
+
+class FolderLock {
+ public:
+  // Makes the folder (0700) if it is not there. `owner` is what a second one is told, beside the
+  // process's number. kIo, naming the first, if the folder is taken.
+  static Expected<FolderLock> Take(const std::filesystem::path& folder, const std::string& owner);
+
+ private:
+  explicit FolderLock(Descriptor file) : file_(std::move(file)) {}
+  Descriptor file_;
+};
+
+}  // namespace dashf::runtime
