@@ -4,7 +4,6 @@ Whether the numbers make sense (a power above 0) is the planner's to say.
 """
 from __future__ import annotations
 
-import difflib
 import math
 import operator
 from collections.abc import Iterable, Sequence
@@ -131,11 +130,17 @@ def boolean(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def _nearest(word: str, words: list[str]) -> list[str]:
+    import difflib  # Takes as long to load as the rest of this module, and few need it.
+
+    return difflib.get_close_matches(word, words, 1)
+
+
 def one_of(name: str, value: Any, known: Iterable[str]) -> str:
     """One of the words."""
     words = list(known)
     if not isinstance(value, str) or value not in words:
-        near = difflib.get_close_matches(str(value), words, 1)
+        near = _nearest(str(value), words)
         hint = f" (do you mean {near[0]!r}?)" if near else ""
         raise UsageError(name, f"must be one of {', '.join(words)}", f"{value!r}{hint}")
     return value
@@ -146,7 +151,7 @@ def known_names(given: Iterable[str], known: Iterable[str]) -> None:
     words = list(known)
     for name in given:
         if name not in words:
-            near = difflib.get_close_matches(name, words, 1)
+            near = _nearest(name, words)
             hint = f": do you mean {near[0]}?" if near else f": there are {', '.join(words)}"
             raise UsageError(name, f"is no such keyword{hint}")
 

@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
 
 from .errors import IoError
 
 
 def write_text(path: str, text: str) -> None:
     """Writes beside the place and renames. Raises IoError."""
+    import tempfile
+
     folder = os.path.dirname(os.path.abspath(path))
     try:
         with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8", newline="") as made:

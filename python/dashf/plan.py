@@ -3,14 +3,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from . import _core, checks
 from .errors import BadInputError, InfeasibleError, NumericalError, UsageError
 from .scenario import Scenario
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Plan", "Evaluation", "Violation", "Iteration", "Explanation", "CapacityValue", "UserReason", "Alternative"]
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -188,6 +187,8 @@ def compare(scenario: Scenario, methods: Iterable[Method] | Mapping[str, Method]
     at_once = thread_count(jobs)
     if at_once == 1 or len(named) < 2:
         return Comparison(scenario, [run(*pair) for pair in named])
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(at_once) as pool:
         waiting = {name: pool.submit(run, name, method) for name, method in named if not callable(method)}
         own = {name: run(name, method) for name, method in named if callable(method)}

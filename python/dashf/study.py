@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from . import _core, checks
@@ -82,6 +81,8 @@ def sweep(vary: Mapping[str, Sequence[Any]], *, seeds: Iterable[int] = range(1, 
     if at_once == 1:
         made = [run(task) for task in tasks]
     else:
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(at_once) as pool:
             made = list(pool.map(run, tasks))
     columns = [*values, "seed", "method", *FIGURES, "note"]

@@ -294,6 +294,7 @@ Expected<SolveResult> SumPlanner::Run(const Scenario& scenario) {
     cases_ = {};
     branches_.reset();
   }
+  if (reported_scr_ < scr_) Report("best start");  // Its rows may have been left out, and bounds.
   SolveResult result = log_.Finish(best_, Termination::kStalled);
   if (std::isfinite(bound_)) result.certificate = CandidateOf(problem_, bounding_);
   if (!cases_.cases.empty()) {

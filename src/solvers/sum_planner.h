@@ -86,6 +86,7 @@ class SumPlanner {
   bool Stop() const { return Gap() <= options_.gap_target || log_.TimeLeftS() <= 0.0; }
   void Report(const char* step) {
     log_.Add(scr_, std::isfinite(bound_) ? score_ * (bound_ - scr_) / scr_ : 0.0, step);
+    reported_scr_ = scr_;
   }
 
   const ScrProblem& problem_;
@@ -97,6 +98,7 @@ class SumPlanner {
   MoveOptions moves_;
   Plan best_;
   double scr_ = 0.0, score_ = 0.0, cost_ = 0.0;
+  double reported_scr_ = 0.0;
   double tolls_ = 0.0;  // Of best_.
   double y_ = 0.0;      // (score - tolls) / cost, which the search raises.
   double bound_ = std::numeric_limits<double>::infinity();
