@@ -53,7 +53,7 @@ if [ -n "${BUILD_ONLY:-}" ]; then
 fi
 tests=("${modules[@]/#/dashf_}")
 cmake --build --preset arm64 --target "${programs[@]}" "${tests[@]/%/_test}" >&2
-# The other nodes of cli.node_kits.
+# The other nodes of cli.kit.
 install_missing "${demo_packages[@]}"
 parts=()
 [ -e build/release/CMakeCache.txt ] || parts=(-DDASHF_TORCH=OFF -DDASHF_MPI=OFF -DDASHF_TESTS=OFF)

@@ -31,6 +31,7 @@ LAYERS = {
     "train": {"base", "gguf", "corpus", "tensorfile", "llama"},
     "study": {"base", "corpus", "train"},
     "autograd": {"base", "corpus", "tensorfile", "llama", "train"},
+    "kit": {"base", "scenario", "runtime"},
     "round": {"base", "scenario", "plan"},
     "fleet": {"base", "plan", "round"},
     "runtime": {"base", "scenario", "plan", "round", "fleet", "corpus", "train", "proto"},

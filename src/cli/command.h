@@ -64,5 +64,6 @@ void AddStudy(CLI::App& app, Run& run);        // DASHF_RUNTIME
 void AddCoordinator(CLI::App& app, Run& run);  // DASHF_RUNTIME
 void AddServer(CLI::App& app, Run& run);       // DASHF_RUNTIME
 void AddUser(CLI::App& app, Run& run);         // DASHF_RUNTIME
+void AddKit(CLI::App& app, Run& run);          // DASHF_RUNTIME
 
 }  // namespace dashf::cli

@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
       cli::AddCoordinator,
       cli::AddServer,
       cli::AddUser,
+      cli::AddKit,
 #endif
   };
   return cli::RunCommandLine(argc, argv, kVerbs, {});

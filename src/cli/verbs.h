@@ -44,6 +44,7 @@ inline const std::vector<Verb> kEngineVerbs = {
     {"coordinator", "Be a round's coordinator: register, plan, assign, record"},
     {"server", "Be an edge server: train layers k+1..L for its users"},
     {"user", "Be a mobile user: train layers 1..k, send, receive, evaluate"},
+    {"kit", "Make, renew and revoke what the nodes of a fleet over several machines need"},
 #endif
 };
 

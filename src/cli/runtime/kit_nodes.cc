@@ -1,0 +1,290 @@
+#include "cli/runtime/kit_nodes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/numbers.h"
+#include "kit/fleet_folder.h"
+#include "runtime/address.h"
+#include "scenario/profile_io.h"
+#include "scenario/scenario_io.h"
+
+namespace dashf::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using kit::FleetFolder;
+
+// What a device can do; what is not given is the scenario's.
+struct DeviceFlags {
+  std::optional<double> clock_hz, flop_per_cycle, kappa_w_per_hz3, energy_j_per_flop;
+  std::optional<double> tx_power_w, memory_bytes, bandwidth_hz;
+};
+
+struct AddFlags {
+  std::string id, scenario, model, listen;
+  std::vector<std::string> addresses;
+  DeviceFlags device;
+  std::string profile;
+  std::optional<double> tokens, data_bytes;
+  std::string data, train = "train.jsonl", test = "test.jsonl";
+  std::vector<std::string> labels;
+  bool json = false;
+};
+
+// The scenario that says what devices can do: the one given, or the coordinator's if it has one.
+Expected<std::optional<Scenario>> ScenarioFor(const AddFlags& flags,
+                                              const runtime::NodeConfig& coordinator) {
+  std::string path = flags.scenario;
+  if (path.empty()) path = coordinator.coordinator_kit.scenario_path;
+  if (flags.scenario.empty() && !fs::exists(path)) return std::nullopt;
+  auto loaded = ReadScenario(path);
+  if (!loaded) return tl::unexpected(loaded.error());
+  return std::move(loaded->scenario);
+}
+
+template <class Device>
+Expected<std::optional<Device>> Find(const std::vector<Device>& devices,
+                                     const std::string& what,
+                                     const std::string& id) {
+  const auto found =
+      std::find_if(devices.begin(), devices.end(), [&](const auto& one) { return one.id == id; });
+  if (found != devices.end()) return *found;
+  return Fail(ErrorKind::kBadInput, "the scenario", fmt::format("has no {} {}", what, id));
+}
+
+// `value` is the scenario's where there is one; the flag overrides it.
+Expected<void> Set(const std::optional<double>& flag,
+                   const char* name,
+                   bool has_scenario,
+                   double* value) {
+  if (flag) *value = *flag;
+  if (flag || has_scenario) return {};
+  return Fail(ErrorKind::kUsage, name, "is needed, for there is no scenario that says it");
+}
+
+Expected<void> SetCompute(const DeviceFlags& flags, bool has_scenario, Compute* compute) {
+  auto done = Set(flags.clock_hz, "--clock-hz", has_scenario, &compute->clock_hz_max);
+  if (done) {
+    done = Set(flags.flop_per_cycle, "--flop-per-cycle", has_scenario, &compute->flop_per_cycle);
+  }
+  if (flags.kappa_w_per_hz3) compute->kappa_w_per_hz3 = *flags.kappa_w_per_hz3;
+  if (flags.energy_j_per_flop) compute->energy_j_per_flop = *flags.energy_j_per_flop;
+  return done;
+}
+
+Expected<void> FillServer(const AddFlags& flags,
+                          const std::optional<Scenario>& scenario,
+                          runtime::ServerKit* kit) {
+  const bool known = scenario.has_value();
+  if (known) {
+    auto found = Find(scenario->servers, "server", flags.id);
+    if (!found) return tl::unexpected(found.error());
+    kit->device = std::move(**found);
+  }
+  auto done = SetCompute(flags.device, known, &kit->device.compute);
+  if (done) {
+    done = Set(flags.device.tx_power_w, "--tx-power-w", known, &kit->device.tx_power_w_max);
+  }
+  if (done) {
+    done = Set(flags.device.bandwidth_hz, "--bandwidth-hz", known, &kit->device.bandwidth_hz);
+  }
+  if (!done) return done;
+  kit->advertise = flags.addresses;
+  for (const std::string& address : flags.addresses) {
+    const auto sound = runtime::ParseReachable("--address", address);
+    if (!sound) return tl::unexpected(sound.error());
+    if (kit->listen.empty()) kit->listen = fmt::format("[::]:{}", sound->port);
+  }
+  if (!flags.listen.empty()) kit->listen = flags.listen;
+  return {};
+}
+
+// Measured on one machine and scaled to this user's data, or the scenario's.
+Expected<void> SetProfile(const AddFlags& flags,
+                          const std::optional<Scenario>& scenario,
+                          runtime::UserKit* kit) {
+  if (flags.profile.empty() && scenario) {
+    kit->profile = scenario->ProfileOf(kit->device);
+    return {};
+  }
+  if (flags.profile.empty() || !flags.tokens || !flags.data_bytes) {
+    return Fail(ErrorKind::kUsage,
+                "--profile",
+                "is needed with --tokens and --data-bytes, for there is no scenario that says it");
+  }
+  const auto measured = ReadProfile(flags.profile);
+  if (!measured) return tl::unexpected(measured.error());
+  kit->profile = ScaleProfile(
+      *measured, {.tokens = *flags.tokens, .data_bit = 8.0 * *flags.data_bytes}, measured->name);
+  return {};
+}
+
+Expected<void> FillUser(const AddFlags& flags,
+                        const std::optional<Scenario>& scenario,
+                        runtime::UserKit* kit) {
+  const bool known = scenario.has_value();
+  if (known) {
+    auto found = Find(scenario->users, "user", flags.id);
+    if (!found) return tl::unexpected(found.error());
+    kit->device = std::move(**found);
+  }
+  auto done = SetCompute(flags.device, known, &kit->device.compute);
+  if (done) {
+    done = Set(flags.device.tx_power_w, "--tx-power-w", known, &kit->device.tx_power_w_max);
+  }
+  if (done) {
+    done = Set(flags.device.memory_bytes, "--memory-bytes", known, &kit->device.memory_bytes_max);
+  }
+  if (done) done = SetProfile(flags, scenario, kit);
+  kit->train_path = flags.train;
+  kit->test_path = flags.test;
+  kit->labels = flags.labels;
+  kit->adapter_folder = "adapter";
+  return done;
+}
+
+Expected<void> CopyData(const AddFlags& flags, kit::NewNode* node) {
+  if (flags.data.empty()) {
+    node->needs = fmt::format(
+        "The node reads its samples from {} and {}: put them there.", flags.train, flags.test);
+    return {};
+  }
+  for (const std::string& name : {flags.train, flags.test}) {
+    auto text = ReadFile(fs::path(flags.data) / name);
+    if (!text) return tl::unexpected(text.error());
+    node->files.push_back({name, std::move(*text)});
+  }
+  return {};
+}
+
+Expected<int> Add(runtime::Role role, const AddFlags& flags, const KitFlags& common) {
+  auto fleet = FleetFolder::Open(common.fleet);
+  if (!fleet) return tl::unexpected(fleet.error());
+  const auto coordinator = fleet->Coordinator();
+  if (!coordinator) return tl::unexpected(coordinator.error());
+  const auto scenario = ScenarioFor(flags, *coordinator);
+  if (!scenario) return tl::unexpected(scenario.error());
+  kit::NewNode node;
+  node.life = common.Life();
+  node.target = common.target;
+  node.config.node.role = role;
+  node.config.node.id = flags.id;
+  node.config.model_folder = flags.model;
+  Expected<void> filled;
+  if (role == runtime::Role::kServer) {
+    filled = FillServer(flags, *scenario, &node.config.server);
+  } else {
+    filled = FillUser(flags, *scenario, &node.config.user);
+    if (filled) filled = CopyData(flags, &node);
+  }
+  if (!filled) return tl::unexpected(filled.error());
+  const auto issued = fleet->Add(node);
+  if (!issued) return tl::unexpected(issued.error());
+  if (flags.json) {
+    const nlohmann::ordered_json json = {{"node", Name(issued->node)},
+                                         {"folder", issued->folder.string()},
+                                         {"serial", issued->certificate.serial},
+                                         {"until", kit::DateText(issued->certificate.until)}};
+    fmt::print("{}\n", json.dump());
+  } else {
+    fmt::print("{}: {}, certificate until {}\n",
+               issued->folder.string(),
+               Name(issued->node),
+               kit::DateText(issued->certificate.until));
+  }
+  return kExitOk;
+}
+
+void AddDeviceFlags(CLI::App* verb, DeviceFlags* device) {
+  verb->add_option("--clock-hz", device->clock_hz, "Its clock, instead of the scenario's")
+      ->check(FinitePositive());
+  verb->add_option("--flop-per-cycle", device->flop_per_cycle, "Its FLOP per cycle")
+      ->check(FinitePositive());
+  verb->add_option("--kappa", device->kappa_w_per_hz3, "Its power over the clock's cube, W/Hz^3")
+      ->check(FiniteNonNegative());
+  verb->add_option("--energy-j-per-flop", device->energy_j_per_flop, "Its energy per FLOP, J")
+      ->check(FiniteNonNegative());
+  verb->add_option("--tx-power-w", device->tx_power_w, "Its transmit power, W")
+      ->check(FinitePositive());
+}
+
+CLI::App* AddNode(CLI::App* add,
+                  Run& run,
+                  const std::shared_ptr<KitFlags>& common,
+                  const std::shared_ptr<AddFlags>& flags,
+                  runtime::Role role) {
+  const bool server = role == runtime::Role::kServer;
+  CLI::App* verb = add->add_subcommand(server ? "server" : "user",
+                                       server ? "An edge server's folder" : "A user's folder");
+  verb->add_option("ID", flags->id, "Its id, as in the scenario")->required();
+  verb->add_option("--scenario", flags->scenario, "dashf.scenario/1 [the coordinator's]");
+  verb->add_option("--model", flags->model, "The base model's absolute path there [the fleet's]");
+  AddDeviceFlags(verb, &flags->device);
+  verb->add_flag("--json", flags->json, "Say in JSON what was made");
+  AddFleetFlag(verb, common);
+  AddIssueFlags(verb, common);
+  verb->callback([=, &run] { run = [=] { return Add(role, *flags, *common); }; });
+  return verb;
+}
+
+}  // namespace
+
+void AddFleetFlag(CLI::App* verb, const std::shared_ptr<KitFlags>& flags) {
+  verb->add_option("--fleet", flags->fleet, "The fleet's folder")->capture_default_str();
+}
+
+void AddIssueFlags(CLI::App* verb, const std::shared_ptr<KitFlags>& flags) {
+  verb->add_option("--days", flags->days, "How long the certificate is valid")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 3650));
+  verb->add_option("--program", flags->target.program, "dashf on the node's machine")
+      ->capture_default_str();
+  verb->add_option("--target", flags->target.parent, "Where the folder goes on that machine")
+      ->capture_default_str();
+}
+
+void AddAdd(CLI::App& kit, Run& run, const std::shared_ptr<KitFlags>& common) {
+  CLI::App* add = kit.add_subcommand("add", "Make the folder of a further node");
+  add->require_subcommand(1);
+  const auto flags = std::make_shared<AddFlags>();
+  CLI::App* server = AddNode(add, run, common, flags, runtime::Role::kServer);
+  server->add_option("--address", flags->addresses, "HOST:PORT at which users reach it, repeatable")
+      ->required()
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  server->add_option("--listen", flags->listen, "HOST:PORT [[::] and the port of --address]");
+  server->add_option("--bandwidth-hz", flags->device.bandwidth_hz, "Its bandwidth, Hz")
+      ->check(FinitePositive());
+  server->footer(
+      "Examples:\n"
+      "  dashf kit add server s0 --address edge1.example.org:7443 --fleet demo\n"
+      "  dashf kit add server s1 --address 203.0.113.9:17443 --address [2001:db8::9]:7443\n"
+      "    --listen [::]:7443 --fleet demo");
+  CLI::App* user = AddNode(add, run, common, flags, runtime::Role::kUser);
+  user->add_option("--data", flags->data, "A folder whose train and test files are copied");
+  user->add_option("--train", flags->train, "Training samples on its machine")
+      ->capture_default_str();
+  user->add_option("--test", flags->test, "Held-out samples on its machine")->capture_default_str();
+  user->add_option("--label", flags->labels, "A label of a choice task, repeatable")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  user->add_option("--memory-bytes", flags->device.memory_bytes, "Its memory for training, bytes")
+      ->check(FinitePositive());
+  user->add_option("--profile", flags->profile, "dashf.profile/1, instead of the scenario's table");
+  user->add_option("--tokens", flags->tokens, "Tokens of its training set, for --profile")
+      ->check(FinitePositive());
+  user->add_option("--data-bytes", flags->data_bytes, "Bytes of its training set, for --profile")
+      ->check(FinitePositive());
+  user->footer(
+      "Examples:\n"
+      "  dashf kit add user u3 --fleet demo\n"
+      "  dashf kit add user u4 --data samples/u4 --fleet demo");
+}
+
+}  // namespace dashf::cli
