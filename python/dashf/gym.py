@@ -142,6 +142,8 @@ class PlanningEnv(gymnasium.Env):
     def optimum(self) -> tuple[float, float]:
         """For the next action: the best reward ("scr") that the planner finds, and a proven bound on any plan's SCR."""
         found = solve(self.scenario, certify=True, threads=1)
+        if found.interrupted:
+            raise KeyboardInterrupt
         best, upper = found.score / found.cost, found.scr_upper
         if self._last is not None and self._penalty > 0.0:
             best = -np.inf

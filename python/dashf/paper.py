@@ -14,7 +14,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ import numpy as np
 from . import _core, plot
 from .errors import Error
 from .files import write_text
-from .planning import compare, solve
+from .planning import compare, solve, workers
 from .scenario import Scenario
 from .study import FIGURES
 
@@ -146,7 +145,7 @@ def work_off(study: list[Part], seeds: list[int], results: Results, jobs: int,
             return [{"method": name, "note": str(error)} for name in part.methods]
         return compare(scenario, part.methods, seed=seed, jobs=1).table()
 
-    with ThreadPoolExecutor(jobs) as pool:
+    with workers(jobs) as pool:
         for i, (task, made) in enumerate(zip(tasks, pool.map(run, tasks)), 1):
             results.add(*task, made)
             say(f"[{time.monotonic() - begin:7.1f} s] {i} of {len(tasks)}: {task[0].name}, {task[0].varied} = "

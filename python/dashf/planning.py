@@ -1,19 +1,39 @@
 """Planning: one method, or several beside each other, one's own among them."""
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _core, checks
 from .errors import Error, InfeasibleError, UsageError
 from .plan import Iteration, Plan, _require_scenario, decisions, thread_count, time_limit
 from .scenario import _SEED_MAX, Scenario
 
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
 __all__ = ["solve", "compare", "methods", "Comparison", "ComparisonRow", "Method"]
 
 Method = str | Callable[[Scenario], Any]
+
+
+@contextlib.contextmanager
+def workers(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that plan. What ends the block ends what they are at, and they begin nothing more."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        _core.stop_searches()
+        raise
+    finally:
+        pool.shutdown()
 
 
 def methods() -> dict[str, str]:
@@ -153,7 +173,7 @@ def compare(scenario: Scenario, methods: Iterable[Method] | Mapping[str, Method]
     ``methods`` are names and functions (see ``solve``), or a dict of them by the names that they get; all of dashf's
     by default. ``time_limit_s`` is for each. ``jobs`` are planned at once, one thread each; 1 gives the fairest
     times; functions of one's own are called one after the other. A method without a plan is a row that says why; what
-    a function of one's own raises besides dashf's errors is raised.
+    a function of one's own raises besides dashf's errors is raised, as is KeyboardInterrupt at Ctrl-C.
     """
     _require_scenario(scenario)
     if methods is None:
@@ -180,6 +200,8 @@ def compare(scenario: Scenario, methods: Iterable[Method] | Mapping[str, Method]
                     return ComparisonRow(name, None, f"{first.where}: {first.rule}", time.perf_counter() - begin)
             else:
                 plan = solve(scenario, method, time_limit_s=limit, seed=seed, threads=1)
+                if plan.interrupted:  # Half a comparison would be none.
+                    raise KeyboardInterrupt
         except Error as error:
             return ComparisonRow(name, None, str(error), time.perf_counter() - begin)
         return ComparisonRow(name, plan, plan.termination, time.perf_counter() - begin)
@@ -187,9 +209,7 @@ def compare(scenario: Scenario, methods: Iterable[Method] | Mapping[str, Method]
     at_once = thread_count(jobs)
     if at_once == 1 or len(named) < 2:
         return Comparison(scenario, [run(*pair) for pair in named])
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(at_once) as pool:
+    with workers(at_once) as pool:
         waiting = {name: pool.submit(run, name, method) for name, method in named if not callable(method)}
         own = {name: run(name, method) for name, method in named if callable(method)}
         return Comparison(scenario, [own[name] if name in own else waiting[name].result() for name, _ in named])

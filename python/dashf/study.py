@@ -8,7 +8,7 @@ from typing import Any
 from . import _core, checks
 from .errors import Error, UsageError
 from .plan import thread_count
-from .planning import Method, compare, name_of
+from .planning import Method, compare, name_of, workers
 from .scenario import _COLUMNS, _SEED_MAX, _STUDY_NUMBERS, Scenario
 
 __all__ = ["sweep", "summarise"]
@@ -35,7 +35,8 @@ def sweep(vary: Mapping[str, Sequence[Any]], *, seeds: Iterable[int] = range(1, 
     ``vary`` has values for keywords of ``Scenario.study`` and of ``Scenario.replace`` (``server_clock_hz_max``,
     ``score_gain``, ``server_slots``, ...); all combinations are planned, each with every seed. ``fixed`` are keywords
     that stay. ``make(seed=..., **keywords)`` makes other scenarios instead. ``jobs`` scenarios are planned at once;
-    the plans do not depend on it, and 1 gives the fairest times. ``on_done(done, of)`` is called after each.
+    the plans do not depend on it, and 1 gives the fairest times. ``on_done(done, of)`` is called after each,
+    from any thread.
 
     Returns a pandas frame with a row per combination, seed and method: the varied values, ``seed``, ``method``,
     ``scr``, ``percent_of_best`` (of the best method on the same scenario), ``score``, ``cost``, ``delay_s``,
@@ -81,9 +82,7 @@ def sweep(vary: Mapping[str, Sequence[Any]], *, seeds: Iterable[int] = range(1, 
     if at_once == 1:
         made = [run(task) for task in tasks]
     else:
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(at_once) as pool:
+        with workers(at_once) as pool:
             made = list(pool.map(run, tasks))
     columns = [*values, "seed", "method", *FIGURES, "note"]
     frame = pandas.DataFrame(list(itertools.chain.from_iterable(made)), columns=columns)

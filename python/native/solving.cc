@@ -263,6 +263,7 @@ void BindSolving(nb::module_& module) {
   module.def("verify", Verify);
   module.def("methods", NamedMethods);
   module.def("handovers", Handovers);
+  module.def("stop_searches", StopSearches);
   module.def("mean_interval", Interval);
 }
 

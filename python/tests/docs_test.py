@@ -18,8 +18,10 @@ def blocks(page):
 
 
 @pytest.mark.parametrize("page", ["docs/python.md"])
-def test_every_block_runs_after_the_ones_before(page):
-    pytest.importorskip("pandas")
+def test_every_block_runs_after_the_ones_before(page, monkeypatch, tmp_path):
+    for package in ("pandas", "gymnasium", "matplotlib"):
+        pytest.importorskip(package)
+    monkeypatch.chdir(tmp_path)
     names, said = {}, io.StringIO()
     found = list(blocks(ROOT / page))
     assert len(found) >= 4

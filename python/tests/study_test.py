@@ -1,6 +1,7 @@
 """Parameter studies."""
 import json
 import subprocess
+import sys
 
 import pytest
 
@@ -49,6 +50,20 @@ def test_a_scenario_that_cannot_be_is_every_methods_failure():
     assert failed.scr.isna().all() and failed.note.str.contains("slots").all()
     means = dashf.summarise(frame)
     assert list(means.failed) == [1, 1, 0, 0] and means.scr_plus_minus.iloc[-1] == float("inf")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_ends_a_study_and_what_it_is_at(jobs):
+    code = f"""
+import os, signal, threading, time, dashf
+threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+try:
+    dashf.sweep({{"users": [60] * 40}}, servers=6, delay="makespan", seeds=range(1, 9), methods=["dashf"], jobs={jobs})
+except KeyboardInterrupt:
+    print("ended")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
+    assert done.stdout == "ended\n", done.stderr
 
 
 @pytest.mark.parametrize(("vary", "more", "place"), [
