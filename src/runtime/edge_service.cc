@@ -2,6 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <boost/asio/post.hpp>
+#include <optional>
+#include <vector>
+
+#include "base/digest.h"
+#include "base/termination.h"
 #include "runtime/failpoint.h"
 #include "runtime/messages.h"
 #include "runtime/tls.h"
@@ -11,186 +17,227 @@ namespace dashf::runtime {
 namespace {
 
 constexpr std::chrono::seconds kSilenceMax(30);
+constexpr int kCallsMax = 4;  // Of one peer: those that a broken link left behind, and a new one.
 
-grpc::Status Refuse(grpc::StatusCode code, const std::string& reason) {
-  return {code, reason};
+// Words that gRPC itself never says of a link or a server in trouble.
+grpc::Status ToStatus(const Refused& refused) {
+  const auto code = [&] {
+    switch (refused.refusal) {
+      case Refusal::kNotYet:
+        return grpc::StatusCode::FAILED_PRECONDITION;
+      case Refusal::kOver:
+      case Refusal::kConflict:
+        return grpc::StatusCode::ABORTED;
+      case Refusal::kTooLarge:
+        return grpc::StatusCode::OUT_OF_RANGE;
+      case Refusal::kMalformed:
+        return grpc::StatusCode::INVALID_ARGUMENT;
+      case Refusal::kBroken:
+        return grpc::StatusCode::DATA_LOSS;
+    }
+    return grpc::StatusCode::INTERNAL;
+  };
+  return {code(), refused.reason};
 }
 
-grpc::Status ToStatus(UploadVerdict verdict) {
-  switch (verdict) {
-    case UploadVerdict::kWelcome:
-    case UploadVerdict::kDuplicate:
-      return grpc::Status::OK;
-    case UploadVerdict::kConflict:
-      return Refuse(grpc::StatusCode::ABORTED, "another upload of this user is committed already");
-    case UploadVerdict::kBusy:
-      return Refuse(grpc::StatusCode::ABORTED, "another upload of this user is under way");
-    case UploadVerdict::kStale:
-      return Refuse(grpc::StatusCode::ABORTED, "a later attempt of this user is going on");
-    case UploadVerdict::kUnexpected:
-      return Refuse(grpc::StatusCode::PERMISSION_DENIED, "this user is not assigned here");
-  }
-  return Refuse(grpc::StatusCode::INTERNAL, "");
+grpc::Status Malformed(const std::string& reason) {
+  return {grpc::StatusCode::INVALID_ARGUMENT, reason};
 }
 
 }  // namespace
 
-grpc::Status EdgeService::Identify(const grpc::CallbackServerContext& context,
-                                   std::uint32_t round,
-                                   const std::string& user) const {
-  const auto peer = PeerOf(context);
-  if (!peer) return Refuse(grpc::StatusCode::UNAUTHENTICATED, "no certificate names this peer");
-  if (*peer != UserNode(user)) {
-    return Refuse(grpc::StatusCode::PERMISSION_DENIED,
-                  fmt::format("the certificate is {}'s, the message speaks for {}",
-                              Name(*peer),
-                              Name(UserNode(user))));
-  }
-  if (round != round_) {
-    return Refuse(grpc::StatusCode::ABORTED, fmt::format("round {} is not going on", round));
-  }
-  return grpc::Status::OK;
-}
-
-// One upload. Deletes itself when gRPC is done with it.
-class EdgeService::Uploading final : public grpc::ServerReadReactor<v1::UploadPart> {
+// What every call is: counted with its peer's others, and not to be silent for long.
+class EdgeService::Call {
  public:
-  Uploading(EdgeService* service, grpc::CallbackServerContext* context, v1::UploadReply* reply)
-      : service_(service),
-        context_(context),
-        reply_(reply),
+  Call(EdgeService* service, grpc::CallbackServerContext* context)
+      : service_(*service),
+        context_(*context),
+        peer_(PeerOf(*context)),
         silence_(service->watchdog_.Start(kSilenceMax, [context] { context->TryCancel(); })) {
+    if (!peer_) return;
+    const std::lock_guard lock(service_.mutex_);
+    calls_ = ++service_.calls_[Name(*peer_)];
+  }
+  ~Call() {
+    if (!peer_) return;
+    const std::lock_guard lock(service_.mutex_);
+    const auto found = service_.calls_.find(Name(*peer_));
+    if (--found->second == 0) service_.calls_.erase(found);
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  // Does the message come from the user it names, and is it not one call too many?
+  grpc::Status Admit(const std::string& user) const {
+    if (!peer_) return {grpc::StatusCode::UNAUTHENTICATED, "no certificate names this peer"};
+    if (*peer_ != UserNode(user)) {
+      return {grpc::StatusCode::PERMISSION_DENIED,
+              fmt::format("the certificate is {}'s, the message speaks for {}",
+                          Name(*peer_),
+                          Name(UserNode(user)))};
+    }
+    if (calls_ <= kCallsMax) return grpc::Status::OK;
+    return {grpc::StatusCode::FAILED_PRECONDITION,
+            fmt::format("{} has {} transfers going on already", Name(*peer_), kCallsMax)};
+  }
+  void Progress() { silence_->Touch(); }
+  bool Cancelled() const { return context_.IsCancelled(); }
+
+  EdgeService& service_;
+
+ private:
+  grpc::CallbackServerContext& context_;
+  const std::optional<NodeId> peer_;
+  const std::unique_ptr<Watchdog::Watch> silence_;
+  int calls_ = 0;
+};
+
+// One stream of an upload. Reads, the disk's work and writes take turns, so nothing here is ever
+// used by two threads at once. Deletes itself when gRPC is done with it.
+class EdgeService::Uploading final
+    : public grpc::ServerBidiReactor<v1::UploadPart, v1::UploadProgress> {
+ public:
+  Uploading(EdgeService* service, grpc::CallbackServerContext* context) : call_(service, context) {
     StartRead(&part_);
   }
 
   void OnReadDone(bool ok) override {
-    silence_->Touch();
-    if (!ok) return Commit();
-    const grpc::Status status = part_.has_header() ? Begin(part_.header()) : Add(part_.chunk());
-    if (!status.ok() || reply_->duplicate()) return Finish(status);
-    Failpoint(service_->node_, "upload");
+    call_.Progress();
+    if (!ok) return End();
+    if (part_.has_header()) {
+      if (turn_) return Finish(Malformed("a second header"));
+      return boost::asio::post(call_.service_.disk_, [this] { Begin(part_.header()); });
+    }
+    if (!turn_) return Finish(Malformed("a chunk before the header"));
+    const auto added =
+        call_.service_.store_->AddChunk(attempt_, turn_->number, FromWire(part_.chunk()));
+    if (!added) return Finish(ToStatus(added.error()));
+    Failpoint(call_.service_.node_, "upload");
     StartRead(&part_);
   }
 
-  void OnDone() override {
-    if (reserved_) service_->store_->AbandonUpload(attempt_);
-    delete this;
+  void OnWriteDone(bool ok) override {
+    call_.Progress();
+    if (!ok) return Finish({grpc::StatusCode::CANCELLED, "the user has gone"});
+    if (turn_->complete) return Finish(grpc::Status::OK);
+    StartRead(&part_);
   }
+
+  void OnDone() override { delete this; }
 
  private:
-  grpc::Status Begin(const v1::UploadHeader& header) {
-    if (assembly_) return Refuse(grpc::StatusCode::INVALID_ARGUMENT, "a second header");
-    grpc::Status status = service_->Identify(*context_, header.round(), header.user());
-    if (!status.ok()) return status;
-    Attempt attempt{header.user(), header.round(), header.attempt()};
-    const UploadVerdict verdict = service_->store_->BeginUpload(attempt, header.idempotency_key());
-    reply_->set_duplicate(verdict == UploadVerdict::kDuplicate);
-    if (verdict != UploadVerdict::kWelcome) return ToStatus(verdict);
-    attempt_ = std::move(attempt);
-    reserved_ = true;
-    return Open(header);
-  }
-
-  // The data set comes first, the adapters of layers 1..k second unless k = 0.
-  grpc::Status Open(const v1::UploadHeader& header) {
+  void Begin(const v1::UploadHeader& header) {
+    const grpc::Status status = call_.Admit(header.user());
+    if (!status.ok()) return Finish(status);
+    attempt_ = {header.user(), header.round(), header.attempt()};
     static constexpr v1::ArtefactKind kOrder[] = {v1::ARTEFACT_DATA_SET, v1::ARTEFACT_ADAPTERS};
-    const std::size_t count = service_->store_->local_layers(attempt_) > 0 ? 2 : 1;
     std::vector<Announced> announced;
     for (const v1::Artefact& artefact : header.artefacts()) {
-      if (announced.size() < count && artefact.kind() != kOrder[announced.size()]) {
-        return Refuse(grpc::StatusCode::INVALID_ARGUMENT, "artefacts of the wrong kinds");
+      if (announced.size() < std::size(kOrder) && artefact.kind() != kOrder[announced.size()]) {
+        return Finish(Malformed("artefacts of the wrong kinds"));
       }
       announced.push_back(FromWire(artefact));
     }
-    auto assembly = Assembly::Begin(std::move(announced), count);
-    if (!assembly) {
-      return Refuse(grpc::StatusCode::RESOURCE_EXHAUSTED, assembly.error().Text());
-    }
-    assembly_ = std::move(*assembly);
-    return grpc::Status::OK;
+    const auto turn = call_.service_.store_->BeginUpload(attempt_, std::move(announced));
+    if (!turn) return Finish(ToStatus(turn.error()));
+    turn_ = *turn;
+    Tell();
   }
 
-  grpc::Status Add(const v1::Chunk& chunk) {
-    if (!assembly_) return Refuse(grpc::StatusCode::INVALID_ARGUMENT, "a chunk before the header");
-    const auto added = assembly_->Add(FromWire(chunk));
-    return added ? grpc::Status::OK : Refuse(grpc::StatusCode::DATA_LOSS, added.error().Text());
+  // The user has nothing more to send, or has gone.
+  void End() {
+    if (call_.Cancelled()) return Finish({grpc::StatusCode::CANCELLED, "the user has gone"});
+    if (!turn_) return Finish(Malformed("no header"));
+    boost::asio::post(call_.service_.disk_, [this] { Commit(); });
   }
 
   void Commit() {
-    if (!assembly_) return Finish(Refuse(grpc::StatusCode::INVALID_ARGUMENT, "no header"));
-    reply_->set_bytes_committed(assembly_->bytes());
-    auto artefacts = std::move(*assembly_).Finish();
-    if (!artefacts) {
-      return Finish(Refuse(grpc::StatusCode::DATA_LOSS, artefacts.error().Text()));
-    }
-    artefacts->resize(2);
-    service_->store_->CommitUpload(
-        attempt_, std::move((*artefacts)[0]), std::move((*artefacts)[1]));
-    reserved_ = false;
-    Finish(grpc::Status::OK);
+    const auto committed = call_.service_.store_->CommitUpload(attempt_, turn_->number);
+    if (!committed) return Finish(ToStatus(committed.error()));
+    Failpoint(call_.service_.node_, "upload_committed");
+    turn_->complete = true;
+    Tell();
   }
 
-  EdgeService* const service_;
-  grpc::CallbackServerContext* const context_;
-  v1::UploadReply* const reply_;
-  const std::unique_ptr<Watchdog::Watch> silence_;
+  void Tell() {
+    progress_.set_bytes(turn_->bytes);
+    progress_.set_complete(turn_->complete);
+    StartWrite(&progress_);
+  }
+
+  Call call_;
   v1::UploadPart part_;
+  v1::UploadProgress progress_;
   Attempt attempt_;
-  bool reserved_ = false;
-  std::optional<Assembly> assembly_;
+  std::optional<UserStore::Turn> turn_;
 };
 
-// One download, or its refusal.
+// One stream of a download, or its refusal.
 class EdgeService::Downloading final : public grpc::ServerWriteReactor<v1::DownloadPart> {
  public:
   Downloading(EdgeService* service,
               grpc::CallbackServerContext* context,
-              const grpc::Status& status,
-              std::shared_ptr<const std::string> result)
-      : result_(std::move(result)),
-        silence_(service->watchdog_.Start(kSilenceMax, [context] { context->TryCancel(); })) {
-    if (!status.ok()) {
+              const v1::DownloadRequest& request)
+      : call_(service, context) {
+    const grpc::Status status = Begin(request);
+    if (status.ok()) {
+      StartWrite(&part_);
+    } else {
       Finish(status);
-      return;
     }
-    source_.emplace(std::vector<std::string_view>{*result_});
-    *part_.mutable_header()->mutable_artefact() = ToWire(v1::ARTEFACT_ADAPTERS, Announce(*result_));
-    StartWrite(&part_);
   }
 
   void OnWriteDone(bool ok) override {
-    silence_->Touch();
-    if (!ok) return Finish(Refuse(grpc::StatusCode::CANCELLED, "the user has gone"));
-    ChunkView chunk;
-    if (!source_->Next(&chunk)) return Finish(grpc::Status::OK);
-    *part_.mutable_chunk() = ToWire(chunk);
+    call_.Progress();
+    if (!ok) return Finish({grpc::StatusCode::CANCELLED, "the user has gone"});
+    if (part_.has_chunk()) size_.Took(since_write_.ElapsedS());
+    if (offset_ == result_->bytes()) return Finish(grpc::Status::OK);
+    v1::Chunk& chunk = *part_.mutable_chunk();
+    std::string& data = *chunk.mutable_data();
+    data.resize(std::min(size_.bytes(), result_->bytes() - offset_));
+    if (auto read = result_->ReadAt(offset_, data); !read) {
+      return Finish({grpc::StatusCode::FAILED_PRECONDITION, read.error().Text()});
+    }
+    chunk.set_offset(offset_);
+    chunk.set_crc32c(Crc32c(data));
+    offset_ += data.size();
+    since_write_ = {};
     StartWrite(&part_);
   }
 
   void OnDone() override { delete this; }
 
  private:
-  const std::shared_ptr<const std::string> result_;
-  const std::unique_ptr<Watchdog::Watch> silence_;
-  std::optional<ChunkSource> source_;
+  grpc::Status Begin(const v1::DownloadRequest& request) {
+    if (grpc::Status status = call_.Admit(request.user()); !status.ok()) return status;
+    auto result =
+        call_.service_.store_->Result({request.user(), request.round(), request.attempt()});
+    if (!result) return ToStatus(result.error());
+    result_ = std::move(*result);
+    const Announced& announced = result_->announced().front();
+    if (request.sha256() == announced.sha256) offset_ = std::min(request.bytes(), announced.bytes);
+    *part_.mutable_header()->mutable_artefact() = ToWire(v1::ARTEFACT_ADAPTERS, announced);
+    part_.mutable_header()->set_offset(offset_);
+    return grpc::Status::OK;
+  }
+
+  Call call_;
+  std::optional<ArtefactFile> result_;
+  std::uint64_t offset_ = 0;
+  ChunkSize size_;
+  Stopwatch since_write_;
   v1::DownloadPart part_;
 };
 
-grpc::ServerReadReactor<v1::UploadPart>* EdgeService::Upload(grpc::CallbackServerContext* context,
-                                                             v1::UploadReply* reply) {
-  return new Uploading(this, context, reply);
+grpc::ServerBidiReactor<v1::UploadPart, v1::UploadProgress>* EdgeService::Upload(
+    grpc::CallbackServerContext* context) {
+  return new Uploading(this, context);
 }
 
 grpc::ServerWriteReactor<v1::DownloadPart>* EdgeService::Download(
     grpc::CallbackServerContext* context, const v1::DownloadRequest* request) {
   Failpoint(node_, "download");
-  grpc::Status status = Identify(*context, request->round(), request->user());
-  const Attempt attempt{request->user(), request->round(), request->attempt()};
-  auto result = status.ok() ? store_->Result(attempt) : nullptr;
-  if (status.ok() && result == nullptr) {
-    status = Refuse(grpc::StatusCode::FAILED_PRECONDITION, "this user's adapters are not ready");
-  }
-  return new Downloading(this, context, status, std::move(result));
+  return new Downloading(this, context, *request);
 }
 
 }  // namespace dashf::runtime

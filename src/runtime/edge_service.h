@@ -1,6 +1,12 @@
 // The edge server's gRPC face: takes uploads, gives results, and lets nobody touch another user's.
 #pragma once
 
+#include <boost/asio/thread_pool.hpp>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
 #include "dashf.grpc.pb.h"
 #include "runtime/node.h"
 #include "runtime/user_store.h"
@@ -8,30 +14,32 @@
 
 namespace dashf::runtime {
 
-// Thread-safe. A transfer that makes no progress for 30 s is cancelled.
+// Thread-safe. A transfer that makes no progress for 30 s is cancelled; of one peer, a few at a
+// time are taken. The store must outlive the server that this is registered with.
 class EdgeService final : public v1::EdgeServer::CallbackService {
  public:
-  EdgeService(NodeId node, std::uint32_t round, UserStore* store)
-      : node_(std::move(node)), round_(round), store_(store) {}
+  EdgeService(NodeId node, UserStore* store) : node_(std::move(node)), store_(store) {}
+  ~EdgeService() override { disk_.join(); }
+  EdgeService(const EdgeService&) = delete;
+  EdgeService& operator=(const EdgeService&) = delete;
 
-  grpc::ServerReadReactor<v1::UploadPart>* Upload(grpc::CallbackServerContext* context,
-                                                  v1::UploadReply* reply) override;
+  grpc::ServerBidiReactor<v1::UploadPart, v1::UploadProgress>* Upload(
+      grpc::CallbackServerContext* context) override;
   grpc::ServerWriteReactor<v1::DownloadPart>* Download(grpc::CallbackServerContext* context,
                                                        const v1::DownloadRequest* request) override;
 
  private:
+  class Call;
   class Uploading;
   class Downloading;
 
-  // Does the message come from the user it names, in this round?
-  grpc::Status Identify(const grpc::CallbackServerContext& context,
-                        std::uint32_t round,
-                        const std::string& user) const;
-
   const NodeId node_;
-  const std::uint32_t round_;
   UserStore* const store_;
   Watchdog watchdog_;
+  std::mutex mutex_;
+  std::map<std::string, int> calls_;  // That go on, by peer.
+  // For what waits for the disk: gRPC's own threads are few, and serve all peers.
+  boost::asio::thread_pool disk_{4};
 };
 
 }  // namespace dashf::runtime

@@ -3,7 +3,8 @@
 
 #include <gmock/gmock.h>
 
-#include "base/digest.h"
+#include <thread>
+
 #include "runtime/authority.h"
 #include "runtime/messages.h"
 #include "runtime/tls.h"
@@ -22,7 +23,7 @@ class EdgePort : public testing::Test {
     builder.RegisterService(&service_);
     server_ = builder.BuildAndStart();
     address_ = "127.0.0.1:" + std::to_string(port);
-    store_.Expect({"u0"}, 1, 3);
+    EXPECT_TRUE(store_->Expect({"u0"}, 1, 3));
   }
   ~EdgePort() override {
     server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
@@ -40,7 +41,6 @@ class EdgePort : public testing::Test {
     part.mutable_header()->set_round(1);
     part.mutable_header()->set_attempt(1);
     part.mutable_header()->set_user("u0");
-    part.mutable_header()->set_idempotency_key(Sha256Hex(data + adapters));
     *part.mutable_header()->add_artefacts() = ToWire(v1::ARTEFACT_DATA_SET, Announce(data));
     *part.mutable_header()->add_artefacts() = ToWire(v1::ARTEFACT_ADAPTERS, Announce(adapters));
     return part;
@@ -55,23 +55,26 @@ class EdgePort : public testing::Test {
     return parts;
   }
 
+  // All parts, whatever the server says in between; its last word comes back.
   grpc::Status Upload(const NodeId& caller,
                       const std::vector<v1::UploadPart>& parts,
-                      v1::UploadReply* reply) const {
+                      v1::UploadProgress* progress) const {
     const auto stub = Stub(caller);
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
-    const auto writer = stub->Upload(&context, reply);
+    const auto stream = stub->Upload(&context);
     for (const v1::UploadPart& part : parts) {
-      if (!writer->Write(part)) break;
+      if (!stream->Write(part)) break;
     }
-    writer->WritesDone();
-    return writer->Finish();
+    stream->WritesDone();
+    while (stream->Read(progress)) {
+    }
+    return stream->Finish();
   }
 
   grpc::Status Upload(const NodeId& caller, const std::vector<v1::UploadPart>& parts) const {
-    v1::UploadReply reply;
-    return Upload(caller, parts, &reply);
+    v1::UploadProgress progress;
+    return Upload(caller, parts, &progress);
   }
 
   grpc::Status Download(const NodeId& caller, std::string* bytes) const {
@@ -88,34 +91,35 @@ class EdgePort : public testing::Test {
   }
 
   const CertificateAuthority authority_ = CertificateAuthority::Create().value();
-  UserStore store_;
-  EdgeService service_{ServerNode("s0"), 1, &store_};
+  const std::unique_ptr<UserStore> store_ = *UserStore::Open("", std::uint64_t{1} << 30);
+  EdgeService service_{ServerNode("s0"), store_.get()};
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
 };
 
 TEST_F(EdgePort, AnUploadArrivesWholeAndTheResultGoesBackWhole) {
   const std::string data(2 * kChunkBytesMax + 7, 'd'), adapters(1000, 'a');
-  v1::UploadReply reply;
-  ASSERT_TRUE(Upload(UserNode("u0"), Parts(data, adapters), &reply).ok());
-  EXPECT_EQ(reply.bytes_committed(), data.size() + adapters.size());
-  const auto jobs = store_.NextJobs(2);
+  v1::UploadProgress progress;
+  ASSERT_TRUE(Upload(UserNode("u0"), Parts(data, adapters), &progress).ok());
+  EXPECT_TRUE(progress.complete());
+  const auto jobs = store_->NextJobs(2);
   ASSERT_EQ(jobs.size(), 1U);
   EXPECT_EQ(jobs[0].data, data);
   EXPECT_EQ(jobs[0].adapters, adapters);
   std::string result;
   EXPECT_EQ(Download(UserNode("u0"), &result).error_code(),
             grpc::StatusCode::FAILED_PRECONDITION);  // Not trained yet.
-  store_.Finish({"u0"}, std::string(kChunkBytesMax + 3, 'r'));
+  ASSERT_TRUE(store_->Finish({"u0"}, std::string(kChunkBytesMax + 3, 'r'), 1, 1));
   ASSERT_TRUE(Download(UserNode("u0"), &result).ok());
   EXPECT_EQ(result, std::string(kChunkBytesMax + 3, 'r'));
 }
 
-TEST_F(EdgePort, ARepeatedUploadIsADuplicateAndADifferentOneAConflict) {
+// The server's answer to the first never came.
+TEST_F(EdgePort, ARepeatedUploadIsAcknowledgedAgainAndADifferentOneAConflict) {
   ASSERT_TRUE(Upload(UserNode("u0"), Parts("data", "adapters")).ok());
-  v1::UploadReply reply;
-  ASSERT_TRUE(Upload(UserNode("u0"), Parts("data", "adapters"), &reply).ok());
-  EXPECT_TRUE(reply.duplicate());
+  v1::UploadProgress progress;
+  ASSERT_TRUE(Upload(UserNode("u0"), {Header("data", "adapters")}, &progress).ok());
+  EXPECT_TRUE(progress.complete());
   EXPECT_EQ(Upload(UserNode("u0"), Parts("other", "adapters")).error_code(),
             grpc::StatusCode::ABORTED);
 }
@@ -125,38 +129,82 @@ TEST_F(EdgePort, NobodyMaySpeakForAnotherUser) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED);
   EXPECT_THAT(status.error_message(),
               HasSubstr("the certificate is user/u1's, the message speaks for user/u0"));
-  store_.Finish({"u0"}, "secret");
+  ASSERT_TRUE(store_->Finish({"u0"}, "secret", 1, 1));
   std::string bytes;
   EXPECT_EQ(Download(ServerNode("s1"), &bytes).error_code(), grpc::StatusCode::PERMISSION_DENIED);
   EXPECT_EQ(bytes, "");
 }
 
-TEST_F(EdgePort, AUserThatIsNotAssignedHereOrComesInAnotherRoundIsRefused) {
-  store_.Drop({"u0"});
+TEST_F(EdgePort, WhatIsNotExpectedYetIsToBeAskedAgainAndWhatIsOverIsNot) {
+  std::vector<v1::UploadPart> parts = Parts("data", "adapters");
+  parts.front().mutable_header()->set_round(7);
+  EXPECT_EQ(Upload(UserNode("u0"), parts).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  ASSERT_TRUE(store_->Expect({"u0", 7, 1}, 1, 3));
+  EXPECT_TRUE(Upload(UserNode("u0"), parts).ok());
   EXPECT_EQ(Upload(UserNode("u0"), Parts("data", "adapters")).error_code(),
-            grpc::StatusCode::PERMISSION_DENIED);
-  std::vector<v1::UploadPart> stale = Parts("data", "adapters");
-  stale.front().mutable_header()->set_round(7);
-  EXPECT_EQ(Upload(UserNode("u0"), stale).error_code(), grpc::StatusCode::ABORTED);
+            grpc::StatusCode::ABORTED);
+  store_->Drop({"u0", 7, 1});
+  EXPECT_EQ(Upload(UserNode("u0"), parts).error_code(), grpc::StatusCode::ABORTED);
 }
 
-TEST_F(EdgePort, ABrokenUploadIsRefusedAndMayBeTriedAgain) {
-  std::vector<v1::UploadPart> altered = Parts("data", "adapters");
-  altered[1].mutable_chunk()->set_data("date");
+TEST_F(EdgePort, ABrokenUploadIsRefusedAndGoesOnFromItsLastSoundByte) {
+  const std::vector<v1::UploadPart> sound = Parts("data", "adapters");
+  std::vector<v1::UploadPart> altered = sound;
+  altered[2].mutable_chunk()->set_data("adaptors");
   EXPECT_EQ(Upload(UserNode("u0"), altered).error_code(), grpc::StatusCode::DATA_LOSS);
-  std::vector<v1::UploadPart> cut = Parts("data", "adapters");
-  cut.pop_back();
-  EXPECT_EQ(Upload(UserNode("u0"), cut).error_code(), grpc::StatusCode::DATA_LOSS);
-  std::vector<v1::UploadPart> headless = Parts("data", "adapters");
-  headless.erase(headless.begin());
-  EXPECT_EQ(Upload(UserNode("u0"), headless).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_TRUE(Upload(UserNode("u0"), Parts("data", "adapters")).ok());
+  v1::UploadProgress progress;
+  EXPECT_EQ(Upload(UserNode("u0"), {sound[0]}, &progress).error_code(),
+            grpc::StatusCode::DATA_LOSS);
+  EXPECT_EQ(progress.bytes(), 4U);
+  EXPECT_EQ(Upload(UserNode("u0"), {sound[0], sound[1]}).error_code(),
+            grpc::StatusCode::DATA_LOSS);  // Those bytes once more.
+  EXPECT_EQ(Upload(UserNode("u0"), {sound[1], sound[2]}).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Upload(UserNode("u0"), {}).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Upload(UserNode("u0"), {sound[0], sound[0]}).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Upload(UserNode("u0"), {v1::UploadPart(), sound[0]}).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_TRUE(Upload(UserNode("u0"), {sound[0], sound[2]}).ok());
 }
 
-TEST_F(EdgePort, AClaimOfOneTerabyteIsRefusedBeforeAnythingIsStored) {
+TEST_F(EdgePort, AClaimOfOneTerabyteOrOfManyArtefactsIsRefusedBeforeAnythingIsStored) {
   std::vector<v1::UploadPart> parts = {Header("data", "adapters")};
   parts.front().mutable_header()->mutable_artefacts(0)->set_bytes(std::uint64_t{1} << 40);
-  EXPECT_EQ(Upload(UserNode("u0"), parts).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(Upload(UserNode("u0"), parts).error_code(), grpc::StatusCode::OUT_OF_RANGE);
+  parts = {Header("data", "adapters")};
+  for (int i = 0; i < 5000; ++i) {
+    *parts.front().mutable_header()->add_artefacts() = parts.front().header().artefacts(0);
+  }
+  EXPECT_EQ(Upload(UserNode("u0"), parts).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(EdgePort, OnePeersFloodIsBoundedAndLeavesTheOthersAlone) {
+  const auto stub = Stub(UserNode("u0"));
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReaderWriter<v1::UploadPart, v1::UploadProgress>>>
+      streams;
+  v1::UploadProgress progress;
+  for (int i = 0; i < 4; ++i) {
+    streams.push_back(stub->Upload(contexts.emplace_back(new grpc::ClientContext).get()));
+    streams.back()->Write(Header("data", "adapters"));
+    ASSERT_TRUE(streams.back()->Read(&progress));
+  }
+  const grpc::Status refused = Upload(UserNode("u0"), Parts("data", "adapters"));
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(refused.error_message(), HasSubstr("user/u0 has 4 transfers going on already"));
+  ASSERT_TRUE(store_->Expect({"u1"}, 1, 3));
+  std::vector<v1::UploadPart> others = Parts("data", "adapters");
+  others.front().mutable_header()->set_user("u1");
+  EXPECT_TRUE(Upload(UserNode("u1"), others).ok());
+  for (const auto& context : contexts) context->TryCancel();
+  for (const auto& stream : streams) stream->Finish();
+  grpc::Status freed = refused;
+  for (int i = 0; i < 200 && !freed.ok(); ++i) {  // Until the server has noticed.
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    freed = Upload(UserNode("u0"), Parts("data", "adapters"));
+  }
+  EXPECT_TRUE(freed.ok()) << freed.error_message();
 }
 
 TEST_F(EdgePort, AHandshakeTellsARefusedCertificateFromAnAbsentPeer) {

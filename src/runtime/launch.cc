@@ -172,7 +172,10 @@ Expected<void> Round::StartNodes(const std::string& address) {
   for (const Server& server : scenario.servers) {
     NodeConfig config = Common(ServerNode(server.id));
     config.coordinator = {address};
-    config.server = {.device = server, .listen = kLoopback, .advertise = {}};
+    config.server = {.device = server,
+                     .listen = kLoopback,
+                     .advertise = {},
+                     .spool_folder = (private_.path() / "spool" / server.id).string()};
     if (auto done = Start(config); !done) return done;
   }
   for (std::size_t n = 0; n < scenario.users.size(); ++n) {

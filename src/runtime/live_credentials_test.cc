@@ -95,8 +95,8 @@ class Renewal : public testing::Test {
   std::mutex mutex_;
   std::string said_;
   std::optional<LiveCredentials> server_live_, user_live_;
-  UserStore store_;
-  EdgeService service_{server_, 1, &store_};
+  const std::unique_ptr<UserStore> store_ = *UserStore::Open("", std::uint64_t{1} << 30);
+  EdgeService service_{server_, store_.get()};
   std::unique_ptr<grpc::Server> listener_;
   std::string address_;
 };

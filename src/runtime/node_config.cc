@@ -74,7 +74,8 @@ Json ToJson(const ServerKit& kit) {
           {"bandwidth_hz", kit.device.bandwidth_hz},
           {"tx_power_w_max", kit.device.tx_power_w_max},
           {"listen", kit.listen},
-          {"advertise", kit.advertise}};
+          {"advertise", kit.advertise},
+          {"spool", {{"folder", kit.spool_folder}, {"bytes_max", kit.spool_bytes_max}}}};
 }
 
 Json ToJson(const CoordinatorKit& kit) {
@@ -210,6 +211,13 @@ ServerKit ReadServerKit(JsonReader& root) {
   kit.device.bandwidth_hz = reader.Number("bandwidth_hz", kPositive);
   kit.device.tx_power_w_max = reader.Number("tx_power_w_max", kPositive);
   ReadAddresses(reader, &kit.listen, &kit.advertise);
+  if (reader.Has("spool")) {
+    JsonReader spool = reader.Object("spool");
+    kit.spool_folder = spool.String("folder");
+    const std::int64_t bytes_max = spool.Integer("bytes_max", 1, std::int64_t{1} << 62);
+    kit.spool_bytes_max = static_cast<std::uint64_t>(bytes_max);
+    spool.RejectUnknownKeys();
+  }
   reader.RejectUnknownKeys();
   return kit;
 }
@@ -243,6 +251,7 @@ void ResolvePaths(const std::filesystem::path& base, NodeConfig* config) {
                             &config->user.train_path,
                             &config->user.test_path,
                             &config->user.adapter_folder,
+                            &config->server.spool_folder,
                             &config->coordinator_kit.address_path,
                             &config->coordinator_kit.scenario_path,
                             &config->coordinator_kit.out_folder}) {

@@ -64,6 +64,10 @@ struct ServerKit {
   Server device;
   std::string listen;                  // "127.0.0.1:0": any free port.
   std::vector<std::string> advertise;  // What users are told, in this order; empty: `listen`.
+  // Where users' uploads and results lie until the user is dropped; the server's own. Empty: a
+  // temporary folder, of which a server that starts again finds nothing.
+  std::string spool_folder = {};
+  std::uint64_t spool_bytes_max = std::uint64_t{16} << 30;  // Of all users together.
 };
 
 struct CoordinatorKit {

@@ -23,12 +23,14 @@ class ServerProcess {
   ServerProcess(const NodeConfig& config,
                 const LiveCredentials& credentials,
                 Telemetry telemetry,
-                BaseModel base)
+                BaseModel base,
+                UserStore* store)
       : config_(config),
         credentials_(credentials),
         telemetry_(std::move(telemetry)),
         base_(std::move(base)),
-        service_(config.node, config.round, &store_) {}
+        store_(*store),
+        service_(config.node, store) {}
 
   Expected<void> Run();
 
@@ -36,13 +38,14 @@ class ServerProcess {
   Expected<std::vector<std::string>> Listen();  // What users are told.
   v1::RegisterRequest Registration(const std::vector<std::string>& addresses) const;
   void TrainUploads();  // Until the store is closed.
+  void Expect(const Attempt& attempt, const v1::Assignment& assignment);
   void Report(const Attempt& attempt, const Expected<train::PhaseReport>& trained);
 
   const NodeConfig& config_;
   const LiveCredentials& credentials_;
   const Telemetry telemetry_;
   const BaseModel base_;
-  UserStore store_;
+  UserStore& store_;
   EdgeService service_;
   std::unique_ptr<grpc::Server> server_;
   ServiceState service_state_;
@@ -87,9 +90,7 @@ Expected<void> ServerProcess::Run() {
   while (auto instruction = link_->Next()) {
     if (instruction->has_expect()) {
       const v1::Assignment& expect = instruction->expect();
-      store_.Expect({expect.user(), instruction->round(), expect.attempt()},
-                    static_cast<int>(expect.local_layers()),
-                    static_cast<int>(expect.layers()));
+      Expect({expect.user(), instruction->round(), expect.attempt()}, expect);
     } else if (instruction->has_drop()) {
       const v1::DropUser& drop = instruction->drop();
       store_.Drop({drop.user(), instruction->round(), drop.attempt()});
@@ -109,14 +110,28 @@ void ServerProcess::TrainUploads() {
   ServerTraining training(config_, base_, telemetry_, &store_);
   const int together = config_.training.users_per_batch;
   for (auto jobs = store_.NextJobs(together); !jobs.empty(); jobs = store_.NextJobs(together)) {
-    training.Train(jobs,
-                   [this](const Attempt& attempt, const auto& ended) { Report(attempt, ended); });
+    training.Train(jobs, [this](const Attempt& attempt, const auto& trained) {
+      // A user that was dropped meanwhile is nobody's to report on.
+      if (store_.Wanted(attempt)) Report(attempt, trained);
+    });
+  }
+}
+
+// What an earlier process has finished may not have been reported.
+void ServerProcess::Expect(const Attempt& attempt, const v1::Assignment& assignment) {
+  const auto kept = store_.Expect(
+      attempt, static_cast<int>(assignment.local_layers()), static_cast<int>(assignment.layers()));
+  if (!kept) return Report(attempt, tl::unexpected(kept.error()));
+  for (const FinishedJob& finished : store_.Finished()) {
+    if (finished.attempt != attempt) continue;
+    train::PhaseReport report;
+    report.elapsed_s = finished.elapsed_s;
+    report.cpu_s = finished.cpu_s;
+    Report(attempt, report);
   }
 }
 
 void ServerProcess::Report(const Attempt& attempt, const Expected<train::PhaseReport>& trained) {
-  // A user that was dropped meanwhile is nobody's to report on.
-  if (!store_.Expected(attempt)) return;
   v1::PhaseReport report;
   report.set_round(attempt.round);
   report.set_user(attempt.user);
@@ -143,7 +158,12 @@ Expected<void> RunServer(const NodeConfig& config) {
   if (!telemetry) return tl::unexpected(telemetry.error());
   auto base = LoadBaseModel(config.model_folder, config.training.storage);
   if (!base) return tl::unexpected(base.error());
-  ServerProcess node(config, *credentials, std::move(*telemetry), std::move(*base));
+  const auto store = UserStore::Open(config.server.spool_folder, config.server.spool_bytes_max);
+  if (!store) return tl::unexpected(store.error());
+  for (const std::string& damaged : (*store)->damaged()) {
+    telemetry->Write("spool_damaged", {{"reason", damaged}});
+  }
+  ServerProcess node(config, *credentials, std::move(*telemetry), std::move(*base), store->get());
   return node.Run();
 }
 

@@ -29,6 +29,7 @@ struct ServerTraining::Learner {
 };
 
 Expected<ServerTraining::Learner> ServerTraining::Prepare(const TrainingJob& job) const {
+  if (!job.intact) return tl::unexpected(job.intact.error());
   const TrainingSettings& training = config_.training;
   const train::ModelConfig& model = base_.model.config();
   if (job.layers != model.layers || job.local_layers >= job.layers) {
@@ -79,8 +80,13 @@ void ServerTraining::Train(const std::vector<TrainingJob>& jobs, const Ended& en
   const auto finish = [&](Learner& learner) {
     const int first = config_.training.FirstReturned(learner.k);
     learner.report.elapsed_s = watch.ElapsedS();
-    store_.Finish(learner.attempt,
-                  train::EncodeLayers(learner.adapter, first, base_.model.config().layers));
+    const auto kept =
+        store_.Finish(learner.attempt,
+                      train::EncodeLayers(learner.adapter, first, base_.model.config().layers),
+                      learner.report.elapsed_s,
+                      learner.report.cpu_s);
+    if (!kept) return ended(learner.attempt, tl::unexpected(kept.error()));
+    Failpoint(config_.node, "finished");
     ended(learner.attempt, learner.report);
   };
   if (config_.training.epochs_joint == 0) return TrainTogether(all, false, finish, ended);
@@ -100,7 +106,7 @@ void ServerTraining::TrainTogether(const std::vector<Learner*>& learners,
         training.OptionsFor(jointly ? training.epochs_joint : training.epochs_server);
     if (jointly) options.seed = Rng(options.seed).Stream("joint").Next();  // Batches anew.
     options.on_step = [this, learner](const train::StepReport&) {
-      return store_.Expected(learner->attempt);
+      return store_.Wanted(learner->attempt);
     };
     users.push_back(
         {&learner->examples, jointly ? 0 : learner->k, std::move(options), &learner->adapter});

@@ -18,8 +18,13 @@ namespace dashf::runtime {
 namespace {
 
 constexpr int kMessageBytesMax = static_cast<int>(kChunkBytesMax) + (64 << 10);
-constexpr int kKeepaliveMs = 15'000;         // Together: a silent peer is given up
-constexpr int kKeepaliveTimeoutMs = 10'000;  // within 25 s.
+// Together: a silent peer is given up within 50 s, and not one that is 5 s away behind a full pipe.
+constexpr int kKeepaliveMs = 20'000;
+constexpr int kKeepaliveTimeoutMs = 30'000;
+// Who asks again decides when; the channel is not to sleep for longer than that.
+constexpr int kReconnectMs = 50;
+constexpr int kReconnectMaxMs = 5'000;
+constexpr int kConnectTimeoutMs = 60'000;
 
 using openssl::Connection;
 using openssl::Context;
@@ -121,6 +126,9 @@ std::shared_ptr<grpc::Channel> ConnectTo(const NodeId& peer,
   options.watch_identity_key_cert_pairs();
   grpc::ChannelArguments arguments;
   SetLimits(arguments);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectMs);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMaxMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
   arguments.SetSslTargetNameOverride(HostName(peer));
   // No environment's HTTP proxy between nodes.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);

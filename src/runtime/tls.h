@@ -16,7 +16,7 @@
 
 namespace dashf::runtime {
 
-// A channel that accepts only `peer` at the other end, notices a silent one within 30 s and takes
+// A channel that accepts only `peer` at the other end, notices a silent one within 50 s and takes
 // messages of at most a chunk and its frame. What replaces the credentials holds from its next
 // connection on.
 std::shared_ptr<grpc::Channel> ConnectTo(const NodeId& peer,

@@ -3,75 +3,57 @@
 #include <gmock/gmock.h>
 
 #include "base/digest.h"
-#include "base/rng.h"
 
 namespace dashf::runtime {
 namespace {
 
 using testing::HasSubstr;
 
-std::string RandomBytes(std::size_t size, std::uint64_t seed) {
-  Rng rng(seed);
-  std::string bytes(size, '\0');
-  for (char& byte : bytes) byte = static_cast<char>(rng.Below(256));
-  return bytes;
+std::string FailureOf(const Expected<void>& outcome) {
+  return outcome ? "" : outcome.error().Text();
 }
 
-std::string FailureOf(Assembly& assembly, const ChunkView& chunk) {
-  const auto added = assembly.Add(chunk);
-  return added ? "" : added.error().Text();
+// From every byte of three artefacts, one of them empty, and in chunks of 1 to 7 bytes.
+TEST(Transfer, ChunksFromAnyByteOnAreTheRestOfTheArtefactsInOrder) {
+  const std::vector<std::string> artefacts = {"abcdefgh", "", "ijklm"};
+  const std::string all = artefacts[0] + artefacts[2];
+  for (std::uint64_t begin = 0; begin <= all.size(); ++begin) {
+    for (std::uint64_t size = 1; size <= 7; ++size) {
+      ChunkSource source({artefacts.begin(), artefacts.end()}, begin);
+      std::string sent;
+      for (ChunkView chunk; source.Next(&chunk, size);) {
+        EXPECT_EQ(artefacts.at(chunk.artefact).substr(chunk.offset, chunk.data.size()), chunk.data);
+        EXPECT_EQ(chunk.crc32c, Crc32c(chunk.data));
+        EXPECT_LE(chunk.data.size(), size);
+        sent += chunk.data;
+      }
+      EXPECT_EQ(sent, all.substr(begin)) << begin << " " << size;
+    }
+  }
 }
 
-// Sizes around the chunk limit, and none at all.
-TEST(Transfer, ArtefactsOfAnySizeArriveWhole) {
-  const std::vector<std::string> sent = {RandomBytes(kChunkBytesMax, 1),
-                                         "",
-                                         RandomBytes(2 * kChunkBytesMax + 1, 2),
-                                         RandomBytes(1, 3)};
-  ChunkSource source({sent.begin(), sent.end()});
-  std::vector<Announced> announced;
-  for (const std::string& artefact : sent) announced.push_back(Announce(artefact));
-  auto assembly = Assembly::Begin(announced, sent.size());
-  ASSERT_TRUE(assembly);
-  int chunks = 0;
-  for (ChunkView chunk; source.Next(&chunk); ++chunks) ASSERT_TRUE(assembly->Add(chunk));
-  EXPECT_EQ(chunks, 1 + 0 + 3 + 1);
-  const auto received = std::move(*assembly).Finish();
-  ASSERT_TRUE(received);
-  EXPECT_EQ(*received, sent);
+TEST(Transfer, ChunksAreSmallOnASlowLinkAndLargeOnAFastOneWithinLimits) {
+  ChunkSize size;
+  for (int i = 0; i < 20; ++i) size.Took(1e-4);
+  EXPECT_EQ(size.bytes(), kChunkBytesMax);
+  for (int i = 0; i < 20; ++i) size.Took(10.0);
+  EXPECT_EQ(size.bytes(), ChunkSize::kMin);
+  // At 100 kbit/s the chunk of that size takes a third of a second: no change any more.
+  const double elapsed_s = static_cast<double>(size.bytes()) * 8 / 100e3;
+  size.Took(elapsed_s);
+  EXPECT_LT(elapsed_s, 1.0);
+  EXPECT_EQ(size.bytes(), ChunkSize::kMin);
 }
 
-TEST(Transfer, AHugeClaimIsRefusedBeforeAnyByteIsStored) {
-  const auto begun = Assembly::Begin({{std::uint64_t{1} << 40, ""}}, 1);
-  ASSERT_FALSE(begun);
-  EXPECT_THAT(begun.error().message, HasSubstr("at most"));
-  EXPECT_FALSE(Assembly::Begin({{1, ""}}, 2));
-}
-
-TEST(Transfer, GapsOverrunsStrangersAndOversizedChunksAreRefusedByName) {
-  const std::string bytes = "abcdef";
-  auto assembly = Assembly::Begin({Announce(bytes)}, 1).value();
-  const auto chunk = [](std::uint32_t artefact, std::uint64_t offset, std::string_view data) {
-    return ChunkView{artefact, offset, data, Crc32c(data)};
-  };
-  EXPECT_THAT(FailureOf(assembly, chunk(0, 1, "b")), HasSubstr("expected offset 0"));
-  EXPECT_THAT(FailureOf(assembly, chunk(1, 0, "a")), HasSubstr("no such artefact"));
-  EXPECT_THAT(FailureOf(assembly, chunk(0, 0, "")), HasSubstr("1 to"));
-  EXPECT_THAT(FailureOf(assembly, chunk(0, 0, "abcdefg")), HasSubstr("runs past"));
-  const std::string large(kChunkBytesMax + 1, 'x');
-  EXPECT_THAT(FailureOf(assembly, chunk(0, 0, large)), HasSubstr("1 to"));
-  EXPECT_THAT(FailureOf(assembly, {0, 0, "abc", Crc32c("abd")}), HasSubstr("CRC-32C"));
-  EXPECT_EQ(FailureOf(assembly, chunk(0, 0, bytes)), "");
-}
-
-TEST(Transfer, AShortOrAlteredArtefactIsRefusedAtTheEnd) {
-  auto shortened = Assembly::Begin({Announce("abc")}, 1).value();
-  ASSERT_TRUE(shortened.Add({0, 0, "ab", Crc32c("ab")}));
-  EXPECT_THAT(std::move(shortened).Finish().error().message, HasSubstr("ended after 2 of 3"));
-
-  auto altered = Assembly::Begin({Announce("abc")}, 1).value();
-  ASSERT_TRUE(altered.Add({0, 0, "abd", Crc32c("abd")}));
-  EXPECT_THAT(std::move(altered).Finish().error().message, HasSubstr("SHA-256"));
+TEST(Transfer, AnnouncementsAreCheckedBeforeAnyByteComes) {
+  const Announced sound = Announce("abc");
+  EXPECT_TRUE(CheckAnnounced({sound, sound}, 2));
+  EXPECT_THAT(FailureOf(CheckAnnounced({sound}, 2)), HasSubstr("must announce 2 artefacts, got 1"));
+  EXPECT_THAT(FailureOf(CheckAnnounced({{std::uint64_t{1} << 40, sound.sha256}}, 1)),
+              HasSubstr("at most 268435456 bytes, announced are 1099511627776"));
+  for (const std::string& digest : {std::string(), sound.sha256 + "0", std::string(64, 'G')}) {
+    EXPECT_THAT(FailureOf(CheckAnnounced({{3, digest}}, 1)), HasSubstr("64 lower-case"));
+  }
 }
 
 }  // namespace

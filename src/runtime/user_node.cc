@@ -58,6 +58,8 @@ class UserProcess {
   template <class Work>
   Expected<void> Phase(runtime::Phase phase, const Work& work);
 
+  EdgeLink::Settings SettingsFor(const v1::Assignment& assignment);
+  std::filesystem::path TransferFolder() const;  // For what has come of the attempt.
   Expected<void> TrainLocally(v1::PhaseReport* report);
   Expected<void> Upload(v1::PhaseReport* report);
   Expected<void> Download(v1::PhaseReport* report);
@@ -147,12 +149,7 @@ Expected<void> UserProcess::DoPhases(const v1::Assignment& assignment) {
     }
   }
   if (k_ < layers_) {
-    const NodeId server = ServerNode(assignment.server());
-    edge_ =
-        std::make_unique<EdgeLink>(Attempt{config_.node.id, config_.round, assignment.attempt()},
-                                   server,
-                                   AddressOf(server, assignment),
-                                   credentials_);
+    edge_ = std::make_unique<EdgeLink>(SettingsFor(assignment), credentials_);
     auto done = Phase(runtime::Phase::kUpload, [this](auto* r) { return Upload(r); });
     if (!done) return done;
     if (auto ready = Await(v1::Instruction::kCollect); !ready) {
@@ -162,6 +159,28 @@ Expected<void> UserProcess::DoPhases(const v1::Assignment& assignment) {
     if (!done) return done;
   }
   return Phase(runtime::Phase::kVerify, [this](auto* r) { return Verify(r); });
+}
+
+EdgeLink::Settings UserProcess::SettingsFor(const v1::Assignment& assignment) {
+  return {.attempt = {config_.node.id, config_.round, assignment.attempt()},
+          .server = ServerNode(assignment.server()),
+          .address = AddressOf(ServerNode(assignment.server()), assignment),
+          .folder = TransferFolder(),
+          .wanted = [this] { return !link_->Over(); },
+          .on_pause =
+              [this](const std::string& reason, std::chrono::milliseconds pause) {
+                telemetry_.Write("transfer_waits",
+                                 {{"round", config_.round},
+                                  {"reason", reason},
+                                  {"pause_s", static_cast<double>(pause.count()) / 1e3}});
+              },
+          .patience = {}};
+}
+
+std::filesystem::path UserProcess::TransferFolder() const {
+  std::filesystem::path folder = config_.user.adapter_folder;
+  folder += ".transfer";
+  return folder;
 }
 
 template <class Work>
@@ -242,6 +261,7 @@ Expected<void> UserProcess::WriteAdapter() const {
   std::error_code failed;
   std::filesystem::remove_all(folder, failed);
   if (!failed) std::filesystem::rename(part, folder, failed);
+  if (!failed) std::filesystem::remove_all(TransferFolder(), failed);
   if (failed) return Fail(ErrorKind::kIo, folder.string(), failed.message());
   return {};
 }

@@ -95,6 +95,7 @@ Expected<void> FillServer(const AddFlags& flags,
     done = Set(flags.device.bandwidth_hz, "--bandwidth-hz", known, &kit->device.bandwidth_hz);
   }
   if (!done) return done;
+  kit->spool_folder = "spool";
   kit->advertise = flags.addresses;
   for (const std::string& address : flags.addresses) {
     const auto sound = runtime::ParseReachable("--address", address);
