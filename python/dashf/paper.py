@@ -54,7 +54,7 @@ class Part:
     label: str
     make: Callable[..., Scenario]
     methods: tuple[str, ...] = METHODS
-    figures: tuple[str, ...] = ("scr", "delay_s", "energy_j")
+    figures: tuple[str, ...] = ("scr", "percent_of_best", "delay_s", "energy_j")
     constants: str = "10 users, 2 servers, total delay"
 
 
@@ -159,12 +159,13 @@ def _draw(study: list[Part], seeds: list[int], results: Results, out: str, kinds
         frame = results.frame(part, seeds)
         for figure in part.figures:
             ax = plot.sweep(frame, part.varied, figure, label=part.label)
-            if part.varied not in ("users", "servers", "candidates"):
+            if part.varied not in ("users", "servers", "candidates") or figure == "elapsed_s":
                 ax.set_xscale("log")
+                ax.set_xticks(part.values, [f"{value:g}" for value in part.values])
+                ax.minorticks_off()
             if figure == "elapsed_s":
-                ax.set_xscale("log")
                 ax.set_yscale("log")
-            name = f"{part.name}-{figure.removesuffix('_s').removesuffix('_j')}"
+            name = f"{part.name}-{figure.removesuffix('_s').removesuffix('_j').replace('_', '-')}"
             for kind in kinds:
                 plot.save(ax, os.path.join(out, f"{name}.{kind}"))
             what = plot._LABELS[figure]

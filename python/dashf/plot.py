@@ -5,9 +5,11 @@ PNG, by the file's name. Nothing is shown on a screen: that is matplotlib's and 
 """
 from __future__ import annotations
 
+import functools
+import inspect
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ParamSpec
 
 import matplotlib
 import numpy as np
@@ -63,10 +65,33 @@ def save(ax: Axes | Figure, path: os.PathLike[str] | str) -> None:
             raise IoError(name, f"cannot be written: {error}") from None
 
 
+_Words = ParamSpec("_Words")
+
+
+def _styled(draw: Callable[_Words, Axes]) -> Callable[_Words, Axes]:
+    """In this module's style where it draws on axes of its own; on others' in theirs."""
+    parameters = inspect.signature(draw)
+
+    @functools.wraps(draw)
+    def drawn(*words: _Words.args, **more: _Words.kwargs) -> Axes:
+        if parameters.bind(*words, **more).arguments.get("ax") is not None:
+            return draw(*words, **more)
+        with matplotlib.rc_context(style()):
+            return draw(*words, **more)
+
+    return drawn
+
+
+def _legend_above(ax: Axes, columns: int) -> None:
+    ax.legend(ncols=columns, loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False, columnspacing=1.0,
+              handlelength=1.6, borderaxespad=0.2)
+
+
 def _on(ax: Axes | None, **more: Any) -> Axes:
     return axes(**more) if ax is None else ax
 
 
+@_styled
 def map(scenario: Scenario, plan: Plan | None = None, ax: Axes | None = None) -> Axes:
     """Servers as squares, users as dots; each user's line leads to its server, or its strongest one without a plan."""
     ax = _on(ax, height_in=3.0)
@@ -87,6 +112,7 @@ def map(scenario: Scenario, plan: Plan | None = None, ax: Axes | None = None) ->
     return ax
 
 
+@_styled
 def convergence(plans: Plan | Mapping[str, Plan], *, over: str = "iterations", ax: Axes | None = None) -> Axes:
     """SCR of the best plan so far over "iterations" or "time", and where they have one, the bound as a dashed line."""
     checks.one_of("over", over, ("iterations", "time"))
@@ -104,6 +130,7 @@ def convergence(plans: Plan | Mapping[str, Plan], *, over: str = "iterations", a
     return ax
 
 
+@_styled
 def sweep(frame: Any, x: str, figure: str = "scr", *, confidence: float = 0.95, label: str | None = None,
           ax: Axes | None = None) -> Axes:
     """Means over the seeds of a sweep's frame, over its varied column ``x``, a curve per method, with Student's t
@@ -120,12 +147,13 @@ def sweep(frame: Any, x: str, figure: str = "scr", *, confidence: float = 0.95, 
     for i, (method, rows) in enumerate(means.groupby("method", sort=False)):
         half = np.where(np.isfinite(rows[f"{figure}_plus_minus"]), rows[f"{figure}_plus_minus"], 0.0)
         ax.errorbar(rows[x], rows[figure], yerr=half, color=COLOURS[i % len(COLOURS)], marker=MARKERS[i % len(MARKERS)],
-                    capsize=2, linestyle="-" if i < len(COLOURS) else "--", label=method)
+                    capsize=1.5, elinewidth=0.6, linestyle="-" if i < len(COLOURS) else "--", label=method)
     ax.set(xlabel=label or x, ylabel=_LABELS[figure])
-    ax.legend(ncols=2 if means["method"].nunique() > 5 else 1)
+    _legend_above(ax, 3)
     return ax
 
 
+@_styled
 def cdf(plans: Plan | Mapping[str, Plan], quantity: str = "delay", ax: Axes | None = None) -> Axes:
     """The share of users whose whole "delay" or "energy" is at most so much."""
     checks.one_of("quantity", quantity, ("delay", "energy"))
@@ -140,6 +168,7 @@ def cdf(plans: Plan | Mapping[str, Plan], quantity: str = "delay", ax: Axes | No
     return ax
 
 
+@_styled
 def gantt(plan: Plan, users: Sequence[int] | None = None, ax: Axes | None = None) -> Axes:
     """Each user's phases one after the other; with the makespan the servers' begin when all users' have ended."""
     chosen = range(plan.scenario.users) if users is None else users
@@ -159,10 +188,11 @@ def gantt(plan: Plan, users: Sequence[int] | None = None, ax: Axes | None = None
         ax.axvline(barrier, color="black", linewidth=0.8, linestyle="--")
     ax.set(xlabel="time (s)", yticks=range(len(chosen)), yticklabels=[ids[n] for n in chosen])
     ax.invert_yaxis()
-    ax.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    _legend_above(ax, 4)
     return ax
 
 
+@_styled
 def shares(plan: Plan, resource: str = "bandwidth", ax: Axes | None = None) -> Axes:
     """How each server's "bandwidth", "power" or "clock" is shared out among its users."""
     granted, limit = _HOLDS[checks.one_of("resource", resource, _HOLDS)]
@@ -180,6 +210,7 @@ def shares(plan: Plan, resource: str = "bandwidth", ax: Axes | None = None) -> A
     return ax
 
 
+@_styled
 def splits(plans: Plan | Mapping[str, Plan], ax: Axes | None = None) -> Axes:
     """How many users train how many layers themselves."""
     ax = _on(ax)
