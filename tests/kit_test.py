@@ -207,6 +207,7 @@ class Fleet(unittest.TestCase):
         self.kit("init", "--name", "bare", "--address", "coord.example.org:7440", "--profile",
                  self.made / "profile.json", "--model", MODEL)
         server = ["add", "server", "s0", "--fleet", "bare", "--address"]
+        self.assertIn("--target: must be an absolute path", self.kit(*server, "e:1", "--target", "/var/a b", code=2))
         device = ["--clock-hz", "2e9", "--flop-per-cycle", "8", "--tx-power-w", "1"]
         self.assertIn("--clock-hz: is needed", self.kit(*server, "[2001:db8::7]:7443", code=2))
         self.assertIn("the port is missing, got 'edge1'", self.kit(*server, "edge1", *device, "--bandwidth-hz", "2e7",

@@ -190,7 +190,8 @@ void AddInit(CLI::App& kit, Run& run, const std::shared_ptr<KitFlags>& common) {
   verb->add_option("--profile", flags->profile, "dashf.profile/1 that the scenario is made of")
       ->required();
   verb->add_option("--scenario", flags->scenario, "dashf.scenario/1 of all users and servers");
-  verb->add_option("--model", flags->model, "The base model's path on each node's machine");
+  verb->add_option("--model", flags->model, "The base model's path on each node's machine")
+      ->check(PathElsewhere());
   verb->add_option("--config", flags->config, "TOML whose training settings and method are taken");
   verb->add_option("--method", flags->method, "Planning method [dashf]");
   verb->add_option("--listen", flags->listen, "HOST:PORT [[::] and the port of --address]");
@@ -199,7 +200,8 @@ void AddInit(CLI::App& kit, Run& run, const std::shared_ptr<KitFlags>& common) {
       ->check(FinitePositive());
   verb->add_option("--out", flags->out, "The fleet's folder [its name]");
   verb->add_flag("--json", flags->json, "Say in JSON what was made");
-  AddIssueFlags(verb, common);
+  AddDaysFlag(verb, common);
+  AddTargetFlags(verb, common);
   verb->footer(
       "Examples:\n"
       "  dashf kit init --name demo --address coord.example.org:7440 --profile profile.json\n"
@@ -216,7 +218,7 @@ void AddRenew(CLI::App& kit, Run& run, const std::shared_ptr<KitFlags>& common) 
   verb->add_flag("--new-key", flags->new_key, "For a new key; without it only node.pem changes");
   verb->add_flag("--json", flags->json, "Say in JSON what was made, a line per node");
   AddFleetFlag(verb, common);
-  AddIssueFlags(verb, common);
+  AddDaysFlag(verb, common);
   verb->footer(
       "Copy the new node.pem over the node's: it is taken while the node runs.\n"
       "Examples:\n"

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <optional>
 
@@ -225,11 +226,13 @@ CLI::App* AddNode(CLI::App* add,
                                        server ? "An edge server's folder" : "A user's folder");
   verb->add_option("ID", flags->id, "Its id, as in the scenario")->required();
   verb->add_option("--scenario", flags->scenario, "dashf.scenario/1 [the coordinator's]");
-  verb->add_option("--model", flags->model, "The base model's absolute path there [the fleet's]");
+  verb->add_option("--model", flags->model, "The base model's path there [the fleet's]")
+      ->check(PathElsewhere());
   AddDeviceFlags(verb, &flags->device);
   verb->add_flag("--json", flags->json, "Say in JSON what was made");
   AddFleetFlag(verb, common);
-  AddIssueFlags(verb, common);
+  AddDaysFlag(verb, common);
+  AddTargetFlags(verb, common);
   verb->callback([=, &run] { run = [=] { return Add(role, *flags, *common); }; });
   return verb;
 }
@@ -240,14 +243,36 @@ void AddFleetFlag(CLI::App* verb, const std::shared_ptr<KitFlags>& flags) {
   verb->add_option("--fleet", flags->fleet, "The fleet's folder")->capture_default_str();
 }
 
-void AddIssueFlags(CLI::App* verb, const std::shared_ptr<KitFlags>& flags) {
+// systemd's files give blanks, % and quotes a meaning.
+CLI::Validator PathElsewhere() {
+  return CLI::Validator(
+      [](std::string& text) {
+        const bool sound =
+            text.starts_with('/') && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+              return std::isalnum(c) != 0 || c == '/' || c == '.' || c == '_' || c == '-' ||
+                     c == '+';
+            });
+        if (sound) return std::string();
+        return fmt::format(
+            "must be an absolute path of letters, digits and /._-+ on the node's machine, got {}",
+            text);
+      },
+      "PATH");
+}
+
+void AddDaysFlag(CLI::App* verb, const std::shared_ptr<KitFlags>& flags) {
   verb->add_option("--days", flags->days, "How long the certificate is valid")
       ->capture_default_str()
       ->check(CLI::Range(1, 3650));
+}
+
+void AddTargetFlags(CLI::App* verb, const std::shared_ptr<KitFlags>& flags) {
   verb->add_option("--program", flags->target.program, "dashf on the node's machine")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(PathElsewhere());
   verb->add_option("--target", flags->target.parent, "Where the folder goes on that machine")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(PathElsewhere());
 }
 
 void AddAdd(CLI::App& kit, Run& run, const std::shared_ptr<KitFlags>& common) {

@@ -20,7 +20,10 @@ struct KitFlags {
 };
 
 void AddFleetFlag(CLI::App* verb, const std::shared_ptr<KitFlags>& flags);
-void AddIssueFlags(CLI::App* verb, const std::shared_ptr<KitFlags>& flags);
+void AddDaysFlag(CLI::App* verb, const std::shared_ptr<KitFlags>& flags);
+void AddTargetFlags(CLI::App* verb, const std::shared_ptr<KitFlags>& flags);
+// A path on another machine, as units and node files name it.
+CLI::Validator PathElsewhere();
 void AddAdd(CLI::App& kit, Run& run, const std::shared_ptr<KitFlags>& common);
 
 }  // namespace dashf::cli
