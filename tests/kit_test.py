@@ -219,6 +219,7 @@ class Fleet(unittest.TestCase):
         node = json.loads((self.room / "bare/server-s0/node.json").read_text())
         self.assertEqual(node["server"]["listen"], "[::]:7443")
         self.assertEqual(node["server"]["advertise"], ["[2001:db8::7]:7443"])
+        self.assertEqual(node["server"]["spool"]["folder"], "spool")
         self.assertEqual(node["coordinator"], ["coord.example.org:7440"])
         self.assertIn("put them there", (self.room / "bare/user-u0/README").read_text())
         self.assertIn("given.json is missing", (self.room / "bare/coordinator/README").read_text())
