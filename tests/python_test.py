@@ -60,8 +60,10 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
     run(CMAKE, "--install", BUILD, "--prefix", prefix, "--component", "libdashf-dev")
     run(python, "-m", "pip", "--disable-pip-version-check", "wheel", "--no-build-isolation", "--no-deps", "--quiet",
-        "--wheel-dir", wheels, ROOT, "-C", f"build-dir={ROOM}/build", "-C", "cmake.define.DASHF_INSTALLED=ON",
-        "-C", f"cmake.define.CMAKE_PREFIX_PATH={prefix.resolve()}", "-C", "cmake.define.DASHF_WARNINGS_AS_ERRORS=ON")
+        "--wheel-dir", wheels, ROOT,
+        *(f"--config-settings={setting}" for setting in (  # Debian's pip has no -C.
+            f"build-dir={ROOM}/build", "cmake.define.DASHF_INSTALLED=ON",
+            f"cmake.define.CMAKE_PREFIX_PATH={prefix.resolve()}", "cmake.define.DASHF_WARNINGS_AS_ERRORS=ON")))
     run(python, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps", "--no-index", "--quiet", "--target",
         site, *wheels.glob("*.whl"))
     done = subprocess.run(

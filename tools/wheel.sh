@@ -12,7 +12,8 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 rm -rf "$out/empty" "$out"/dashf-*.whl
 "$python" -m venv "$out/empty"
-"$out/empty/bin/python" -m pip --disable-pip-version-check wheel --no-deps --wheel-dir "$out" . -C build-dir="$out/build" >&2
+"$out/empty/bin/python" -m pip --disable-pip-version-check wheel --no-deps --wheel-dir "$out" . \
+    --config-settings=build-dir="$out/build" >&2
 wheel=$(ls "$out"/dashf-*.whl)
 [ "$(stat -c %s "$wheel")" -le 15000000 ] || { echo "error: $wheel is larger than 15 MB" >&2; exit 1; }
 "$out/empty/bin/python" -m pip --disable-pip-version-check install --quiet "$wheel"
