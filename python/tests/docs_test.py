@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 def blocks(page):
     """Its indented blocks of Python."""
     for block in re.findall(r"(?m)^(?:    .*\n|\n(?=    ))+", page.read_text()):
-        code = re.sub(r"(?m)^(?:pip|python|dashf) .*\n", "", re.sub(r"(?m)^    ", "", block))  # But the shell's.
+        code = re.sub(r"(?m)^(?:pip|python3?|dashf) .*\n", "", re.sub(r"(?m)^    ", "", block))  # But the shell's.
         if code.strip():
             yield code
 
