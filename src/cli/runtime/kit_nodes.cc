@@ -97,7 +97,6 @@ Expected<void> FillServer(const AddFlags& flags,
   }
   if (!done) return done;
   kit->spool_folder = "spool";
-  kit->spool_folder = "spool";
   kit->advertise = flags.addresses;
   for (const std::string& address : flags.addresses) {
     const auto sound = runtime::ParseReachable("--address", address);
