@@ -57,7 +57,7 @@ class Fleet(unittest.TestCase):
     def fleet(self):
         """Coordinator, one server, two users; the scenario is the coordinator's."""
         address = free_address()
-        self.kit("init", "--name", "demo", "--address", "127.0.0.1:1", "--address", address, "--listen", address,
+        self.kit("init", "--name", "demo", "--rounds", "1", "--address", "127.0.0.1:1", "--address", address, "--listen", address,
                  "--profile", self.made / "profile.json", "--scenario", self.made / "s.json", "--model", MODEL,
                  "--config", self.made / "run.toml")
         self.kit("add", "server", "s0", "--address", free_address(), "--fleet", "demo")

@@ -44,7 +44,7 @@ for name in train test; do
 done
 "$dashf" profile --model "$model" --data samples/u0/train.jsonl --out profile.json
 "$dashf" new --users 1 --servers 1 --profile profile.json --out scenario.json
-"$dashf" kit init --name demo --address 10.99.7.1:7440 --profile profile.json --scenario scenario.json --model "$model"
+"$dashf" kit init --rounds 1 --name demo --address 10.99.7.1:7440 --profile profile.json --scenario scenario.json --model "$model"
 "$dashf" kit add server s0 --address '[fd99::2]:7443' --address 10.99.7.2:7443 --fleet demo
 "$dashf" kit add user u0 --fleet demo
 "$dashf" kit list --fleet demo

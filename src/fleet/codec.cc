@@ -116,7 +116,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TurnedAway, node, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WentAway, node, incarnation)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Excluded, node, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Admitted, node)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Assignment, user, server, decision, predicted_s)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Assignment, user, server, decision, predicted_s, failure)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PlanMade, round, plan, assignments)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PlanFailed, round, plan, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PhaseFinished,
@@ -131,6 +131,18 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PhaseFinished,
                                    before,
                                    after)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Stopped, reason, at_once)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Outcome, failure, measured, before, after)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(UserMemory,
+                                   round,
+                                   attempt,
+                                   server,
+                                   decision,
+                                   working,
+                                   phase,
+                                   trained_layers,
+                                   local,
+                                   finished,
+                                   unreported)
 
 // No members.
 void to_json(nlohmann::json& j, const RoundRequested&) {
@@ -200,6 +212,18 @@ Expected<State> StateFromJson(const nlohmann::json& body) {
     return body.get<State>();
   } catch (const std::exception& error) {
     return Fail(ErrorKind::kBadInput, "snapshot", error.what());
+  }
+}
+
+nlohmann::json ToJson(const UserMemory& memory) {
+  return memory;
+}
+
+Expected<UserMemory> UserMemoryFromJson(const nlohmann::json& body) {
+  try {
+    return body.get<UserMemory>();
+  } catch (const std::exception& error) {
+    return Fail(ErrorKind::kBadInput, "memory", error.what());
   }
 }
 

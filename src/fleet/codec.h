@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "fleet/event.h"
+#include "fleet/user_agent.h"
 
 namespace dashf::fleet {
 
@@ -17,5 +18,8 @@ Expected<Event> EventFromJson(std::string_view kind, const nlohmann::json& body)
 
 nlohmann::json ToJson(const State& state);
 Expected<State> StateFromJson(const nlohmann::json& body);
+
+nlohmann::json ToJson(const UserMemory& memory);
+Expected<UserMemory> UserMemoryFromJson(const nlohmann::json& body);
 
 }  // namespace dashf::fleet

@@ -39,6 +39,7 @@ struct Assignment {
   std::string user, server;
   Decision decision;
   PhaseSeconds predicted_s;
+  std::string failure;  // Not empty: the user can have none, and why.
 };
 struct PlanMade {
   std::uint32_t round = 0, plan = 0;

@@ -27,7 +27,7 @@ class Log : public testing::Test {
                                        {12, Joined{ServerNode("s0"), ~std::uint64_t{0}, ""}}};
     for (std::uint32_t round = 1; round <= 2; ++round) {
       Assignment assignment{
-          "u0", "s0", {}, {.local = 0.1, .upload = {}, .server = {}, .download = {}}};
+          "u0", "s0", {}, {.local = 0.1, .upload = {}, .server = {}, .download = {}}, ""};
       assignment.decision.local_layers = 2;
       assignment.decision.tx_power_w = 0.1 + 0.2;
       events.push_back({13 * round, PlanMade{round, 1, {assignment}}});

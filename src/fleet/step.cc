@@ -85,7 +85,7 @@ class Stepper {
     if (member == nullptr) return {Verdict::kUnknown, {}};
     member->refused = event.reason;
     member->excluded = true;
-    tasks_.LoseNode(event.node, event.reason);
+    tasks_.LoseNode(event.node, fmt::format("was excluded ({})", event.reason));
     Proceed();
     return Done();
   }
@@ -146,7 +146,7 @@ class Stepper {
         if (member.presence != Presence::kAway || at_ < GoneAt(state_, member)) continue;
         member.presence = Presence::kGone;
         member.since = at_;
-        tasks_.LoseNode({role, id}, fmt::format("{} was lost", role == Role::kUser ? "it" : id));
+        tasks_.LoseNode({role, id}, role == Role::kUser ? "lost" : "was lost");
       }
     }
     if (Running()) {

@@ -43,7 +43,7 @@ class FleetStep : public testing::Test {
   }
   Assignment To(const std::string& user, const std::string& server, int k) const {
     Assignment assignment{
-        user, server, {}, {.local = 2.0, .upload = 1.0, .server = 3.0, .download = 1.0}};
+        user, server, {}, {.local = 2.0, .upload = 1.0, .server = 3.0, .download = 1.0}, ""};
     assignment.decision.local_layers = k;
     return assignment;
   }
@@ -184,7 +184,7 @@ TEST_F(FleetStep, ARepeatedReportChangesNothingAndAForeignOneIsRefused) {
 TEST_F(FleetStep, AUserThatIsLostFailsAloneAndItsServerForgetsIt) {
   Begin();
   Lose(UserNode("u0"));
-  EXPECT_EQ(TaskOf("u0").failure, "it was lost during local training");
+  EXPECT_EQ(TaskOf("u0").failure, "lost during local training");
   EXPECT_EQ(TaskOf("u1").state, Task::State::kRunning);
   EXPECT_THAT(OrdersOfServer(state_, "s0").work, IsEmpty());
 }

@@ -119,6 +119,7 @@ void Tasks::Assign(const Assignment& assignment) {
     return;
   }
   if (task.state != TaskState::kPending) return;
+  if (!assignment.failure.empty()) return Fail(task, assignment.failure + BecauseOf(task));
   const Decision& decision = assignment.decision;
   const auto server = state_.servers.find(assignment.server);
   const bool fits = server != state_.servers.end() && decision.local_layers >= 0 &&
@@ -250,7 +251,7 @@ void Tasks::LoseNode(const NodeId& node, const std::string& why) {
   for (auto& [id, task] : state_.round->tasks) {
     if (task.state != TaskState::kRunning || task.server != node.id) continue;
     if (!NeedsServer(task, state_.layers)) continue;
-    Retry(task, fmt::format("server {}: {} during {}", node.id, why, Name(task.phase)));
+    Retry(task, fmt::format("server {} {} during {}", node.id, why, Name(task.phase)));
   }
 }
 

@@ -10,7 +10,7 @@ bool Settled(Verdict verdict) {
 }
 
 PhaseFinished UserAgent::ReportOf(Phase phase, const Outcome& outcome) const {
-  return {.reporter = {},
+  return {.reporter = CoordinatorNode(),  // Nobody yet.
           .incarnation = 0,
           .round = memory_.round,
           .attempt = memory_.attempt,

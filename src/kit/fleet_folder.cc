@@ -109,8 +109,11 @@ NewNode CoordinatorOf(const FleetPlan& plan) {
       .out_folder = ".",
       .method = plan.method,
       .seed = 1,
-      .registration_s = plan.registration_s,
+      .policy = {},
+      .log_path = "fleet.sqlite",
       .machine_flop_per_s = plan.machine_flop_per_s};
+  config.coordinator_kit.policy.rounds_max = plan.rounds;
+  config.coordinator_kit.policy.gather_s = plan.gather_s;
   FillIn(&config);
   if (plan.scenario.empty()) {
     node.needs = "given.json is missing: put the fleet's scenario (dashf.scenario/1) there.";

@@ -183,6 +183,7 @@ std::string WriteRound(const RoundRecord& record) {
   Json json = {
       {"schema", "dashf.round/1"},
       {"scenario_sha256", OrNull(record.scenario_sha256)},
+      {"round", record.number},
       {"model", record.model},
       {"seed", record.seed},
       {"state", record.Done() ? "done" : "failed"},
@@ -212,6 +213,8 @@ Expected<RoundRecord> ParseRound(const std::string& name, std::string_view bytes
   RoundRecord record;
   if (root.String("schema") != "dashf.round/1") root.Reject("schema", "must be dashf.round/1");
   record.scenario_sha256 = root.StringIfAny("scenario_sha256");
+  record.number = static_cast<std::uint32_t>(
+      root.IntegerIfAny("round", 0, std::numeric_limits<std::uint32_t>::max()).value_or(1));
   record.model = root.String("model");
   record.seed =
       static_cast<std::uint64_t>(root.Integer("seed", 0, std::numeric_limits<std::int64_t>::max()));

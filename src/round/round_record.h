@@ -67,6 +67,7 @@ struct DataRecord {
 
 struct RoundRecord {
   std::optional<std::string> scenario_sha256;  // None: the round ended before it was planned.
+  std::uint32_t number = 1;                    // Of the round.
   std::string model;
   std::uint64_t seed = 1;
   std::vector<DataRecord> data;  // Empty from a coordinator, which sees none.

@@ -1,36 +1,51 @@
-// The coordinator process: registers nodes, makes the scenario from what they report, has it
-// planned, hands out assignments and records what came of them. The round's logic is in
-// coordinator_core.h; how to plan is the caller's to say.
+// The coordinator process: a fleet's state and log (fleet/), reached over gRPC. It gathers the
+// nodes, has rounds planned, says what each node is to do and records what came of it. How to plan
+// is the caller's to say.
 #pragma once
 
+#include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
-#include "plan/plan.h"
+#include "fleet/event.h"
 #include "round/round_record.h"
 #include "runtime/node_config.h"
 #include "scenario/scenario.h"
 
 namespace dashf::runtime {
 
+struct PlanRequest {
+  Scenario scenario;             // Of those who take part.
+  std::string scenario_sha256;   // Of scenario.json, which is written.
+  std::filesystem::path folder;  // For plan.json.
+  // Per user of the scenario: what it is doing, if it keeps that (its server's place and k count).
+  std::vector<std::optional<Decision>> kept;
+};
 struct PlannedRound {
   Plan plan;
   std::vector<PhaseSeconds> predicted_s;  // Per user, at the plan's clocks and rates.
 };
-// Runs in the coordinator's main thread. `scenario_sha256` is of scenario.json, already written.
-using Planner =
-    std::function<Expected<PlannedRound>(const Scenario&, const std::string& scenario_sha256)>;
+// Called on a thread of its own, never twice at once.
+using Planner = std::function<Expected<PlannedRound>(const PlanRequest&)>;
 
 // One line of progress at a time, from any thread, never two at once.
 using ProgressLine = std::function<void(const std::string&)>;
 
-// Carries one round out and writes scenario.json and round.json. Returns the record also of a
-// failed round; an error only if there is nothing to record: bad configuration, no port, disk full.
-// SIGINT and SIGTERM end the round in an orderly way.
-Expected<RoundRecord> RunCoordinator(const NodeConfig& config,
-                                     const Planner& planner,
-                                     const ProgressLine& progress);
+struct FleetEnd {
+  RoundRecord record;         // Of the last round.
+  std::uint32_t rounds = 0;   // How many have ended.
+  std::optional<int> signal;  // It was stopped by this one; its log, if it has one, goes on later.
+};
+
+// Carries rounds out until the policy says that the fleet is over, or a signal comes. Writes, for
+// each round, scenario.json, plan.json and round.json below rounds/N of its folder, and those of
+// the latest beside them. An error if there is nothing to record: bad configuration, no port, disk
+// full.
+Expected<FleetEnd> RunCoordinator(const NodeConfig& config,
+                                  const Planner& planner,
+                                  const ProgressLine& progress);
 
 }  // namespace dashf::runtime

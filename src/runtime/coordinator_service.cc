@@ -2,18 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <memory>
+
 #include "runtime/messages.h"
 #include "runtime/tls.h"
 
 namespace dashf::runtime {
 namespace {
-
-// Ends a call at once with this status.
-class RefusedFollow final : public grpc::ServerWriteReactor<v1::Instruction> {
- public:
-  explicit RefusedFollow(const grpc::Status& status) { Finish(status); }
-  void OnDone() override { delete this; }
-};
 
 // The node that the message names, if the peer's certificate says the same.
 grpc::Status Identify(const CoordinatorCalls& calls,
@@ -37,138 +32,172 @@ grpc::Status Identify(const CoordinatorCalls& calls,
   return grpc::Status::OK;
 }
 
-}  // namespace
-
-// One node's stream of instructions. Deletes itself when gRPC is done with it.
-class CoordinatorService::Follower final : public grpc::ServerWriteReactor<v1::Instruction> {
+// A report that waits for the log. One that nobody answers is to be sent again.
+class PendingReport {
  public:
-  Follower(CoordinatorService* service, NodeId node, std::deque<Outgoing> outbox)
-      : service_(service), node_(std::move(node)), outbox_(std::move(outbox)) {}
+  PendingReport(grpc::ServerUnaryReactor* reactor, v1::ReportReply* reply)
+      : reactor_(reactor), reply_(reply) {}
+  ~PendingReport() {
+    if (!answered_) reactor_->Finish({grpc::StatusCode::UNAVAILABLE, "the coordinator stops"});
+  }
+  PendingReport(const PendingReport&) = delete;
+  PendingReport& operator=(const PendingReport&) = delete;
 
-  void Begin() {
-    const std::lock_guard lock(mutex_);
-    StartSendInitialMetadata();  // Tells the node that it is being followed before anything is
-                                 // said.
-    WriteNext();
+  void Answer(const grpc::Status& status, v1::Verdict verdict) {
+    answered_ = true;
+    reply_->set_verdict(verdict);
+    reactor_->Finish(status);
   }
 
-  void Send(Outgoing outgoing) {
+ private:
+  grpc::ServerUnaryReactor* const reactor_;
+  v1::ReportReply* const reply_;
+  bool answered_ = false;
+};
+
+}  // namespace
+
+// One node's session. Deletes itself when gRPC is done with it. Calls of the service's owner are
+// made without its lock.
+class CoordinatorService::Stream final
+    : public grpc::ServerBidiReactor<v1::NodeMessage, v1::Orders> {
+ public:
+  Stream(CoordinatorService* service, grpc::CallbackServerContext* context, SessionId id)
+      : service_(service), context_(context), id_(id) {}
+
+  // Once the service knows it.
+  void Begin() { StartRead(&message_); }
+
+  void Send(const v1::Orders& orders, bool last) {
     const std::lock_guard lock(mutex_);
-    if (finished_) return;
-    if (outbox_.size() >= kOutboxMax) {
-      End({grpc::StatusCode::RESOURCE_EXHAUSTED, "the node does not read its instructions"});
-      return;
-    }
-    outbox_.push_back(std::move(outgoing));
+    waiting_ = orders;
+    last_ = last_ || last;
     WriteNext();
+  }
+  void End(const grpc::Status& status) {
+    const std::lock_guard lock(mutex_);
+    EndLocked(status);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return End({grpc::StatusCode::CANCELLED, "the node has gone"});
+    switch (message_.what_case()) {
+      case v1::NodeMessage::kHello: {
+        if (known_) return End({grpc::StatusCode::INVALID_ARGUMENT, "a second hello"});
+        const grpc::Status status =
+            Identify(service_->calls_, *context_, message_.hello().node(), &node_);
+        if (!status.ok()) return End(status);
+        known_ = true;
+        service_->calls_.hello(id_, node_, message_.hello());
+        break;
+      }
+      case v1::NodeMessage::kAlive:
+      case v1::NodeMessage::kGoodbye:
+        if (!known_) return End({grpc::StatusCode::INVALID_ARGUMENT, "no hello before"});
+        goodbye_ = message_.has_goodbye();
+        if (!goodbye_) service_->calls_.alive(id_, node_);
+        break;
+      default:
+        return End({grpc::StatusCode::INVALID_ARGUMENT, "an unknown kind of message"});
+    }
+    StartRead(&message_);
   }
 
   void OnWriteDone(bool ok) override {
     const std::lock_guard lock(mutex_);
     writing_ = false;
-    const bool last = outbox_.front().last;
-    outbox_.pop_front();
-    if (!ok) {
-      End({grpc::StatusCode::CANCELLED, "the node has gone"});
-    } else if (last) {
-      End(grpc::Status::OK);
-    } else {
-      WriteNext();
-    }
+    if (!ok) return EndLocked({grpc::StatusCode::CANCELLED, "the node has gone"});
+    WriteNext();
   }
 
-  void OnCancel() override {
-    const std::lock_guard lock(mutex_);
-    if (!writing_) End({grpc::StatusCode::CANCELLED, "the node has gone"});
-  }
+  void OnCancel() override { End({grpc::StatusCode::CANCELLED, "the node has gone"}); }
 
   void OnDone() override {
     {
       const std::lock_guard lock(service_->mutex_);
-      service_->followers_.erase(node_);
+      service_->streams_.erase(id_);
     }
-    service_->calls_.stopped_following(node_);
+    if (known_) service_->calls_.closed(id_, node_, goodbye_);
     delete this;
   }
 
  private:
   void WriteNext() {
-    if (writing_ || finished_ || outbox_.empty()) return;
-    writing_ = true;
-    StartWrite(&outbox_.front().instruction);
+    if (writing_ || finished_) return;
+    if (waiting_) {
+      writing_ = true;
+      sent_ = std::move(*waiting_);
+      waiting_.reset();
+      StartWrite(&sent_);
+    } else if (last_) {
+      EndLocked(grpc::Status::OK);
+    }
   }
 
-  void End(const grpc::Status& status) {
+  void EndLocked(const grpc::Status& status) {
     if (finished_) return;
     finished_ = true;
     Finish(status);
   }
 
   CoordinatorService* const service_;
-  const NodeId node_;
+  grpc::CallbackServerContext* const context_;
+  const SessionId id_;
+  v1::NodeMessage message_;  // The reads', one at a time, as all until mutex_.
+  NodeId node_;
+  bool known_ = false, goodbye_ = false;
   std::mutex mutex_;
-  std::deque<Outgoing> outbox_;
-  bool writing_ = false;
-  bool finished_ = false;
+  std::optional<v1::Orders> waiting_;
+  v1::Orders sent_;
+  bool writing_ = false, last_ = false, finished_ = false;
 };
 
-void CoordinatorService::Send(const NodeId& node, v1::Instruction instruction, bool last) {
+void CoordinatorService::Send(SessionId session, const v1::Orders& orders, bool last) {
   const std::lock_guard lock(mutex_);
-  const auto follower = followers_.find(node);
-  if (follower != followers_.end()) {
-    follower->second->Send({std::move(instruction), last});
-  } else if (outboxes_[node].size() < kOutboxMax) {
-    outboxes_[node].push_back({std::move(instruction), last});
+  const auto stream = streams_.find(session);
+  if (stream != streams_.end()) stream->second->Send(orders, last);
+}
+
+void CoordinatorService::Refuse(SessionId session, const grpc::Status& status) {
+  const std::lock_guard lock(mutex_);
+  const auto stream = streams_.find(session);
+  if (stream != streams_.end()) stream->second->End(status);
+}
+
+std::size_t CoordinatorService::sessions() const {
+  const std::lock_guard lock(mutex_);
+  return streams_.size();
+}
+
+grpc::ServerBidiReactor<v1::NodeMessage, v1::Orders>* CoordinatorService::Session(
+    grpc::CallbackServerContext* context) {
+  Stream* stream = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    const SessionId id = next_id_++;
+    stream = new Stream(this, context, id);
+    streams_[id] = stream;
   }
-}
-
-bool CoordinatorService::Followed(const NodeId& node) const {
-  const std::lock_guard lock(mutex_);
-  return followers_.contains(node);
-}
-
-bool CoordinatorService::AnyFollower() const {
-  const std::lock_guard lock(mutex_);
-  return !followers_.empty();
-}
-
-grpc::ServerUnaryReactor* CoordinatorService::Register(grpc::CallbackServerContext* context,
-                                                       const v1::RegisterRequest* request,
-                                                       v1::RegisterReply* reply) {
-  NodeId node;
-  grpc::Status status = Identify(calls_, *context, request->node(), &node);
-  if (status.ok()) status = calls_.register_node(node, *request, reply);
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  reactor->Finish(status);
-  return reactor;
+  stream->Begin();
+  return stream;
 }
 
 grpc::ServerUnaryReactor* CoordinatorService::Report(grpc::CallbackServerContext* context,
                                                      const v1::PhaseReport* request,
                                                      v1::ReportReply* reply) {
   NodeId node;
-  grpc::Status status = Identify(calls_, *context, request->reporter(), &node);
-  if (status.ok()) status = calls_.report(node, *request, reply);
+  const grpc::Status status = Identify(calls_, *context, request->reporter(), &node);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  reactor->Finish(status);
-  return reactor;
-}
-
-grpc::ServerWriteReactor<v1::Instruction>* CoordinatorService::Follow(
-    grpc::CallbackServerContext* context, const v1::FollowRequest* request) {
-  NodeId node;
-  grpc::Status status = Identify(calls_, *context, request->node(), &node);
-  if (status.ok()) status = calls_.may_follow(node, *request);
-  if (!status.ok()) return new RefusedFollow(status);
-  const std::lock_guard lock(mutex_);
-  if (followers_.contains(node)) {
-    return new RefusedFollow({grpc::StatusCode::ALREADY_EXISTS, "the node follows already"});
+  if (!status.ok()) {
+    reactor->Finish(status);
+    return reactor;
   }
-  auto* follower = new Follower(this, node, std::move(outboxes_[node]));
-  outboxes_.erase(node);
-  followers_[node] = follower;
-  follower->Begin();
-  return follower;
+  calls_.report(
+      node,
+      *request,
+      [pending = std::make_shared<PendingReport>(reactor, reply)](
+          const grpc::Status& answer, v1::Verdict verdict) { pending->Answer(answer, verdict); });
+  return reactor;
 }
 
 }  // namespace dashf::runtime

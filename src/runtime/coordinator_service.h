@@ -1,61 +1,54 @@
-// The coordinator's gRPC face: checks who asks, passes requests on as function calls, and keeps one
-// outbox of instructions per node. What the requests mean is decided elsewhere (coordinator.cc).
+// The coordinator's gRPC face: checks who asks and passes on what they say. What it means is
+// decided elsewhere (coordinator.cc).
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
-#include <set>
 
 #include "dashf.grpc.pb.h"
 #include "runtime/node.h"
 
 namespace dashf::runtime {
 
+using SessionId = std::uint64_t;  // Of one stream; never used twice.
+
 // Called from gRPC's threads, several at a time. Nodes are who their certificates say.
 struct CoordinatorCalls {
-  std::function<grpc::Status(const NodeId&, const v1::RegisterRequest&, v1::RegisterReply*)>
-      register_node;
-  std::function<grpc::Status(const NodeId&, const v1::PhaseReport&, v1::ReportReply*)> report;
-  std::function<grpc::Status(const NodeId&, const v1::FollowRequest&)> may_follow;
-  // Whether the authority has revoked the peer's certificate: asked before each of the above.
+  std::function<void(SessionId, const NodeId&, const v1::Hello&)> hello;
+  std::function<void(SessionId, const NodeId&)> alive;
+  std::function<void(SessionId, const NodeId&, bool goodbye)> closed;  // After a hello, once.
+  using Answer = std::function<void(const grpc::Status&, v1::Verdict)>;
+  // `answer` may be called later, from any thread, exactly once.
+  std::function<void(const NodeId&, const v1::PhaseReport&, Answer answer)> report;
+  // Whether the authority has revoked the peer's certificate: asked before a hello or a report.
   std::function<bool(const grpc::ServerContextBase&)> revoked;
-  std::function<void(const NodeId&)> stopped_following;  // Its stream has ended, whyever.
 };
 
-// Thread-safe. Calls may be made, and Send() used from within them.
+// Thread-safe. Must not be called while a lock is held that `calls` take.
 class CoordinatorService final : public v1::Coordinator::CallbackService {
  public:
   explicit CoordinatorService(CoordinatorCalls calls) : calls_(std::move(calls)) {}
 
-  // Puts an instruction into the node's outbox; it leaves when the node follows. `last` ends the
-  // stream after it. More than kOutboxMax waiting instructions end it at once.
-  void Send(const NodeId& node, v1::Instruction instruction, bool last);
-  bool Followed(const NodeId& node) const;
-  bool AnyFollower() const;
+  // Newer orders take the place of those that have not left yet; `last` ends the session after
+  // them. A session that is gone hears nothing.
+  void Send(SessionId session, const v1::Orders& orders, bool last);
+  void Refuse(SessionId session, const grpc::Status& status);
+  std::size_t sessions() const;
 
-  grpc::ServerUnaryReactor* Register(grpc::CallbackServerContext* context,
-                                     const v1::RegisterRequest* request,
-                                     v1::RegisterReply* reply) override;
+  grpc::ServerBidiReactor<v1::NodeMessage, v1::Orders>* Session(
+      grpc::CallbackServerContext* context) override;
   grpc::ServerUnaryReactor* Report(grpc::CallbackServerContext* context,
                                    const v1::PhaseReport* request,
                                    v1::ReportReply* reply) override;
-  grpc::ServerWriteReactor<v1::Instruction>* Follow(grpc::CallbackServerContext* context,
-                                                    const v1::FollowRequest* request) override;
 
  private:
-  class Follower;
-  struct Outgoing {
-    v1::Instruction instruction;
-    bool last = false;
-  };
-  static constexpr std::size_t kOutboxMax = 256;
+  class Stream;
 
   const CoordinatorCalls calls_;
   mutable std::mutex mutex_;
-  std::map<NodeId, Follower*> followers_;
-  std::map<NodeId, std::deque<Outgoing>> outboxes_;  // Of nodes that do not follow yet.
+  SessionId next_id_ = 1;
+  std::map<SessionId, Stream*> streams_;
 };
 
 }  // namespace dashf::runtime

@@ -20,6 +20,7 @@ constexpr char kLoopback[] = "127.0.0.1:0";
 constexpr int kTickMs = 50;
 constexpr std::chrono::seconds kAddressWithin(60);
 constexpr std::chrono::seconds kLeaveWithin(15);
+constexpr double kGraceS = 2.0;  // Nobody starts a process of this machine's fleet again.
 
 // What only this run's processes may read; gone when the run is.
 class PrivateFolder {
@@ -81,8 +82,14 @@ Expected<LaunchResult> Round::Run() {
                                  .out_folder = launch_.folder.string(),
                                  .method = launch_.method,
                                  .seed = launch_.plan_seed,
-                                 .registration_s = launch_.registration_s,
+                                 .policy = {},
+                                 .log_path = "",
                                  .machine_flop_per_s = launch_.machine_flop_per_s};
+  fleet::Policy& policy = coordinator.coordinator_kit.policy;
+  policy.rounds_max = launch_.rounds;
+  policy.gather_s = launch_.registration_s;
+  policy.give_up_s = launch_.registration_s;
+  policy.grace_s = kGraceS;
   if (auto done = Start(coordinator); !done) return tl::unexpected(done.error());
   const auto address = CoordinatorAddress();
   if (!address) return tl::unexpected(address.error());
@@ -100,7 +107,8 @@ Expected<LaunchResult> Round::Run() {
 // Yesterday's results must not be taken for today's.
 Expected<void> Round::Prepare() {
   std::error_code failed;
-  for (const char* old : {"adapters", "round.json", "scenario.json", "plan.json"}) {
+  for (const char* old :
+       {"adapters", "users", "rounds", "round.json", "scenario.json", "plan.json"}) {
     std::filesystem::remove_all(launch_.folder / old, failed);
     if (failed) return Fail(ErrorKind::kIo, (launch_.folder / old).string(), failed.message());
   }
@@ -187,7 +195,8 @@ Expected<void> Round::StartNodes(const std::string& address) {
                    .train_path = launch_.data[n].train,
                    .test_path = launch_.data[n].test,
                    .labels = launch_.labels,
-                   .adapter_folder = (launch_.folder / "adapters" / user.id).string()};
+                   .adapter_folder = (launch_.folder / "adapters" / user.id).string(),
+                   .state_folder = (launch_.folder / "users" / user.id).string()};
     if (auto done = Start(config); !done) return done;
   }
   return {};

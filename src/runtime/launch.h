@@ -1,4 +1,4 @@
-// One round on one machine: certificates, a configuration per node, and coordinator, servers and
+// A fleet on one machine: certificates, a configuration per node, and coordinator, servers and
 // users as child processes of this one, looked after until the round has ended.
 #pragma once
 
@@ -30,12 +30,13 @@ struct Launch {
   std::uint64_t plan_seed = 1;
   double machine_flop_per_s = 0.0;
   int turns = 1;  // Phases that may compute at the same time: cores.
-  double registration_s = 120.0;
+  std::uint32_t rounds = 1;
+  double registration_s = 120.0;         // How long the first round waits for everybody.
   std::vector<std::string> environment;  // For the children: "NAME=value".
 };
 
 struct LaunchResult {
-  RoundRecord record;
+  RoundRecord record;         // Of the last round.
   std::optional<int> signal;  // SIGINT or SIGTERM came, and the round was ended for it.
 };
 

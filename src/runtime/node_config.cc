@@ -66,7 +66,8 @@ Json ToJson(const UserKit& kit) {
           {"train", kit.train_path},
           {"test", kit.test_path},
           {"labels", kit.labels},
-          {"adapter_folder", kit.adapter_folder}};
+          {"adapter_folder", kit.adapter_folder},
+          {"state_folder", kit.state_folder}};
 }
 
 Json ToJson(const ServerKit& kit) {
@@ -78,6 +79,22 @@ Json ToJson(const ServerKit& kit) {
           {"spool", {{"folder", kit.spool_folder}, {"bytes_max", kit.spool_bytes_max}}}};
 }
 
+Json ToJson(const fleet::Policy& policy) {
+  return {{"rounds_max", policy.rounds_max},
+          {"on_request", policy.on_request},
+          {"interval_s", policy.interval_s},
+          {"users_min", policy.users_min},
+          {"servers_min", policy.servers_min},
+          {"gather_s", policy.gather_s},
+          {"give_up_s", policy.give_up_s},
+          {"lease_s", policy.lease_s},
+          {"grace_s", policy.grace_s},
+          {"late_users", policy.late_users},
+          {"attempts_max", policy.attempts_max},
+          {"phase_factor", policy.phase_factor},
+          {"phase_slack_s", policy.phase_slack_s}};
+}
+
 Json ToJson(const CoordinatorKit& kit) {
   return {{"listen", kit.listen},
           {"advertise", kit.advertise},
@@ -86,7 +103,8 @@ Json ToJson(const CoordinatorKit& kit) {
           {"out", kit.out_folder},
           {"method", kit.method},
           {"seed", kit.seed},
-          {"registration_s", kit.registration_s},
+          {"log", kit.log_path},
+          {"policy", ToJson(kit.policy)},
           {"machine_flop_per_s", kit.machine_flop_per_s}};
 }
 
@@ -200,6 +218,7 @@ UserKit ReadUserKit(JsonReader& root) {
   kit.test_path = reader.String("test");
   kit.labels = Strings(reader, "labels");
   kit.adapter_folder = reader.String("adapter_folder");
+  kit.state_folder = reader.String("state_folder");
   reader.RejectUnknownKeys();
   return kit;
 }
@@ -222,6 +241,30 @@ ServerKit ReadServerKit(JsonReader& root) {
   return kit;
 }
 
+fleet::Policy ReadPolicy(JsonReader& parent) {
+  JsonReader reader = parent.Object("policy");
+  fleet::Policy policy;
+  const auto count = [&reader](std::string_view key, std::int64_t low) {
+    return static_cast<std::uint32_t>(reader.Integer(key, low, 1'000'000'000));
+  };
+  const NumberRule seconds{.low = 0.0, .high = 1e9};
+  policy.rounds_max = count("rounds_max", 0);
+  policy.on_request = reader.Boolean("on_request");
+  policy.interval_s = reader.Number("interval_s", seconds);
+  policy.users_min = count("users_min", 1);
+  policy.servers_min = count("servers_min", 1);
+  policy.gather_s = reader.Number("gather_s", seconds);
+  policy.give_up_s = reader.Number("give_up_s", seconds);
+  policy.lease_s = reader.Number("lease_s", {.low = 1.0, .high = 1e9});
+  policy.grace_s = reader.Number("grace_s", seconds);
+  policy.late_users = reader.Boolean("late_users");
+  policy.attempts_max = static_cast<int>(count("attempts_max", 1));
+  policy.phase_factor = reader.Number("phase_factor", seconds);
+  policy.phase_slack_s = reader.Number("phase_slack_s", seconds);
+  reader.RejectUnknownKeys();
+  return policy;
+}
+
 CoordinatorKit ReadCoordinatorKit(JsonReader& root) {
   JsonReader reader = root.Object("coordinator_kit");
   CoordinatorKit kit;
@@ -231,7 +274,8 @@ CoordinatorKit ReadCoordinatorKit(JsonReader& root) {
   kit.out_folder = reader.String("out");
   kit.method = reader.String("method");
   kit.seed = static_cast<std::uint64_t>(reader.Integer("seed", 0, kSeedMax));
-  kit.registration_s = reader.Number("registration_s", kPositive);
+  kit.log_path = reader.String("log");
+  kit.policy = ReadPolicy(reader);
   kit.machine_flop_per_s = reader.Number("machine_flop_per_s", kPositive);
   reader.RejectUnknownKeys();
   return kit;
@@ -252,6 +296,8 @@ void ResolvePaths(const std::filesystem::path& base, NodeConfig* config) {
                             &config->user.test_path,
                             &config->user.adapter_folder,
                             &config->server.spool_folder,
+                            &config->user.state_folder,
+                            &config->coordinator_kit.log_path,
                             &config->coordinator_kit.address_path,
                             &config->coordinator_kit.scenario_path,
                             &config->coordinator_kit.out_folder}) {
@@ -264,13 +310,16 @@ void ResolvePaths(const std::filesystem::path& base, NodeConfig* config) {
 
 }  // namespace
 
+std::string WriteTrainingSettings(const TrainingSettings& training) {
+  return ToJson(training).dump();
+}
+
 std::string WriteNodeConfig(const NodeConfig& config) {
   Json tls = {
       {"ca", config.tls.ca}, {"certificate", config.tls.certificate}, {"key", config.tls.key}};
   if (!config.tls.revoked.empty()) tls["revoked"] = config.tls.revoked;
   Json json = {{"schema", "dashf.node/2"},
                {"node", Name(config.node)},
-               {"round", config.round},
                {"folder", config.folder},
                {"coordinator", config.coordinator},
                {"tls", std::move(tls)},
@@ -301,7 +350,6 @@ Expected<NodeConfig> ParseNodeConfig(const std::string& name, std::string_view b
   const auto node = ParseName(root.String("node"));
   if (!node || node->role != role) root.Reject("node", "must name a node of this verb's role");
   config.node = node.value_or(NodeId{});
-  config.round = static_cast<std::uint32_t>(root.Integer("round", 1, 1'000'000'000));
   config.folder = root.String("folder");
   config.coordinator = ReadReachable(root, "coordinator");
   if (config.coordinator.empty() != (role == Role::kCoordinator)) {

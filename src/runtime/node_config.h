@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/rng.h"
+#include "fleet/state.h"
 #include "runtime/identity.h"
 #include "runtime/node.h"
 #include "scenario/scenario.h"
@@ -38,8 +40,8 @@ struct TrainingSettings {
   // The first layer that a server sends back of those that it trained.
   int FirstReturned(int k) const { return epochs_joint > 0 ? 1 : k + 1; }
 
-  // As the engine wants them, for a phase of so many epochs.
-  train::TrainOptions OptionsFor(int epochs) const {
+  // As the engine wants them, for a phase of so many epochs; each round has batches of its own.
+  train::TrainOptions OptionsFor(int epochs, std::uint32_t round = 1) const {
     train::TrainOptions options;
     options.epochs = epochs;
     options.batch_size = batch_size;
@@ -47,7 +49,7 @@ struct TrainingSettings {
     options.learning_rate = learning_rate;
     options.schedule = schedule;
     options.weight_decay = weight_decay;
-    options.seed = seed;
+    options.seed = round == 1 ? seed : Rng(seed).Stream("round").Stream(round).Next();
     return options;
   }
 };
@@ -57,7 +59,8 @@ struct UserKit {
   SplitProfile profile;               // For its own data set.
   std::string train_path, test_path;  // What corpus/samples.h reads.
   std::vector<std::string> labels;    // Of a choice task; empty: none.
-  std::string adapter_folder;         // Where its PEFT adapter is written.
+  std::string adapter_folder;         // Where its best PEFT adapter is written.
+  std::string state_folder;           // What it remembers of its work, and each round's adapter.
 };
 
 struct ServerKit {
@@ -78,14 +81,14 @@ struct CoordinatorKit {
   std::string out_folder;              // scenario.json, plan.json and round.json are written here.
   std::string method;                  // The planning method's name.
   std::uint64_t seed = 1;              // Of the plan.
-  double registration_s = 60.0;
+  fleet::Policy policy;                // How rounds begin, whom they wait for.
+  std::string log_path;  // Of its events; empty: it keeps none, and a signal ends the round.
   double machine_flop_per_s =
       0.0;  // Of the machine that the nodes share, as the profile states it.
 };
 
 struct NodeConfig {
   NodeId node;
-  std::uint32_t round = 1;
   std::string folder;                    // The node's own, while it runs (folder_lock.h).
   std::vector<std::string> coordinator;  // Where to try, in this order; none for itself.
   CredentialPaths tls;
@@ -99,6 +102,7 @@ struct NodeConfig {
   CoordinatorKit coordinator_kit;
 };
 
+std::string WriteTrainingSettings(const TrainingSettings& training);  // As JSON, in one line.
 std::string WriteNodeConfig(const NodeConfig& config);
 // Strict. kBadInput if the file is for another role or an address cannot work. Relative paths are
 // taken from the file's own folder.

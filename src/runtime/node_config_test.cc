@@ -10,7 +10,6 @@ using testing::HasSubstr;
 NodeConfig UserConfig() {
   NodeConfig config;
   config.node = UserNode("u3");
-  config.round = 2;
   config.folder = "/n";
   config.coordinator = {"127.0.0.1:4000", "[2001:db8::1]:4000", "c.example.org:1"};
   config.tls = {"/n/ca", "/n/certificate", "/n/key"};

@@ -177,6 +177,8 @@ void ReadSections(const std::string& name,
   Section plan(name, root, "plan", error);
   plan.Read("method", &config->plan.method);
   plan.Read("seed", &config->plan.seed, 0, kSeedMax);
+  Section rounds(name, root, "rounds", error);
+  rounds.Read("count", &config->rounds, 1, kCountMax);
   Section compare(name, root, "compare", error);
   compare.Read("methods", &config->plan.compare);
   Section model(name, root, "model", error);
@@ -206,8 +208,15 @@ Expected<RunConfig> ParseRunConfig(const std::string& name, std::string_view tex
                 fmt::format("{}:{}", name, broken.source().begin.line),
                 std::string(broken.description()));
   }
-  static constexpr std::string_view kSections[] = {
-      "scenario", "plan", "compare", "model", "data", "references", "adapter", "training"};
+  static constexpr std::string_view kSections[] = {"scenario",
+                                                   "plan",
+                                                   "rounds",
+                                                   "compare",
+                                                   "model",
+                                                   "data",
+                                                   "references",
+                                                   "adapter",
+                                                   "training"};
   for (const auto& [key, node] : root) {
     if (std::find(std::begin(kSections), std::end(kSections), key.str()) == std::end(kSections)) {
       return Fail(ErrorKind::kBadInput,

@@ -27,6 +27,7 @@ struct RunConfig {
     std::uint64_t seed = 1;
     std::vector<std::string> compare;  // Methods of comparison.json; empty: all.
   } plan;
+  int rounds = 1;     // >= 1; users go on from their adapters.
   std::string model;  // A model folder; empty: the one that ships.
   struct {
     std::string folder;       // One subfolder per user with train.jsonl and test.jsonl, or

@@ -2,44 +2,75 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
 #include <thread>
+#include <utility>
 
+#include "fleet/server_agent.h"
 #include "runtime/address.h"
-#include "runtime/coordinator_link.h"
 #include "runtime/edge_service.h"
 #include "runtime/failpoint.h"
 #include "runtime/learning.h"
 #include "runtime/messages.h"
+#include "runtime/node_loop.h"
+#include "runtime/process.h"
 #include "runtime/server_training.h"
 #include "runtime/service_state.h"
+#include "runtime/session.h"
 #include "runtime/telemetry.h"
 #include "runtime/tls.h"
+#include "runtime/work.h"
 
 namespace dashf::runtime {
 namespace {
 
+constexpr std::chrono::milliseconds kTick(50);
+
+fleet::ServerOrders OrdersIn(const v1::ServerWork& wire) {
+  fleet::ServerOrders orders;
+  for (const v1::Assignment& assignment : wire.assignments()) {
+    orders.work.push_back({.user = assignment.user(),
+                           .round = assignment.round(),
+                           .attempt = static_cast<int>(assignment.attempt()),
+                           .decision = DecisionIn(assignment),
+                           .uploaded = assignment.phase() > v1::PHASE_UPLOAD});
+  }
+  return orders;
+}
+
+// One thread decides (fleet::ServerAgent), one trains, one reports; uploads and downloads have
+// gRPC's.
 class ServerProcess {
  public:
   ServerProcess(const NodeConfig& config,
                 const LiveCredentials& credentials,
                 Telemetry telemetry,
                 BaseModel base,
-                UserStore* store)
+                UserStore* store,
+                const OnLine& on_line)
       : config_(config),
         credentials_(credentials),
         telemetry_(std::move(telemetry)),
         base_(std::move(base)),
         store_(*store),
-        service_(config.node, store) {}
+        service_(config.node, store),
+        on_line_(on_line) {}
+  ~ServerProcess();
 
-  Expected<void> Run();
+  Expected<int> Run(const v1::Work& work);
 
  private:
   Expected<std::vector<std::string>> Listen();  // What users are told.
-  v1::RegisterRequest Registration(const std::vector<std::string>& addresses) const;
+  v1::Hello Hello(const v1::Work& work, const std::vector<std::string>& addresses) const;
+  void Heed(const v1::Orders& orders);
+  void Heed(fleet::ServerOrders orders);
+  void Do(const std::vector<fleet::ServerEffect>& effects);
+  Attempt AttemptOf(const std::string& user) const;
   void TrainUploads();  // Until the store is closed.
-  void Expect(const Attempt& attempt, const v1::Assignment& assignment);
-  void Report(const Attempt& attempt, const Expected<train::PhaseReport>& trained);
+  void SendReports();   // Until stopped.
 
   const NodeConfig& config_;
   const LiveCredentials& credentials_;
@@ -47,11 +78,41 @@ class ServerProcess {
   const BaseModel base_;
   UserStore& store_;
   EdgeService service_;
-  std::unique_ptr<grpc::Server> server_;
+  const OnLine& on_line_;
+  NodeLoop loop_;
+  StopSignals signals_;
+  fleet::ServerAgent agent_{{}};
+  std::map<std::string, Attempt> known_;  // What the store was told to expect.
+  std::optional<v1::Leave> leave_;
+  std::optional<Error> failed_;
+  bool registered_ = false;
+  std::atomic<bool> stopped_ = false;
   ServiceState service_state_;
   const ServicePulse pulse_{&service_state_};
-  std::unique_ptr<CoordinatorLink> link_;
+  std::mutex mutex_;
+  std::condition_variable reports_changed_;
+  std::deque<fleet::PhaseFinished> reports_;  // Guarded by mutex_, as stop_.
+  bool stop_ = false;
+  std::optional<Session> session_;
+  std::thread trainer_, reporter_;
+  std::unique_ptr<grpc::Server> server_;
 };
+
+ServerProcess::~ServerProcess() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+    reports_changed_.notify_all();
+  }
+  if (session_) session_->Stop();
+  store_.Close();
+  stopped_ = true;  // Ends what is being trained; the spool keeps it for the next life.
+  if (trainer_.joinable()) trainer_.join();
+  if (reporter_.joinable()) reporter_.join();
+  if (!server_) return;
+  server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
+  server_->Wait();
+}
 
 Expected<std::vector<std::string>> ServerProcess::Listen() {
   const std::string& listen = config_.server.listen;
@@ -64,107 +125,158 @@ Expected<std::vector<std::string>> ServerProcess::Listen() {
   return Advertised(listen, port, config_.server.advertise);
 }
 
-v1::RegisterRequest ServerProcess::Registration(const std::vector<std::string>& addresses) const {
-  v1::RegisterRequest request;
-  *request.mutable_node() = ToWire(config_.node);
-  v1::ServerCapabilities& server = *request.mutable_server();
+v1::Hello ServerProcess::Hello(const v1::Work& work,
+                               const std::vector<std::string>& addresses) const {
+  v1::Hello hello;
+  *hello.mutable_work() = work;
+  v1::ServerCapabilities& server = *hello.mutable_server();
   const Server& device = config_.server.device;
   *server.mutable_compute() = ToWire(device.compute);
   server.set_bandwidth_hz(device.bandwidth_hz);
   server.set_tx_power_w_max(device.tx_power_w_max);
   for (const std::string& address : addresses) server.add_address(address);
-  return request;
+  return hello;
 }
 
-Expected<void> ServerProcess::Run() {
+Expected<int> ServerProcess::Run(const v1::Work& work) {
   const auto addresses = Listen();
   if (!addresses) return tl::unexpected(addresses.error());
-  auto link = CoordinatorLink::Open(config_, credentials_, Registration(*addresses));
-  if (!link) return tl::unexpected(link.error());
-  link_ = std::move(*link);
-  telemetry_.Write("registered", {{"round", config_.round}, {"address", *addresses}});
-  service_state_.Ready("registered");
-  Failpoint(config_.node, "registered");
-  std::thread trainer([this] { TrainUploads(); });
-  bool ended = false;
-  while (auto instruction = link_->Next()) {
-    if (instruction->has_expect()) {
-      const v1::Assignment& expect = instruction->expect();
-      Expect({expect.user(), instruction->round(), expect.attempt()}, expect);
-    } else if (instruction->has_drop()) {
-      const v1::DropUser& drop = instruction->drop();
-      store_.Drop({drop.user(), instruction->round(), drop.attempt()});
-    } else if (instruction->has_end()) {
-      ended = true;
+  session_.emplace(
+      config_,
+      credentials_,
+      Hello(work, *addresses),
+      Session::Listener{
+          .on_orders = [this](const auto& orders) { loop_.Post([=, this] { Heed(orders); }); },
+          .on_line = on_line_,
+          .on_refused = [this](const auto& error) { loop_.Post([=, this] { failed_ = error; }); }});
+  trainer_ = std::thread([this] { TrainUploads(); });
+  reporter_ = std::thread([this] { SendReports(); });
+  while (!failed_ && !leave_) {
+    loop_.DoPosted(kTick);
+    if (const auto signal = signals_.Wait(0)) return 128 + *signal;
+  }
+  if (failed_) return tl::unexpected(*failed_);
+  return 0;
+}
+
+void ServerProcess::Heed(const v1::Orders& orders) {
+  if (!std::exchange(registered_, true)) {
+    telemetry_.Write("registered", {{"incarnation", session_->incarnation()}});
+    service_state_.Ready("registered");
+    Failpoint(config_.node, "registered");
+  }
+  if (orders.has_leave()) {
+    leave_ = orders.leave();
+  } else {
+    Heed(OrdersIn(orders.serve()));
+  }
+}
+
+// What is in the store already may have come in an earlier life of this process, or wait its turn.
+void ServerProcess::Heed(fleet::ServerOrders orders) {
+  std::vector<Attempt> committed;
+  for (auto& work : orders.work) {
+    const Attempt attempt{work.user, work.round, static_cast<std::uint32_t>(work.attempt)};
+    if (!store_.Committed(attempt)) continue;
+    committed.push_back(attempt);
+    work.uploaded = false;
+  }
+  Do(agent_.OnOrders(orders));
+  for (const Attempt& attempt : committed) Do(agent_.OnUploaded(attempt.user));
+  for (const FinishedJob& job : store_.Finished()) {
+    fleet::Outcome outcome;
+    outcome.measured = {job.elapsed_s, job.cpu_s, {}};
+    Do(agent_.OnOutcome(
+        job.attempt.user, job.attempt.round, static_cast<int>(job.attempt.number), outcome));
+  }
+}
+
+void ServerProcess::Do(const std::vector<fleet::ServerEffect>& effects) {
+  for (const fleet::ServerEffect& effect : effects) {
+    if (const auto* save = std::get_if<fleet::SaveEntry>(&effect)) {
+      const auto entry = agent_.spool().find(save->user);
+      if (entry == agent_.spool().end()) {
+        if (const auto known = known_.extract(save->user)) store_.Drop(known.mapped());
+      } else if (!known_.contains(save->user)) {
+        const Attempt attempt = AttemptOf(save->user);
+        known_[save->user] = attempt;
+        const auto kept = store_.Expect(
+            attempt, entry->second.decision.local_layers, base_.model.config().layers);
+        if (!kept) failed_ = kept.error();  // Its disk does not serve.
+      }
+    } else if (const auto* report = std::get_if<fleet::ReportTraining>(&effect)) {
+      const std::lock_guard lock(mutex_);
+      reports_.push_back(agent_.ReportOf(report->user));
+      reports_changed_.notify_all();
     }
   }
-  store_.Close();
-  trainer.join();
-  server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
-  server_->Wait();
-  if (ended) return {};
-  return Fail(ErrorKind::kRoundFailed, Name(config_.node), "the coordinator is gone");
+}
+
+Attempt ServerProcess::AttemptOf(const std::string& user) const {
+  const fleet::SpoolEntry& entry = agent_.spool().at(user);
+  return {user, entry.round, static_cast<std::uint32_t>(entry.attempt)};
 }
 
 void ServerProcess::TrainUploads() {
-  ServerTraining training(config_, base_, telemetry_, &store_);
+  ServerTraining training(config_, base_, telemetry_, &store_, &stopped_);
   const int together = config_.training.users_per_batch;
   for (auto jobs = store_.NextJobs(together); !jobs.empty(); jobs = store_.NextJobs(together)) {
+    for (const TrainingJob& job : jobs) {
+      on_line_(fmt::format("round {}: training user {}", job.attempt.round, job.attempt.user));
+      loop_.Post([this, user = job.attempt.user] { Do(agent_.OnUploaded(user)); });
+    }
     training.Train(jobs, [this](const Attempt& attempt, const auto& trained) {
-      // A user that was dropped meanwhile is nobody's to report on.
-      if (store_.Wanted(attempt)) Report(attempt, trained);
+      fleet::Outcome outcome;
+      if (trained) {
+        outcome.measured = {trained->elapsed_s, trained->cpu_s, {}};
+      } else {
+        outcome.failure = trained.error().Text();
+      }
+      loop_.Post([this, attempt, outcome] {
+        Do(agent_.OnOutcome(
+            attempt.user, attempt.round, static_cast<int>(attempt.number), outcome));
+      });
     });
   }
 }
 
-// What an earlier process has finished may not have been reported.
-void ServerProcess::Expect(const Attempt& attempt, const v1::Assignment& assignment) {
-  const auto kept = store_.Expect(
-      attempt, static_cast<int>(assignment.local_layers()), static_cast<int>(assignment.layers()));
-  if (!kept) return Report(attempt, tl::unexpected(kept.error()));
-  for (const FinishedJob& finished : store_.Finished()) {
-    if (finished.attempt != attempt) continue;
-    train::PhaseReport report;
-    report.elapsed_s = finished.elapsed_s;
-    report.cpu_s = finished.cpu_s;
-    Report(attempt, report);
-  }
-}
-
-void ServerProcess::Report(const Attempt& attempt, const Expected<train::PhaseReport>& trained) {
-  v1::PhaseReport report;
-  report.set_round(attempt.round);
-  report.set_user(attempt.user);
-  *report.mutable_reporter() = ToWire(config_.node);
-  report.set_phase(v1::PHASE_SERVER);
-  if (trained) {
-    report.set_elapsed_s(trained->elapsed_s);
-    report.set_cpu_s(trained->cpu_s);
-  } else {
-    report.set_failure(trained.error().Text());
-  }
-  if (auto reported = link_->Report(report); !reported) {
-    telemetry_.Write("report_refused",
-                     {{"user", attempt.user}, {"reason", reported.error().Text()}});
+void ServerProcess::SendReports() {
+  for (;;) {
+    std::unique_lock lock(mutex_);
+    reports_changed_.wait(lock, [this] { return stop_ || !reports_.empty(); });
+    if (stop_) return;
+    const fleet::PhaseFinished report = std::move(reports_.front());
+    reports_.pop_front();
+    lock.unlock();
+    const auto answer = session_->Report(report);
+    if (!answer) {
+      telemetry_.Write("report_refused",
+                       {{"user", report.user}, {"reason", answer.error().Text()}});
+    } else if (*answer) {
+      loop_.Post([this, report, verdict = **answer] {
+        Do(agent_.OnReported(report.user, report.round, report.attempt, verdict));
+      });
+    }
   }
 }
 
 }  // namespace
 
-Expected<void> RunServer(const NodeConfig& config) {
+Expected<int> RunServer(const NodeConfig& config, const OnLine& on_line) {
   const auto credentials = LiveCredentials::Load(config.tls, config.node, SayNotice);
   if (!credentials) return tl::unexpected(credentials.error());
   auto telemetry = Telemetry::Open(config.telemetry_path, config.node);
   if (!telemetry) return tl::unexpected(telemetry.error());
   auto base = LoadBaseModel(config.model_folder, config.training.storage);
   if (!base) return tl::unexpected(base.error());
+  const auto work = WorkOf(config);
+  if (!work) return tl::unexpected(work.error());
   const auto store = UserStore::Open(config.server.spool_folder, config.server.spool_bytes_max);
   if (!store) return tl::unexpected(store.error());
-  for (const std::string& damaged : (*store)->damaged()) {
-    telemetry->Write("spool_damaged", {{"reason", damaged}});
-  }
-  ServerProcess node(config, *credentials, std::move(*telemetry), std::move(*base), store->get());
-  return node.Run();
+  for (const std::string& damaged : (*store)->damaged()) on_line("spool: " + damaged);
+  ServerProcess node(
+      config, *credentials, std::move(*telemetry), std::move(*base), store->get(), on_line);
+  return node.Run(*work);
 }
 
 }  // namespace dashf::runtime

@@ -2,13 +2,19 @@
 // adapters of layers 1..k, trains layers k+1..L on them and hands those back.
 #pragma once
 
+#include <functional>
+#include <string>
+
 #include "base/error.h"
 #include "runtime/node_config.h"
 
 namespace dashf::runtime {
 
-// Returns when the round is over. kIdentity before any call if a certificate is refused;
-// kRoundFailed if the coordinator is lost.
-Expected<void> RunServer(const NodeConfig& config);
+// Told what happens, a line at a time, from any thread.
+using OnLine = std::function<void(const std::string& line)>;
+
+// Serves until the fleet is over: 0; or a signal ends it: 128 + its number. kIdentity if a
+// certificate is refused, kBadInput if the coordinator turns it away.
+Expected<int> RunServer(const NodeConfig& config, const OnLine& on_line);
 
 }  // namespace dashf::runtime

@@ -44,8 +44,12 @@ Expected<ServerTraining::Learner> ServerTraining::Prepare(const TrainingJob& job
   if (!samples) return tl::unexpected(samples.error());
   auto adapter = train::InitialAdapter(model, training.adapter, training.seed);
   if (!adapter) return tl::unexpected(adapter.error());
-  if (job.local_layers > 0) {
-    const auto decoded = train::DecodeLayers(job.adapters, 1, job.local_layers, model, &*adapter);
+  if (!job.adapters.empty()) {
+    // Who goes on from an earlier round has sent all layers.
+    auto decoded = train::DecodeLayers(job.adapters, 1, model.layers, model, &*adapter);
+    if (!decoded && job.local_layers > 0) {
+      decoded = train::DecodeLayers(job.adapters, 1, job.local_layers, model, &*adapter);
+    }
     if (!decoded) return tl::unexpected(decoded.error());
   }
   auto examples =
@@ -102,11 +106,11 @@ void ServerTraining::TrainTogether(const std::vector<Learner*>& learners,
   const TrainingSettings& training = config_.training;
   std::vector<train::BatchedUser> users;
   for (Learner* learner : learners) {
-    train::TrainOptions options =
-        training.OptionsFor(jointly ? training.epochs_joint : training.epochs_server);
+    train::TrainOptions options = training.OptionsFor(
+        jointly ? training.epochs_joint : training.epochs_server, learner->attempt.round);
     if (jointly) options.seed = Rng(options.seed).Stream("joint").Next();  // Batches anew.
     options.on_step = [this, learner](const train::StepReport&) {
-      return store_.Wanted(learner->attempt);
+      return !stopped_ && store_.Wanted(learner->attempt);
     };
     users.push_back(
         {&learner->examples, jointly ? 0 : learner->k, std::move(options), &learner->adapter});

@@ -1,6 +1,7 @@
 // What an edge server makes of its users' uploads.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <vector>
@@ -19,12 +20,13 @@ class ServerTraining {
   // How a user's phase has ended; what it trained is in the store by then.
   using Ended = std::function<void(const Attempt&, const Expected<train::PhaseReport>&)>;
 
-  // All arguments must outlive it.
+  // All arguments must outlive it. Once `stopped`, training ends where it is.
   ServerTraining(const NodeConfig& config,
                  const BaseModel& base,
                  const Telemetry& telemetry,
-                 UserStore* store)
-      : config_(config), base_(base), telemetry_(telemetry), store_(*store) {}
+                 UserStore* store,
+                 const std::atomic<bool>* stopped)
+      : config_(config), base_(base), telemetry_(telemetry), store_(*store), stopped_(*stopped) {}
 
   // Trains layers k+1..L of all these users together (train/server_batch.h), then, with joint
   // epochs, all layers of those who are left, in one turn at the processor. Calls `ended` once for
@@ -45,6 +47,7 @@ class ServerTraining {
   const BaseModel& base_;
   const Telemetry& telemetry_;
   UserStore& store_;
+  const std::atomic<bool>& stopped_;
 };
 
 }  // namespace dashf::runtime

@@ -58,7 +58,7 @@ class ServerSide : public testing::Test {
 
   std::map<std::string, Expected<train::PhaseReport>> Train(const std::vector<TrainingJob>& jobs) {
     std::map<std::string, Expected<train::PhaseReport>> reports;
-    ServerTraining(config_, base_, telemetry_, store_.get())
+    ServerTraining(config_, base_, telemetry_, store_.get(), &stopped_)
         .Train(jobs, [&](const Attempt& attempt, const Expected<train::PhaseReport>& report) {
           EXPECT_TRUE(reports.emplace(attempt.user, report).second) << attempt.user;
         });
@@ -73,6 +73,7 @@ class ServerSide : public testing::Test {
   const BaseModel base_ = Base();
   const Telemetry telemetry_ = *Telemetry::Open("", ServerNode("s0"));
   NodeConfig config_;
+  const std::atomic<bool> stopped_ = false;
   const std::unique_ptr<UserStore> store_ = *UserStore::Open("", std::uint64_t{1} << 30);
 };
 

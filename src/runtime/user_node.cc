@@ -2,33 +2,38 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
+#include <atomic>
+#include <condition_variable>
+#include <thread>
+#include <utility>
 
 #include "base/termination.h"
+#include "fleet/user_agent.h"
 #include "runtime/compute_gate.h"
-#include "runtime/coordinator_link.h"
 #include "runtime/edge_link.h"
 #include "runtime/failpoint.h"
 #include "runtime/learning.h"
 #include "runtime/messages.h"
+#include "runtime/node_loop.h"
+#include "runtime/process.h"
 #include "runtime/service_state.h"
+#include "runtime/session.h"
 #include "runtime/telemetry.h"
 #include "runtime/tls.h"
+#include "runtime/user_folder.h"
+#include "runtime/work.h"
 #include "train/peft_io.h"
 
 namespace dashf::runtime {
 namespace {
 
+using fleet::Outcome;
+using fleet::Phase;
+
+constexpr std::chrono::milliseconds kTick(50);
 constexpr int kHandshakeTimeoutS = 10;
 
-v1::Evaluation ToWire(const Quality& quality) {
-  v1::Evaluation wire;
-  wire.set_loss(quality.loss.value_or(0.0));
-  if (quality.exact_match) wire.set_exact_match(*quality.exact_match);
-  if (quality.choice_accuracy) wire.set_choice_accuracy(*quality.choice_accuracy);
-  return wire;
-}
-
+// One thread decides (fleet::UserAgent), one carries a phase out, one reports.
 class UserProcess {
  public:
   UserProcess(const NodeConfig& config,
@@ -37,34 +42,41 @@ class UserProcess {
               BaseModel base,
               std::vector<corpus::Sample> train,
               train::HeldOut held_out,
-              train::Adapter adapter)
+              UserFolder folder,
+              fleet::UserMemory memory,
+              const OnLine& on_line)
       : config_(config),
         credentials_(credentials),
         telemetry_(std::move(telemetry)),
         base_(std::move(base)),
         train_(std::move(train)),
         held_out_(std::move(held_out)),
-        adapter_(std::move(adapter)),
-        data_(corpus::WriteSamples(train_)) {}
+        data_(corpus::WriteSamples(train_)),
+        folder_(std::move(folder)),
+        agent_(std::move(memory), base_.model.config().layers),
+        on_line_(on_line) {}
+  ~UserProcess();
 
-  Expected<void> Run();
+  Expected<int> Run(const v1::Work& work);
 
  private:
-  v1::RegisterRequest Registration() const;
-  Expected<v1::Instruction> Await(v1::Instruction::WhatCase what);
-  Expected<void> DoPhases(const v1::Assignment& assignment);
-  std::string AddressOf(const NodeId& server, const v1::Assignment& assignment) const;
-  // Runs a phase and reports how it went, either way.
-  template <class Work>
-  Expected<void> Phase(runtime::Phase phase, const Work& work);
+  v1::Hello Hello(const v1::Work& work) const;
+  void Heed(const v1::Orders& orders);
+  void Do(const std::vector<fleet::UserEffect>& effects);
+  void Begin(Phase phase);
+  void Cancel();
+  void SendReport();
+  void LeaveIfDone();
+  void Fail(const Error& error) { failed_ = failed_ ? failed_ : error; }
 
-  EdgeLink::Settings SettingsFor(const v1::Assignment& assignment);
-  std::filesystem::path TransferFolder() const;  // For what has come of the attempt.
-  Expected<void> TrainLocally(v1::PhaseReport* report);
-  Expected<void> Upload(v1::PhaseReport* report);
-  Expected<void> Download(v1::PhaseReport* report);
-  Expected<void> Verify(v1::PhaseReport* report);
-  Expected<void> WriteAdapter() const;
+  // On the worker's thread.
+  Expected<Outcome> Carry(Phase phase,
+                          const fleet::UserMemory& memory,
+                          const std::vector<std::string>& addresses);
+  Expected<Outcome> TrainLocally(const fleet::UserMemory& memory);
+  Expected<Outcome> Upload(const fleet::UserMemory& memory, EdgeLink* edge) const;
+  Expected<Outcome> Download(const fleet::UserMemory& memory, EdgeLink* edge);
+  Expected<Outcome> Verify(const fleet::UserMemory& memory);
 
   const NodeConfig& config_;
   const LiveCredentials& credentials_;
@@ -72,19 +84,37 @@ class UserProcess {
   const BaseModel base_;
   const std::vector<corpus::Sample> train_;
   const train::HeldOut held_out_;
-  train::Adapter adapter_;
   const std::string data_;  // As it is sent.
-  int k_ = 0, layers_ = 0;
-  std::unique_ptr<EdgeLink> edge_;
+  const UserFolder folder_;
+  fleet::UserAgent agent_;
+  const OnLine& on_line_;
+  NodeLoop loop_;
+  StopSignals signals_;
+  std::vector<std::string> server_addresses_;
   ServiceState service_state_;
   const ServicePulse pulse_{&service_state_};
-  std::unique_ptr<CoordinatorLink> link_;
+  bool registered_ = false, reporting_ = false;
+  std::optional<v1::Leave> leave_;
+  std::optional<Error> failed_;
+  bool over_ = false;
+  std::atomic<bool> cancelled_ = false;  // The worker's phase is not wanted any more.
+  std::mutex mutex_;
+  std::condition_variable ready_changed_;
+  bool ready_ = false;  // Guarded by mutex_: the server has finished.
+  std::thread worker_, reporter_;
+  std::optional<Session> session_;
 };
 
-v1::RegisterRequest UserProcess::Registration() const {
-  v1::RegisterRequest request;
-  *request.mutable_node() = runtime::ToWire(config_.node);
-  v1::UserCapabilities& user = *request.mutable_user();
+UserProcess::~UserProcess() {
+  if (session_) session_->Stop();
+  Cancel();
+  if (reporter_.joinable()) reporter_.join();
+}
+
+v1::Hello UserProcess::Hello(const v1::Work& work) const {
+  v1::Hello hello;
+  *hello.mutable_work() = work;
+  v1::UserCapabilities& user = *hello.mutable_user();
   const UserKit& kit = config_.user;
   *user.mutable_compute() = runtime::ToWire(kit.device.compute);
   user.set_tx_power_w_max(kit.device.tx_power_w_max);
@@ -92,183 +122,248 @@ v1::RegisterRequest UserProcess::Registration() const {
   *user.mutable_profile() = runtime::ToWire(kit.profile);
   user.set_samples(train_.size());
   user.set_data_bytes(data_.size());
-  return request;
+  return hello;
 }
 
-// The wanted instruction; kRoundFailed if the round ends for this node first.
-Expected<v1::Instruction> UserProcess::Await(v1::Instruction::WhatCase what) {
-  while (auto instruction = link_->Next()) {
-    if (instruction->what_case() == what) return std::move(*instruction);
-    if (!instruction->has_end()) continue;
-    return Fail(ErrorKind::kRoundFailed, Name(config_.node), instruction->end().reason());
+Expected<int> UserProcess::Run(const v1::Work& work) {
+  session_.emplace(
+      config_,
+      credentials_,
+      Hello(work),
+      Session::Listener{
+          .on_orders = [this](const auto& orders) { loop_.Post([=, this] { Heed(orders); }); },
+          .on_line = on_line_,
+          .on_refused = [this](const auto& error) { loop_.Post([=, this] { Fail(error); }); }});
+  if (!agent_.memory().unreported.empty()) SendReport();
+  while (!failed_ && !over_) {
+    loop_.DoPosted(kTick);
+    if (const auto signal = signals_.Wait(0)) return 128 + *signal;
   }
-  return Fail(ErrorKind::kRoundFailed, Name(config_.node), "the coordinator is gone");
+  if (failed_) return tl::unexpected(*failed_);
+  if (leave_->success()) return 0;
+  return dashf::Fail(ErrorKind::kRoundFailed, Name(config_.node), leave_->reason());
 }
 
-Expected<void> UserProcess::Run() {
-  auto link = CoordinatorLink::Open(config_, credentials_, Registration());
-  if (!link) return tl::unexpected(link.error());
-  link_ = std::move(*link);
-  telemetry_.Write("registered", {{"round", config_.round}});
-  service_state_.Ready("registered");
-  Failpoint(config_.node, "registered");
-  const auto start = Await(v1::Instruction::kStart);
-  if (!start) return tl::unexpected(start.error());
-  if (auto done = DoPhases(start->start()); !done) return done;
-  const auto end = Await(v1::Instruction::kEnd);
-  if (!end) return tl::unexpected(end.error());
-  if (end->end().success()) return {};
-  return Fail(ErrorKind::kRoundFailed, Name(config_.node), end->end().reason());
-}
-
-// Of the addresses that its server tells, the first that answers; the first if none does, so that
-// the upload says why.
-std::string UserProcess::AddressOf(const NodeId& server, const v1::Assignment& assignment) const {
-  const auto& told = assignment.server_address();
-  if (told.empty()) return "";
-  if (told.size() == 1) return told.Get(0);
-  return FirstThatAnswers(server, {told.begin(), told.end()}, credentials_, kHandshakeTimeoutS)
-      .value_or(told.Get(0));
-}
-
-Expected<void> UserProcess::DoPhases(const v1::Assignment& assignment) {
-  k_ = static_cast<int>(assignment.local_layers());
-  layers_ = static_cast<int>(assignment.layers());
-  if (layers_ != base_.model.config().layers || k_ > layers_) {
-    return Fail(ErrorKind::kBadInput,
-                config_.model_folder,
-                fmt::format("has {} layers, the assignment says {} of {}",
-                            base_.model.config().layers,
-                            k_,
-                            layers_));
+void UserProcess::Heed(const v1::Orders& orders) {
+  if (!std::exchange(registered_, true)) {
+    telemetry_.Write("registered", {{"incarnation", session_->incarnation()}});
+    service_state_.Ready("registered");
+    Failpoint(config_.node, "registered");
   }
-  if (k_ > 0) {
-    if (auto done = Phase(runtime::Phase::kLocal, [this](auto* r) { return TrainLocally(r); });
-        !done) {
-      return done;
+  fleet::UserOrders heeded;
+  if (orders.has_work()) {
+    const v1::Assignment& work = orders.work();
+    const int layers = base_.model.config().layers;
+    if (static_cast<int>(work.layers()) != layers || work.local_layers() > work.layers()) {
+      return Fail({ErrorKind::kBadInput,
+                   config_.model_folder,
+                   fmt::format("has {} layers, the assignment says {} of {}",
+                               layers,
+                               work.local_layers(),
+                               work.layers())});
     }
+    heeded.kind = fleet::UserOrders::Kind::kWork;
+    heeded.round = work.round();
+    heeded.attempt = static_cast<int>(work.attempt());
+    heeded.server = work.server();
+    heeded.decision = DecisionIn(work);
+    heeded.phase = runtime::FromWire(work.phase()).value_or(Phase::kLocal);
+    server_addresses_ = {work.server_address().begin(), work.server_address().end()};
+    const std::lock_guard lock(mutex_);
+    ready_ = heeded.phase >= Phase::kDownload;
+    ready_changed_.notify_all();
+  } else if (orders.has_leave()) {
+    heeded.kind = fleet::UserOrders::Kind::kLeave;
+    leave_ = orders.leave();
+  } else {
+    on_line_("resting: " + orders.rest().reason());
   }
-  if (k_ < layers_) {
-    edge_ = std::make_unique<EdgeLink>(SettingsFor(assignment), credentials_);
-    auto done = Phase(runtime::Phase::kUpload, [this](auto* r) { return Upload(r); });
-    if (!done) return done;
-    if (auto ready = Await(v1::Instruction::kCollect); !ready) {
-      return tl::unexpected(ready.error());
+  Do(agent_.OnOrders(heeded));
+  LeaveIfDone();
+}
+
+void UserProcess::LeaveIfDone() {
+  over_ = leave_ && agent_.memory().unreported.empty();
+}
+
+void UserProcess::Do(const std::vector<fleet::UserEffect>& effects) {
+  for (const fleet::UserEffect& effect : effects) {
+    Expected<void> done;
+    if (std::holds_alternative<fleet::Save>(effect)) {
+      done = folder_.WriteMemory(agent_.memory());
+    } else if (std::holds_alternative<fleet::NewRound>(effect)) {
+      done = folder_.BeginRound();
+    } else if (std::holds_alternative<fleet::Cancel>(effect)) {
+      Cancel();
+    } else if (std::holds_alternative<fleet::Report>(effect)) {
+      SendReport();
+    } else if (const auto* begin = std::get_if<fleet::Begin>(&effect)) {
+      Begin(begin->phase);
     }
-    done = Phase(runtime::Phase::kDownload, [this](auto* r) { return Download(r); });
-    if (!done) return done;
+    if (!done) return Fail(done.error());
   }
-  return Phase(runtime::Phase::kVerify, [this](auto* r) { return Verify(r); });
 }
 
-EdgeLink::Settings UserProcess::SettingsFor(const v1::Assignment& assignment) {
-  return {.attempt = {config_.node.id, config_.round, assignment.attempt()},
-          .server = ServerNode(assignment.server()),
-          .address = AddressOf(ServerNode(assignment.server()), assignment),
-          .folder = TransferFolder(),
-          .wanted = [this] { return !link_->Over(); },
-          .on_pause =
-              [this](const std::string& reason, std::chrono::milliseconds pause) {
-                telemetry_.Write("transfer_waits",
-                                 {{"round", config_.round},
-                                  {"reason", reason},
-                                  {"pause_s", static_cast<double>(pause.count()) / 1e3}});
-              },
-          .patience = {}};
+void UserProcess::Cancel() {
+  {
+    const std::lock_guard lock(mutex_);
+    cancelled_ = true;
+    ready_changed_.notify_all();
+  }
+  if (worker_.joinable()) worker_.join();
+  cancelled_ = false;
 }
 
-std::filesystem::path UserProcess::TransferFolder() const {
-  std::filesystem::path folder = config_.user.adapter_folder;
-  folder += ".transfer";
-  return folder;
-}
-
-template <class Work>
-Expected<void> UserProcess::Phase(runtime::Phase phase, const Work& work) {
+void UserProcess::Begin(Phase phase) {
+  if (worker_.joinable()) worker_.join();  // Its outcome was the last thing it had to do.
+  const fleet::UserMemory& memory = agent_.memory();
   Failpoint(config_.node, Key(phase));
   telemetry_.Write("phase_started",
-                   {{"round", config_.round}, {"user", config_.node.id}, {"phase", Key(phase)}});
-  v1::PhaseReport report;
-  report.set_round(config_.round);
-  report.set_user(config_.node.id);
-  *report.mutable_reporter() = runtime::ToWire(config_.node);
-  report.set_phase(runtime::ToWire(phase));
-  const Expected<void> done = work(&report);
-  if (!done) report.set_failure(done.error().Text());
-  const Expected<void> reported = link_->Report(report);
-  return done ? reported : done;
+                   {{"round", memory.round}, {"user", config_.node.id}, {"phase", Key(phase)}});
+  on_line_(fmt::format("round {}: {}", memory.round, Name(phase)));
+  worker_ = std::thread([this, phase, memory, addresses = server_addresses_] {
+    auto outcome = Carry(phase, memory, addresses);
+    if (cancelled_) return;
+    if (!outcome) outcome = Outcome{outcome.error().Text(), {}, {}, {}};
+    loop_.Post([this, key = std::pair(memory.round, memory.attempt), outcome = *outcome] {
+      if (key == std::pair(agent_.memory().round, agent_.memory().attempt)) {
+        Do(agent_.OnOutcome(outcome));
+      }
+    });
+  });
 }
 
-Expected<void> UserProcess::TrainLocally(v1::PhaseReport* report) {
+// The front of what is unreported, until it is answered.
+void UserProcess::SendReport() {
+  if (reporting_ || agent_.memory().unreported.empty()) return;
+  reporting_ = true;
+  if (reporter_.joinable()) reporter_.join();
+  fleet::PhaseFinished report = agent_.memory().unreported.front();
+  report.user = config_.node.id;
+  reporter_ = std::thread([this, report] {
+    const auto answer = session_->Report(report);
+    loop_.Post([this, report, answer] {
+      reporting_ = false;
+      if (!answer) return Fail(answer.error());
+      if (!*answer) return;  // Stopped.
+      const auto& unreported = agent_.memory().unreported;
+      const bool front = !unreported.empty() && unreported.front().round == report.round &&
+                         unreported.front().attempt == report.attempt &&
+                         unreported.front().phase == report.phase;
+      if (front) Do(agent_.OnReported(**answer));
+      SendReport();
+      LeaveIfDone();
+    });
+  });
+}
+
+Expected<Outcome> UserProcess::Carry(Phase phase,
+                                     const fleet::UserMemory& memory,
+                                     const std::vector<std::string>& addresses) {
+  if (phase == Phase::kLocal) return TrainLocally(memory);
+  if (phase == Phase::kVerify) return Verify(memory);
+  // The first that answers; the first if none does, so that the transfer says why.
+  const NodeId server = ServerNode(memory.server);
+  std::string address = addresses.empty() ? "" : addresses.front();
+  if (addresses.size() > 1) {
+    address =
+        FirstThatAnswers(server, addresses, credentials_, kHandshakeTimeoutS).value_or(address);
+  }
+  EdgeLink edge(
+      {.attempt = {config_.node.id, memory.round, static_cast<std::uint32_t>(memory.attempt)},
+       .server = server,
+       .address = address,
+       .folder = folder_.TransferFolder(memory.round, memory.attempt),
+       .wanted = [this] { return !cancelled_.load(); },
+       .on_pause =
+           [this, round = memory.round](const std::string& reason,
+                                        std::chrono::milliseconds pause) {
+             telemetry_.Write("transfer_waits",
+                              {{"round", round},
+                               {"reason", reason},
+                               {"pause_s", static_cast<double>(pause.count()) / 1e3}});
+           },
+       .patience = {}},
+      credentials_);
+  return phase == Phase::kUpload ? Upload(memory, &edge) : Download(memory, &edge);
+}
+
+Expected<Outcome> UserProcess::TrainLocally(const fleet::UserMemory& memory) {
   const TrainingSettings& training = config_.training;
+  const int k = memory.decision.local_layers;
+  auto adapter = folder_.Adapter(0, 0);
+  if (!adapter) return tl::unexpected(adapter.error());
   const auto examples =
       corpus::TokenizeSamples(train_, base_.tokenizer, base_.chat, training.tokens_max);
   if (!examples) return tl::unexpected(examples.error());
-  train::TrainOptions options = training.OptionsFor(training.epochs_user);
-  options.on_step = [this](const train::StepReport&) { return !link_->Over(); };
+  train::TrainOptions options = training.OptionsFor(training.epochs_user, memory.round);
+  options.on_step = [this](const train::StepReport&) { return !cancelled_.load(); };
   const auto turn = ComputeTurn::Take(config_.gate_folder, config_.gate_turns);
   if (!turn) return tl::unexpected(turn.error());
   const auto trained =
-      train::TrainUserPhase(base_.model, *examples, k_, training.objective, options, &adapter_);
+      train::TrainUserPhase(base_.model, *examples, k, training.objective, options, &*adapter);
   if (!trained) return tl::unexpected(trained.error());
-  if (trained->stopped) return Fail(ErrorKind::kRoundFailed, "", "the round ended");
-  report->set_elapsed_s(trained->elapsed_s);
-  report->set_cpu_s(trained->cpu_s);
-  return {};
+  if (trained->stopped) return Outcome{};  // Nobody asks for it.
+  if (auto kept = folder_.WriteLocal(*adapter, k); !kept) return tl::unexpected(kept.error());
+  return Outcome{"", {trained->elapsed_s, trained->cpu_s, {}}, {}, {}};
 }
 
-Expected<void> UserProcess::Upload(v1::PhaseReport* report) {
-  const auto sent = edge_->Upload(data_, k_ > 0 ? train::EncodeLayers(adapter_, 1, k_) : "");
+// A user that goes on from an earlier round sends all layers: the server's are not fresh either.
+Expected<Outcome> UserProcess::Upload(const fleet::UserMemory& memory, EdgeLink* edge) const {
+  const int k = memory.decision.local_layers;
+  const auto adapter = folder_.Adapter(k, 0);
+  if (!adapter) return tl::unexpected(adapter.error());
+  const int last = folder_.GoesOn() ? base_.model.config().layers : k;
+  const auto sent = edge->Upload(data_, last > 0 ? train::EncodeLayers(*adapter, 1, last) : "");
   if (!sent) return tl::unexpected(sent.error());
-  report->set_elapsed_s(sent->elapsed_s);
-  report->set_bytes(sent->bytes);
-  return {};
+  return Outcome{"", {sent->elapsed_s, {}, sent->bytes}, {}, {}};
 }
 
-Expected<void> UserProcess::Download(v1::PhaseReport* report) {
-  std::string adapters;
-  const auto received = edge_->Download(&adapters);
+Expected<Outcome> UserProcess::Download(const fleet::UserMemory& memory, EdgeLink* edge) {
+  {
+    std::unique_lock lock(mutex_);
+    ready_changed_.wait(lock, [this] { return ready_ || cancelled_; });
+    if (cancelled_) return Outcome{};
+  }
+  std::string layers;
+  const auto received = edge->Download(&layers);
   if (!received) return tl::unexpected(received.error());
-  report->set_elapsed_s(received->elapsed_s);
-  report->set_bytes(received->bytes);
-  const int first = config_.training.FirstReturned(k_);
-  return train::DecodeLayers(adapters, first, layers_, base_.model.config(), &adapter_);
+  const int k = memory.decision.local_layers, first = config_.training.FirstReturned(k);
+  auto adapter = folder_.Adapter(k, 0);  // Tried before it is kept.
+  if (!adapter) return tl::unexpected(adapter.error());
+  const auto& model = base_.model.config();
+  if (auto sound = train::DecodeLayers(layers, first, model.layers, model, &*adapter); !sound) {
+    return tl::unexpected(sound.error());
+  }
+  if (auto kept = folder_.WriteReturned(layers); !kept) return tl::unexpected(kept.error());
+  return Outcome{"", {received->elapsed_s, {}, received->bytes}, {}, {}};
 }
 
-Expected<void> UserProcess::Verify(v1::PhaseReport* report) {
+Expected<Outcome> UserProcess::Verify(const fleet::UserMemory& memory) {
   const auto turn = ComputeTurn::Take(config_.gate_folder, config_.gate_turns);
   if (!turn) return tl::unexpected(turn.error());
   const Stopwatch watch;
-  if (auto sound = train::CheckAdapter(adapter_, base_.model.config()); !sound) return sound;
+  const auto& model = base_.model.config();
+  const int k = memory.decision.local_layers;
+  const auto adapter = folder_.Adapter(k, k < model.layers ? config_.training.FirstReturned(k) : 0);
+  if (!adapter) return tl::unexpected(adapter.error());
+  if (auto sound = train::CheckAdapter(*adapter, model); !sound) {
+    return tl::unexpected(sound.error());
+  }
   const auto before = QualityOf(base_.model, nullptr, held_out_);
   if (!before) return tl::unexpected(before.error());
-  const auto after = QualityOf(base_.model, &adapter_, held_out_);
+  const auto after = QualityOf(base_.model, &*adapter, held_out_);
   if (!after) return tl::unexpected(after.error());
-  *report->mutable_before() = ToWire(*before);
-  *report->mutable_after() = ToWire(*after);
-  if (auto written = WriteAdapter(); !written) return written;
-  report->set_elapsed_s(watch.ElapsedS());
-  return {};
-}
-
-// Two files, so beside its place first and then renamed: the folder is there whole or not at all.
-Expected<void> UserProcess::WriteAdapter() const {
-  const std::filesystem::path folder = config_.user.adapter_folder;
-  std::filesystem::path part = folder;
-  part += ".part";
-  auto saved = train::SaveAdapter(adapter_, base_.model.config(), config_.model_folder, part);
-  if (!saved) return saved;
-  std::error_code failed;
-  std::filesystem::remove_all(folder, failed);
-  if (!failed) std::filesystem::rename(part, folder, failed);
-  if (!failed) std::filesystem::remove_all(TransferFolder(), failed);
-  if (failed) return Fail(ErrorKind::kIo, folder.string(), failed.message());
-  return {};
+  const double loss = after->loss.value_or(0.0);
+  if (auto kept = folder_.Keep(*adapter, memory.round, loss); !kept) {
+    return tl::unexpected(kept.error());
+  }
+  return Outcome{"", {watch.ElapsedS(), {}, {}}, *before, *after};
 }
 
 }  // namespace
 
-Expected<void> RunUser(const NodeConfig& config, const OnData& on_data) {
+Expected<int> RunUser(const NodeConfig& config, const OnData& on_data, const OnLine& on_line) {
   const auto credentials = LiveCredentials::Load(config.tls, config.node, SayNotice);
   if (!credentials) return tl::unexpected(credentials.error());
   auto telemetry = Telemetry::Open(config.telemetry_path, config.node);
@@ -293,14 +388,26 @@ Expected<void> RunUser(const NodeConfig& config, const OnData& on_data) {
   if (!held_out) return Fail(held_out.error().kind, config.user.test_path, held_out.error().Text());
   on_data(config.user.train_path, taken_train);
   on_data(config.user.test_path, taken_test);
+  const auto work = WorkOf(config);
+  if (!work) return tl::unexpected(work.error());
+  auto folder = UserFolder::Open(config.user.state_folder,
+                                 config.user.adapter_folder,
+                                 config.model_folder,
+                                 base->model.config(),
+                                 std::move(*adapter));
+  if (!folder) return tl::unexpected(folder.error());
+  auto memory = folder->ReadMemory();
+  if (!memory) return tl::unexpected(memory.error());
   UserProcess node(config,
                    *credentials,
                    std::move(*telemetry),
                    std::move(*base),
                    std::move(*train),
                    std::move(*held_out),
-                   std::move(*adapter));
-  return node.Run();
+                   std::move(*folder),
+                   std::move(*memory),
+                   on_line);
+  return node.Run(*work);
 }
 
 }  // namespace dashf::runtime

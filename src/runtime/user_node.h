@@ -14,8 +14,12 @@ namespace dashf::runtime {
 // Told of each of the user's files what was taken of it.
 using OnData = std::function<void(const std::string& path, const corpus::DataReport& report)>;
 
-// Returns when its part of the round is over. kIdentity before any call if a certificate is
-// refused; kRoundFailed if its part failed, with the reason.
-Expected<void> RunUser(const NodeConfig& config, const OnData& on_data);
+// Told what happens, a line at a time, from any thread.
+using OnLine = std::function<void(const std::string& line)>;
+
+// Takes part in rounds until the fleet is over: 0; or a signal ends it: 128 + its number, and its
+// state folder has what it needs to go on. kIdentity if a certificate is refused, kBadInput if the
+// coordinator turns it away, kRoundFailed if its last part failed, with the reason.
+Expected<int> RunUser(const NodeConfig& config, const OnData& on_data, const OnLine& on_line);
 
 }  // namespace dashf::runtime

@@ -192,7 +192,9 @@ OrRefused<UserStore::Turn> UserStore::BeginUpload(const Attempt& attempt,
                                 kArtefactBytesMax,
                                 artefact.bytes));
     }
-    const auto sound = CheckAnnounced(announced, place->job.local_layers > 0 ? 2 : 1);
+    // A user that goes on from an earlier round sends adapters even if k = 0.
+    const bool adapters = place->job.local_layers > 0 || announced.size() == 2;
+    const auto sound = CheckAnnounced(announced, adapters ? 2 : 1);
     if (!sound) return Refuse(Refusal::kMalformed, sound.error().Text());
     if (place->state != State::kExpected && place->announced != announced) {
       return Refuse(Refusal::kConflict,

@@ -86,7 +86,8 @@ class UserStore {
   // Uploads to train on: waits for one and takes those that are there by then, at most `count_max`
   // >= 1 of them; none once closed.
   std::vector<TrainingJob> NextJobs(int count_max);
-  bool Wanted(const Attempt& attempt) const;  // Still?
+  bool Wanted(const Attempt& attempt) const;     // Still?
+  bool Committed(const Attempt& attempt) const;  // Its upload is here, whatever became of it.
   // What has been trained. kIo if it cannot be kept; the upload then still is.
   Expected<void> Finish(const Attempt& attempt,
                         std::string_view adapters,
@@ -127,7 +128,6 @@ class UserStore {
   OrRefused<void> Reserve(Place& place,
                           const std::vector<Announced>& announced,
                           std::uint64_t free_bytes) const;
-  bool Committed(const Attempt& attempt) const;
   OrRefused<std::shared_ptr<Incoming>> IncomingOf(const Attempt& attempt) const;
   TrainingJob Load(const SpooledJob& job) const;
 

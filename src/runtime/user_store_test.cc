@@ -232,7 +232,9 @@ TEST_F(Spool, RoomIsPromisedBeforeBytesTravelAndGivenBack) {
 
 TEST_F(Spool, ArtefactsThatAreNotTheAssignmentsAreMalformed) {
   ASSERT_TRUE(store_->Expect(u0_, 0, 3));
-  EXPECT_EQ(RefusalOf(store_->BeginUpload(u0_, AnnouncedOf(u0_))), Refusal::kMalformed);
+  auto three = AnnouncedOf(u0_);
+  three.push_back(three.back());
+  EXPECT_EQ(RefusalOf(store_->BeginUpload(u0_, three)), Refusal::kMalformed);
   EXPECT_EQ(RefusalOf(store_->BeginUpload(u0_, {})), Refusal::kMalformed);
   EXPECT_EQ(RefusalOf(store_->BeginUpload(u0_, {{4, "no digest"}})), Refusal::kMalformed);
 }

@@ -118,7 +118,7 @@ void CoordinatorProcess::MakeIt(const MakePlan& plan) {
                                                static_cast<std::uint64_t>(kLayers + 1));
       const auto pick = static_cast<std::size_t>(
           fleet_.world().Uniform(0, static_cast<std::int64_t>(here.size()) - 1));
-      made.assignments.push_back({id, here[pick], decision, {}});
+      made.assignments.push_back({id, here[pick], decision, {}, ""});
     }
     Take(std::move(made));
   });

@@ -26,7 +26,8 @@ using kit::FleetFolder;
 struct InitFlags {
   std::string name, out, listen, scenario, profile, model, config, method;
   std::vector<std::string> addresses;
-  double registration_s = 600.0;
+  double gather_s = 600.0;
+  std::uint32_t rounds = 0;
   bool json = false;
 };
 
@@ -59,7 +60,8 @@ Expected<int> Init(const InitFlags& flags, const KitFlags& common) {
   plan.name = flags.name;
   plan.addresses = flags.addresses;
   plan.listen = flags.listen;
-  plan.registration_s = flags.registration_s;
+  plan.gather_s = flags.gather_s;
+  plan.rounds = flags.rounds;
   plan.life = common.Life();
   plan.target = common.target;
   if (!flags.config.empty()) {
@@ -195,7 +197,9 @@ void AddInit(CLI::App& kit, Run& run, const std::shared_ptr<KitFlags>& common) {
   verb->add_option("--config", flags->config, "TOML whose training settings and method are taken");
   verb->add_option("--method", flags->method, "Planning method [dashf]");
   verb->add_option("--listen", flags->listen, "HOST:PORT [[::] and the port of --address]");
-  verb->add_option("--registration-s", flags->registration_s, "How long it waits for the nodes")
+  verb->add_option("--rounds", flags->rounds, "Rounds, one after the other; 0: without end")
+      ->capture_default_str();
+  verb->add_option("--gather-s", flags->gather_s, "How long a round waits for absent nodes")
       ->capture_default_str()
       ->check(FinitePositive());
   verb->add_option("--out", flags->out, "The fleet's folder [its name]");

@@ -148,6 +148,7 @@ Expected<void> FillUser(const AddFlags& flags,
   kit->test_path = flags.test;
   kit->labels = flags.labels;
   kit->adapter_folder = "adapter";
+  kit->state_folder = "state";
   return done;
 }
 

@@ -38,12 +38,13 @@ Expected<int> GoCoordinator(const std::string& path) {
   if (!config) return tl::unexpected(config.error());
   const auto lock = runtime::FolderLock::Take(config->folder, Name(config->node));
   if (!lock) return tl::unexpected(lock.error());
-  const auto record = runtime::RunCoordinator(
+  const auto end = runtime::RunCoordinator(
       *config, PlannerFor(config->coordinator_kit), [](const std::string& line) {
         fmt::print(stderr, "{}\n", line);
       });
-  if (!record) return tl::unexpected(record.error());
-  return record->Done() ? kExitOk : kExitRoundFailed;
+  if (!end) return tl::unexpected(end.error());
+  if (end->signal && !config->coordinator_kit.log_path.empty()) return 128 + *end->signal;
+  return end->record.Done() ? kExitOk : kExitRoundFailed;
 }
 
 // What `dashf run` has said already is not said again by each of the nodes that share its machine.
@@ -58,14 +59,21 @@ Expected<void> SayNodesStart(const runtime::NodeConfig& config) {
   return {};
 }
 
+// What happens, a line at a time with the node's name.
+std::function<void(const std::string&)> LinesOf(const runtime::NodeConfig& config) {
+  if (!SaysWhatItDoes(config)) return [](const std::string&) {};
+  return [name = Name(config.node)](const std::string& line) {
+    fmt::print(stderr, "{}: {}\n", name, line);
+  };
+}
+
 Expected<int> GoServer(const std::string& path) {
   const auto config = runtime::ReadNodeConfig(path, runtime::Role::kServer);
   if (!config) return tl::unexpected(config.error());
   const auto lock = runtime::FolderLock::Take(config->folder, Name(config->node));
   if (!lock) return tl::unexpected(lock.error());
   if (auto sound = SayNodesStart(*config); !sound) return tl::unexpected(sound.error());
-  if (auto done = runtime::RunServer(*config); !done) return tl::unexpected(done.error());
-  return kExitOk;
+  return runtime::RunServer(*config, LinesOf(*config));
 }
 
 Expected<int> GoUser(const std::string& path) {
@@ -77,8 +85,7 @@ Expected<int> GoUser(const std::string& path) {
   const auto tell = [&config](const std::string& file, const corpus::DataReport& report) {
     if (SaysWhatItDoes(*config)) TellData(file, report);
   };
-  if (auto done = runtime::RunUser(*config, tell); !done) return tl::unexpected(done.error());
-  return kExitOk;
+  return runtime::RunUser(*config, tell, LinesOf(*config));
 }
 
 }  // namespace
@@ -87,7 +94,9 @@ void AddCoordinator(CLI::App& app, Run& run) {
   AddNodeVerb(app,
               run,
               "coordinator",
-              "Exit 8: the round did not finish for every user; 9: a certificate is refused.\n"
+              "Exit 8: the last round did not finish for every user; 9: a certificate is refused; "
+              "128 + N:\n"
+              "stopped by signal N, and its log has what it needs to go on.\n"
               "Examples:\n"
               "  dashf coordinator --config kit/coordinator.json",
               GoCoordinator);

@@ -2,46 +2,68 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
-
 #include "base/file.h"
 #include "problem/evaluation.h"
 #include "problem/plan_io.h"
 #include "solvers/method.h"
+#include "solvers/resource_step.h"
 
 namespace dashf::cli {
 namespace {
 
 using runtime::CoordinatorKit;
 using runtime::PlannedRound;
+using runtime::PlanRequest;
 
-Expected<PlannedRound> PlanIt(const CoordinatorKit& kit,
-                              const Scenario& scenario,
-                              const std::string& scenario_sha256) {
+// Users that are at work keep server and split; everybody's shares are what is best then.
+Expected<Plan> Keeping(const PlanRequest& request, const Plan& plan) {
+  const auto problem = solvers::MakeScrProblem(request.scenario);
+  if (!problem) return tl::unexpected(problem.error());
+  solvers::Association association;
+  bool moved = false;
+  for (std::size_t n = 0; n < plan.size(); ++n) {
+    const auto& kept = request.kept[n];
+    const Decision& decision = kept ? *kept : plan[n];
+    moved =
+        moved || decision.server != plan[n].server || decision.local_layers != plan[n].local_layers;
+    association.push_back({decision.server, decision.local_layers});
+  }
+  if (!moved) return plan;
+  if (!solvers::IsAdmissible(*problem, association)) {
+    return Fail(ErrorKind::kInfeasible, "plan", "no place is left beside those who are at work");
+  }
+  return solvers::MaximizeScrForAssociation(*problem, association).plan;
+}
+
+Expected<PlannedRound> PlanIt(const CoordinatorKit& kit, const PlanRequest& request) {
+  const Scenario& scenario = request.scenario;
   const solvers::Method* method = solvers::FindMethod(kit.method);
   if (method == nullptr) {
     return Fail(ErrorKind::kUsage, "method", fmt::format("there is none named '{}'", kit.method));
   }
+  if (auto sound = Validate(scenario); !sound) return tl::unexpected(sound.error());
   solvers::SolveOptions options;
   options.seed = kit.seed;
   const auto solved = method->solve(scenario, options);
   if (!solved) return tl::unexpected(solved.error());
-  const Evaluation evaluation = Evaluate(scenario, solved->plan);
+  const auto plan = Keeping(request, solved->plan);
+  if (!plan) return tl::unexpected(plan.error());
+  const Evaluation evaluation = Evaluate(scenario, *plan);
   if (!evaluation.feasible) {
     const Violation& first = evaluation.violations.front();
     return Fail(ErrorKind::kNumerical, first.where, "the plan breaks a limit: " + first.rule);
   }
-  const PlanDocument document{.scenario_sha256 = scenario_sha256,
+  const PlanDocument document{.scenario_sha256 = request.scenario_sha256,
                               .method = kit.method,
                               .version = DASHF_VERSION,
                               .seed = kit.seed,
                               .termination = solved->termination,
-                              .plan = solved->plan,
+                              .plan = *plan,
                               .history = solved->history};
-  const auto written = WriteFileAtomically(std::filesystem::path(kit.out_folder) / "plan.json",
-                                           WritePlan(scenario, document));
+  const auto written =
+      WriteFileAtomically(request.folder / "plan.json", WritePlan(scenario, document));
   if (!written) return tl::unexpected(written.error());
-  PlannedRound planned{.plan = solved->plan, .predicted_s = {}};
+  PlannedRound planned{.plan = *plan, .predicted_s = {}};
   for (const UserEvaluation& user : evaluation.users) {
     planned.predicted_s.push_back({.local = user.delay_s.local,
                                    .upload = user.delay_s.upload,
@@ -54,9 +76,7 @@ Expected<PlannedRound> PlanIt(const CoordinatorKit& kit,
 }  // namespace
 
 runtime::Planner PlannerFor(const CoordinatorKit& kit) {
-  return [kit](const Scenario& scenario, const std::string& scenario_sha256) {
-    return PlanIt(kit, scenario, scenario_sha256);
-  };
+  return [kit](const PlanRequest& request) { return PlanIt(kit, request); };
 }
 
 }  // namespace dashf::cli

@@ -43,7 +43,7 @@ constexpr double kMethodTimeLimitS = 30.0;
 struct Flags {
   std::string input, out;
   std::string model, data, method;
-  int train_records = 0, test_records = 0;  // 0: as configured.
+  int rounds = 0, train_records = 0, test_records = 0;  // 0: as configured.
   bool no_references = false;
   bool json = false;
 };
@@ -65,6 +65,7 @@ Expected<RunConfig> Configure(const Flags& flags) {
     config.data.file = folder ? "" : flags.data;
   }
   if (!flags.method.empty()) config.plan.method = flags.method;
+  if (flags.rounds > 0) config.rounds = flags.rounds;
   if (flags.train_records > 0) config.data.train_records = flags.train_records;
   if (flags.test_records > 0) config.data.test_records = flags.test_records;
   if (flags.no_references) config.references = {.all_server = false, .centralised = false};
@@ -272,6 +273,7 @@ Expected<void> RunSteps::CarryItOut() {
       .plan_seed = config_.plan.seed,
       .machine_flop_per_s = profile_.machine.clock_hz * profile_.machine.flop_per_cycle,
       .turns = static_cast<int>(std::max(1U, std::thread::hardware_concurrency())),
+      .rounds = static_cast<std::uint32_t>(config_.rounds),
       .environment = {}};
   Say(fmt::format("starting coordinator, {} servers and {} users",
                   scenario_.servers.size(),
@@ -366,7 +368,7 @@ constexpr const char* kFooter =
 data the sections task. Processes talk over mutual TLS on 127.0.0.1.
 
 Written to OUT: scenario.json, plan.json, comparison.json, profile.json, round.json, telemetry.jsonl,
-data/, adapters/USER/ (PEFT), report.html.
+data/, adapters/USER/ (PEFT, each user's best so far), report.html; rounds/N/ has each round's files.
 Exit 8: the round did not finish for every user; round.json says who and why.
 
 Examples:
@@ -385,6 +387,8 @@ void AddRun(CLI::App& app, Run& run) {
   verb->add_option(
       "--data", flags->data, "Folder with u0/train.jsonl ..., or one file to share out");
   verb->add_option("--method", flags->method, "Planning method instead of the configured one");
+  verb->add_option("--rounds", flags->rounds, "Rounds, one after the other")
+      ->check(CLI::PositiveNumber);
   verb->add_option("--train-records", flags->train_records, "Training records per user")
       ->check(CLI::PositiveNumber);
   verb->add_option("--test-records", flags->test_records, "Held-out records per user")

@@ -1,10 +1,13 @@
-#include "runtime/reported_scenario.h"
+#include "runtime/taking_part.h"
 
 #include <fmt/format.h>
+#include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
+#include "runtime/address.h"
 #include "runtime/messages.h"
 
 namespace dashf::runtime {
@@ -54,8 +57,6 @@ Expected<void> CheckProfile(const std::string& node, const SplitProfile& profile
   }
   return {};
 }
-
-}  // namespace
 
 Expected<void> ApplyReport(const std::string& user,
                            const v1::UserCapabilities& report,
@@ -109,6 +110,112 @@ Expected<void> ApplyReport(const std::string& server,
   found->bandwidth_hz = report.bandwidth_hz();
   found->tx_power_w_max = report.tx_power_w_max();
   return {};
+}
+
+// As it was checked when it came.
+template <class Capabilities>
+bool Read(const std::string& report, Capabilities* capabilities) {
+  return !report.empty() && google::protobuf::util::JsonStringToMessage(report, capabilities).ok();
+}
+
+template <class Capabilities>
+Expected<std::string> Written(const NodeId& node, const Capabilities& capabilities) {
+  std::string json;
+  if (google::protobuf::util::MessageToJsonString(capabilities, &json).ok()) return json;
+  return Fail(ErrorKind::kBadInput, Name(node), "reports what cannot be written as JSON");
+}
+
+}  // namespace
+
+Expected<std::string> CapabilitiesOf(const NodeId& node, const v1::Hello& hello, int layers) {
+  const bool is_user = node.role == Role::kUser;
+  if (is_user ? !hello.has_user() : !hello.has_server()) {
+    return Fail(ErrorKind::kBadInput, Name(node), "must report its role's capabilities");
+  }
+  // Tried on a scenario of the node alone.
+  Scenario alone;
+  alone.profiles.emplace_back();
+  if (is_user) {
+    alone.users.emplace_back().id = node.id;
+    if (auto sound = ApplyReport(node.id, hello.user(), layers, &alone); !sound) {
+      return tl::unexpected(sound.error());
+    }
+    return Written(node, hello.user());
+  }
+  alone.servers.emplace_back().id = node.id;
+  if (hello.server().address().empty()) {
+    return Fail(ErrorKind::kBadInput, Name(node), "must report an address");
+  }
+  for (const std::string& address : hello.server().address()) {
+    const auto sound = ParseReachable("server " + node.id + ": address", address);
+    if (!sound) return tl::unexpected(sound.error());
+  }
+  if (auto sound = ApplyReport(node.id, hello.server(), &alone); !sound) {
+    return tl::unexpected(sound.error());
+  }
+  return Written(node, hello.server());
+}
+
+std::vector<std::string> AddressesIn(const std::string& report) {
+  v1::ServerCapabilities server;
+  if (!Read(report, &server)) return {};
+  return {server.address().begin(), server.address().end()};
+}
+
+Expected<Scenario> WithReports(const Scenario& deployment, const fleet::State& state) {
+  Scenario scenario = deployment;
+  for (const auto& [id, member] : state.users) {
+    v1::UserCapabilities user;
+    if (!Read(member.report, &user)) continue;
+    if (auto done = ApplyReport(id, user, state.layers, &scenario); !done) {
+      return tl::unexpected(done.error());
+    }
+  }
+  for (const auto& [id, member] : state.servers) {
+    v1::ServerCapabilities server;
+    if (!Read(member.report, &server)) continue;
+    if (auto done = ApplyReport(id, server, &scenario); !done) return tl::unexpected(done.error());
+  }
+  return scenario;
+}
+
+Scenario Among(const Scenario& scenario,
+               const std::vector<std::string>& users,
+               const std::vector<std::string>& servers,
+               const std::vector<Avoided>& avoided) {
+  Scenario among = scenario;
+  among.users.clear();
+  among.servers.clear();
+  among.links.clear();
+  const auto listed = [](const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  std::map<int, int> place;  // Of a server in `among`.
+  for (std::size_t m = 0; m < scenario.servers.size(); ++m) {
+    if (!listed(servers, scenario.servers[m].id)) continue;
+    place[static_cast<int>(m)] = static_cast<int>(among.servers.size());
+    among.servers.push_back(scenario.servers[m]);
+  }
+  for (std::size_t n = 0; n < scenario.users.size(); ++n) {
+    const User& user = scenario.users[n];
+    if (!listed(users, user.id)) continue;
+    const auto bad = std::find_if(avoided.begin(), avoided.end(), [&](const Avoided& entry) {
+      return entry.user == user.id;
+    });
+    std::vector<Link> all, good;
+    for (const Link& link : scenario.links[n]) {
+      const auto at = place.find(link.server);
+      if (at == place.end()) continue;
+      Link moved = link;
+      moved.server = at->second;
+      all.push_back(moved);
+      const std::string& id = scenario.servers[static_cast<std::size_t>(link.server)].id;
+      if (bad == avoided.end() || !listed(bad->servers, id)) good.push_back(moved);
+    }
+    among.users.push_back(user);
+    among.links.push_back(good.empty() ? all : good);
+  }
+  return among;
 }
 
 }  // namespace dashf::runtime

@@ -1,0 +1,123 @@
+// The coordinator's process: what surrounds the fleet's state. Internal to coordinator.cc, which
+// has the rounds, and coordinator_sessions.cc, which has the nodes.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <set>
+#include <thread>
+
+#include "fleet/keeper.h"
+#include "runtime/coordinator.h"
+#include "runtime/coordinator_service.h"
+#include "runtime/node_loop.h"
+#include "runtime/process.h"
+#include "runtime/service_state.h"
+#include "runtime/telemetry.h"
+#include "runtime/tls.h"
+
+namespace dashf::runtime {
+
+class Coordinator {
+ public:
+  Coordinator(const NodeConfig& config,
+              const Planner& planner,
+              const ProgressLine& progress,
+              Telemetry telemetry,
+              Scenario deployment)
+      : config_(config),
+        planner_(planner),
+        progress_(progress),
+        telemetry_(std::move(telemetry)),
+        deployment_(std::move(deployment)),
+        service_(
+            {.hello = [this](auto id,
+                             const auto& node,
+                             const auto& hello) { Post([=, this] { Hello(id, node, hello); }); },
+             .alive = [this](auto id, const auto& node) { Post([=, this] { Alive(id, node); }); },
+             .closed = [this](auto id,
+                              const auto& node,
+                              bool bye) { Post([=, this] { Closed(id, node, bye); }); },
+             .report = [this](const auto& node,
+                              const auto& report,
+                              auto answer) { Post([=, this] { Report(node, report, answer); }); },
+             .revoked = [this](const auto& context) { return Revoked(context, revoked_.get()); }}) {
+  }
+  ~Coordinator();
+
+  Expected<FleetEnd> Run();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  // All but Post() is the thread's that runs Run().
+  void Post(NodeLoop::Job job) { loop_.Post(std::move(job)); }
+
+  // What nodes say.
+  void Hello(SessionId id, const NodeId& node, const v1::Hello& hello);
+  void Alive(SessionId id, const NodeId& node);
+  void Closed(SessionId id, const NodeId& node, bool goodbye);
+  void Report(const NodeId& node,
+              const v1::PhaseReport& report,
+              const CoordinatorCalls::Answer& answer);
+
+  // Queues an event; all that are queued are taken together, and `then` hears of the verdict.
+  using Then = std::function<void(const fleet::StepResult&)>;
+  void Queue(fleet::Event event, Then then);
+  bool TakeQueued();  // False: the log has refused, and nothing may go on.
+  void Act(const fleet::Effect& effect);
+  void StartPlanning(const fleet::MakePlan& wanted);
+  void TakePlan(const fleet::MakePlan& wanted,
+                const Scenario& scenario,
+                const Expected<PlannedRound>& planned);
+  void EndRound(const fleet::Round& round);
+
+  struct Session {
+    SessionId id = 0;  // 0: none is open.
+    Clock::time_point lease_until;
+    std::string orders;  // As they were sent last.
+  };
+  void Renew(Session& session) const;
+  void CheckLeases();
+  void SendChangedOrders(bool last);
+
+  Expected<void> Open();
+  Expected<std::string> Listen(const LiveCredentials& credentials);
+  Expected<void> WriteBoth(const std::filesystem::path& folder,
+                           const char* name,
+                           const std::string& text) const;
+  std::filesystem::path FolderOf(std::uint32_t round) const;
+  const fleet::State& state() const { return keeper_->state(); }
+  void Say(const std::string& line) { progress_(line); }
+  void Note(std::string_view event, nlohmann::ordered_json fields);
+  bool Finished() const;
+
+  const NodeConfig& config_;
+  const Planner& planner_;
+  const ProgressLine& progress_;
+  const Telemetry telemetry_;
+  const Scenario deployment_;
+  NodeLoop loop_;
+
+  std::unique_ptr<fleet::EventLog> log_;
+  std::optional<fleet::Keeper> keeper_;
+  fleet::Millis last_at_ = 0;
+  std::vector<fleet::LoggedEvent> events_;
+  std::vector<Then> thens_;
+  std::optional<Error> broken_;
+  std::optional<v1::Work> work_;  // What everybody's must be.
+  std::map<NodeId, Session> sessions_;
+  std::set<NodeId> changed_;  // Whose orders may have.
+  bool all_changed_ = false;
+  std::string scenario_sha256_;
+  std::vector<std::string> unreachable_;  // Users that the plan that is being made leaves out.
+  std::thread planning_;
+  FleetEnd end_;
+  StopSignals signals_;
+  ServiceState service_state_;
+  std::unique_ptr<RevokedCertificates> revoked_;  // Set before the service is reached.
+  CoordinatorService service_;
+  std::unique_ptr<grpc::Server> server_;  // Last: gone before what it calls.
+};
+
+}  // namespace dashf::runtime

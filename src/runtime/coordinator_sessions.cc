@@ -1,0 +1,131 @@
+// What nodes say, and what they are told.
+#include <fmt/format.h>
+
+#include "runtime/coordinator_process.h"
+#include "runtime/fleet_record.h"
+#include "runtime/messages.h"
+#include "runtime/orders_wire.h"
+#include "runtime/taking_part.h"
+#include "runtime/work.h"
+
+namespace dashf::runtime {
+namespace {
+
+// A session that has broken off is less to be believed than one that is silent.
+constexpr std::chrono::seconds kBrokenLease(3);
+
+}  // namespace
+
+void Coordinator::Renew(Session& session) const {
+  session.lease_until = Clock::now() + std::chrono::milliseconds(static_cast<std::int64_t>(
+                                           1e3 * config_.coordinator_kit.policy.lease_s));
+}
+
+void Coordinator::Hello(SessionId id, const NodeId& node, const v1::Hello& hello) {
+  const auto refuse = [this, id, node](grpc::StatusCode code, const std::string& reason) {
+    Say(fmt::format("{} is turned away: {}", Name(node), reason));
+    Note("turned_away", {{"who", Name(node)}, {"reason", reason}});
+    service_.Refuse(id, {code, reason});
+  };
+  if (state().Find(node) == nullptr) {
+    return refuse(grpc::StatusCode::NOT_FOUND, "is not of this fleet");
+  }
+  auto report = CapabilitiesOf(node, hello, state().layers);
+  const std::string differs = work_ ? Difference(*work_, hello.work()) : "";
+  if (!report || !differs.empty()) {
+    const std::string reason = report ? differs : report.error().Text();
+    Queue(fleet::TurnedAway{node, reason}, {});
+    return refuse(grpc::StatusCode::FAILED_PRECONDITION, reason);
+  }
+  Queue(fleet::Joined{node, hello.incarnation(), std::move(*report)},
+        [this, id, node, refuse, process = hello.process(), work = hello.work()](
+            const fleet::StepResult& result) {
+          if (result.verdict == fleet::Verdict::kOtherAlive) {
+            return refuse(grpc::StatusCode::ALREADY_EXISTS,
+                          "another process speaks for this node, and has within its lease");
+          }
+          if (result.verdict == fleet::Verdict::kRefused) {
+            return refuse(grpc::StatusCode::FAILED_PRECONDITION, state().Find(node)->refused);
+          }
+          if (!work_) work_ = work;
+          Session& session = sessions_[node];
+          session.id = id;
+          session.orders.clear();
+          Renew(session);
+          changed_.insert(node);
+          if (result.verdict != fleet::Verdict::kAccepted) return;
+          Say(fmt::format("{} is here ({})", Name(node), process));
+          Note("joined", {{"who", Name(node)}, {"process", process}});
+        });
+}
+
+void Coordinator::Alive(SessionId id, const NodeId& node) {
+  const auto session = sessions_.find(node);
+  if (session != sessions_.end() && session->second.id == id) Renew(session->second);
+}
+
+void Coordinator::Closed(SessionId id, const NodeId& node, bool goodbye) {
+  const auto found = sessions_.find(node);
+  if (found == sessions_.end() || found->second.id != id) return;
+  Session& session = found->second;
+  session.id = 0;
+  const auto until = goodbye ? Clock::now() : Clock::now() + kBrokenLease;
+  session.lease_until = std::min(session.lease_until, until);
+}
+
+void Coordinator::CheckLeases() {
+  for (const auto& [node, session] : sessions_) {
+    const fleet::Member* member = state().Find(node);
+    if (member == nullptr || member->presence != fleet::Presence::kHere) continue;
+    if (Clock::now() <= session.lease_until || Finished()) continue;
+    Queue(fleet::WentAway{node, member->incarnation}, [this, node = node](const auto& result) {
+      if (result.verdict != fleet::Verdict::kAccepted) return;
+      Say(fmt::format("{} is away", Name(node)));
+      Note("node_lost", {{"lost", Name(node)}});
+    });
+  }
+}
+
+void Coordinator::Report(const NodeId& node,
+                         const v1::PhaseReport& wire,
+                         const CoordinatorCalls::Answer& answer) {
+  const auto report = FromWire(node, wire);
+  if (!report) {
+    answer({grpc::StatusCode::INVALID_ARGUMENT, report.error().Text()}, v1::VERDICT_UNSPECIFIED);
+    return;
+  }
+  Queue(*report, [this, report = *report, answer](const fleet::StepResult& result) {
+    answer(grpc::Status::OK, ToWire(result.verdict));
+    if (result.verdict != fleet::Verdict::kAccepted) return;
+    Note("phase_finished",
+         {{"user", report.user},
+          {"phase", Key(report.phase)},
+          {"elapsed_s", report.measured.elapsed_s.value_or(0.0)},
+          {"bytes", report.measured.bytes.value_or(0)},
+          {"failure", report.failure}});
+    // The round may have ended with it, and the next one begun.
+    const auto& round =
+        state().round && state().round->number == report.round ? state().round : state().last;
+    if (!round || !round->tasks.contains(report.user)) return;
+    if (report.failure.empty()) {
+      Say(FinishedLine(round->tasks.at(report.user), report, state().layers));
+    } else {
+      Say(fmt::format("user {}: {} failed: {}", report.user, Name(report.phase), report.failure));
+    }
+  });
+}
+
+void Coordinator::SendChangedOrders(bool last) {
+  for (auto& [node, session] : sessions_) {
+    if (session.id == 0 || (!all_changed_ && !changed_.contains(node))) continue;
+    const v1::Orders orders = OrdersOf(state(), node);
+    std::string text = orders.SerializeAsString();
+    if (text == session.orders) continue;
+    session.orders = std::move(text);
+    service_.Send(session.id, orders, last && orders.has_leave());
+  }
+  changed_.clear();
+  all_changed_ = false;
+}
+
+}  // namespace dashf::runtime

@@ -1,0 +1,12 @@
+// A node's orders (fleet/orders.h) as the wire has them.
+#pragma once
+
+#include "dashf.pb.h"
+#include "fleet/state.h"
+#include "runtime/node.h"
+
+namespace dashf::runtime {
+
+v1::Orders OrdersOf(const fleet::State& state, const NodeId& node);
+
+}  // namespace dashf::runtime

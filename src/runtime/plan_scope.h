@@ -1,0 +1,19 @@
+// Who is to be planned for now, with what they have: the coordinator's question to its planner.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/coordinator.h"
+
+namespace dashf::runtime {
+
+struct PlanScope {
+  PlanRequest request;                   // Without folder and digest.
+  std::vector<std::string> unreachable;  // Users that no server here can serve; not in the request.
+};
+
+// Of the state's round, which is not over.
+Expected<PlanScope> ScopeOf(const fleet::State& state, const Scenario& deployment);
+
+}  // namespace dashf::runtime

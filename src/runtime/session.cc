@@ -1,0 +1,195 @@
+#include "runtime/session.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <random>
+
+#include "fleet/user_agent.h"
+#include "runtime/messages.h"
+#include "runtime/tls.h"
+
+namespace dashf::runtime {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::chrono::seconds kCallDeadline(20);
+constexpr milliseconds kBeat(3'000);  // A fifth of the usual lease.
+constexpr milliseconds kPauseMin(200), kPauseMax(10'000);
+constexpr int kHandshakeTimeoutS = 10;
+
+std::uint64_t RandomNumber() {
+  std::random_device device;
+  return (static_cast<std::uint64_t>(device()) << 32) | device();
+}
+
+// Twice as long as before, and not for all nodes at the same time.
+milliseconds Longer(milliseconds pause) {
+  static thread_local std::minstd_rand random(static_cast<unsigned>(RandomNumber()));
+  const double factor = 1.5 + std::uniform_real_distribution<>(0.0, 1.0)(random);
+  return std::min(
+      kPauseMax,
+      milliseconds(static_cast<std::int64_t>(factor * static_cast<double>(pause.count()))));
+}
+
+std::string ThisProcess() {
+  char host[256] = "";
+  ::gethostname(host, sizeof host - 1);
+  return fmt::format("process {} on {}", ::getpid(), host);
+}
+
+}  // namespace
+
+Session::Session(const NodeConfig& config,
+                 const LiveCredentials& credentials,
+                 v1::Hello hello,
+                 Listener listener)
+    : config_(config),
+      credentials_(credentials),
+      hello_(std::move(hello)),
+      listener_(std::move(listener)) {
+  *hello_.mutable_node() = ToWire(config.node);
+  hello_.set_incarnation(RandomNumber());
+  hello_.set_process(ThisProcess());
+  thread_ = std::thread([this] { Run(); });
+}
+
+Session::~Session() {
+  Stop();
+  thread_.join();
+}
+
+void Session::Stop() {
+  const std::lock_guard lock(mutex_);
+  stop_ = true;
+  changed_.notify_all();
+}
+
+bool Session::WaitFor(milliseconds pause) {
+  std::unique_lock lock(mutex_);
+  return !changed_.wait_for(lock, pause, [this] { return stop_; });
+}
+
+void Session::Say(const std::string& line) {
+  if (line == said_) return;
+  said_ = line;
+  listener_.on_line(line);
+}
+
+void Session::Run() {
+  milliseconds pause = kPauseMin;
+  do {
+    const auto met =
+        FirstThatAnswers(CoordinatorNode(), config_.coordinator, credentials_, kHandshakeTimeoutS);
+    if (!met && met.error().kind != ErrorKind::kIo) return listener_.on_refused(met.error());
+    connected_ = false;
+    if (!met) {
+      Say(fmt::format("the coordinator is not there yet ({})", met.error().Text()));
+    } else {
+      Reach(*met);
+      if (!RunStream()) return;
+    }
+    pause = connected_ ? kPauseMin : Longer(pause);
+  } while (WaitFor(pause));
+}
+
+void Session::Reach(const std::string& address) {
+  const std::lock_guard lock(mutex_);
+  if (address == address_) return;
+  address_ = address;
+  stub_ = v1::Coordinator::NewStub(ConnectTo(CoordinatorNode(), address, credentials_));
+}
+
+std::shared_ptr<v1::Coordinator::Stub> Session::Stub() {
+  const std::lock_guard lock(mutex_);
+  return stub_;
+}
+
+bool Session::RunStream() {
+  grpc::ClientContext context;
+  const auto stub = Stub();
+  const auto stream = stub->Session(&context);
+  v1::NodeMessage message;
+  *message.mutable_hello() = hello_;
+  bool over = false;  // Guarded by mutex_.
+  std::thread beats;
+  if (stream->Write(message)) {
+    beats = std::thread([&] {
+      v1::NodeMessage beat;
+      beat.mutable_alive();
+      std::unique_lock lock(mutex_);
+      while (!changed_.wait_for(lock, kBeat, [&] { return stop_ || over; })) {
+        lock.unlock();
+        const bool sent = stream->Write(beat);
+        lock.lock();
+        if (!sent) break;
+      }
+      if (stop_ && !over) {
+        lock.unlock();
+        beat.mutable_goodbye();
+        stream->Write(beat);
+        stream->WritesDone();
+        context.TryCancel();
+      }
+    });
+  }
+  for (v1::Orders orders; stream->Read(&orders);) {
+    connected_ = true;
+    said_.clear();
+    listener_.on_orders(orders);
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    over = true;
+    changed_.notify_all();
+  }
+  if (beats.joinable()) beats.join();
+  return Refused(stream->Finish());
+}
+
+// Whether another stream may be tried.
+bool Session::Refused(const grpc::Status& status) {
+  switch (status.error_code()) {
+    case grpc::StatusCode::PERMISSION_DENIED:
+    case grpc::StatusCode::UNAUTHENTICATED:
+      listener_.on_refused({ErrorKind::kIdentity, "coordinator", status.error_message()});
+      return false;
+    case grpc::StatusCode::FAILED_PRECONDITION:
+    case grpc::StatusCode::NOT_FOUND:
+      listener_.on_refused({ErrorKind::kBadInput, "coordinator", status.error_message()});
+      return false;
+    case grpc::StatusCode::ALREADY_EXISTS:
+      Say("waiting: " + status.error_message());
+      return true;
+    default:
+      Say(connected_ ? "the coordinator is away; going on and trying again"
+                     : "the coordinator is not there yet");
+      return true;
+  }
+}
+
+Expected<std::optional<fleet::Verdict>> Session::Report(const fleet::PhaseFinished& report) {
+  const v1::PhaseReport wire = ToWire(config_.node, incarnation(), report);
+  milliseconds pause = kPauseMin;
+  do {
+    const auto stub = Stub();
+    if (stub == nullptr) continue;  // No coordinator has answered yet.
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kCallDeadline);
+    v1::ReportReply reply;
+    const grpc::Status status = stub->Report(&context, wire, &reply);
+    if (status.ok()) {
+      const auto verdict = FromWire(reply.verdict());
+      if (verdict && fleet::Settled(*verdict)) return verdict;
+    } else if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT ||
+               status.error_code() == grpc::StatusCode::PERMISSION_DENIED) {
+      return Fail(ErrorKind::kRoundFailed, "coordinator", status.error_message());
+    }
+    pause = Longer(pause);
+  } while (WaitFor(pause));
+  return std::optional<fleet::Verdict>();
+}
+
+}  // namespace dashf::runtime

@@ -1,0 +1,71 @@
+// A node's side of its talk with the coordinator: a session that is opened again and again, and
+// reports that are sent until they are answered. A coordinator that is away costs nothing but
+// waiting. Thread-safe.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "base/error.h"
+#include "dashf.grpc.pb.h"
+#include "fleet/step.h"
+#include "runtime/live_credentials.h"
+#include "runtime/node_config.h"
+
+namespace dashf::runtime {
+
+class Session {
+ public:
+  struct Listener {  // Called from the session's thread; must not block for long.
+    std::function<void(const v1::Orders&)> on_orders;
+    std::function<void(const std::string&)> on_line;  // What happens to the connection, for people.
+    // It will not be opened again: a certificate is refused (kIdentity) or the node may not take
+    // part (kBadInput).
+    std::function<void(const Error&)> on_refused;
+  };
+
+  // `config` and `credentials` must outlive it. `hello` lacks node and incarnation.
+  Session(const NodeConfig& config,
+          const LiveCredentials& credentials,
+          v1::Hello hello,
+          Listener listener);
+  ~Session();  // Says good-bye.
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  std::uint64_t incarnation() const { return hello_.incarnation(); }
+  // Blocks until the coordinator has answered, or Stop(): then nothing. kRoundFailed if the
+  // coordinator cannot make sense of it.
+  Expected<std::optional<fleet::Verdict>> Report(const fleet::PhaseFinished& report);
+  void Stop();  // Ends everything that blocks.
+
+ private:
+  void Run();
+  void Reach(const std::string& address);
+  // One stream, until it ends; whether another may be tried.
+  bool RunStream();
+  bool Refused(const grpc::Status& status);
+  std::shared_ptr<v1::Coordinator::Stub> Stub();
+  bool WaitFor(std::chrono::milliseconds pause);  // False once stopped.
+  void Say(const std::string& line);              // Not twice the same in a row.
+
+  const NodeConfig& config_;
+  const LiveCredentials& credentials_;
+  v1::Hello hello_;
+  const Listener listener_;
+  std::string address_;                          // Where the coordinator answered last.
+  std::shared_ptr<v1::Coordinator::Stub> stub_;  // Guarded by mutex_, as all that follows.
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stop_ = false;
+  bool connected_ = false;
+  std::string said_;
+  std::thread thread_;
+};
+
+}  // namespace dashf::runtime

@@ -1,0 +1,36 @@
+// The scenario of those who take part: what is the deployment's (places, gains, noise, objective)
+// from its scenario file, what is the nodes' (devices, profiles) from what they say of themselves.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "dashf.pb.h"
+#include "fleet/state.h"
+#include "runtime/node.h"
+#include "scenario/scenario.h"
+
+namespace dashf::runtime {
+
+// Of a hello, for the log: its capabilities as JSON. kBadInput names what breaks a rule; `layers`
+// is the model's.
+Expected<std::string> CapabilitiesOf(const NodeId& node, const v1::Hello& hello, int layers);
+// Where a server's users reach it, by its report, in the order in which to try.
+std::vector<std::string> AddressesIn(const std::string& report);
+
+// `deployment` with what the members have said, those of whom nothing is known as they are in it.
+Expected<Scenario> WithReports(const Scenario& deployment, const fleet::State& state);
+
+// Users and servers by name, in the scenario's order; links between them alone. Of a user's links
+// those to `avoided` servers are left out as long as it has others.
+struct Avoided {
+  std::string user;
+  std::vector<std::string> servers;
+};
+Scenario Among(const Scenario& scenario,
+               const std::vector<std::string>& users,
+               const std::vector<std::string>& servers,
+               const std::vector<Avoided>& avoided);
+
+}  // namespace dashf::runtime

@@ -1,0 +1,148 @@
+#include "runtime/user_folder.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/file.h"
+#include "fleet/codec.h"
+#include "train/peft_io.h"
+
+namespace dashf::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kMemory[] = "memory.json", kBest[] = "best.json";
+constexpr char kBestLayers[] = "best.safetensors", kBase[] = "base.safetensors";
+constexpr char kLocal[] = "local.safetensors", kReturned[] = "returned.safetensors";
+constexpr char kTransfer[] = "transfer";
+constexpr char kSchema[] = "dashf.user-state/1";
+
+Expected<nlohmann::json> ReadJson(const fs::path& path) {
+  const auto text = ReadFile(path, std::uint64_t{16} << 20);
+  if (!text) return tl::unexpected(text.error());
+  auto json = nlohmann::json::parse(*text, nullptr, false);
+  if (json.is_object() && json.value("schema", "") == kSchema) return json;
+  return Fail(ErrorKind::kBadInput, path.string(), fmt::format("must be of schema {}", kSchema));
+}
+
+}  // namespace
+
+UserFolder::UserFolder(fs::path state_folder,
+                       fs::path adapter_folder,
+                       std::string model_folder,
+                       const train::ModelConfig& model,
+                       train::Adapter fresh)
+    : state_folder_(std::move(state_folder)),
+      adapter_folder_(std::move(adapter_folder)),
+      model_folder_(std::move(model_folder)),
+      model_(model),
+      fresh_(std::move(fresh)) {}
+
+Expected<UserFolder> UserFolder::Open(const fs::path& state_folder,
+                                      const fs::path& adapter_folder,
+                                      const std::string& model_folder,
+                                      const train::ModelConfig& model,
+                                      train::Adapter fresh) {
+  std::error_code failed;
+  fs::create_directories(state_folder, failed);
+  if (failed) return Fail(ErrorKind::kIo, state_folder.string(), failed.message());
+  UserFolder folder(state_folder, adapter_folder, model_folder, model, std::move(fresh));
+  if (auto sound = folder.Adapter(0, 0); !sound) return tl::unexpected(sound.error());
+  return folder;
+}
+
+Expected<fleet::UserMemory> UserFolder::ReadMemory() const {
+  if (!fs::exists(state_folder_ / kMemory)) return fleet::UserMemory{};
+  const auto json = ReadJson(state_folder_ / kMemory);
+  if (!json) return tl::unexpected(json.error());
+  auto memory = fleet::UserMemoryFromJson(json->value("memory", nlohmann::json()));
+  if (memory) return memory;
+  return Fail(ErrorKind::kBadInput, (state_folder_ / kMemory).string(), memory.error().Text());
+}
+
+Expected<void> UserFolder::WriteMemory(const fleet::UserMemory& memory) const {
+  const nlohmann::json json = {{"schema", kSchema}, {"memory", fleet::ToJson(memory)}};
+  return WriteFileAtomically(
+      state_folder_ / kMemory,
+      json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
+Expected<void> UserFolder::BeginRound() const {
+  std::error_code failed;
+  for (const char* old : {kLocal, kReturned, kBase}) fs::remove(state_folder_ / old, failed);
+  fs::remove_all(state_folder_ / kTransfer, failed);
+  if (!fs::exists(state_folder_ / kBestLayers)) return {};
+  const auto best = ReadFile(state_folder_ / kBestLayers);
+  if (!best) return tl::unexpected(best.error());
+  return WriteFileAtomically(state_folder_ / kBase, *best);
+}
+
+fs::path UserFolder::TransferFolder(std::uint32_t round, int attempt) const {
+  return state_folder_ / kTransfer / fmt::format("{}-{}", round, attempt);
+}
+
+bool UserFolder::GoesOn() const {
+  return fs::exists(state_folder_ / kBase);
+}
+
+Expected<void> UserFolder::WriteLocal(const train::Adapter& adapter, int k) const {
+  return WriteFileAtomically(state_folder_ / kLocal, train::EncodeLayers(adapter, 1, k));
+}
+
+Expected<void> UserFolder::WriteReturned(const std::string& layers) const {
+  return WriteFileAtomically(state_folder_ / kReturned, layers);
+}
+
+Expected<train::Adapter> UserFolder::Adapter(int k, int first) const {
+  train::Adapter adapter = fresh_;
+  const auto take = [&](const char* name, int from, int to) -> Expected<void> {
+    const auto bytes = ReadFile(state_folder_ / name);
+    if (!bytes) return tl::unexpected(bytes.error());
+    auto taken = train::DecodeLayers(*bytes, from, to, model_, &adapter);
+    if (taken) return taken;
+    return Fail(taken.error().kind, (state_folder_ / name).string(), taken.error().Text());
+  };
+  Expected<void> done;
+  if (GoesOn()) done = take(kBase, 1, model_.layers);
+  if (done && k > 0) done = take(kLocal, 1, k);
+  if (done && first > 0) done = take(kReturned, first, model_.layers);
+  if (!done) return tl::unexpected(done.error());
+  return adapter;
+}
+
+// Two folder, so beside its place first and then renamed: the folder is there whole or not at all.
+Expected<void> UserFolder::WritePeft(const train::Adapter& adapter, const fs::path& folder) const {
+  fs::path part = folder;
+  part += ".part";
+  auto saved = train::SaveAdapter(adapter, model_, model_folder_, part);
+  if (!saved) return saved;
+  std::error_code failed;
+  fs::remove_all(folder, failed);
+  if (!failed) fs::rename(part, folder, failed);
+  if (failed) return Fail(ErrorKind::kIo, folder.string(), failed.message());
+  return {};
+}
+
+Expected<void> UserFolder::Keep(const train::Adapter& adapter,
+                                std::uint32_t round,
+                                double loss) const {
+  const fs::path own = state_folder_ / "rounds" / fmt::format("{:04}", round);
+  std::error_code failed;
+  fs::create_directories(own.parent_path(), failed);
+  if (auto kept = WritePeft(adapter, own); !kept) return kept;
+  if (fs::exists(state_folder_ / kBest)) {
+    const auto best = ReadJson(state_folder_ / kBest);
+    if (!best) return tl::unexpected(best.error());
+    const bool other = best->value("round", 0U) != round;
+    if (other && best->value("loss", loss) < loss && fs::exists(adapter_folder_)) return {};
+  }
+  const nlohmann::json best = {{"schema", kSchema}, {"round", round}, {"loss", loss}};
+  auto kept = WriteFileAtomically(state_folder_ / kBestLayers,
+                                  train::EncodeLayers(adapter, 1, model_.layers));
+  if (kept) kept = WriteFileAtomically(state_folder_ / kBest, best.dump() + "\n");
+  return kept ? WritePeft(adapter, adapter_folder_) : kept;
+}
+
+}  // namespace dashf::runtime

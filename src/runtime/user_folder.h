@@ -1,0 +1,60 @@
+// What a user keeps in its folder of state: the memory of its work, the artefacts of the round that
+// it is in, and each round's adapter. Everything is written whole or not at all.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "fleet/user_agent.h"
+#include "train/adapter.h"
+#include "train/model_config.h"
+
+namespace dashf::runtime {
+
+class UserFolder {
+ public:
+  // `fresh` fixes shapes and is what the first round begins from. Makes the folder. kIo if it
+  // cannot be used, kBadInput if what lies there is of another adapter or another version.
+  static Expected<UserFolder> Open(const std::filesystem::path& state_folder,
+                                   const std::filesystem::path& adapter_folder,
+                                   const std::string& model_folder,
+                                   const train::ModelConfig& model,
+                                   train::Adapter fresh);
+
+  Expected<fleet::UserMemory> ReadMemory() const;
+  Expected<void> WriteMemory(const fleet::UserMemory& memory) const;
+
+  // The round begins from the best adapter so far.
+  Expected<void> BeginRound() const;
+  bool GoesOn() const;  // This round's base is a former round's adapter.
+  Expected<void> WriteLocal(const train::Adapter& adapter, int k) const;
+  Expected<void> WriteReturned(const std::string& layers) const;
+  // The base with layers 1..k trained here, if k > 0, and those that came back from `first` on, if
+  // it is not 0.
+  Expected<train::Adapter> Adapter(int k, int first) const;
+
+  // For what has come of an attempt's download; gone when the next round begins.
+  std::filesystem::path TransferFolder(std::uint32_t round, int attempt) const;
+
+  // The round's adapter, verified. It becomes the one to go on from, and the one in the adapter
+  // folder, unless an earlier round's has a smaller loss.
+  Expected<void> Keep(const train::Adapter& adapter, std::uint32_t round, double loss) const;
+
+ private:
+  UserFolder(std::filesystem::path state_folder,
+             std::filesystem::path adapter_folder,
+             std::string model_folder,
+             const train::ModelConfig& model,
+             train::Adapter fresh);
+  Expected<void> WritePeft(const train::Adapter& adapter,
+                           const std::filesystem::path& folder) const;
+
+  std::filesystem::path state_folder_, adapter_folder_;
+  std::string model_folder_;
+  train::ModelConfig model_;
+  train::Adapter fresh_;
+};
+
+}  // namespace dashf::runtime

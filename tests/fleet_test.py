@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""A fleet whose processes die and come back: two rounds by coordinator, server and users that are killed and started
+again end with the adapters that undisturbed ones bring, to the last bit; and nodes that would do other work are turned
+away. Usage: fleet_test.py DASHF MODEL"""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+DASHF, MODEL = sys.argv[1:3]
+LIMIT_S = 120
+VERBS = {"coordinator": "coordinator", "server-s0": "server", "user-u0": "user", "user-u1": "user"}
+
+
+def free_address():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return "127.0.0.1:%d" % taken.getsockname()[1]
+
+
+class Fleet(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        room = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(room.cleanup)
+        cls.made = pathlib.Path(room.name)
+        for user in ("u0", "u1"):
+            folder = cls.made / "data" / user
+            folder.mkdir(parents=True)
+            for name, count in (("train", 6), ("test", 2)):
+                records = [{"instruction": f"Name section {i}.", "input": "", "output": f"{user} likes libs"}
+                           for i in range(count)]
+                (folder / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
+        for command in (["profile", "--model", MODEL, "--data", "data/u0/train.jsonl", "--out", "profile.json"],
+                        ["new", "--users", "2", "--servers", "1", "--profile", "profile.json", "--out", "s.json"]):
+            subprocess.run([DASHF, *command], cwd=cls.made, check=True, capture_output=True, timeout=LIMIT_S)
+        (cls.made / "run.toml").write_text("[training]\nepochs_user = 1\nepochs_server = 1\n")
+
+    def setUp(self):
+        room = tempfile.TemporaryDirectory()
+        self.addCleanup(room.cleanup)
+        self.room = pathlib.Path(room.name)
+        self.nodes = {}
+
+    def kit(self, *arguments):
+        subprocess.run([DASHF, "kit", *map(str, arguments)], cwd=self.room, check=True, capture_output=True,
+                       timeout=LIMIT_S)
+
+    def fleet(self, rounds):
+        address = free_address()
+        self.kit("init", "--name", "demo", "--rounds", rounds, "--address", address, "--listen", address,
+                 "--profile", self.made / "profile.json", "--scenario", self.made / "s.json", "--model", MODEL,
+                 "--config", self.made / "run.toml")
+        self.kit("add", "server", "s0", "--address", free_address(), "--fleet", "demo")
+        for user in ("u0", "u1"):
+            self.kit("add", "user", user, "--data", self.made / "data" / user, "--fleet", "demo")
+
+    def start(self, name, failpoint=""):
+        folder = self.room / "demo" / name
+        log = open(folder / "log", "a")
+        self.addCleanup(log.close)
+        environment = {**os.environ, **({"DASHF_FAILPOINT": failpoint} if failpoint else {})}
+        node = subprocess.Popen([DASHF, VERBS[name], "--config", str(folder / "node.json")], cwd="/", stderr=log,
+                                stdout=log, env=environment)
+        self.addCleanup(node.wait)
+        self.addCleanup(node.kill)
+        self.nodes[name] = node
+
+    def log(self, name):
+        return (self.room / "demo" / name / "log").read_text()
+
+    def killed_and_started_again(self, name):
+        self.assertEqual(self.nodes[name].wait(LIMIT_S), -signal.SIGKILL, self.log(name))
+        self.start(name)
+
+    def until_said(self, name, text):
+        until = time.monotonic() + LIMIT_S
+        while text not in self.log(name):
+            self.assertLess(time.monotonic(), until, self.log(name))
+            time.sleep(0.05)
+
+    def adapters_of_two_rounds(self):
+        for name, node in self.nodes.items():
+            self.assertEqual(node.wait(LIMIT_S), 0, self.log(name))
+        coordinator = self.room / "demo/coordinator"
+        for number in ("0001", "0002"):
+            record = json.loads((coordinator / "rounds" / number / "round.json").read_text())
+            self.assertEqual(record["round"], int(number))
+            self.assertEqual([user["state"] for user in record["users"]], ["done", "done"])
+        return [(self.room / "demo" / user / "state/rounds" / number / "adapter_model.safetensors").read_bytes()
+                for user in ("user-u0", "user-u1") for number in ("0001", "0002")]
+
+    def test_killed_at_any_point_and_started_again_it_ends_with_the_same_adapters(self):
+        self.fleet(rounds=2)
+        for name in VERBS:
+            self.start(name)
+        undisturbed = self.adapters_of_two_rounds()
+        self.assertNotEqual(undisturbed[0], undisturbed[1])
+        shutil.rmtree(self.room / "demo")
+        self.nodes.clear()
+        self.fleet(rounds=2)
+        self.start("coordinator", "coordinator:planned")
+        self.start("server-s0", "server/s0:finished")
+        self.start("user-u0", "user/u0:verify")
+        self.start("user-u1", "user/u1:upload")
+        for name in ("coordinator", "user-u1", "server-s0", "user-u0"):
+            self.killed_and_started_again(name)
+        self.until_said("coordinator", "round 1 has ended: every user is done")
+        # A stop in the second round keeps what is in the log.
+        self.nodes["coordinator"].terminate()
+        self.assertEqual(self.nodes["coordinator"].wait(LIMIT_S), 128 + signal.SIGTERM, self.log("coordinator"))
+        self.start("coordinator")
+        self.assertEqual(self.adapters_of_two_rounds(), undisturbed)
+        self.assertIn("the log goes on: ", self.log("coordinator"))
+
+    def test_who_would_do_other_work_is_turned_away_and_a_second_coordinator_is_refused(self):
+        self.fleet(rounds=1)
+        node = self.room / "demo/user-u1/node.json"
+        node.write_text(node.read_text().replace('"learning_rate": 0.003', '"learning_rate": 0.004'))
+        self.start("coordinator")
+        self.start("user-u1")
+        self.assertEqual(self.nodes["user-u1"].wait(LIMIT_S), 3)
+        self.assertIn("training.learning_rate: the fleet has 0.003, this node 0.004", self.log("user-u1"))
+        self.until_said("coordinator", "user/u1 is turned away")
+        second = subprocess.run([DASHF, "coordinator", "--config", str(self.room / "demo/coordinator/node.json")],
+                                capture_output=True, text=True, timeout=LIMIT_S)
+        self.assertEqual(second.returncode, 10)
+        self.assertIn(str(self.nodes["coordinator"].pid), second.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
