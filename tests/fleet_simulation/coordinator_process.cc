@@ -28,8 +28,6 @@ State SimulatedLog::Fold(bool from_snapshot) const {
   return state;
 }
 
-CoordinatorProcess::CoordinatorProcess(Fleet* fleet) : fleet_(*fleet), log_(&fleet->world()) {}
-
 void CoordinatorProcess::Start() {
   if (up()) return;
   ++life_;

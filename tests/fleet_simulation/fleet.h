@@ -48,7 +48,7 @@ class Fleet;
 
 class CoordinatorProcess {
  public:
-  explicit CoordinatorProcess(Fleet* fleet);
+  CoordinatorProcess(Fleet* fleet, World* world) : fleet_(*fleet), log_(world) {}
 
   void Start();
   void Crash();

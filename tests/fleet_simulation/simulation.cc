@@ -35,7 +35,7 @@ Plan PlanOf(World& world) {
 }  // namespace
 
 Fleet::Fleet(World* world, Plan plan, Mistake mistake)
-    : coordinator(this), world_(*world), plan_(std::move(plan)), mistake_(mistake) {
+    : coordinator(this, world), world_(*world), plan_(std::move(plan)), mistake_(mistake) {
   for (int i = 0; i < plan_.users; ++i) {
     const std::string id = fmt::format("u{}", i);
     users.try_emplace(id, this, UserNode(id));
