@@ -4,70 +4,31 @@ again end with the adapters that undisturbed ones bring, to the last bit; and no
 away. Usage: fleet_test.py DASHF MODEL"""
 import json
 import os
-import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 
+from small_fleet import LIMIT_S, NODES, SmallFleet
+
 DASHF, MODEL = sys.argv[1:3]
-LIMIT_S = 120
-VERBS = {"coordinator": "coordinator", "server-s0": "server", "user-u0": "user", "user-u1": "user"}
 
 
-def free_address():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return "127.0.0.1:%d" % taken.getsockname()[1]
-
-
-class Fleet(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        room = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(room.cleanup)
-        cls.made = pathlib.Path(room.name)
-        for user in ("u0", "u1"):
-            folder = cls.made / "data" / user
-            folder.mkdir(parents=True)
-            for name, count in (("train", 6), ("test", 2)):
-                records = [{"instruction": f"Name section {i}.", "input": "", "output": f"{user} likes libs"}
-                           for i in range(count)]
-                (folder / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
-        for command in (["profile", "--model", MODEL, "--data", "data/u0/train.jsonl", "--out", "profile.json"],
-                        ["new", "--users", "2", "--servers", "1", "--profile", "profile.json", "--out", "s.json"]):
-            subprocess.run([DASHF, *command], cwd=cls.made, check=True, capture_output=True, timeout=LIMIT_S)
-        (cls.made / "run.toml").write_text("[training]\nepochs_user = 1\nepochs_server = 1\n")
+class Fleet(SmallFleet):
+    dashf, model, maker = DASHF, MODEL, DASHF
 
     def setUp(self):
-        room = tempfile.TemporaryDirectory()
-        self.addCleanup(room.cleanup)
-        self.room = pathlib.Path(room.name)
+        super().setUp()
         self.nodes = {}
-
-    def kit(self, *arguments):
-        subprocess.run([DASHF, "kit", *map(str, arguments)], cwd=self.room, check=True, capture_output=True,
-                       timeout=LIMIT_S)
-
-    def fleet(self, rounds):
-        address = free_address()
-        self.kit("init", "--name", "demo", "--rounds", rounds, "--address", address, "--listen", address,
-                 "--profile", self.made / "profile.json", "--scenario", self.made / "s.json", "--model", MODEL,
-                 "--config", self.made / "run.toml")
-        self.kit("add", "server", "s0", "--address", free_address(), "--fleet", "demo")
-        for user in ("u0", "u1"):
-            self.kit("add", "user", user, "--data", self.made / "data" / user, "--fleet", "demo")
 
     def start(self, name, failpoint=""):
         folder = self.room / "demo" / name
         log = open(folder / "log", "a")
         self.addCleanup(log.close)
         environment = {**os.environ, **({"DASHF_FAILPOINT": failpoint} if failpoint else {})}
-        node = subprocess.Popen([DASHF, VERBS[name], "--config", str(folder / "node.json")], cwd="/", stderr=log,
+        node = subprocess.Popen([DASHF, NODES[name], "--config", str(folder / "node.json")], cwd="/", stderr=log,
                                 stdout=log, env=environment)
         self.addCleanup(node.wait)
         self.addCleanup(node.kill)
@@ -99,7 +60,7 @@ class Fleet(unittest.TestCase):
 
     def test_killed_at_any_point_and_started_again_it_ends_with_the_same_adapters(self):
         self.fleet(rounds=2)
-        for name in VERBS:
+        for name in NODES:
             self.start(name)
         undisturbed = self.adapters_of_two_rounds()
         self.assertNotEqual(undisturbed[0], undisturbed[1])

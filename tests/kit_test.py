@@ -4,65 +4,21 @@ renewed in the middle, nodes revoked, and folders that somebody has edited. Usag
 (DASHF_OTHER_NODES: a dashf, of another machine's kind, for all nodes but user u0)"""
 import json
 import os
-import pathlib
 import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 
+from small_fleet import LIMIT_S, NODES, SmallFleet
+
 DASHF, MODEL = sys.argv[1:3]
 OTHERS = os.environ.get("DASHF_OTHER_NODES", DASHF)
-LIMIT_S = 400
-NODES = {"coordinator": "coordinator", "server-s0": "server", "user-u0": "user", "user-u1": "user"}
 
 
-def free_address():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return "127.0.0.1:%d" % taken.getsockname()[1]
-
-
-class Fleet(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        room = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(room.cleanup)
-        cls.made = pathlib.Path(room.name)
-        for user in ("u0", "u1"):
-            folder = cls.made / "data" / user
-            folder.mkdir(parents=True)
-            for name, count in (("train", 6), ("test", 2)):
-                records = [{"instruction": f"Name section {i}.", "input": "", "output": f"{user} likes libs"}
-                           for i in range(count)]
-                (folder / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
-        for command in (["profile", "--model", MODEL, "--data", "data/u0/train.jsonl", "--out", "profile.json"],
-                        ["new", "--users", "2", "--servers", "1", "--profile", "profile.json", "--out", "s.json"]):
-            subprocess.run([OTHERS, *command], cwd=cls.made, check=True, capture_output=True, timeout=LIMIT_S)
-        (cls.made / "run.toml").write_text("[training]\nepochs_user = 1\nepochs_server = 1\n")
-
-    def setUp(self):
-        room = tempfile.TemporaryDirectory()
-        self.addCleanup(room.cleanup)
-        self.room = pathlib.Path(room.name)
-
-    def kit(self, *arguments, code=0):
-        done = subprocess.run([DASHF, "kit", *map(str, arguments)], cwd=self.room, capture_output=True, text=True,
-                              timeout=LIMIT_S)
-        self.assertEqual(done.returncode, code, done.stderr + done.stdout)
-        return done.stdout if code == 0 else done.stderr
-
-    def fleet(self):
-        """Coordinator, one server, two users; the scenario is the coordinator's."""
-        address = free_address()
-        self.kit("init", "--name", "demo", "--rounds", "1", "--address", "127.0.0.1:1", "--address", address, "--listen", address,
-                 "--profile", self.made / "profile.json", "--scenario", self.made / "s.json", "--model", MODEL,
-                 "--config", self.made / "run.toml")
-        self.kit("add", "server", "s0", "--address", free_address(), "--fleet", "demo")
-        for user in ("u0", "u1"):
-            self.kit("add", "user", user, "--data", self.made / "data" / user, "--fleet", "demo")
+class Fleet(SmallFleet):
+    dashf, model, maker = DASHF, MODEL, OTHERS
 
     def start(self, name, environment=None):
         """As on its own machine: from a copy of its folder, and from anywhere."""
@@ -88,7 +44,7 @@ class Fleet(unittest.TestCase):
             time.sleep(0.05)
 
     def test_a_round_is_done_and_a_certificate_renewed_in_its_middle(self):
-        self.fleet()
+        self.fleet(1, "127.0.0.1:1")
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(notify.close)
         notify.bind(str(self.room / "notify"))
@@ -113,7 +69,7 @@ class Fleet(unittest.TestCase):
             self.assertIn("matrix products: ", self.log(user))
 
     def test_a_revoked_node_is_refused_by_a_coordinator_that_runs_and_let_in_again_with_a_new_key(self):
-        self.fleet()
+        self.fleet(1, "127.0.0.1:1")
         self.start("coordinator")
         self.until_said("coordinator", "waiting for 2 users")
         self.kit("revoke", "user/u1", "--fleet", "demo")
@@ -137,7 +93,7 @@ class Fleet(unittest.TestCase):
         self.assertIn(f"is in use by process {welcome.pid}, user/u1", self.log("user-u1"))
 
     def test_keys_are_their_owners_alone_and_nothing_is_replaced(self):
-        self.fleet()
+        self.fleet(1, "127.0.0.1:1")
         secrets = [*(self.room / "demo").glob("*/*.key")]
         self.assertEqual(len(secrets), 5)
         for secret in secrets:
@@ -166,7 +122,7 @@ class Fleet(unittest.TestCase):
             self.assertIn(line + "\n", unit)
 
     def test_what_a_crash_left_is_finished_or_removed(self):
-        self.fleet()
+        self.fleet(1, "127.0.0.1:1")
         demo = self.room / "demo"
         (demo / "user-u1").rename(demo / ".user-u1.part")  # Recorded, and not yet in its place.
         (demo / ".user-u9.part").mkdir()                   # Never recorded.
@@ -175,7 +131,7 @@ class Fleet(unittest.TestCase):
         self.assertEqual([*demo.glob(".*.part")], [])
 
     def test_folders_and_records_that_somebody_has_edited_are_refused_by_name_and_rule(self):
-        self.fleet()
+        self.fleet(1, "127.0.0.1:1")
         demo = self.room / "demo"
 
         def edited(path, old, new, said, *command, code=3):

@@ -1,6 +1,6 @@
 // What the coordinator knows of its fleet, and nothing else: the fold of its log of events
 // (event.h, step.h). A fleet outlives rounds; a round gathers who is here, is planned, runs and
-// ends; an attempt is one assignment of one user within a round. docs/fleet.md draws it.
+// ends; an attempt is one assignment of one user within a round. docs/fleet.md has the words.
 #pragma once
 
 #include <cstdint>

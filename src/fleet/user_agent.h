@@ -46,8 +46,8 @@ class UserAgent {
 
   const UserMemory& memory() const { return memory_; }
 
-  // Orders count from the second time they come, too: a process that was started anew goes on at
-  // the first of them.
+  // A process that was started anew goes on with its attempt when these come for the first time;
+  // the same orders again change nothing.
   std::vector<UserEffect> OnOrders(const UserOrders& orders);
   // Of the phase that was begun last.
   std::vector<UserEffect> OnOutcome(const Outcome& outcome);

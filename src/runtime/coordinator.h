@@ -13,6 +13,7 @@
 #include "fleet/event.h"
 #include "round/round_record.h"
 #include "runtime/node_config.h"
+#include "runtime/telemetry.h"
 #include "scenario/scenario.h"
 
 namespace dashf::runtime {
@@ -30,9 +31,6 @@ struct PlannedRound {
 };
 // Called on a thread of its own, never twice at once.
 using Planner = std::function<Expected<PlannedRound>(const PlanRequest&)>;
-
-// One line of progress at a time, from any thread, never two at once.
-using ProgressLine = std::function<void(const std::string&)>;
 
 struct FleetEnd {
   RoundRecord record;         // Of the last round.

@@ -1,5 +1,6 @@
 #include "runtime/plan_scope.h"
 
+#include <map>
 #include <set>
 
 #include "runtime/taking_part.h"
@@ -9,39 +10,32 @@ namespace dashf::runtime {
 Expected<PlanScope> ScopeOf(const fleet::State& state, const Scenario& deployment) {
   const auto reported = WithReports(deployment, state);
   if (!reported) return tl::unexpected(reported.error());
-  std::vector<std::string> users, servers;
-  std::vector<Avoided> avoided;
+  std::set<std::string> users, servers;
+  AvoidedServers avoided;
   for (const auto& [id, task] : state.round->tasks) {
     if (task.Ended()) continue;
-    users.push_back(id);
-    if (!task.failed_at.empty()) avoided.push_back({id, task.failed_at});
-  }
-  std::set<std::string> used;
-  for (const auto& [id, task] : state.round->tasks) {
-    if (task.state == fleet::Task::State::kRunning) used.insert(task.server);
+    users.insert(id);
+    avoided[id] = {task.failed_at.begin(), task.failed_at.end()};
+    // Who is at work keeps its server, also while that is away.
+    if (task.state == fleet::Task::State::kRunning) servers.insert(task.server);
   }
   for (const auto& [id, server] : state.servers) {
-    const bool here = server.presence == fleet::Presence::kHere && server.refused.empty();
-    if (here || used.contains(id)) servers.push_back(id);
+    if (server.presence == fleet::Presence::kHere && server.refused.empty()) servers.insert(id);
   }
-  // Who reaches none of these servers has no part in the plan, and others must not suffer from it.
   PlanScope scope;
-  std::erase_if(users, [&](const std::string& id) {
-    const Scenario alone = Among(*reported, {id}, servers, {});
-    const bool none = alone.users.empty() || alone.links.front().empty();
-    if (none) scope.unreachable.push_back(id);
-    return none;
-  });
   PlanRequest& request = scope.request;
-  request.scenario = Among(*reported, users, servers, avoided);
+  // Who reaches none of these servers has no part in the plan, and others must not suffer from it.
+  request.scenario = Among(*reported, users, servers, avoided, &scope.unreachable);
+  std::map<std::string, int> place;
+  for (const Server& server : request.scenario.servers) {
+    place.emplace(server.id, static_cast<int>(place.size()));
+  }
   for (const User& user : request.scenario.users) {
     const fleet::Task& task = state.round->tasks.at(user.id);
     auto& kept = request.kept.emplace_back();
     if (task.state != fleet::Task::State::kRunning) continue;
     kept = task.decision;
-    for (std::size_t m = 0; m < request.scenario.servers.size(); ++m) {
-      if (request.scenario.servers[m].id == task.server) kept->server = static_cast<int>(m);
-    }
+    kept->server = place.at(task.server);
   }
   return scope;
 }

@@ -50,7 +50,7 @@ class ServerProcess {
                 Telemetry telemetry,
                 BaseModel base,
                 UserStore* store,
-                const OnLine& on_line)
+                const ProgressLine& on_line)
       : config_(config),
         credentials_(credentials),
         telemetry_(std::move(telemetry)),
@@ -78,7 +78,7 @@ class ServerProcess {
   const BaseModel base_;
   UserStore& store_;
   EdgeService service_;
-  const OnLine& on_line_;
+  const ProgressLine& on_line_;
   NodeLoop loop_;
   StopSignals signals_;
   fleet::ServerAgent agent_{{}};
@@ -262,7 +262,7 @@ void ServerProcess::SendReports() {
 
 }  // namespace
 
-Expected<int> RunServer(const NodeConfig& config, const OnLine& on_line) {
+Expected<int> RunServer(const NodeConfig& config, const ProgressLine& on_line) {
   const auto credentials = LiveCredentials::Load(config.tls, config.node, SayNotice);
   if (!credentials) return tl::unexpected(credentials.error());
   auto telemetry = Telemetry::Open(config.telemetry_path, config.node);

@@ -2,19 +2,14 @@
 // adapters of layers 1..k, trains layers k+1..L on them and hands those back.
 #pragma once
 
-#include <functional>
-#include <string>
-
 #include "base/error.h"
 #include "runtime/node_config.h"
+#include "runtime/telemetry.h"
 
 namespace dashf::runtime {
 
-// Told what happens, a line at a time, from any thread.
-using OnLine = std::function<void(const std::string& line)>;
-
 // Serves until the fleet is over: 0; or a signal ends it: 128 + its number. kIdentity if a
 // certificate is refused, kBadInput if the coordinator turns it away.
-Expected<int> RunServer(const NodeConfig& config, const OnLine& on_line);
+Expected<int> RunServer(const NodeConfig& config, const ProgressLine& on_line);
 
 }  // namespace dashf::runtime

@@ -180,40 +180,38 @@ Expected<Scenario> WithReports(const Scenario& deployment, const fleet::State& s
 }
 
 Scenario Among(const Scenario& scenario,
-               const std::vector<std::string>& users,
-               const std::vector<std::string>& servers,
-               const std::vector<Avoided>& avoided) {
+               const std::set<std::string>& users,
+               const std::set<std::string>& servers,
+               const AvoidedServers& avoided,
+               std::vector<std::string>* unreachable) {
   Scenario among = scenario;
   among.users.clear();
   among.servers.clear();
   among.links.clear();
-  const auto listed = [](const std::vector<std::string>& names, const std::string& name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
-  };
   std::map<int, int> place;  // Of a server in `among`.
   for (std::size_t m = 0; m < scenario.servers.size(); ++m) {
-    if (!listed(servers, scenario.servers[m].id)) continue;
+    if (!servers.contains(scenario.servers[m].id)) continue;
     place[static_cast<int>(m)] = static_cast<int>(among.servers.size());
     among.servers.push_back(scenario.servers[m]);
   }
   for (std::size_t n = 0; n < scenario.users.size(); ++n) {
     const User& user = scenario.users[n];
-    if (!listed(users, user.id)) continue;
-    const auto bad = std::find_if(avoided.begin(), avoided.end(), [&](const Avoided& entry) {
-      return entry.user == user.id;
-    });
+    if (!users.contains(user.id)) continue;
+    const auto bad = avoided.find(user.id);
     std::vector<Link> all, good;
     for (const Link& link : scenario.links[n]) {
       const auto at = place.find(link.server);
       if (at == place.end()) continue;
-      Link moved = link;
-      moved.server = at->second;
-      all.push_back(moved);
+      all.push_back({at->second, link.gain});
       const std::string& id = scenario.servers[static_cast<std::size_t>(link.server)].id;
-      if (bad == avoided.end() || !listed(bad->servers, id)) good.push_back(moved);
+      if (bad == avoided.end() || !bad->second.contains(id)) good.push_back(all.back());
+    }
+    if (all.empty()) {
+      unreachable->push_back(user.id);
+      continue;
     }
     among.users.push_back(user);
-    among.links.push_back(good.empty() ? all : good);
+    among.links.push_back(good.empty() ? std::move(all) : std::move(good));
   }
   return among;
 }

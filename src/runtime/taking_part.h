@@ -2,6 +2,8 @@
 // from its scenario file, what is the nodes' (devices, profiles) from what they say of themselves.
 #pragma once
 
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,14 +25,13 @@ std::vector<std::string> AddressesIn(const std::string& report);
 Expected<Scenario> WithReports(const Scenario& deployment, const fleet::State& state);
 
 // Users and servers by name, in the scenario's order; links between them alone. Of a user's links
-// those to `avoided` servers are left out as long as it has others.
-struct Avoided {
-  std::string user;
-  std::vector<std::string> servers;
-};
+// those to its `avoided` servers are left out as long as it has others. A user without any link is
+// not in it, but in `unreachable`.
+using AvoidedServers = std::map<std::string, std::set<std::string>>;  // By user.
 Scenario Among(const Scenario& scenario,
-               const std::vector<std::string>& users,
-               const std::vector<std::string>& servers,
-               const std::vector<Avoided>& avoided);
+               const std::set<std::string>& users,
+               const std::set<std::string>& servers,
+               const AvoidedServers& avoided,
+               std::vector<std::string>* unreachable);
 
 }  // namespace dashf::runtime

@@ -2,6 +2,7 @@
 // appended with a single write so that several processes can share a file. Thread-safe.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -10,6 +11,9 @@
 #include "runtime/node.h"
 
 namespace dashf::runtime {
+
+// What happens, for people: a line at a time, from any thread.
+using ProgressLine = std::function<void(const std::string&)>;
 
 class Telemetry {
  public:

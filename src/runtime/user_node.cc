@@ -44,7 +44,7 @@ class UserProcess {
               train::HeldOut held_out,
               UserFolder folder,
               fleet::UserMemory memory,
-              const OnLine& on_line)
+              const ProgressLine& on_line)
       : config_(config),
         credentials_(credentials),
         telemetry_(std::move(telemetry)),
@@ -87,13 +87,14 @@ class UserProcess {
   const std::string data_;  // As it is sent.
   const UserFolder folder_;
   fleet::UserAgent agent_;
-  const OnLine& on_line_;
+  const ProgressLine& on_line_;
   NodeLoop loop_;
   StopSignals signals_;
   std::vector<std::string> server_addresses_;
   ServiceState service_state_;
   const ServicePulse pulse_{&service_state_};
   bool registered_ = false, reporting_ = false;
+  std::uint64_t begun_ = 0;  // Phases; an outcome counts for the one begun last.
   std::optional<v1::Leave> leave_;
   std::optional<Error> failed_;
   bool over_ = false;
@@ -221,14 +222,12 @@ void UserProcess::Begin(Phase phase) {
   telemetry_.Write("phase_started",
                    {{"round", memory.round}, {"user", config_.node.id}, {"phase", Key(phase)}});
   on_line_(fmt::format("round {}: {}", memory.round, Name(phase)));
-  worker_ = std::thread([this, phase, memory, addresses = server_addresses_] {
+  worker_ = std::thread([this, number = ++begun_, phase, memory, addresses = server_addresses_] {
     auto outcome = Carry(phase, memory, addresses);
     if (cancelled_) return;
     if (!outcome) outcome = Outcome{outcome.error().Text(), {}, {}, {}};
-    loop_.Post([this, key = std::pair(memory.round, memory.attempt), outcome = *outcome] {
-      if (key == std::pair(agent_.memory().round, agent_.memory().attempt)) {
-        Do(agent_.OnOutcome(outcome));
-      }
+    loop_.Post([this, number, outcome = *outcome] {
+      if (number == begun_) Do(agent_.OnOutcome(outcome));
     });
   });
 }
@@ -363,7 +362,9 @@ Expected<Outcome> UserProcess::Verify(const fleet::UserMemory& memory) {
 
 }  // namespace
 
-Expected<int> RunUser(const NodeConfig& config, const OnData& on_data, const OnLine& on_line) {
+Expected<int> RunUser(const NodeConfig& config,
+                      const OnData& on_data,
+                      const ProgressLine& on_line) {
   const auto credentials = LiveCredentials::Load(config.tls, config.node, SayNotice);
   if (!credentials) return tl::unexpected(credentials.error());
   auto telemetry = Telemetry::Open(config.telemetry_path, config.node);

@@ -8,18 +8,16 @@
 #include "base/error.h"
 #include "corpus/samples.h"
 #include "runtime/node_config.h"
+#include "runtime/telemetry.h"
 
 namespace dashf::runtime {
 
 // Told of each of the user's files what was taken of it.
 using OnData = std::function<void(const std::string& path, const corpus::DataReport& report)>;
 
-// Told what happens, a line at a time, from any thread.
-using OnLine = std::function<void(const std::string& line)>;
-
 // Takes part in rounds until the fleet is over: 0; or a signal ends it: 128 + its number, and its
 // state folder has what it needs to go on. kIdentity if a certificate is refused, kBadInput if the
 // coordinator turns it away, kRoundFailed if its last part failed, with the reason.
-Expected<int> RunUser(const NodeConfig& config, const OnData& on_data, const OnLine& on_line);
+Expected<int> RunUser(const NodeConfig& config, const OnData& on_data, const ProgressLine& on_line);
 
 }  // namespace dashf::runtime

@@ -9,6 +9,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "train/checkpoint.h"
 
 namespace dashf::runtime {
 namespace {
@@ -21,10 +22,6 @@ constexpr std::uint64_t kBytesMax = std::uint64_t{1} << 40;
 bool IsText(const std::string& name) {
   return name.starts_with("tokenizer") || name.starts_with("chat_template") ||
          name == "special_tokens_map.json" || name == "vocab.json" || name == "merges.txt";
-}
-
-bool IsModel(const std::string& name) {
-  return name == "config.json" || name.ends_with(".safetensors") || name.ends_with(".gguf");
 }
 
 // Names and bytes of those files, in the names' order; a file's place on the disk does not count.
@@ -47,23 +44,16 @@ Expected<std::string> Digest(const std::vector<fs::path>& files) {
 }  // namespace
 
 Expected<v1::Work> WorkOf(const NodeConfig& config) {
-  std::vector<fs::path> model, text;
-  const fs::path folder = config.model_folder;
-  std::error_code failed;
-  if (fs::is_regular_file(folder, failed)) {
-    model.push_back(folder);
-  } else {
-    for (const auto& entry : fs::directory_iterator(folder, failed)) {
-      const std::string name = entry.path().filename().string();
-      if (IsModel(name)) model.push_back(entry.path());
-      if (IsText(name)) text.push_back(entry.path());
+  const auto model_sha256 = train::ModelDigest(config.model_folder);
+  if (!model_sha256) return tl::unexpected(model_sha256.error());
+  // A GGUF file has its text in itself.
+  std::vector<fs::path> text;
+  if (fs::is_directory(config.model_folder)) {
+    for (const auto& entry : fs::directory_iterator(config.model_folder)) {
+      if (IsText(entry.path().filename().string())) text.push_back(entry.path());
     }
   }
-  if (failed) return Fail(ErrorKind::kIo, folder.string(), failed.message());
-  std::sort(model.begin(), model.end());
   std::sort(text.begin(), text.end());
-  const auto model_sha256 = Digest(model);
-  if (!model_sha256) return tl::unexpected(model_sha256.error());
   const auto text_sha256 = Digest(text);
   if (!text_sha256) return tl::unexpected(text_sha256.error());
   v1::Work work;

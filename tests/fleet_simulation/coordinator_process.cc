@@ -71,7 +71,6 @@ CoordinatorProcess::Outcome CoordinatorProcess::Take(Event event) {
       report->incarnation = member->incarnation;
     }
   }
-  ++fleet_.events;
   const std::string kind(KindOf(event));
   auto results = keeper_->Take({{world.now(), std::move(event)}});
   if (!results && fleet_.Has(Mistake::kKeepAfterFailedAppend)) return Verdict::kAccepted;

@@ -19,7 +19,7 @@ struct Plan {  // What the seed decides.
   Policy policy;
   int users = 0, servers = 0;
   bool transient = false;  // Faults of this seed never take longer than the policy waits.
-  double crash_chance = 0.0;
+  bool faults = true;
 };
 
 // What training makes of its input; different inputs, different outcomes.
@@ -180,7 +180,7 @@ class Fleet {
   CoordinatorProcess coordinator;
   std::map<std::string, UserProcess> users;
   std::map<std::string, ServerProcess> servers;
-  std::int64_t events = 0, faults = 0;
+  std::int64_t faults = 0;
   int done = 0, failed = 0;
 
   // Checks a round that has ended.

@@ -16,7 +16,7 @@ Plan PlanOf(World& world) {
   plan.users = static_cast<int>(world.Uniform(1, 5));
   plan.servers = static_cast<int>(world.Uniform(1, 3));
   plan.transient = world.Chance(0.4);
-  plan.crash_chance = world.Chance(0.2) ? 0.0 : 1.0;
+  plan.faults = !world.Chance(0.2);
   Policy& policy = plan.policy;
   policy.rounds_max = static_cast<std::uint32_t>(world.Uniform(1, 4));
   policy.lease_s = 15.0;
@@ -102,7 +102,7 @@ void Fleet::FaultAt(Millis delay, Millis lasts) {
 }
 
 void Fleet::ScheduleFaults() {
-  if (plan_.crash_chance == 0.0) return;
+  if (!plan_.faults) return;
   for (std::int64_t n = world_.Uniform(1, 12); n > 0; --n) {
     const Millis lasts =
         world_.Chance(0.5) ? world_.Uniform(1, 3'000) : world_.Uniform(3'000, 120'000);
@@ -220,13 +220,7 @@ SimulationResult Simulate(std::uint64_t seed, Mistake mistake, bool trace) {
   World world(seed, trace);
   Fleet fleet(&world, PlanOf(world), mistake);
   fleet.Run();
-  return {world.broken(),
-          world.trace(),
-          world.messages(),
-          fleet.events,
-          fleet.faults,
-          fleet.done,
-          fleet.failed};
+  return {world.broken(), world.trace(), world.messages(), fleet.faults, fleet.done, fleet.failed};
 }
 
 }  // namespace dashf::fleet

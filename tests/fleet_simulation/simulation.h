@@ -31,7 +31,7 @@ std::vector<Mistake> AllMistakes();
 struct SimulationResult {
   std::string broken;              // The first property that does not hold; empty: all hold.
   std::vector<std::string> trace;  // What happened, if it was asked for.
-  std::int64_t messages = 0, events = 0, faults = 0;
+  std::int64_t messages = 0, faults = 0;
   int tasks_done = 0, tasks_failed = 0;
 };
 

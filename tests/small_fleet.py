@@ -1,0 +1,60 @@
+"""A fleet of one server and two users as a test's ground: data, profile and scenario are made once per class, the
+folders by `dashf kit`, a room of its own for each test."""
+import json
+import pathlib
+import socket
+import subprocess
+import tempfile
+import unittest
+
+NODES = {"coordinator": "coordinator", "server-s0": "server", "user-u0": "user", "user-u1": "user"}  # And their verbs.
+LIMIT_S = 400
+
+
+def free_address():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return "127.0.0.1:%d" % taken.getsockname()[1]
+
+
+class SmallFleet(unittest.TestCase):
+    dashf = model = maker = ""  # Set by the test program; `maker` measures the profile.
+
+    @classmethod
+    def setUpClass(cls):
+        room = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(room.cleanup)
+        cls.made = pathlib.Path(room.name)
+        for user in ("u0", "u1"):
+            folder = cls.made / "data" / user
+            folder.mkdir(parents=True)
+            for name, count in (("train", 6), ("test", 2)):
+                records = [{"instruction": f"Name section {i}.", "input": "", "output": f"{user} likes libs"}
+                           for i in range(count)]
+                (folder / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
+        for command in (["profile", "--model", cls.model, "--data", "data/u0/train.jsonl", "--out", "profile.json"],
+                        ["new", "--users", "2", "--servers", "1", "--profile", "profile.json", "--out", "s.json"]):
+            subprocess.run([cls.maker, *command], cwd=cls.made, check=True, capture_output=True, timeout=LIMIT_S)
+        (cls.made / "run.toml").write_text("[training]\nepochs_user = 1\nepochs_server = 1\n")
+
+    def setUp(self):
+        room = tempfile.TemporaryDirectory()
+        self.addCleanup(room.cleanup)
+        self.room = pathlib.Path(room.name)
+
+    def kit(self, *arguments, code=0):
+        done = subprocess.run([self.dashf, "kit", *map(str, arguments)], cwd=self.room, capture_output=True, text=True,
+                              timeout=LIMIT_S)
+        self.assertEqual(done.returncode, code, done.stderr + done.stdout)
+        return done.stdout if code == 0 else done.stderr
+
+    def fleet(self, rounds, *addresses):
+        """Coordinator, one server, two users; the scenario is the coordinator's. ADDRESSES are told before its own."""
+        address = free_address()
+        told = [word for each in (*addresses, address) for word in ("--address", each)]
+        self.kit("init", "--name", "demo", "--rounds", rounds, *told, "--listen", address,
+                 "--profile", self.made / "profile.json", "--scenario", self.made / "s.json", "--model", self.model,
+                 "--config", self.made / "run.toml")
+        self.kit("add", "server", "s0", "--address", free_address(), "--fleet", "demo")
+        for user in ("u0", "u1"):
+            self.kit("add", "user", user, "--data", self.made / "data" / user, "--fleet", "demo")
