@@ -47,7 +47,7 @@ double ProvenGap(const Scenario& scenario) {
   return 1.0 - evaluation.scr / proven->scr_upper;
 }
 
-// What stays open with the total delay (docs/planner.md).
+// What stays open with the total delay (docs/planner-figures.md).
 double LimitOf(std::string_view family, const Size& size) {
   if (family == "all-local" && size.users == 20) return 0.006;
   return kNear;
