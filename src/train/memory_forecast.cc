@@ -109,7 +109,7 @@ MemoryForecast ForetellMemory(const ModelConfig& model,
 
   MemoryForecast common;
   common.weights = static_cast<double>(llama::WeightBytes(model, storage));
-  // Allowances, from what docs/engine.md measures: what products of float32
+  // Allowances, from what docs/engine-figures.md measures: what products of float32
   // take per thread, and what those of bfloat16 prepare.
   common.libraries = 6e6 + 5e6 * Threads();
   if (storage.arithmetic == llama::Arithmetic::kBFloat16) common.libraries += 8e6;
