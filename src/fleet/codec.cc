@@ -77,7 +77,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Policy,
                                    attempts_max,
                                    phase_factor,
                                    phase_slack_s)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Member, presence, incarnation, since, report, refused, excluded)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(
+    Member, presence, incarnation, since, report, refused, excluded, drained)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Measured, elapsed_s, cpu_s, bytes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Task,
                                    state,
@@ -96,17 +97,20 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Task,
                                    before,
                                    after)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(
-    Round, number, stage, began, ended, plan, planning, plan_wanted, tasks, absent)
+    Round, number, stage, began, ended, since, plan, planning, plan_wanted, tasks, absent)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(
+    RoundSummary, number, began, ended, done, failed, absent, predicted_s, measured_s)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(State,
                                    policy,
                                    layers,
                                    users,
                                    servers,
                                    rounds_begun,
-                                   requests,
+                                   requested,
                                    next_round_at,
                                    round,
                                    last,
+                                   history,
                                    over,
                                    over_reason)
 
@@ -114,8 +118,10 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Configured, policy, layers, users, servers)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Joined, node, incarnation, report)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TurnedAway, node, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WentAway, node, incarnation)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Excluded, node, reason)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Admitted, node)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Excluded, node, reason, by)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Drained, node, by)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Admitted, node, by)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RoundRequested, by)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Assignment, user, server, decision, predicted_s, failure)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PlanMade, round, plan, assignments)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PlanFailed, round, plan, reason)
@@ -130,7 +136,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PhaseFinished,
                                    measured,
                                    before,
                                    after)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Stopped, reason, at_once)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Stopped, reason, at_once, by)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Outcome, failure, measured, before, after)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(UserMemory,
                                    round,
@@ -144,11 +150,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(UserMemory,
                                    finished,
                                    unreported)
 
-// No members.
-void to_json(nlohmann::json& j, const RoundRequested&) {
-  j = nlohmann::json::object();
-}
-void from_json(const nlohmann::json&, RoundRequested&) {}
+// Has no members.
 void to_json(nlohmann::json& j, const TimePassed&) {
   j = nlohmann::json::object();
 }
@@ -162,6 +164,7 @@ constexpr std::string_view kKinds[] = {"configured",
                                        "turned_away",
                                        "went_away",
                                        "excluded",
+                                       "drained",
                                        "admitted",
                                        "round_requested",
                                        "plan_made",

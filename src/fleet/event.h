@@ -27,14 +27,23 @@ struct WentAway {  // Its lease has lapsed, or it said good-bye.
   NodeId node;
   std::uint64_t incarnation = 0;
 };
-struct Excluded {  // By an operator, until Admitted.
+// What an operator asks for; `by` is who, "operator/ada", and empty where nobody stands behind it.
+struct Excluded {  // At once, until Admitted.
   NodeId node;
   std::string reason;
+  std::string by;
+};
+struct Drained {  // It ends what it is at and takes no further part, until Admitted.
+  NodeId node;
+  std::string by;
 };
 struct Admitted {
   NodeId node;
+  std::string by;
 };
-struct RoundRequested {};
+struct RoundRequested {  // At once, or when the one that runs has ended.
+  std::string by;
+};
 struct Assignment {
   std::string user, server;
   Decision decision;
@@ -61,15 +70,17 @@ struct PhaseFinished {
   Quality before, after;  // Of Phase::kVerify.
 };
 struct TimePassed {};
-struct Stopped {  // By whoever runs the coordinator.
+struct Stopped {  // By whoever runs the coordinator, or by an operator.
   std::string reason;
   bool at_once = true;  // Otherwise when the round that runs has ended.
+  std::string by;
 };
 using Event = std::variant<Configured,
                            Joined,
                            TurnedAway,
                            WentAway,
                            Excluded,
+                           Drained,
                            Admitted,
                            RoundRequested,
                            PlanMade,

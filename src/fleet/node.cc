@@ -15,15 +15,18 @@ std::string Name(const NodeId& node) {
       return "server/" + node.id;
     case Role::kUser:
       return "user/" + node.id;
+    case Role::kOperator:
+      return "operator/" + node.id;
   }
   return "";
 }
 
 std::optional<NodeId> ParseName(std::string_view name) {
   if (name == "coordinator") return CoordinatorNode();
-  constexpr std::string_view kServer = "server/", kUser = "user/";
+  constexpr std::string_view kServer = "server/", kUser = "user/", kOperator = "operator/";
   if (name.starts_with(kServer)) return ServerNode(std::string(name.substr(kServer.size())));
   if (name.starts_with(kUser)) return UserNode(std::string(name.substr(kUser.size())));
+  if (name.starts_with(kOperator)) return OperatorNode(std::string(name.substr(kOperator.size())));
   return std::nullopt;
 }
 
@@ -35,6 +38,8 @@ std::string HostName(const NodeId& node) {
       return node.id + ".server.dashf";
     case Role::kUser:
       return node.id + ".user.dashf";
+    case Role::kOperator:
+      return node.id + ".operator.dashf";
   }
   return "";
 }

@@ -1,6 +1,6 @@
-// Who takes part in a round. A node's name ("user/u3", "server/s0", "coordinator") is the common
-// name of its certificate, and its host name ("u3.user.dashf") is what TLS checks when others
-// connect to it.
+// Who belongs to a fleet. A node's name ("user/u3", "server/s0", "coordinator") is the common name
+// of its certificate, and its host name ("u3.user.dashf") is what TLS checks when others connect to
+// it. An operator ("operator/ada") is a person who may ask the coordinator and steer it, no node.
 #pragma once
 
 #include <compare>
@@ -12,7 +12,7 @@
 
 namespace dashf::fleet {
 
-enum class Role { kCoordinator, kServer, kUser };
+enum class Role { kCoordinator, kServer, kUser, kOperator };
 
 struct NodeId {
   Role role = Role::kUser;
@@ -29,6 +29,9 @@ inline NodeId ServerNode(std::string id) {
 }
 inline NodeId UserNode(std::string id) {
   return {Role::kUser, std::move(id)};
+}
+inline NodeId OperatorNode(std::string id) {
+  return {Role::kOperator, std::move(id)};
 }
 
 std::string Name(const NodeId& node);

@@ -19,6 +19,13 @@ UserOrders Leave(const State& state, const std::string& user) {
   return orders;
 }
 
+std::string WhyItRests(const State& state, const std::string& user) {
+  const auto member = state.users.find(user);
+  if (member == state.users.end()) return "";
+  if (!member->second.refused.empty()) return member->second.refused;
+  return member->second.drained ? "drained by an operator" : "waiting for a round";
+}
+
 bool Over(const State& state) {
   return state.over && (!state.round || state.round->stage == Round::Stage::kEnded);
 }
@@ -28,7 +35,7 @@ bool Over(const State& state) {
 UserOrders OrdersOfUser(const State& state, const std::string& user) {
   if (Over(state)) return Leave(state, user);
   UserOrders rest;
-  rest.reason = "waiting for a round";
+  rest.reason = WhyItRests(state, user);
   if (!state.round) return rest;
   const auto found = state.round->tasks.find(user);
   if (found == state.round->tasks.end()) return rest;

@@ -71,7 +71,7 @@ bool Round::Done() const {
 }
 
 const Member* State::Find(const NodeId& node) const {
-  if (node.role == Role::kCoordinator) return nullptr;
+  if (node.role != Role::kUser && node.role != Role::kServer) return nullptr;
   const auto& members = node.role == Role::kUser ? users : servers;
   const auto found = members.find(node.id);
   return found == members.end() ? nullptr : &found->second;

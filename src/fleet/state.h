@@ -50,6 +50,10 @@ struct Member {
   std::string report;             // What it can do, in the shell's words.
   std::string refused;            // Why it may not take part; empty: it may.
   bool excluded = false;          // An operator said so, and only an operator may take it back.
+  bool drained = false;           // As excluded, but what it is at goes on to its end.
+
+  // It may be given work.
+  bool TakesPart() const { return presence == Presence::kHere && refused.empty() && !drained; }
 };
 
 struct Measured {
@@ -85,6 +89,7 @@ struct Round {
   std::uint32_t number = 0;
   Stage stage = Stage::kGathering;
   Millis began = 0, ended = 0;
+  Millis since = 0;                           // When its stage last changed.
   std::uint32_t plan = 0;                     // How many plans it has asked for.
   bool planning = false;                      // The last of them is being made.
   bool plan_wanted = false;                   // Another one is needed once that is there.
@@ -95,17 +100,29 @@ struct Round {
 };
 std::string_view Name(Round::Stage stage);
 
+// What is remembered of a round for as long as the fleet has not had kHistoryMax later ones.
+struct RoundSummary {
+  std::uint32_t number = 0;
+  Millis began = 0, ended = 0;
+  std::uint32_t done = 0, failed = 0, absent = 0;  // Users.
+  // Of the users that are done, the longest: all phases up to the download, by the plan and as they
+  // were measured.
+  std::optional<double> predicted_s, measured_s;
+};
+inline constexpr std::size_t kHistoryMax = 1000;
+
 struct State {
   Policy policy;
   int layers = 0;  // L of the model.
   std::map<std::string, Member> users, servers;
   std::uint32_t rounds_begun = 0;
-  std::uint32_t requests = 0;  // Rounds asked for that have not begun.
-  Millis next_round_at = 0;    // Not before.
-  std::optional<Round> round;  // The last one begun; stays until the next begins.
-  std::optional<Round> last;   // The one before it.
-  bool over = false;           // No further round will begin.
-  std::string over_reason;     // Why, if somebody wanted it so.
+  bool requested = false;             // A round that has not begun was asked for.
+  Millis next_round_at = 0;           // Not before, unless requested.
+  std::optional<Round> round;         // The last one begun; stays until the next begins.
+  std::optional<Round> last;          // The one before it.
+  std::vector<RoundSummary> history;  // Of those that have ended, in order; the latest.
+  bool over = false;                  // No further round will begin.
+  std::string over_reason;            // Why, if somebody wanted it so.
 
   Member* Find(const NodeId& node);  // nullptr: not of this fleet.
   const Member* Find(const NodeId& node) const;

@@ -16,17 +16,55 @@ using TaskState = Task::State;
 bool AllHere(const std::map<std::string, Member>& members) {
   return std::all_of(members.begin(), members.end(), [](const auto& entry) {
     const Member& member = entry.second;
-    return IsHere(member) || !member.refused.empty() || member.presence == Presence::kGone;
+    return member.presence == Presence::kHere || member.presence == Presence::kGone ||
+           !member.refused.empty() || member.drained;
   });
 }
 
 bool HasQuorum(const State& state) {
-  return CountHere(state.users) >= std::max<std::size_t>(state.policy.users_min, 1) &&
-         CountHere(state.servers) >= std::max<std::size_t>(state.policy.servers_min, 1);
+  return CountTakingPart(state.users) >= std::max<std::size_t>(state.policy.users_min, 1) &&
+         CountTakingPart(state.servers) >= std::max<std::size_t>(state.policy.servers_min, 1);
 }
 
 std::string WhyAbsent(const Member& member) {
-  return member.refused.empty() ? std::string(Name(member.presence)) : member.refused;
+  if (!member.refused.empty()) return member.refused;
+  return member.drained ? "drained by an operator" : std::string(Name(member.presence));
+}
+
+// "by operator/ada", where somebody stands behind it.
+std::string By(const std::string& by) {
+  return by.empty() ? "" : " by " + by;
+}
+
+double Seconds(const PhaseSeconds& predicted) {
+  return predicted.local.value_or(0.0) + predicted.upload.value_or(0.0) +
+         predicted.server.value_or(0.0) + predicted.download.value_or(0.0);
+}
+
+double MeasuredSeconds(const Task& task) {
+  double sum = 0.0;
+  for (const auto& [phase, measured] : task.measured) {
+    if (phase != Key(Phase::kVerify)) sum += measured.elapsed_s.value_or(0.0);
+  }
+  return sum;
+}
+
+RoundSummary SummaryOf(const Round& round) {
+  RoundSummary summary;
+  summary.number = round.number;
+  summary.began = round.began;
+  summary.ended = round.ended;
+  summary.absent = static_cast<std::uint32_t>(round.absent.size());
+  for (const auto& [id, task] : round.tasks) {
+    if (task.state != TaskState::kDone) {
+      ++summary.failed;
+      continue;
+    }
+    ++summary.done;
+    summary.predicted_s = std::max(summary.predicted_s.value_or(0.0), Seconds(task.predicted_s));
+    summary.measured_s = std::max(summary.measured_s.value_or(0.0), MeasuredSeconds(task));
+  }
+  return summary;
 }
 
 // One event's effects on the state.
@@ -46,14 +84,16 @@ class Stepper {
   StepResult operator()(const Joined& event) {
     Member* member = state_.Find(event.node);
     if (member == nullptr) return {Verdict::kUnknown, {}};
-    if (member->excluded) return {Verdict::kRefused, {}};
     if (member->presence == Presence::kHere) {
       const bool same = member->incarnation == event.incarnation;
       return {same ? Verdict::kDuplicate : Verdict::kOtherAlive, {}};
     }
-    *member = {Presence::kHere, event.incarnation, at_, event.report, "", false};
-    if (Running() && event.node.role == Role::kServer && tasks_.AnyPending()) tasks_.WantPlan();
-    if (Running() && event.node.role == Role::kUser) tasks_.TakeIn(event.node.id);
+    member->presence = Presence::kHere;
+    member->incarnation = event.incarnation;
+    member->since = at_;
+    member->report = event.report;
+    if (!member->excluded) member->refused.clear();
+    Welcome(event.node, *member);
     Proceed();
     return Done();
   }
@@ -61,7 +101,8 @@ class Stepper {
   StepResult operator()(const TurnedAway& event) {
     Member* member = state_.Find(event.node);
     if (member == nullptr) return {Verdict::kUnknown, {}};
-    if (member->refused == event.reason || member->presence == Presence::kHere) {
+    if (member->excluded || member->refused == event.reason ||
+        member->presence == Presence::kHere) {
       return {Verdict::kDuplicate, {}};
     }
     member->refused = event.reason;
@@ -83,9 +124,21 @@ class Stepper {
   StepResult operator()(const Excluded& event) {
     Member* member = state_.Find(event.node);
     if (member == nullptr) return {Verdict::kUnknown, {}};
-    member->refused = event.reason;
+    const std::string reason = event.reason.empty() ? "no reason given" : event.reason;
+    const std::string refused = fmt::format("excluded{}: {}", By(event.by), reason);
+    if (member->excluded && member->refused == refused) return {Verdict::kDuplicate, {}};
+    member->refused = refused;
     member->excluded = true;
-    tasks_.LoseNode(event.node, fmt::format("was excluded ({})", event.reason));
+    tasks_.LoseNode(event.node, fmt::format("was excluded{} ({})", By(event.by), reason));
+    Proceed();
+    return Done();
+  }
+
+  StepResult operator()(const Drained& event) {
+    Member* member = state_.Find(event.node);
+    if (member == nullptr) return {Verdict::kUnknown, {}};
+    if (member->excluded || member->drained) return {Verdict::kDuplicate, {}};
+    member->drained = true;
     Proceed();
     return Done();
   }
@@ -93,16 +146,18 @@ class Stepper {
   StepResult operator()(const Admitted& event) {
     Member* member = state_.Find(event.node);
     if (member == nullptr) return {Verdict::kUnknown, {}};
-    if (member->refused.empty()) return {Verdict::kDuplicate, {}};
+    if (member->refused.empty() && !member->drained) return {Verdict::kDuplicate, {}};
     member->refused.clear();
-    member->excluded = false;
+    member->excluded = member->drained = false;
+    Welcome(event.node, *member);
     Proceed();
     return Done();
   }
 
   StepResult operator()(const RoundRequested&) {
     if (state_.over) return {Verdict::kStale, {}};
-    ++state_.requests;
+    if (state_.requested) return {Verdict::kDuplicate, {}};
+    state_.requested = true;
     Proceed();
     return Done();
   }
@@ -111,9 +166,9 @@ class Stepper {
     if (!IsAwaited(event.round, event.plan)) return {Verdict::kStale, {}};
     Round& round = *state_.round;
     round.planning = false;
-    round.stage = Stage::kRunning;
+    Enter(Stage::kRunning);
     for (const Assignment& assignment : event.assignments) tasks_.Assign(assignment);
-    if (round.plan_wanted || tasks_.AnyPending()) tasks_.WantPlan();
+    if (!round.planning && (round.plan_wanted || tasks_.AnyUnplanned())) tasks_.WantPlan();
     Proceed();
     return Done();
   }
@@ -122,7 +177,7 @@ class Stepper {
     if (!IsAwaited(event.round, event.plan)) return {Verdict::kStale, {}};
     Round& round = *state_.round;
     round.planning = false;
-    round.stage = Stage::kRunning;
+    Enter(Stage::kRunning);
     for (auto& [id, task] : round.tasks) {
       if (task.state != TaskState::kPending) continue;
       Tasks::Fail(task, "no plan: " + event.reason + Tasks::BecauseOf(task));
@@ -164,7 +219,7 @@ class Stepper {
     state_.over = true;
     if (event.at_once && state_.round && state_.round->stage != Stage::kEnded) {
       EndGathering();
-      state_.round->stage = Stage::kRunning;
+      Enter(Stage::kRunning);
       state_.round->planning = false;
       for (auto& [id, task] : state_.round->tasks) Tasks::Fail(task, event.reason);
     }
@@ -183,6 +238,17 @@ class Stepper {
     return state_.round && state_.round->number == round && state_.round->plan == plan &&
            state_.round->planning;
   }
+  void Enter(Stage stage) {
+    if (state_.round->stage == stage) return;
+    state_.round->stage = stage;
+    state_.round->since = at_;
+  }
+  // A node that may take part in the round that runs.
+  void Welcome(const NodeId& node, const Member& member) {
+    if (!Running() || !member.TakesPart()) return;
+    if (node.role == Role::kUser) tasks_.TakeIn(node.id);
+    if (node.role == Role::kServer && tasks_.AnyPending()) tasks_.WantPlan();
+  }
   // What follows by itself: rounds begin, gather, end.
   void Proceed() {
     if (state_.round && state_.round->stage == Stage::kGathering) Gather();
@@ -194,12 +260,13 @@ class Stepper {
     const Policy& policy = state_.policy;
     if (policy.rounds_max > 0 && state_.rounds_begun >= policy.rounds_max) state_.over = true;
     if (state_.over) return;
-    if (at_ < state_.next_round_at || (policy.on_request && state_.requests == 0)) return;
-    if (state_.requests > 0) --state_.requests;
+    const bool due = !policy.on_request && at_ >= state_.next_round_at;
+    if (!due && !state_.requested) return;
+    state_.requested = false;
     if (state_.round) state_.last = std::move(state_.round);
     state_.round = Round{};
     state_.round->number = ++state_.rounds_begun;
-    state_.round->began = at_;
+    state_.round->began = state_.round->since = at_;
     state_.next_round_at = at_ + InMillis(policy.interval_s);
     Gather();
   }
@@ -213,7 +280,7 @@ class Stepper {
     if (HasQuorum(state_) && (complete || waited)) {
       EndGathering();
       tasks_.WantPlan();
-      round.stage = Stage::kPlanning;
+      Enter(Stage::kPlanning);
       return;
     }
     if (!gives_up) return;
@@ -225,18 +292,18 @@ class Stepper {
 
   std::string Missing() const {
     return fmt::format("{} of at least {} users and {} of at least {} servers were here",
-                       CountHere(state_.users),
+                       CountTakingPart(state_.users),
                        state_.policy.users_min,
-                       CountHere(state_.servers),
+                       CountTakingPart(state_.servers),
                        state_.policy.servers_min);
   }
 
   void EndGathering() {
     Round& round = *state_.round;
     if (round.stage != Stage::kGathering) return;
-    round.stage = Stage::kRunning;
+    Enter(Stage::kRunning);
     for (const auto& [id, member] : state_.users) {
-      if (IsHere(member)) {
+      if (member.TakesPart()) {
         round.tasks[id].since = at_;
       } else {
         round.absent[id] = WhyAbsent(member);
@@ -250,9 +317,11 @@ class Stepper {
       return entry.second.Ended();
     });
     if (!ended || round.stage == Stage::kEnded) return;
-    round.stage = Stage::kEnded;
+    Enter(Stage::kEnded);
     round.planning = false;
     round.ended = at_;
+    state_.history.push_back(SummaryOf(round));
+    if (state_.history.size() > kHistoryMax) state_.history.erase(state_.history.begin());
     // What failed for everybody may fail again at once.
     const bool in_vain =
         std::none_of(round.tasks.begin(), round.tasks.end(), [](const auto& entry) {
@@ -286,8 +355,6 @@ std::string_view Name(Verdict verdict) {
       return "that phase is another node's to report";
     case Verdict::kUnknown:
       return "not of this fleet";
-    case Verdict::kRefused:
-      return "may not take part";
     case Verdict::kOtherAlive:
       return "another process speaks for this node";
   }
@@ -307,8 +374,7 @@ std::optional<Millis> NextDue(const State& state) {
     }
   }
   const bool idle = !state.round || state.round->stage == Stage::kEnded;
-  const bool begins = !state.over && (state.policy.on_request ? state.requests > 0 : true);
-  if (idle && begins) consider(state.next_round_at);
+  if (idle && !state.over && !state.policy.on_request) consider(state.next_round_at);
   if (state.round && state.round->stage == Stage::kGathering) {
     const Policy& policy = state.policy;
     if (HasQuorum(state)) consider(state.round->began + InMillis(policy.gather_s));

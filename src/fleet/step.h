@@ -27,7 +27,6 @@ enum class Verdict {
   kOutOfOrder,     // The user is not in that phase yet.
   kWrongReporter,  // Another node's to report, or another life of it.
   kUnknown,        // No such node in this fleet.
-  kRefused,        // It may not take part.
   kOtherAlive,     // Another process speaks for this node.
 };
 std::string_view Name(Verdict verdict);

@@ -271,11 +271,124 @@ TEST_F(FleetStep, ASecondProcessOfANodeIsRefusedWhileTheFirstIsHere) {
 
 TEST_F(FleetStep, AnExcludedNodeTakesNoPartUntilItIsAdmitted) {
   Begin();
-  Take(Excluded{ServerNode("s0"), "smokes"});
+  Take(Excluded{ServerNode("s0"), "smokes", "operator/ada"});
   EXPECT_EQ(TaskOf("u0").state, Task::State::kPending);
-  EXPECT_EQ(Join(ServerNode("s0"), 2).verdict, Verdict::kRefused);
-  Take(Admitted{ServerNode("s0")});
+  EXPECT_EQ(TaskOf("u0").failure,
+            "server s0 was excluded by operator/ada (smokes) during local training");
+  EXPECT_EQ(Take(Excluded{ServerNode("s0"), "smokes", "operator/ada"}).verdict,
+            Verdict::kDuplicate);
+  // It may stay and come back. A plan that names it is not taken; the user reaches no other and
+  // waits for it.
+  Take(WentAway{ServerNode("s0"), 1});
+  EXPECT_EQ(Join(ServerNode("s0"), 2).verdict, Verdict::kAccepted);
+  EXPECT_EQ(state_.servers.at("s0").refused, "excluded by operator/ada: smokes");
+  EXPECT_EQ(Count<MakePlan>(Plan({To("u0", "s0", 2), To("u1", "s1", kLayers)})), 0);
+  EXPECT_EQ(TaskOf("u0").attempt, 1);
+  EXPECT_EQ(NextDue(state_), at_ + 10'000);
+  EXPECT_EQ(Count<MakePlan>(Take(Admitted{ServerNode("s0"), ""})), 1);
   EXPECT_EQ(state_.servers.at("s0").refused, "");
+  Plan({To("u0", "s0", 2), To("u1", "s1", kLayers)});
+  EXPECT_EQ(TaskOf("u0").attempt, 2);
+}
+
+TEST_F(FleetStep, AnExcludedUserEndsAtOnceAndAnAdmittedOneIsTakenIntoTheRoundThatRuns) {
+  Configure();
+  Take(Excluded{UserNode("u1"), "", ""});
+  for (const NodeId& node : {UserNode("u0"), UserNode("u1"), ServerNode("s0"), ServerNode("s1")}) {
+    Join(node);
+  }
+  EXPECT_EQ(state_.round->absent.at("u1"), "excluded: no reason given");
+  EXPECT_EQ(OrdersOfUser(state_, "u1").reason, "excluded: no reason given");
+  Plan({To("u0", "s0", 2)});
+  EXPECT_EQ(Count<MakePlan>(Take(Admitted{UserNode("u1"), "operator/ada"})), 1);
+  EXPECT_EQ(TaskOf("u1").state, Task::State::kPending);
+  Take(Excluded{UserNode("u0"), "left", "operator/ada"});
+  EXPECT_EQ(TaskOf("u0").failure, "was excluded by operator/ada (left) during local training");
+  EXPECT_EQ(OrdersOfUser(state_, "u0").kind, UserOrders::Kind::kRest);
+  EXPECT_EQ(Take(Excluded{UserNode("u7"), "left", ""}).verdict, Verdict::kUnknown);
+  EXPECT_EQ(Take(Excluded{OperatorNode("u0"), "left", ""}).verdict, Verdict::kUnknown);
+}
+
+TEST_F(FleetStep, ADrainedNodeEndsWhatItIsAtAndGetsNothingNew) {
+  Begin();
+  EXPECT_EQ(Take(Drained{ServerNode("s0"), "operator/ada"}).verdict, Verdict::kAccepted);
+  EXPECT_EQ(Take(Drained{ServerNode("s0"), "operator/ada"}).verdict, Verdict::kDuplicate);
+  Take(Drained{UserNode("u1"), "operator/ada"});
+  EXPECT_EQ(OrdersOfServer(state_, "s0").work.size(), 1U);
+  for (const Phase phase :
+       {Phase::kLocal, Phase::kUpload, Phase::kServer, Phase::kDownload, Phase::kVerify}) {
+    EXPECT_EQ(Finish("u0", phase).verdict, Verdict::kAccepted);
+  }
+  Finish("u1", Phase::kLocal);
+  EXPECT_EQ(Count<RoundEnded>(Finish("u1", Phase::kVerify)), 1);
+  // The next round waits neither for them nor counts them.
+  EXPECT_EQ(state_.round->number, 2U);
+  EXPECT_EQ(state_.round->stage, Round::Stage::kPlanning);
+  EXPECT_EQ(state_.round->absent.at("u1"), "drained by an operator");
+  EXPECT_EQ(Count<MakePlan>(Plan({To("u0", "s0", 2)})), 1);
+  EXPECT_EQ(TaskOf("u0").attempt, 0);
+  Plan({To("u0", "s1", 2)});
+  EXPECT_EQ(TaskOf("u0").attempt, 1);
+  // It stays so over a restart of the node, until it is admitted.
+  Take(WentAway{UserNode("u1"), 1});
+  Join(UserNode("u1"), 2);
+  EXPECT_FALSE(state_.round->tasks.contains("u1"));
+  Take(Admitted{UserNode("u1"), ""});
+  EXPECT_TRUE(state_.round->tasks.contains("u1"));
+}
+
+TEST_F(FleetStep, ARoundThatIsAskedForBeginsAtOnceOrAfterTheOneThatRunsAndOnlyOnce) {
+  policy_.interval_s = 60.0;
+  Begin(kLayers, kLayers);
+  EXPECT_EQ(Take(RoundRequested{"operator/ada"}).verdict, Verdict::kAccepted);
+  EXPECT_EQ(Take(RoundRequested{"operator/bob"}).verdict, Verdict::kDuplicate);
+  const auto finish = [this] {
+    for (const char* user : {"u0", "u1"}) {
+      Finish(user, Phase::kLocal);
+      Finish(user, Phase::kVerify);
+    }
+  };
+  finish();
+  EXPECT_EQ(state_.round->number, 2U);
+  EXPECT_FALSE(state_.requested);
+  Plan({To("u0", "s0", kLayers), To("u1", "s0", kLayers)});
+  finish();
+  EXPECT_EQ(state_.round->stage, Round::Stage::kEnded);
+  EXPECT_EQ(Count<MakePlan>(Take(RoundRequested{"operator/ada"})), 1);
+  EXPECT_EQ(state_.round->number, 3U);
+  Take(Stopped{"enough", false, "operator/ada"});
+  EXPECT_EQ(Take(RoundRequested{"operator/ada"}).verdict, Verdict::kStale);
+}
+
+TEST_F(FleetStep, RemembersOfARoundWhatCameOfIt) {
+  Begin();
+  const Millis began = at_;
+  at_ += 5'000;
+  Take(Excluded{UserNode("u1"), "left", ""});
+  const Task& task = TaskOf("u0");
+  for (const Phase phase :
+       {Phase::kLocal, Phase::kUpload, Phase::kServer, Phase::kDownload, Phase::kVerify}) {
+    Take(PhaseFinished{.reporter = phase == Phase::kServer ? ServerNode("s0") : UserNode("u0"),
+                       .incarnation = 1,
+                       .round = 1,
+                       .attempt = task.attempt,
+                       .user = "u0",
+                       .phase = phase,
+                       .failure = "",
+                       .measured = {.elapsed_s = 0.5, .cpu_s = {}, .bytes = {}},
+                       .before = {},
+                       .after = {}});
+  }
+  ASSERT_EQ(state_.history.size(), 1U);
+  const RoundSummary& summary = state_.history.front();
+  EXPECT_EQ(summary.number, 1U);
+  EXPECT_EQ(summary.began, began);
+  EXPECT_EQ(summary.ended, began + 5'000);
+  EXPECT_EQ(summary.done, 1U);
+  EXPECT_EQ(summary.failed, 1U);
+  EXPECT_EQ(summary.absent, 0U);
+  EXPECT_EQ(summary.predicted_s, 2.0 + 1.0 + 3.0 + 1.0);
+  EXPECT_EQ(summary.measured_s, 4 * 0.5);  // Without the verification, which no plan predicts.
 }
 
 TEST_F(FleetStep, RoundsFollowEachOtherAtTheirIntervalOrWhenAskedFor) {
@@ -298,7 +411,7 @@ TEST_F(FleetStep, RoundsFollowEachOtherAtTheirIntervalOrWhenAskedFor) {
   finish();
   at_ = 500'000;
   EXPECT_EQ(NextDue(state_), std::nullopt);
-  EXPECT_EQ(Count<MakePlan>(Take(RoundRequested{})), 1);
+  EXPECT_EQ(Count<MakePlan>(Take(RoundRequested{""})), 1);
   EXPECT_EQ(state_.round->number, 3U);
   EXPECT_EQ(state_.last->number, 2U);
 }
@@ -313,9 +426,9 @@ TEST_F(FleetStep, ARoundThatNobodyFinishedIsNotFollowedByTheNextAtOnce) {
 TEST_F(FleetStep, StoppingEndsTheRoundAtOnceOrLetsItFinish) {
   Begin();
   State drained = state_;
-  EXPECT_EQ(Count<RoundEnded>(Take(Stopped{"signal 15", true})), 1);
+  EXPECT_EQ(Count<RoundEnded>(Take(Stopped{"signal 15", true, ""})), 1);
   EXPECT_EQ(TaskOf("u0").failure, "signal 15");
-  EXPECT_EQ(Count<RoundEnded>(Step(drained, at_, Stopped{"drain", false})), 0);
+  EXPECT_EQ(Count<RoundEnded>(Step(drained, at_, Stopped{"drain", false, ""})), 0);
   EXPECT_TRUE(drained.over);
   EXPECT_EQ(OrdersOfUser(drained, "u0").kind, UserOrders::Kind::kWork);
 }

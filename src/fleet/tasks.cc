@@ -26,24 +26,30 @@ double PredictedS(const Task& task) {
   return 0.0;
 }
 
+bool Avoids(const Task& task, const std::string& server) {
+  return std::count(task.failed_at.begin(), task.failed_at.end(), server) > 0;
+}
+
 }  // namespace
 
 Millis InMillis(double seconds) {
   return static_cast<Millis>(std::llround(seconds * 1e3));
 }
 
-bool IsHere(const Member& member) {
-  return member.presence == Presence::kHere && member.refused.empty();
-}
-
-std::size_t CountHere(const std::map<std::string, Member>& members) {
+std::size_t CountTakingPart(const std::map<std::string, Member>& members) {
   return static_cast<std::size_t>(std::count_if(
-      members.begin(), members.end(), [](const auto& entry) { return IsHere(entry.second); }));
+      members.begin(), members.end(), [](const auto& entry) { return entry.second.TakesPart(); }));
 }
 
 bool Tasks::AnyPending() const {
   return std::any_of(state_.round->tasks.begin(), state_.round->tasks.end(), [](const auto& entry) {
     return entry.second.state == TaskState::kPending;
+  });
+}
+
+bool Tasks::AnyUnplanned() const {
+  return std::any_of(state_.round->tasks.begin(), state_.round->tasks.end(), [](const auto& entry) {
+    return entry.second.state == TaskState::kPending && entry.second.due == 0;
   });
 }
 
@@ -93,7 +99,12 @@ void Tasks::TakeIn(const std::string& id) {
 
 void Tasks::WantPlan() {
   Round& round = *state_.round;
-  if (CountHere(state_.servers) == 0) return WaitForServer();
+  if (CountTakingPart(state_.servers) == 0) {
+    for (auto& [id, task] : round.tasks) {
+      if (task.state == TaskState::kPending) WaitForServer(task);
+    }
+    return;
+  }
   if (round.planning) {
     round.plan_wanted = true;
     return;
@@ -125,7 +136,12 @@ void Tasks::Assign(const Assignment& assignment) {
   const bool fits = server != state_.servers.end() && decision.local_layers >= 0 &&
                     decision.local_layers <= state_.layers;
   if (!fits) return Fail(task, "the plan does not fit the fleet");
-  if (decision.local_layers < state_.layers && !IsHere(server->second)) return SetPending(task);
+  if (decision.local_layers < state_.layers && !server->second.TakesPart()) {
+    // Another one, if the user reaches another; else it waits for this one.
+    const bool avoided = Avoids(task, assignment.server);
+    AvoidServer(task, assignment.server);
+    return avoided ? WaitForServer(task) : SetPending(task);
+  }
   ++task.attempt;
   task.state = TaskState::kRunning;
   task.server = assignment.server;
@@ -195,9 +211,7 @@ Verdict Tasks::ReportEarlier(Task& task, const PhaseFinished& event) {
 
 void Tasks::Retry(Task& task, const std::string& failure) {
   if (task.attempt >= state_.policy.attempts_max) return Fail(task, failure);
-  if (!std::count(task.failed_at.begin(), task.failed_at.end(), task.server)) {
-    task.failed_at.push_back(task.server);
-  }
+  AvoidServer(task, task.server);
   SetPending(task);
   task.failure = failure;
 }
@@ -209,12 +223,12 @@ void Tasks::SetPending(Task& task) {
   WantPlan();
 }
 
-void Tasks::WaitForServer() {
-  for (auto& [id, task] : state_.round->tasks) {
-    if (task.state == TaskState::kPending && task.due == 0) {
-      task.due = at_ + InMillis(state_.policy.grace_s);
-    }
-  }
+void Tasks::WaitForServer(Task& task) {
+  if (task.due == 0) task.due = at_ + InMillis(state_.policy.grace_s);
+}
+
+void Tasks::AvoidServer(Task& task, const std::string& server) {
+  if (!Avoids(task, server)) task.failed_at.push_back(server);
 }
 
 void Tasks::Fail(Task& task, const std::string& failure) {

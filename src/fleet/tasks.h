@@ -6,8 +6,7 @@
 namespace dashf::fleet {
 
 Millis InMillis(double seconds);
-bool IsHere(const Member& member);
-std::size_t CountHere(const std::map<std::string, Member>& members);
+std::size_t CountTakingPart(const std::map<std::string, Member>& members);
 
 class Tasks {
  public:
@@ -15,6 +14,8 @@ class Tasks {
       : state_(state), at_(at), effects_(effects) {}
 
   bool AnyPending() const;
+  // One that waits for a plan, and not for a server first.
+  bool AnyUnplanned() const;
   // A plan for whoever is pending, once the one that is being made is there.
   void WantPlan();
   // A user that has come while the round runs.
@@ -35,7 +36,8 @@ class Tasks {
   Verdict ReportEarlier(Task& task, const PhaseFinished& event);
   void Retry(Task& task, const std::string& failure);
   void SetPending(Task& task);
-  void WaitForServer();
+  void WaitForServer(Task& task);
+  void AvoidServer(Task& task, const std::string& server);
 
   State& state_;
   const Millis at_;

@@ -122,7 +122,7 @@ Expected<FleetEnd> Coordinator::Run() {
     end_.signal = signal;
     Note("stopped", {{"signal", *signal}});
     if (!config_.coordinator_kit.log_path.empty()) break;  // Its state is safe; others go on.
-    Queue(fleet::Stopped{fmt::format("the round was stopped by signal {}", *signal), true}, {});
+    Queue(fleet::Stopped{fmt::format("the round was stopped by signal {}", *signal), true, ""}, {});
   }
   service_state_.Stopping();
   // Whoever waits for an answer is to ask again.

@@ -44,9 +44,6 @@ void Coordinator::Hello(SessionId id, const NodeId& node, const v1::Hello& hello
             return refuse(grpc::StatusCode::ALREADY_EXISTS,
                           "another process speaks for this node, and has within its lease");
           }
-          if (result.verdict == fleet::Verdict::kRefused) {
-            return refuse(grpc::StatusCode::FAILED_PRECONDITION, state().Find(node)->refused);
-          }
           if (!work_) work_ = work;
           Session& session = sessions_[node];
           session.id = id;

@@ -189,7 +189,6 @@ v1::Verdict ToWire(fleet::Verdict verdict) {
       return v1::VERDICT_OUT_OF_ORDER;
     case fleet::Verdict::kWrongReporter:
     case fleet::Verdict::kOtherAlive:
-    case fleet::Verdict::kRefused:
       return v1::VERDICT_WRONG_REPORTER;
     case fleet::Verdict::kUnknown:
       return v1::VERDICT_UNKNOWN;

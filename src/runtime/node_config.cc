@@ -337,6 +337,8 @@ std::string WriteNodeConfig(const NodeConfig& config) {
     case Role::kCoordinator:
       json["coordinator_kit"] = ToJson(config.coordinator_kit);
       break;
+    case Role::kOperator:  // Is no node, and has a file of its own.
+      break;
   }
   return json.dump(2) + "\n";
 }

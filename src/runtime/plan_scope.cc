@@ -20,7 +20,7 @@ Expected<PlanScope> ScopeOf(const fleet::State& state, const Scenario& deploymen
     if (task.state == fleet::Task::State::kRunning) servers.insert(task.server);
   }
   for (const auto& [id, server] : state.servers) {
-    if (server.presence == fleet::Presence::kHere && server.refused.empty()) servers.insert(id);
+    if (server.TakesPart()) servers.insert(id);
   }
   PlanScope scope;
   PlanRequest& request = scope.request;

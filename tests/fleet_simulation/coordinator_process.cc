@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "fleet.h"
 #include "fleet/codec.h"
 
@@ -82,6 +84,7 @@ CoordinatorProcess::Outcome CoordinatorProcess::Take(Event event) {
   }
   if (results->front().verdict != Verdict::kAccepted) return results->front().verdict;
   world.Note("event " + kind);
+  fleet_.CheckParts(keeper_->state());
   Act(results->front().effects);
   if (up()) SendChangedOrders();
   return Verdict::kAccepted;
@@ -102,7 +105,11 @@ void CoordinatorProcess::MakeIt(const MakePlan& plan) {
     const State& state = keeper_->state();
     std::vector<std::string> here;
     for (const auto& [id, server] : state.servers) {
-      if (server.presence == Presence::kHere) here.push_back(id);
+      const bool works = std::any_of(
+          state.round->tasks.begin(), state.round->tasks.end(), [&id = id](const auto& entry) {
+            return entry.second.state == Task::State::kRunning && entry.second.server == id;
+          });
+      if (server.TakesPart() || works) here.push_back(id);
     }
     PlanMade made{plan.round, plan.plan, {}};
     if (here.empty()) {
@@ -113,9 +120,15 @@ void CoordinatorProcess::MakeIt(const MakePlan& plan) {
       Decision decision;
       decision.local_layers = static_cast<int>(Trained("k", std::hash<std::string>{}(id), 0) %
                                                static_cast<std::uint64_t>(kLayers + 1));
+      // None at which it has failed, as long as there are others.
+      std::vector<std::string> reached = here;
+      std::erase_if(reached, [&task = task](const std::string& server) {
+        return std::count(task.failed_at.begin(), task.failed_at.end(), server) > 0;
+      });
+      if (reached.empty()) reached = here;
       const auto pick = static_cast<std::size_t>(
-          fleet_.world().Uniform(0, static_cast<std::int64_t>(here.size()) - 1));
-      made.assignments.push_back({id, here[pick], decision, {}, ""});
+          fleet_.world().Uniform(0, static_cast<std::int64_t>(reached.size()) - 1));
+      made.assignments.push_back({id, reached[pick], decision, {}, ""});
     }
     Take(std::move(made));
   });
@@ -171,8 +184,17 @@ void CoordinatorProcess::SendChangedOrders() {
   }
 }
 
-void CoordinatorProcess::Order(Event event) {
-  if (up()) Take(std::move(event));
+void CoordinatorProcess::Order(const Event& event) {
+  if (!up()) return;
+  if (fleet_.Has(Mistake::kTellOperatorsFirst)) {
+    fleet_.Told(event);
+    fleet_.world().After(fleet_.world().Uniform(1, 500), [this, event, life = life_] {
+      if (up() && life == life_) Take(event);
+    });
+    return;
+  }
+  const Outcome verdict = Take(event);
+  if (verdict == Verdict::kAccepted) fleet_.Told(event);
 }
 
 bool CoordinatorProcess::Knows(const std::string& user,

@@ -59,7 +59,7 @@ class CoordinatorProcess {
   // Has it accepted a report of this phase, or of a later one?
   bool Knows(const std::string& user, std::uint32_t round, int attempt, Phase phase) const;
 
-  void Order(Event event);  // By an operator; lost while the process is down.
+  void Order(const Event& event);  // By an operator; lost while the process is down.
 
   // Messages.
   void Hear(const NodeId& from, std::uint64_t incarnation, std::int64_t seen);
@@ -185,10 +185,14 @@ class Fleet {
 
   // Checks a round that has ended.
   void Judge(const Round& round);
+  // Checks that new work is of those who take part, and that what operators were told holds.
+  void CheckParts(const State& state);
+  void Told(const Event& order);  // An operator, that it is so.
 
  private:
   void ScheduleFaults();
   void AskForRounds();
+  void Operate(Millis lasts, const NodeId& node);
   void FaultAt(Millis delay, Millis lasts);
   void CheckReplay();
   bool AllLeft() const;
@@ -197,6 +201,8 @@ class Fleet {
   const Plan plan_;
   const Mistake mistake_;
   std::map<std::uint32_t, std::string> judged_;
+  std::map<std::pair<std::uint32_t, std::string>, int> attempts_;  // Seen, by round and user.
+  std::map<NodeId, bool> excluded_, drained_;                      // As operators were told.
 };
 
 }  // namespace dashf::fleet

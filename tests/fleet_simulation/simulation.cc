@@ -46,6 +46,52 @@ Fleet::Fleet(World* world, Plan plan, Mistake mistake)
   }
 }
 
+// An operator's wish, and where it lasts, its end.
+void Fleet::Operate(Millis lasts, const NodeId& node) {
+  const std::string by = "operator/ada";
+  switch (world_.Uniform(0, 6)) {
+    case 0:
+      coordinator.Order(RoundRequested{by});
+      return;
+    case 1:
+      // Who is stopped at once has failed.
+      if (world_.Chance(0.7)) return;
+      coordinator.Order(Stopped{"enough", !plan_.transient && world_.Chance(0.5), by});
+      return;
+    case 2:
+    case 3:
+      coordinator.Order(Drained{node, by});
+      break;
+    default:
+      if (plan_.transient) return;
+      coordinator.Order(Excluded{node, "smokes", by});
+  }
+  world_.After(lasts, [this, node, by] { coordinator.Order(Admitted{node, by}); });
+}
+
+void Fleet::Told(const Event& order) {
+  if (const auto* excluded = std::get_if<Excluded>(&order)) excluded_[excluded->node] = true;
+  if (const auto* drained = std::get_if<Drained>(&order)) drained_[drained->node] = true;
+  if (const auto* admitted = std::get_if<Admitted>(&order)) {
+    excluded_[admitted->node] = drained_[admitted->node] = false;
+  }
+}
+
+void Fleet::CheckParts(const State& state) {
+  if (!state.round) return;
+  for (const auto& [id, task] : state.round->tasks) {
+    const auto [seen, is_new] = attempts_.try_emplace({state.round->number, id}, 0);
+    if (is_new && !state.users.at(id).TakesPart()) {
+      world_.Break(id + " is in a round that it does not take part in");
+    }
+    if (task.attempt > seen->second && task.decision.local_layers < kLayers &&
+        !state.servers.at(task.server).TakesPart()) {
+      world_.Break(fmt::format("{} was given to {}, which takes no part", id, task.server));
+    }
+    seen->second = task.attempt;
+  }
+}
+
 // One fault, and its end.
 void Fleet::FaultAt(Millis delay, Millis lasts) {
   world_.After(delay, [this, lasts] {
@@ -84,9 +130,7 @@ void Fleet::FaultAt(Millis delay, Millis lasts) {
         break;
       case 7: {
         const NodeId node = world_.Chance(0.5) ? UserNode(user->first) : ServerNode(server->first);
-        if (plan_.transient) break;
-        coordinator.Order(Excluded{node, "an operator said so"});
-        world_.After(lasts, [this, node] { coordinator.Order(Admitted{node}); });
+        Operate(lasts, node);
         break;
       }
       default: {
@@ -115,6 +159,14 @@ void Fleet::ScheduleFaults() {
 void Fleet::CheckReplay() {
   const State* state = coordinator.state();
   if (state == nullptr) return;
+  for (const auto& [node, excluded] : excluded_) {
+    if (excluded != state->Find(node)->excluded) {
+      world_.Break(Name(node) + " is excluded, or is not, other than an operator was told");
+    }
+    if (drained_[node] && !state->Find(node)->drained) {
+      world_.Break(Name(node) + " is not drained, as an operator was told");
+    }
+  }
   const auto live = ToJson(*state);
   if (ToJson(coordinator.log().Fold(false)) != live) world_.Break("the log folds to another state");
   if (ToJson(coordinator.log().Fold(true)) != live)
@@ -158,7 +210,7 @@ bool Fleet::AllLeft() const {
 
 // An operator who goes on asking, also while the coordinator is down.
 void Fleet::AskForRounds() {
-  coordinator.Order(RoundRequested{});
+  coordinator.Order(RoundRequested{"operator/ada"});
   world_.After(20'000, [this] { AskForRounds(); });
 }
 
@@ -177,8 +229,8 @@ void Fleet::Run() {
   world_.Heal();
   coordinator.log().refusing = false;
   coordinator.Start();
-  for (auto& [id, user] : users) coordinator.Order(Admitted{UserNode(id)});
-  for (auto& [id, server] : servers) coordinator.Order(Admitted{ServerNode(id)});
+  for (auto& [id, user] : users) coordinator.Order(Admitted{UserNode(id), ""});
+  for (auto& [id, server] : servers) coordinator.Order(Admitted{ServerNode(id), ""});
   for (auto& [id, user] : users) user.Start();
   for (auto& [id, server] : servers) server.Start();
   world_.Run(world_.now() + kQuietFor, finished);
@@ -189,7 +241,9 @@ void Fleet::Run() {
     world_.Break("the fleet never came to its end");
     return;
   }
-  if (judged_.size() != plan_.policy.rounds_max) world_.Break("a round never ended");
+  const State& state = *coordinator.state();
+  const auto rounds = state.over_reason.empty() ? plan_.policy.rounds_max : state.rounds_begun;
+  if (judged_.size() != rounds) world_.Break("a round never ended");
 }
 
 std::string NameOf(Mistake mistake) {
@@ -204,13 +258,14 @@ std::string NameOf(Mistake mistake) {
                                            "mix-attempts",
                                            "stop-clock",
                                            "orders-once",
-                                           "keep-after-failed-append"};
+                                           "keep-after-failed-append",
+                                           "tell-operators-first"};
   return kNames[static_cast<int>(mistake)];
 }
 
 std::vector<Mistake> AllMistakes() {
   std::vector<Mistake> all;
-  for (int i = 1; i <= static_cast<int>(Mistake::kKeepAfterFailedAppend); ++i) {
+  for (int i = 1; i <= static_cast<int>(Mistake::kTellOperatorsFirst); ++i) {
     all.push_back(static_cast<Mistake>(i));
   }
   return all;

@@ -24,6 +24,7 @@ enum class Mistake {
   kStopClock,              // Time is no event.
   kOrdersOnce,             // Orders that were lost are not sent again.
   kKeepAfterFailedAppend,  // A coordinator goes on after its disk has refused.
+  kTellOperatorsFirst,     // An operator is told of what the log does not have.
 };
 std::string NameOf(Mistake mistake);
 std::vector<Mistake> AllMistakes();
