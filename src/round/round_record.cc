@@ -100,6 +100,7 @@ PhaseSeconds ReadSeconds(JsonReader& parent, const std::string& key) {
   JsonReader reader = parent.Object(key);
   PhaseSeconds seconds;
   for (const auto& [name, member] : kPhases) seconds.*member = reader.NumberIfAny(name);
+  reader.RejectUnknownKeys();
   return seconds;
 }
 
@@ -109,6 +110,14 @@ Quality ReadQuality(JsonReader& reader, const std::string& suffix) {
     quality.*member = reader.NumberIfAny(key + suffix);
   }
   return quality;
+}
+
+bool ReadDone(JsonReader& reader) {
+  const std::string state = reader.String("state");
+  if (!reader.failed() && state != "done" && state != "failed") {
+    reader.Reject("state", "must be \"done\" or \"failed\"");
+  }
+  return state == "done";
 }
 
 UserRecord ReadUser(JsonReader reader) {
@@ -127,7 +136,7 @@ UserRecord ReadUser(JsonReader reader) {
   user.download_bytes = OptionalBytes(reader, "download_bytes");
   user.before = ReadQuality(reader, "_before");
   user.after = ReadQuality(reader, "_after");
-  if (reader.String("state") != "done" && !user.failure) user.failure = "not finished";
+  if (!ReadDone(reader) && !user.failure) user.failure = "not finished";
   reader.RejectUnknownKeys();
   return user;
 }
@@ -225,7 +234,7 @@ Expected<RoundRecord> ParseRound(const std::string& name, std::string_view bytes
   root.ForEach("servers", [&](JsonReader reader) {
     const std::string id = reader.String("id");
     record.servers.push_back({id, reader.StringIfAny("failure")});
-    reader.String("state");  // Follows from "failure".
+    ReadDone(reader);  // Follows from "failure".
     reader.RejectUnknownKeys();
   });
   if (root.HasValue("references")) {
@@ -238,7 +247,7 @@ Expected<RoundRecord> ParseRound(const std::string& name, std::string_view bytes
   record.exhaustive_scr = bound.NumberIfAny("exhaustive_scr");
   record.gap = bound.NumberIfAny("gap");
   bound.RejectUnknownKeys();
-  root.String("state");  // Follows from the users.
+  ReadDone(root);  // Follows from the users.
   root.RejectUnknownKeys();
   if (document->error()) return tl::unexpected(*document->error());
   return record;
