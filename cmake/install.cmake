@@ -29,6 +29,15 @@ foreach(page configs/README.md bench/peers/train/README.md tests/consumer/plan.c
   get_filename_component(folder ${page} DIRECTORY)
   install(FILES ${page} DESTINATION share/doc/dashf/${folder} COMPONENT dashf)
 endforeach()
+# What a shell asks to complete a line, and manual pages of what --help says, where help2man is.
+install(FILES completion/dashf.bash DESTINATION share/bash-completion/completions RENAME dashf COMPONENT dashf)
+install(FILES completion/_dashf DESTINATION share/zsh/vendor-completions COMPONENT dashf)
+install(FILES completion/dashf.fish DESTINATION share/fish/vendor_completions.d COMPONENT dashf)
+find_program(DASHF_HELP2MAN help2man)
+if(DASHF_HELP2MAN AND NOT CMAKE_CROSSCOMPILING)
+  install(CODE "execute_process(COMMAND ${PROJECT_SOURCE_DIR}/tools/man_pages.sh $<TARGET_FILE:dashf>
+    \$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/share/man/man1 COMMAND_ERROR_IS_FATAL ANY)" COMPONENT dashf)
+endif()
 list(APPEND packages dashf libdashf-dev)
 
 # install_library(<name> <module>...): dashf::<name>, which links the modules.

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """install_test.py CMAKE BUILD_DIR CONSUMER_DIR: installs a build elsewhere, plans and generates with
 the programs there, and builds a project that finds the libraries there."""
+import gzip
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -52,6 +54,22 @@ class Installed(unittest.TestCase):
         for verb in ("generate", "score", "profile"):
             self.assertIn(f"--model {self.model.resolve()} ", run(self.dashf, verb, "--help").stdout)
         self.assertIn(f"The model that ships: {self.model.resolve()}", run(self.dashf, "--help").stdout)
+
+    def test_shells_find_their_completions(self):
+        for place in ("bash-completion/completions/dashf", "zsh/vendor-completions/_dashf",
+                      "fish/vendor_completions.d/dashf.fish"):
+            self.assertIn("--complete", (self.prefix / "share" / place).read_text())
+
+    @unittest.skipUnless(shutil.which("help2man"), "help2man is not installed")
+    def test_every_verb_has_a_manual_page_that_names_nobodys_folders(self):
+        pages = {path.name.removesuffix(".1.gz"): gzip.decompress(path.read_bytes()).decode()
+                 for path in (self.prefix / "share/man/man1").iterdir()}
+        verbs = [line.split("\t")[0] for line in run(self.dashf, "--complete", "").stdout.splitlines()]
+        self.assertGreater(len(verbs), 20)
+        self.assertLessEqual({f"dashf-{verb}" for verb in verbs} | {"dashf", "dashf-bench-planner"}, set(pages))
+        self.assertIn("handover\\-penalty", pages["dashf-solve"])
+        for name, page in pages.items():
+            self.assertNotIn(str(pathlib.Path(BUILD).resolve().parent).replace("-", "\\-"), page, name)
 
     def test_a_project_plans_with_a_method_of_its_own(self):
         build = pathlib.Path(self.room.name) / "consumer"

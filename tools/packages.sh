@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tools/install.sh
-install_missing "${build_packages[@]}" dpkg-dev file
+install_missing "${build_packages[@]}" dpkg-dev file help2man
 build release -DDASHF_TORCH=ON -DDASHF_MPI=ON
 (cd build/release && cpack >&2)
 packages=build/release/packages

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/printable.h"
+#include "cli/completion.h"
 #include "cli/shipped_model.h"
 
 namespace dashf::cli {
@@ -25,7 +26,7 @@ constexpr struct {
 } kGroups[] = {
     {"Plan", " new check solve compare explain evaluate verify bound sweep "},
     {"Train", " train score generate merge export profile pretrain "},
-    {"Carry a plan out", " run report coordinator server user "},
+    {"Carry a plan out", " run report kit coordinator server user "},
     {"Study", " study bench sections "},
 };
 
@@ -120,6 +121,14 @@ std::string UsageMessage(const CLI::App* app, const CLI::Error& error) {
                      name);
 }
 
+int PrintCandidates(const CLI::App& app, std::span<char* const> words) {
+  const std::vector<std::string_view> typed(words.begin(), words.end());
+  for (const auto& [word, description] : Complete(app, typed)) {
+    fmt::print("{}\t{}\n", word, description);
+  }
+  return kExitOk;
+}
+
 }  // namespace
 
 int RunCommandLine(int argc,
@@ -139,6 +148,8 @@ int RunCommandLine(int argc,
     verb->group(GroupOf(verb->get_name()));
     NameShippedModel(verb);
   }
+  if (argc > 1 && argv[1] == kComplete)
+    return PrintCandidates(app, std::span(argv, argc).subspan(2));
   app.footer(fmt::format("The model that ships: {}", ShippedModel()));
   const std::vector<std::string> names = VerbNames(app);
   if (argc > 1 && argv[1][0] != '-' && std::ranges::find(names, argv[1]) == names.end()) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cli/command_line.h"
+#include "cli/completion.h"
 
 namespace dashf::cli {
 namespace {
@@ -49,7 +50,9 @@ int Become(const char* program, char** argv) {
 
 int main(int argc, char** argv) {
   namespace cli = dashf::cli;
-  const std::vector<std::string_view> words(argv + 1, argv + argc);
+  std::vector<std::string_view> words(argv + 1, argv + argc);
+  const bool completes = !words.empty() && words[0] == cli::kComplete;
+  if (completes) words.erase(words.begin());
   const auto called = [&](std::string_view verb) { return !words.empty() && words[0] == verb; };
   for (const cli::Verb& verb : cli::kEngineVerbs) {
     if (called(verb.name)) return cli::Become(verb.program, argv);
@@ -59,7 +62,7 @@ int main(int argc, char** argv) {
     return cli::Become("dashf-engine", argv);
   }
 #endif
-  const bool on_ranks = std::find(words.begin(), words.end(), "--mpi") != words.end();
+  const bool on_ranks = !completes && std::find(words.begin(), words.end(), "--mpi") != words.end();
   for (const char* verb : cli::kMpiVerbs) {
     if (called(verb) && on_ranks) return cli::Become("dashf-mpi", argv);
   }
