@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <vector>
 
 #include "corpus/example.h"
@@ -16,6 +17,7 @@ namespace dashf::train {
 // The hidden states of every example that enter layer `layer`, computed once for every epoch.
 class HiddenRows {
  public:
+  // Computes nothing yet; the arguments must outlive the computation.
   HiddenRows(const llama::Weights& weights,
              const llama::AdapterLayout& layout,
              const std::vector<float>& parameters,
@@ -23,15 +25,19 @@ class HiddenRows {
              int layer,
              int batch_size,
              const std::filesystem::path& folder);  // Of a file to keep them in; empty: memory.
+  ~HiddenRows();
 
+  bool ComputeNext();  // The next batch; false once all are there.
   void Enter(std::int64_t example, llama::Matrix<float> rows) const;
 
  private:
+  struct Computation;
   void Copy(const llama::PackedBatch& batch, llama::Matrix<const float> rows);
 
   std::int64_t width_;
-  std::vector<std::int64_t> begin_;  // Per example.
-  ScratchFloats rows_;               // [rows of all examples, d]
+  std::vector<std::int64_t> begin_;           // Per example.
+  ScratchFloats rows_;                        // [rows of all examples, d]
+  std::unique_ptr<Computation> computation_;  // None once it is over.
 };
 
 }  // namespace dashf::train

@@ -47,10 +47,14 @@ class Native final : public PhaseGradient {
         [this](std::int64_t example, llama::Matrix<float> rows) { hidden_->Enter(example, rows); });
   }
 
+  bool Prepare() override { return hidden_ && hidden_->ComputeNext(); }
+
   double Compute(std::span<const std::size_t> chosen,
                  std::span<const float> parameters,
                  std::span<float> gradient) override {
     DASHF_CHECK(std::ssize(parameters) == size_ && std::ssize(gradient) == size_);
+    while (Prepare()) {
+    }
     std::copy(parameters.begin(), parameters.end(), parameters_.begin() + first_);
     std::fill_n(gradient_.begin() + first_, size_, 0.0F);
     const llama::Slot<float> slot{parameters_.data(), gradient_.data()};

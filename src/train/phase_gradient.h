@@ -18,8 +18,11 @@ namespace dashf::train {
 class PhaseGradient {
  public:
   virtual ~PhaseGradient() = default;
+  // Computes a part of what is to be there before the first gradient; false once all of it is.
+  virtual bool Prepare() { return false; }
   // The mean loss per answer token of the examples `chosen` (indices), and its gradient in the
   // phase's trained parameters, both flat as in trained_parameters.h. `gradient` is overwritten.
+  // What Prepare() has left is computed first.
   virtual double Compute(std::span<const std::size_t> chosen,
                          std::span<const float> parameters,
                          std::span<float> gradient) = 0;

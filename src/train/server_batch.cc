@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <optional>
 #include <utility>
 
 #include "base/termination.h"
@@ -35,7 +34,7 @@ struct Member {
   std::size_t first = 0;                    // Where the trained ones begin.
   std::vector<float> sum;                   // The step's gradient, of the trained ones.
   std::unique_ptr<Trainer> trainer;
-  std::optional<HiddenRows> hidden;
+  std::unique_ptr<HiddenRows> hidden;
   double flop_per_token = 0.0;
   double cpu_s = 0.0;
   const std::vector<std::size_t>* step = nullptr;
@@ -120,13 +119,15 @@ class ServerBatch {
         *user.examples, user.options, clock_, InitialState(*user.adapter, member.phase));
     member.sum.resize(member.trainer->state().parameters.size());
     if (user.k > 0) {
-      member.hidden.emplace(model_.weights(),
-                            layout_,
-                            member.parameters,
-                            *user.examples,
-                            user.k,
-                            user.options.batch_size,
-                            user.options.cache_folder);
+      member.hidden = std::make_unique<HiddenRows>(model_.weights(),
+                                                   layout_,
+                                                   member.parameters,
+                                                   *user.examples,
+                                                   user.k,
+                                                   user.options.batch_size,
+                                                   user.options.cache_folder);
+      while (member.hidden->ComputeNext()) {
+      }
     }
     const Volume volume = VolumeOf(*user.examples, model_.config().sliding_window);
     const PhaseFlop flop = FlopOfLayers(model_.config(),

@@ -1,0 +1,158 @@
+#include "train/phase_training.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/termination.h"
+#include "llama/threads.h"
+#include "train/batch_order.h"
+#include "train/phase_gradient.h"
+#include "train/processor_time.h"
+#include "train/step_gradient.h"
+#include "train/trained_parameters.h"
+#include "train/trainer.h"
+#include "train/within_memory.h"
+
+namespace dashf::train {
+namespace {
+
+Expected<void> CheckState(const TrainingState& state, std::size_t parameters, int steps) {
+  const auto fits = [&](const std::vector<float>& values) { return values.size() == parameters; };
+  if (!fits(state.parameters) || !fits(state.optimizer.mean) || !fits(state.optimizer.square) ||
+      !fits(state.best)) {
+    return Fail(
+        ErrorKind::kBadInput,
+        "state",
+        fmt::format("must have {} parameters, has {}", parameters, state.parameters.size()));
+  }
+  const auto done = std::ssize(state.losses);
+  if (done <= steps && done == state.optimizer.steps) return {};
+  return Fail(ErrorKind::kBadInput,
+              "state",
+              fmt::format("must be after at most {} steps, is after {}", steps, done));
+}
+
+Expected<void> CheckArguments(const Model& model,
+                              const std::vector<corpus::Example>& examples,
+                              const Phase& phase,
+                              const TrainOptions& options,
+                              const Adapter& adapter) {
+  if (auto sound = options.Validate(); !sound) return sound;
+  if (auto sound = CheckAdapter(adapter, model.config()); !sound) return sound;
+  if (auto sound = CheckExamples(examples, model.config()); !sound) return sound;
+  if (options.from == nullptr) return {};
+  return CheckState(*options.from,
+                    TrainedParameters(adapter, phase.first_trained, phase.last_trained).size(),
+                    PlannedSteps(options, examples.size()));
+}
+
+}  // namespace
+
+// Stays where it is: the trainer looks at the options and the clock.
+struct PhaseTraining::Work {
+  Work(const Model& model,
+       const std::vector<corpus::Example>& chosen,
+       const Phase& trained,
+       const TrainOptions& how,
+       const Adapter& adapter)
+      : examples(chosen),
+        phase(trained),
+        options(how),
+        computation(
+            phase.first_trained == phase.last_trained
+                ? nullptr
+                : NativePhaseGradient(
+                      model, examples, phase, adapter, options.batch_size, options.recompute)),
+        trainer(examples,
+                options,
+                clock,
+                options.from != nullptr ? *options.from : InitialState(adapter, phase)),
+        gradient(trainer.state().parameters.size()),
+        scratch(options.accumulate > 1 ? gradient.size() : 0) {
+    options.from = nullptr;
+  }
+
+  Expected<bool> Advance() {
+    if (computation == nullptr) return false;  // It trains no layer.
+    if (computation->Prepare()) return true;
+    const auto* const chosen = trainer.Next();
+    if (chosen == nullptr) return false;
+    const double loss = StepGradient(examples,
+                                     *chosen,
+                                     options.batch_size,
+                                     trainer.state().parameters,
+                                     computation.get(),
+                                     scratch,
+                                     gradient);
+    if (auto taken = trainer.Take(loss, gradient); !taken) return tl::unexpected(taken.error());
+    return true;
+  }
+
+  const std::vector<corpus::Example>& examples;
+  const Phase phase;
+  TrainOptions options;
+  const Stopwatch clock;
+  const std::unique_ptr<PhaseGradient> computation;  // None: no layer is trained.
+  Trainer trainer;
+  std::vector<float> gradient, scratch;
+  double cpu_s = 0.0;
+};
+
+Expected<PhaseTraining> PhaseTraining::Begin(const Model& model,
+                                             const std::vector<corpus::Example>& examples,
+                                             int first,
+                                             int last,
+                                             UserObjective objective,
+                                             const TrainOptions& options,
+                                             const Adapter& adapter) {
+  const int layers = model.config().layers;
+  if (first < 1 || last > layers) {
+    return Fail(ErrorKind::kBadInput,
+                "layers",
+                fmt::format("must be in [1, {}], got {} to {}", layers, first, last));
+  }
+  const int loss_after = objective == UserObjective::kEarlyExit ? last : layers;
+  const Phase phase{
+      first - 1, std::max(last, first - 1), loss_after, first - 1, options.cache_folder};
+  return WithinMemory("training", [&]() -> Expected<PhaseTraining> {
+    if (auto sound = CheckArguments(model, examples, phase, options, adapter); !sound) {
+      return tl::unexpected(sound.error());
+    }
+    return PhaseTraining(std::make_unique<Work>(model, examples, phase, options, adapter));
+  });
+}
+
+PhaseTraining::PhaseTraining(std::unique_ptr<Work> work) : work_(std::move(work)) {}
+PhaseTraining::PhaseTraining(PhaseTraining&&) noexcept = default;
+PhaseTraining& PhaseTraining::operator=(PhaseTraining&&) noexcept = default;
+PhaseTraining::~PhaseTraining() = default;
+
+Expected<bool> PhaseTraining::Advance() {
+  const llama::FlushSubnormals flush;  // AdamW's means of gradients that vanish pass through them.
+  const double before_s = ProcessCpuS();
+  auto advanced = WithinMemory("training", [this] { return work_->Advance(); });
+  work_->cpu_s += ProcessCpuS() - before_s;
+  return advanced;
+}
+
+int PhaseTraining::steps() const {
+  return static_cast<int>(state().losses.size());
+}
+
+double PhaseTraining::cpu_s() const {
+  return work_->cpu_s;
+}
+
+const TrainingState& PhaseTraining::state() const {
+  return work_->trainer.state();
+}
+
+PhaseReport PhaseTraining::Finish(Adapter* adapter) const {
+  PhaseReport report = work_->trainer.Finish(work_->phase, adapter);
+  report.cpu_s = work_->cpu_s;
+  return report;
+}
+
+}  // namespace dashf::train

@@ -1,0 +1,48 @@
+// A phase in pieces, for whoever does other things in between: trains several users in turn, keeps
+// checkpoints, shares the processor with others. What comes out does not depend on what happens
+// between the pieces.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/error.h"
+#include "corpus/example.h"
+#include "train/adapter.h"
+#include "train/model.h"
+#include "train/phases.h"
+
+namespace dashf::train {
+
+class PhaseTraining {
+ public:
+  // Arguments and errors as TrainLayers'. Computes nothing yet. `examples` must outlive it; model,
+  // options, adapter and the state that options.from points to need not.
+  static Expected<PhaseTraining> Begin(const Model& model,
+                                       const std::vector<corpus::Example>& examples,
+                                       int first,
+                                       int last,
+                                       UserObjective objective,
+                                       const TrainOptions& options,
+                                       const Adapter& adapter);
+  PhaseTraining(PhaseTraining&&) noexcept;
+  PhaseTraining& operator=(PhaseTraining&&) noexcept;
+  ~PhaseTraining();
+
+  // The next piece: a batch of the hidden states that are computed once, or an optimiser step.
+  // False if there was none, for the phase has come to its end. Errors as TrainLayers'.
+  Expected<bool> Advance();
+
+  int steps() const;                   // Taken, also before the state that it went on from.
+  double cpu_s() const;                // Processor time of the process during Advance(), in all.
+  const TrainingState& state() const;  // After the last step.
+  // Writes the phase's layers as they are into `adapter`; elapsed_s is left to the caller.
+  PhaseReport Finish(Adapter* adapter) const;
+
+ private:
+  struct Work;
+  explicit PhaseTraining(std::unique_ptr<Work> work);
+  std::unique_ptr<Work> work_;
+};
+
+}  // namespace dashf::train
