@@ -84,11 +84,12 @@ class BreakingLink : public testing::Test {
   }
   // Exactly one upload, and its very bytes.
   void ExpectOneJob() {
-    const auto jobs = store_->NextJobs(2);
-    ASSERT_EQ(jobs.size(), 1U);
-    EXPECT_EQ(jobs[0].attempt, attempt_);
-    EXPECT_TRUE(jobs[0].data == data_);
-    EXPECT_TRUE(jobs[0].adapters == adapters_);
+    const auto job = store_->NextJob(std::chrono::milliseconds(0));
+    ASSERT_TRUE(job);
+    EXPECT_EQ(job->attempt, attempt_);
+    EXPECT_TRUE(job->data == data_);
+    EXPECT_TRUE(job->adapters == adapters_);
+    EXPECT_FALSE(store_->NextJob(std::chrono::milliseconds(0)));
   }
 
   const fs::path folder_ = fs::path(testing::TempDir()) / "edge_link";

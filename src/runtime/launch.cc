@@ -183,7 +183,8 @@ Expected<void> Round::StartNodes(const std::string& address) {
     config.server = {.device = server,
                      .listen = kLoopback,
                      .advertise = {},
-                     .spool_folder = (private_.path() / "spool" / server.id).string()};
+                     .spool_folder = (private_.path() / "spool" / server.id).string(),
+                     .work_conserving = launch_.work_conserving};
     if (auto done = Start(config); !done) return done;
   }
   for (std::size_t n = 0; n < scenario.users.size(); ++n) {

@@ -8,8 +8,10 @@ Expected<llama::Storage> BaseStorage(const train::StorageChoice& choice) {
   return Fail(storage.error().kind, "training." + storage.error().where, storage.error().message);
 }
 
-Expected<BaseModel> LoadBaseModel(const std::string& folder, const train::StorageChoice& choice) {
-  train::SetThreads(1);
+Expected<BaseModel> LoadBaseModel(const std::string& folder,
+                                  const train::StorageChoice& choice,
+                                  int threads) {
+  train::SetThreads(threads);
   const auto storage = BaseStorage(choice);
   if (!storage) return tl::unexpected(storage.error());
   auto model = train::LoadModel(folder, *storage);

@@ -24,9 +24,11 @@ struct BaseModel {
   corpus::Tokenizer tokenizer;
   Expected<corpus::ChatTemplate> chat;  // Or why there is none, which matters to conversations.
 };
-// The model folder's weights and tokenizer; sets one thread per process (a phase has one core).
-// kBadInput at "training.arithmetic" also where this processor lacks what is chosen.
-Expected<BaseModel> LoadBaseModel(const std::string& folder, const train::StorageChoice& choice);
+// The model folder's weights and tokenizer; sets the process's threads. kBadInput at
+// "training.arithmetic" also where this processor lacks what is chosen.
+Expected<BaseModel> LoadBaseModel(const std::string& folder,
+                                  const train::StorageChoice& choice,
+                                  int threads = 1);
 
 // A null adapter means the bare model.
 Expected<Quality> QualityOf(const train::Model& model,

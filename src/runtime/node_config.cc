@@ -1,8 +1,10 @@
 #include "runtime/node_config.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -13,6 +15,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr std::int64_t kBytesMax = std::int64_t{1} << 62;
 constexpr std::int64_t kSeedMax = std::numeric_limits<std::int64_t>::max();
 
 constexpr std::pair<const char*, std::vector<double> SplitProfile::*> kProfileColumns[] = {
@@ -52,7 +55,6 @@ Json ToJson(const TrainingSettings& training) {
           {"warmup", training.schedule.warmup},
           {"weight_decay", training.weight_decay},
           {"tokens_max", training.tokens_max},
-          {"users_per_batch", training.users_per_batch},
           {"seed", training.seed}};
 }
 
@@ -71,12 +73,15 @@ Json ToJson(const UserKit& kit) {
 }
 
 Json ToJson(const ServerKit& kit) {
-  return {{"compute", ToJson(kit.device.compute)},
-          {"bandwidth_hz", kit.device.bandwidth_hz},
-          {"tx_power_w_max", kit.device.tx_power_w_max},
-          {"listen", kit.listen},
-          {"advertise", kit.advertise},
-          {"spool", {{"folder", kit.spool_folder}, {"bytes_max", kit.spool_bytes_max}}}};
+  Json json = {{"compute", ToJson(kit.device.compute)},
+               {"bandwidth_hz", kit.device.bandwidth_hz},
+               {"tx_power_w_max", kit.device.tx_power_w_max},
+               {"listen", kit.listen},
+               {"advertise", kit.advertise},
+               {"spool", {{"folder", kit.spool_folder}, {"bytes_max", kit.spool_bytes_max}}},
+               {"work_conserving", kit.work_conserving}};
+  if (kit.memory_bytes_max > 0) json["memory_bytes_max"] = kit.memory_bytes_max;
+  return json;
 }
 
 Json ToJson(const fleet::Policy& policy) {
@@ -179,7 +184,6 @@ TrainingSettings ReadTraining(JsonReader& parent) {
                        reader.Number("warmup", kNonNegative)};
   training.weight_decay = reader.Number("weight_decay", kNonNegative);
   training.tokens_max = small("tokens_max");
-  training.users_per_batch = small("users_per_batch");
   training.seed = static_cast<std::uint64_t>(reader.Integer("seed", 0, kSeedMax));
   reader.RejectUnknownKeys();
   return training;
@@ -233,10 +237,13 @@ ServerKit ReadServerKit(JsonReader& root) {
   if (reader.Has("spool")) {
     JsonReader spool = reader.Object("spool");
     kit.spool_folder = spool.String("folder");
-    const std::int64_t bytes_max = spool.Integer("bytes_max", 1, std::int64_t{1} << 62);
+    const std::int64_t bytes_max = spool.Integer("bytes_max", 1, kBytesMax);
     kit.spool_bytes_max = static_cast<std::uint64_t>(bytes_max);
     spool.RejectUnknownKeys();
   }
+  if (reader.Has("work_conserving")) kit.work_conserving = reader.Boolean("work_conserving");
+  kit.memory_bytes_max =
+      static_cast<std::uint64_t>(reader.IntegerIfAny("memory_bytes_max", 1, kBytesMax).value_or(0));
   reader.RejectUnknownKeys();
   return kit;
 }
@@ -310,6 +317,11 @@ void ResolvePaths(const std::filesystem::path& base, NodeConfig* config) {
 
 }  // namespace
 
+int NodeConfig::Threads() const {
+  if (threads > 0) return threads;
+  return gate_folder.empty() ? std::max(1U, std::thread::hardware_concurrency()) : 1;
+}
+
 std::string WriteTrainingSettings(const TrainingSettings& training) {
   return ToJson(training).dump();
 }
@@ -327,6 +339,7 @@ std::string WriteNodeConfig(const NodeConfig& config) {
                {"gate", {{"folder", config.gate_folder}, {"turns", config.gate_turns}}},
                {"model", config.model_folder},
                {"training", ToJson(config.training)}};
+  if (config.threads > 0) json["threads"] = config.threads;
   switch (config.node.role) {
     case Role::kUser:
       json["user"] = ToJson(config.user);
@@ -370,6 +383,7 @@ Expected<NodeConfig> ParseNodeConfig(const std::string& name, std::string_view b
   config.gate_folder = gate.String("folder");
   config.gate_turns = static_cast<int>(gate.Integer("turns", 1, 4096));
   gate.RejectUnknownKeys();
+  config.threads = static_cast<int>(root.IntegerIfAny("threads", 1, 1024).value_or(0));
   config.model_folder = root.String("model");
   config.training = ReadTraining(root);
   if (role == Role::kUser) config.user = ReadUserKit(root);

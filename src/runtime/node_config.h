@@ -33,8 +33,7 @@ struct TrainingSettings {
   double learning_rate = 3e-3;
   train::LearningRateSchedule schedule;  // Of each phase.
   double weight_decay = 0.0;
-  int tokens_max = 256;     // Longer examples are shortened.
-  int users_per_batch = 1;  // At most; an edge server trains those together whose uploads wait.
+  int tokens_max = 256;  // Longer examples are shortened.
   std::uint64_t seed = 1;
 
   // The first layer that a server sends back of those that it trained.
@@ -71,6 +70,10 @@ struct ServerKit {
   // temporary folder, of which a server that starts again finds nothing.
   std::string spool_folder = {};
   std::uint64_t spool_bytes_max = std::uint64_t{16} << 30;  // Of all users together.
+  // What one user does not need of the clock the others get; else each has its planned share of
+  // clock_hz_max and no more (clock_shares.h).
+  bool work_conserving = true;
+  std::uint64_t memory_bytes_max = 0;  // Of base and training together; 0: most of the machine's.
 };
 
 struct CoordinatorKit {
@@ -95,11 +98,14 @@ struct NodeConfig {
   std::string telemetry_path;  // May be empty.
   std::string gate_folder;     // Empty: the machine is not shared.
   int gate_turns = 1;
+  int threads = 0;  // Of a computation; 0: all cores, or one if the machine is shared.
   std::string model_folder;
   TrainingSettings training;
   UserKit user;  // Only the one of the node's role means anything.
   ServerKit server;
   CoordinatorKit coordinator_kit;
+
+  int Threads() const;  // As `threads` says.
 };
 
 std::string WriteTrainingSettings(const TrainingSettings& training);  // As JSON, in one line.

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <thread>
+
 namespace dashf::runtime {
 namespace {
 
@@ -24,7 +26,7 @@ NodeConfig UserConfig() {
   config.training.schedule = {train::ScheduleShape::kLinear, 0.25};
   config.training.accumulate = 3;
   config.training.epochs_joint = 2;
-  config.training.users_per_batch = 5;
+  config.threads = 3;
   config.training.storage = {.arithmetic = "auto", .weights = "nf4"};
   config.user.device.compute = {.clock_hz_max = 1, .flop_per_cycle = 2, .kappa_w_per_hz3 = 0};
   config.user.device.tx_power_w_max = 0.1;
@@ -49,7 +51,7 @@ TEST(NodeConfig, SurvivesItsFile) {
   EXPECT_EQ(read->training.schedule, UserConfig().training.schedule);
   EXPECT_EQ(read->training.accumulate, 3);
   EXPECT_EQ(read->training.epochs_joint, 2);
-  EXPECT_EQ(read->training.users_per_batch, 5);
+  EXPECT_EQ(read->Threads(), 3);
   EXPECT_EQ(read->training.storage, UserConfig().training.storage);
 }
 
@@ -142,6 +144,36 @@ TEST(NodeConfig, WhereAServerListensAndWhatUsersAreToldMustAgree) {
   EXPECT_THAT(failure_of("edge1", {}), HasSubstr("s.json: server.listen: must be HOST:PORT"));
   EXPECT_THAT(failure_of("[::]:7443", {"edge1:7443", "[::]:7443"}),
               HasSubstr("s.json: server.advertise[1]: must be one address"));
+}
+
+TEST(NodeConfig, AMachineOfItsOwnGivesAllItsCoresAndASharedOneASingleOne) {
+  NodeConfig config;
+  EXPECT_GE(config.Threads(), 1);
+  EXPECT_EQ(config.Threads(), std::max(1U, std::thread::hardware_concurrency()));
+  config.gate_folder = "/run/gate";
+  EXPECT_EQ(config.Threads(), 1);
+  config.threads = 2;
+  EXPECT_EQ(config.Threads(), 2);
+}
+
+TEST(NodeConfig, AServersWayOfSharingIsItsOwnToSay) {
+  NodeConfig config = UserConfig();
+  config.node = ServerNode("s0");
+  config.server.device.compute = config.user.device.compute;
+  config.server.device.bandwidth_hz = config.server.device.tx_power_w_max = 1.0;
+  config.server.listen = "127.0.0.1:0";
+  config.server.work_conserving = false;
+  config.server.memory_bytes_max = 123;
+  const std::string text = WriteNodeConfig(config);
+  const auto read = ParseNodeConfig("s.json", text, Role::kServer);
+  ASSERT_TRUE(read) << read.error().Text();
+  EXPECT_EQ(WriteNodeConfig(*read), text);
+  EXPECT_FALSE(read->server.work_conserving);
+  EXPECT_EQ(read->server.memory_bytes_max, 123U);
+  const auto without = ParseNodeConfig(
+      "s.json", ReplacedIn(text, ",\n    \"work_conserving\": false", ""), Role::kServer);
+  ASSERT_TRUE(without) << without.error().Text();
+  EXPECT_TRUE(without->server.work_conserving);
 }
 
 TEST(NodeConfig, FilesOfAnotherVersionAndUnknownKeysAreRefused) {

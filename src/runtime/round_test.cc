@@ -215,8 +215,8 @@ TEST_F(Round, RoundsFollowEachOtherAndUsersGoOnFromTheirBestAdapter) {
   }
 }
 
-TEST_F(Round, AServerMayTrainTheUsersThatWaitTogether) {
-  launch_.training.users_per_batch = 4;
+TEST_F(Round, AServerMayKeepTheClockSharesOfItsUsersStrictly) {
+  launch_.work_conserving = false;
   const LaunchResult result = CarryOutWith("");
   ASSERT_TRUE(result.record.Done()) << said_;
   for (const UserRecord& user : result.record.users) {

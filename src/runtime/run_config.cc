@@ -156,7 +156,6 @@ void ReadTraining(Section& adapter, Section& section, TrainingSettings* training
   section.ReadNonNegative("warmup", &training->schedule.warmup);
   section.ReadNonNegative("weight_decay", &training->weight_decay);
   section.Read("tokens_max", &training->tokens_max, 3, kCountMax);
-  section.Read("users_per_batch", &training->users_per_batch, 1, kCountMax);
   section.ReadChoice("arithmetic", train::kArithmetics, &training->storage.arithmetic);
   section.ReadChoice("weights", train::kWeights, &training->storage.weights);
   section.Read("seed", &training->seed, 0, kSeedMax);
@@ -177,6 +176,7 @@ void ReadSections(const std::string& name,
   Section plan(name, root, "plan", error);
   plan.Read("method", &config->plan.method);
   plan.Read("seed", &config->plan.seed, 0, kSeedMax);
+  plan.Read("work_conserving", &config->plan.work_conserving);
   Section rounds(name, root, "rounds", error);
   rounds.Read("count", &config->rounds, 1, kCountMax);
   Section compare(name, root, "compare", error);

@@ -25,6 +25,7 @@ struct RunConfig {
   struct {
     std::string method = "dashf";
     std::uint64_t seed = 1;
+    bool work_conserving = true;       // As ServerKit's.
     std::vector<std::string> compare;  // Methods of comparison.json; empty: all.
   } plan;
   int rounds = 1;     // >= 1; users go on from their adapters.

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -57,7 +56,16 @@ class ServerProcess {
         base_(std::move(base)),
         store_(*store),
         service_(config.node, store),
-        on_line_(on_line) {}
+        on_line_(on_line),
+        training_(config,
+                  base_,
+                  telemetry_,
+                  store,
+                  {.on_taken = [this](const Attempt& attempt) { OnTaken(attempt); },
+                   .on_ended =
+                       [this](const Attempt& attempt, const Expected<train::PhaseReport>& trained) {
+                         OnTrained(attempt, trained);
+                       }}) {}
   ~ServerProcess();
 
   Expected<int> Run(const v1::Work& work);
@@ -69,8 +77,10 @@ class ServerProcess {
   void Heed(fleet::ServerOrders orders);
   void Do(const std::vector<fleet::ServerEffect>& effects);
   Attempt AttemptOf(const std::string& user) const;
-  void TrainUploads();  // Until the store is closed.
-  void SendReports();   // Until stopped.
+  void SendReports();  // Until stopped.
+  // On the training's thread.
+  void OnTaken(const Attempt& attempt);
+  void OnTrained(const Attempt& attempt, const Expected<train::PhaseReport>& trained);
 
   const NodeConfig& config_;
   const LiveCredentials& credentials_;
@@ -86,7 +96,6 @@ class ServerProcess {
   std::optional<v1::Leave> leave_;
   std::optional<Error> failed_;
   bool registered_ = false;
-  std::atomic<bool> stopped_ = false;
   ServiceState service_state_;
   const ServicePulse pulse_{&service_state_};
   std::mutex mutex_;
@@ -94,6 +103,7 @@ class ServerProcess {
   std::deque<fleet::PhaseFinished> reports_;  // Guarded by mutex_, as stop_.
   bool stop_ = false;
   std::optional<Session> session_;
+  ServerTraining training_;
   std::thread trainer_, reporter_;
   std::unique_ptr<grpc::Server> server_;
 };
@@ -105,8 +115,7 @@ ServerProcess::~ServerProcess() {
     reports_changed_.notify_all();
   }
   if (session_) session_->Stop();
-  store_.Close();
-  stopped_ = true;  // Ends what is being trained; the spool keeps it for the next life.
+  store_.Close();  // Ends what is being trained; the spool keeps it for the next life.
   if (trainer_.joinable()) trainer_.join();
   if (reporter_.joinable()) reporter_.join();
   if (!server_) return;
@@ -149,7 +158,7 @@ Expected<int> ServerProcess::Run(const v1::Work& work) {
           .on_orders = [this](const auto& orders) { loop_.Post([=, this] { Heed(orders); }); },
           .on_line = on_line_,
           .on_refused = [this](const auto& error) { loop_.Post([=, this] { failed_ = error; }); }});
-  trainer_ = std::thread([this] { TrainUploads(); });
+  trainer_ = std::thread([this] { training_.Run(); });
   reporter_ = std::thread([this] { SendReports(); });
   while (!failed_ && !leave_) {
     loop_.DoPosted(kTick);
@@ -182,6 +191,9 @@ void ServerProcess::Heed(fleet::ServerOrders orders) {
     work.uploaded = false;
   }
   Do(agent_.OnOrders(orders));
+  for (const auto& [user, entry] : agent_.spool()) {
+    training_.SetClock(AttemptOf(user), entry.decision.server_clock_hz);
+  }
   for (const Attempt& attempt : committed) Do(agent_.OnUploaded(attempt.user));
   for (const FinishedJob& job : store_.Finished()) {
     fleet::Outcome outcome;
@@ -200,8 +212,10 @@ void ServerProcess::Do(const std::vector<fleet::ServerEffect>& effects) {
       } else if (!known_.contains(save->user)) {
         const Attempt attempt = AttemptOf(save->user);
         known_[save->user] = attempt;
-        const auto kept = store_.Expect(
-            attempt, entry->second.decision.local_layers, base_.model.config().layers);
+        const auto kept = store_.Expect(attempt,
+                                        entry->second.decision.local_layers,
+                                        base_.model.config().layers,
+                                        entry->second.decision.server_clock_hz);
         if (!kept) failed_ = kept.error();  // Its disk does not serve.
       }
     } else if (const auto* report = std::get_if<fleet::ReportTraining>(&effect)) {
@@ -217,27 +231,21 @@ Attempt ServerProcess::AttemptOf(const std::string& user) const {
   return {user, entry.round, static_cast<std::uint32_t>(entry.attempt)};
 }
 
-void ServerProcess::TrainUploads() {
-  ServerTraining training(config_, base_, telemetry_, &store_, &stopped_);
-  const int together = config_.training.users_per_batch;
-  for (auto jobs = store_.NextJobs(together); !jobs.empty(); jobs = store_.NextJobs(together)) {
-    for (const TrainingJob& job : jobs) {
-      on_line_(fmt::format("round {}: training user {}", job.attempt.round, job.attempt.user));
-      loop_.Post([this, user = job.attempt.user] { Do(agent_.OnUploaded(user)); });
-    }
-    training.Train(jobs, [this](const Attempt& attempt, const auto& trained) {
-      fleet::Outcome outcome;
-      if (trained) {
-        outcome.measured = {trained->elapsed_s, trained->cpu_s, {}};
-      } else {
-        outcome.failure = trained.error().Text();
-      }
-      loop_.Post([this, attempt, outcome] {
-        Do(agent_.OnOutcome(
-            attempt.user, attempt.round, static_cast<int>(attempt.number), outcome));
-      });
-    });
+void ServerProcess::OnTaken(const Attempt& attempt) {
+  on_line_(fmt::format("round {}: training user {}", attempt.round, attempt.user));
+  loop_.Post([this, user = attempt.user] { Do(agent_.OnUploaded(user)); });
+}
+
+void ServerProcess::OnTrained(const Attempt& attempt, const Expected<train::PhaseReport>& trained) {
+  fleet::Outcome outcome;
+  if (trained) {
+    outcome.measured = {trained->elapsed_s, trained->cpu_s, {}};
+  } else {
+    outcome.failure = trained.error().Text();
   }
+  loop_.Post([this, attempt, outcome] {
+    Do(agent_.OnOutcome(attempt.user, attempt.round, static_cast<int>(attempt.number), outcome));
+  });
 }
 
 void ServerProcess::SendReports() {
@@ -267,7 +275,7 @@ Expected<int> RunServer(const NodeConfig& config, const ProgressLine& on_line) {
   if (!credentials) return tl::unexpected(credentials.error());
   auto telemetry = Telemetry::Open(config.telemetry_path, config.node);
   if (!telemetry) return tl::unexpected(telemetry.error());
-  auto base = LoadBaseModel(config.model_folder, config.training.storage);
+  auto base = LoadBaseModel(config.model_folder, config.training.storage, config.Threads());
   if (!base) return tl::unexpected(base.error());
   const auto work = WorkOf(config);
   if (!work) return tl::unexpected(work.error());

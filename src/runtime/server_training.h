@@ -1,12 +1,18 @@
-// What an edge server makes of its users' uploads.
+// What an edge server makes of its users' uploads: trains all of them at the same time, an
+// optimiser step of one after a step of another, in the proportion of their planned clock shares.
 #pragma once
 
-#include <atomic>
 #include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
-#include <vector>
 
 #include "base/error.h"
+#include "base/termination.h"
+#include "runtime/clock_shares.h"
+#include "runtime/compute_gate.h"
 #include "runtime/learning.h"
 #include "runtime/node_config.h"
 #include "runtime/telemetry.h"
@@ -17,37 +23,63 @@ namespace dashf::runtime {
 
 class ServerTraining {
  public:
-  // How a user's phase has ended; what it trained is in the store by then.
-  using Ended = std::function<void(const Attempt&, const Expected<train::PhaseReport>&)>;
+  struct Listener {  // Called from the training's thread.
+    // The upload is in training now, or waits for memory.
+    std::function<void(const Attempt&)> on_taken;
+    // The user's phase has ended; what it trained is in the store by then. Once per user.
+    std::function<void(const Attempt&, const Expected<train::PhaseReport>&)> on_ended;
+  };
 
-  // All arguments must outlive it. Once `stopped`, training ends where it is.
+  // All arguments must outlive it.
   ServerTraining(const NodeConfig& config,
                  const BaseModel& base,
                  const Telemetry& telemetry,
                  UserStore* store,
-                 const std::atomic<bool>* stopped)
-      : config_(config), base_(base), telemetry_(telemetry), store_(*store), stopped_(*stopped) {}
+                 Listener listener);
+  ~ServerTraining();
 
-  // Trains layers k+1..L of all these users together (train/server_batch.h), then, with joint
-  // epochs, all layers of those who are left, in one turn at the processor. Calls `ended` once for
-  // each user, as soon as its phase has ended; what is wrong with one user's upload, or one that is
-  // dropped meanwhile, ends this user's phase alone.
-  void Train(const std::vector<TrainingJob>& jobs, const Ended& ended);
+  // Trains what the store has and what comes, layers k+1..L and, with joint epochs, then all of
+  // them, until the store is closed. A user that comes is taken up after the step that is being
+  // made. What is wrong with one user's upload, or one that is dropped meanwhile, ends this user's
+  // phase alone.
+  void Run();
+
+  // The attempt's share of the server's clock, by the newest plan. From any thread.
+  void SetClock(const Attempt& attempt, double server_clock_hz);
 
  private:
   struct Learner;
-  Expected<Learner> Prepare(const TrainingJob& job) const;
-  // Calls `trained` for every learner that made all epochs, `ended` for the others.
-  void TrainTogether(const std::vector<Learner*>& learners,
-                     bool jointly,
-                     const std::function<void(Learner&)>& trained,
-                     const Ended& ended);
+  using OneLearner = std::unique_ptr<Learner>;
+
+  Expected<OneLearner> Prepare(const TrainingJob& job) const;
+  Expected<void> BeginPhase(Learner* learner, bool jointly) const;
+  void TakeUp(std::chrono::milliseconds patience);
+  bool HasRoomFor(const Learner& learner) const;
+  void Join(OneLearner learner);
+  void HeedChanges();
+  void Serve(const std::string& user);
+  void Advance(Learner* learner);
+  void Finish(Learner* learner);
+  void End(Learner* learner, const Expected<train::PhaseReport>& report);  // Deletes it.
+  double ShareOf(const Learner& learner) const;
+  // Seconds of this server: those in which others had its machine's turn do not count.
+  double NowS() const { return clock_.MeasuredS() - gate_.waited_s(); }
 
   const NodeConfig& config_;
+  const TrainingSettings& training_;
   const BaseModel& base_;
   const Telemetry& telemetry_;
   UserStore& store_;
-  const std::atomic<bool>& stopped_;
+  const Listener listener_;
+  const double memory_bytes_max_;  // Without the base.
+  const Stopwatch clock_;
+  ComputeGate gate_;
+  ClockShares shares_;
+  std::map<std::string, OneLearner> learners_;  // By user.
+  OneLearner waiting_;                          // For memory; those behind it are in the store.
+  std::mutex mutex_;
+  std::map<std::string, std::pair<Attempt, double>> clocks_;  // By user; guarded by mutex_.
+  bool clocks_changed_ = false;                               // Too.
 };
 
 }  // namespace dashf::runtime

@@ -5,13 +5,16 @@
 #include <filesystem>
 #include <map>
 
+#include "base/file.h"
 #include "base/rng.h"
 #include "train/peft_io.h"
 
 namespace dashf::runtime {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
+namespace fs = std::filesystem;
 
 constexpr int kLayers = 3;
 
@@ -24,6 +27,7 @@ class ServerSide : public testing::Test {
     config_.training.batch_size = 2;
     config_.training.learning_rate = 1e-3;
     config_.training.tokens_max = 64;
+    config_.server.device.compute.clock_hz_max = 1e9;
   }
 
   static BaseModel Base() {
@@ -42,28 +46,62 @@ class ServerSide : public testing::Test {
             Fail(ErrorKind::kBadInput, "chat", "none here")};
   }
 
-  // The user's upload, as its own training left it.
-  TrainingJob Upload(const std::string& user, int k) {
+  // The user's upload, as its own training left it, in the store.
+  TrainingJob Upload(const std::string& user, int k, double server_clock_hz = 1e9) {
     std::vector<corpus::Record> records;
     for (int i = 0; i < 5 + k; ++i) records.push_back({"Say it.", std::to_string(i), "no " + user});
     const auto adapter = train::InitialAdapter(base_.model.config(), config_.training.adapter, 1);
-    EXPECT_TRUE(store_->Expect({user}, k, kLayers));
-    return {{user},
-            k,
-            kLayers,
-            corpus::WriteRecords(records),
-            k > 0 ? train::EncodeLayers(*adapter, 1, k) : "",
-            {}};
+    const TrainingJob job{{user},
+                          k,
+                          kLayers,
+                          corpus::WriteRecords(records),
+                          k > 0 ? train::EncodeLayers(*adapter, 1, k) : "",
+                          server_clock_hz,
+                          {}};
+    Send(job);
+    return job;
   }
 
-  std::map<std::string, Expected<train::PhaseReport>> Train(const std::vector<TrainingJob>& jobs) {
-    std::map<std::string, Expected<train::PhaseReport>> reports;
-    ServerTraining(config_, base_, telemetry_, store_.get(), &stopped_)
-        .Train(jobs, [&](const Attempt& attempt, const Expected<train::PhaseReport>& report) {
-          EXPECT_TRUE(reports.emplace(attempt.user, report).second) << attempt.user;
-        });
+  void Send(const TrainingJob& job) {
+    EXPECT_TRUE(store_->Expect(job.attempt, job.local_layers, kLayers, job.server_clock_hz));
+    std::vector<std::string> artefacts = {job.data};
+    if (!job.adapters.empty()) artefacts.push_back(job.adapters);
+    std::vector<Announced> announced;
+    for (const std::string& artefact : artefacts) announced.push_back(Announce(artefact));
+    const auto turn = store_->BeginUpload(job.attempt, announced);
+    ASSERT_TRUE(turn) << turn.error().reason;
+    ChunkSource source({artefacts.begin(), artefacts.end()});
+    for (ChunkView chunk; source.Next(&chunk);) {
+      ASSERT_TRUE(store_->AddChunk(job.attempt, turn->number, chunk));
+    }
+    ASSERT_TRUE(store_->CommitUpload(job.attempt, turn->number));
+  }
+
+  using Reports = std::map<std::string, Expected<train::PhaseReport>>;
+
+  // Until `count` users have ended, in their order in `order_`.
+  Reports Train(std::size_t count) {
+    Reports reports;
+    order_.clear();
+    ServerTraining training(
+        config_,
+        base_,
+        *telemetry_,
+        store_.get(),
+        {.on_taken = [this](const Attempt& attempt) { on_taken_(attempt); },
+         .on_ended =
+             [&](const Attempt& attempt, const Expected<train::PhaseReport>& report) {
+               order_.push_back(attempt.user);
+               EXPECT_TRUE(reports.emplace(attempt.user, report).second) << attempt.user;
+               if (reports.size() == count) store_->Close();
+             }});
+    training_ = &training;
+    training.Run();
+    training_ = nullptr;
     return reports;
   }
+
+  void NewStore() { store_ = *UserStore::Open("", std::uint64_t{1} << 30); }
 
   std::string ResultOf(const Attempt& attempt) const {
     const auto result = store_->Result(attempt);
@@ -71,30 +109,87 @@ class ServerSide : public testing::Test {
   }
 
   const BaseModel base_ = Base();
-  const Telemetry telemetry_ = *Telemetry::Open("", ServerNode("s0"));
+  const fs::path telemetry_path_ = fs::path(testing::TempDir()) / "telemetry.jsonl";
+  std::optional<Telemetry> telemetry_ = *Telemetry::Open(telemetry_path_, ServerNode("s0"));
   NodeConfig config_;
-  const std::atomic<bool> stopped_ = false;
-  const std::unique_ptr<UserStore> store_ = *UserStore::Open("", std::uint64_t{1} << 30);
+  std::unique_ptr<UserStore> store_ = *UserStore::Open("", std::uint64_t{1} << 30);
+  std::function<void(const Attempt&)> on_taken_ = [](const Attempt&) {};
+  ServerTraining* training_ = nullptr;
+  std::vector<std::string> order_;
 };
 
-TEST_F(ServerSide, UsersTrainedTogetherGetWhatEachWouldAlone) {
-  const std::vector<TrainingJob> jobs = {Upload("u0", 2), Upload("u1", 0), Upload("u2", 1)};
-  const auto together = Train(jobs);
+TEST_F(ServerSide, UsersTrainedAtTheSameTimeGetTheBytesThatEachWouldAlone) {
+  const auto upload = [this] {
+    return std::vector{Upload("u0", 2, 3e8), Upload("u1", 0, 1e8), Upload("u2", 1, 6e8)};
+  };
+  const std::vector<TrainingJob> jobs = upload();
+  const Reports together = Train(3);
   std::map<std::string, std::string> results;
   for (const TrainingJob& job : jobs) results[job.attempt.user] = ResultOf(job.attempt);
+  for (const bool work_conserving : {true, false}) {
+    config_.server.work_conserving = work_conserving;
+    NewStore();
+    std::vector<TrainingJob> others = upload();
+    Train(3);
+    for (const TrainingJob& job : jobs) EXPECT_EQ(ResultOf(job.attempt), results[job.attempt.user]);
+  }
+  config_.server.work_conserving = true;
   for (const TrainingJob& job : jobs) {
     SCOPED_TRACE(job.attempt.user);
-    const auto alone = Train({job});
-    ASSERT_TRUE(together.at(job.attempt.user)) << together.at(job.attempt.user).error().Text();
+    NewStore();
+    Send(job);
+    const Reports alone = Train(1);
     ASSERT_TRUE(alone.at(job.attempt.user));
-    EXPECT_EQ(together.at(job.attempt.user)->steps, alone.at(job.attempt.user)->steps);
-    EXPECT_NEAR(together.at(job.attempt.user)->losses.back(),
-                alone.at(job.attempt.user)->losses.back(),
-                1e-4);
-    auto adapter = *train::InitialAdapter(base_.model.config(), config_.training.adapter, 1);
-    EXPECT_TRUE(train::DecodeLayers(
-        results[job.attempt.user], job.local_layers + 1, kLayers, base_.model.config(), &adapter));
+    ASSERT_TRUE(together.at(job.attempt.user)) << together.at(job.attempt.user).error().Text();
+    EXPECT_EQ(together.at(job.attempt.user)->losses, alone.at(job.attempt.user)->losses);
+    EXPECT_NE(results[job.attempt.user], "");
+    EXPECT_EQ(ResultOf(job.attempt), results[job.attempt.user]);
   }
+}
+
+TEST_F(ServerSide, WhoHasTheLargerShareEndsFirstAndAUserThatComesIsNotKeptWaiting) {
+  config_.training.epochs_server = 60;
+  Upload("u0", 1, 1e8);
+  Upload("u1", 1, 8e8);
+  on_taken_ = [this](const Attempt& attempt) {
+    if (attempt.user == "u1") Upload("u2", 1, 8e8);  // While the others train.
+  };
+  Train(3);
+  EXPECT_THAT(order_, ElementsAre("u1", "u2", "u0"));
+}
+
+TEST_F(ServerSide, ANewPlanMayTurnTheSharesRound) {
+  config_.training.epochs_server = 60;
+  Upload("u0", 1, 1e8);
+  Upload("u1", 1, 8e8);
+  on_taken_ = [this](const Attempt& attempt) {
+    training_->SetClock(attempt, attempt.user == "u0" ? 8e8 : 1e8);
+  };
+  Train(2);
+  EXPECT_THAT(order_, ElementsAre("u0", "u1"));
+}
+
+TEST_F(ServerSide, SharesKeptStrictlyLeaveTheRestOfTheTimeUnused) {
+  config_.server.work_conserving = false;
+  Upload("u0", 1, 5e7);  // A twentieth of the clock.
+  const Reports reports = Train(1);
+  ASSERT_TRUE(reports.at("u0"));
+  EXPECT_GT(reports.at("u0")->elapsed_s, 19.9 * reports.at("u0")->cpu_s);
+}
+
+TEST_F(ServerSide, WhatDoesNotFitIntoMemoryWaitsAndWhatNeverWillIsRefusedWithBothNumbers) {
+  const auto base = static_cast<std::uint64_t>(base_.model.weights().Bytes());
+  config_.server.memory_bytes_max = base + 14'000'000;  // Enough for one at a time.
+  Upload("u0", 1);
+  Upload("u1", 1);
+  const Reports reports = Train(2);
+  ASSERT_TRUE(reports.at("u0") && reports.at("u1")) << reports.at("u1").error().Text();
+  EXPECT_THAT(ReadFile(telemetry_path_).value(),
+              HasSubstr(R"("event":"training_waits","round":1,"user":"u1")"));
+  NewStore();
+  config_.server.memory_bytes_max = base + 1'000'000;
+  Upload("u0", 1);
+  EXPECT_THAT(Train(1).at("u0").error().Text(), HasSubstr("MB beside the base, and may have 1 MB"));
 }
 
 // Each user's own phase, then all of its layers: by two calls of the engine, as TrainServerPhase
@@ -102,7 +197,7 @@ TEST_F(ServerSide, UsersTrainedTogetherGetWhatEachWouldAlone) {
 TEST_F(ServerSide, JointEpochsTrainAllLayersAndReturnThem) {
   config_.training.epochs_joint = 2;
   const std::vector<TrainingJob> jobs = {Upload("u0", 2), Upload("u1", 1)};
-  const auto reports = Train(jobs);
+  const Reports reports = Train(2);
   for (const TrainingJob& job : jobs) {
     SCOPED_TRACE(job.attempt.user);
     ASSERT_TRUE(reports.at(job.attempt.user)) << reports.at(job.attempt.user).error().Text();
@@ -132,10 +227,17 @@ TEST_F(ServerSide, JointEpochsTrainAllLayersAndReturnThem) {
 }
 
 TEST_F(ServerSide, ABrokenUploadAndADroppedUserEndAlone) {
-  std::vector<TrainingJob> jobs = {Upload("u0", 1), Upload("u1", 1), Upload("u2", 1)};
-  jobs[0].adapters = "nonsense";
-  store_->Drop({"u1"});
-  const auto reports = Train(jobs);
+  TrainingJob broken = Upload("u9", 1);
+  store_->Drop(broken.attempt);
+  broken.attempt.user = "u0";
+  broken.adapters = "nonsense";
+  Send(broken);
+  Upload("u1", 1);
+  Upload("u2", 1);
+  on_taken_ = [this](const Attempt& attempt) {
+    if (attempt.user == "u1") store_->Drop(attempt);
+  };
+  const Reports reports = Train(3);
   EXPECT_FALSE(reports.at("u0"));
   EXPECT_THAT(reports.at("u1").error().Text(), HasSubstr("user u1: was dropped"));
   EXPECT_TRUE(reports.at("u2"));

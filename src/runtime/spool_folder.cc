@@ -89,6 +89,7 @@ Expected<SpooledJob> ReadJob(const fs::path& folder) {
                  static_cast<std::uint32_t>(root.Integer("attempt", 0, kCountMax))};
   job.local_layers = static_cast<int>(root.Integer("local_layers", 0, kLayersMax));
   job.layers = static_cast<int>(root.Integer("layers", 1, kLayersMax));
+  job.server_clock_hz = root.NumberIfAny("server_clock_hz", kNonNegative).value_or(0.0);
   root.RejectUnknownKeys();
   if (folder.filename() != NameOf(job.attempt) ||
       folder.parent_path().filename() != job.attempt.user) {
@@ -181,7 +182,8 @@ Expected<void> SpoolFolder::Keep(const SpooledJob& job) const {
                                        {"round", job.attempt.round},
                                        {"attempt", job.attempt.number},
                                        {"local_layers", job.local_layers},
-                                       {"layers", job.layers}};
+                                       {"layers", job.layers},
+                                       {"server_clock_hz", job.server_clock_hz}};
   if (auto written = WriteFileAtomically(folder / kJob, json.dump() + "\n"); !written) {
     return written;
   }

@@ -16,8 +16,9 @@ namespace dashf::runtime {
 
 struct SpooledJob {
   Attempt attempt;
-  int local_layers = 0;  // k, 0..layers - 1.
-  int layers = 0;        // L, >= 1.
+  int local_layers = 0;          // k, 0..layers - 1.
+  int layers = 0;                // L, >= 1.
+  double server_clock_hz = 0.0;  // The user's planned share when it was expected; 0: not known.
 };
 
 class SpoolFolder {

@@ -23,6 +23,7 @@
 #include "runtime/user_folder.h"
 #include "runtime/work.h"
 #include "train/peft_io.h"
+#include "train/phase_training.h"
 
 namespace dashf::runtime {
 namespace {
@@ -295,16 +296,29 @@ Expected<Outcome> UserProcess::TrainLocally(const fleet::UserMemory& memory) {
   const auto examples =
       corpus::TokenizeSamples(train_, base_.tokenizer, base_.chat, training.tokens_max);
   if (!examples) return tl::unexpected(examples.error());
-  train::TrainOptions options = training.OptionsFor(training.epochs_user, memory.round);
-  options.on_step = [this](const train::StepReport&) { return !cancelled_.load(); };
-  const auto turn = ComputeTurn::Take(config_.gate_folder, config_.gate_turns);
-  if (!turn) return tl::unexpected(turn.error());
-  const auto trained =
-      train::TrainUserPhase(base_.model, *examples, k, training.objective, options, &*adapter);
-  if (!trained) return tl::unexpected(trained.error());
-  if (trained->stopped) return Outcome{};  // Nobody asks for it.
+  auto phase = train::PhaseTraining::Begin(base_.model,
+                                           *examples,
+                                           1,
+                                           k,
+                                           training.objective,
+                                           training.OptionsFor(training.epochs_user, memory.round),
+                                           *adapter);
+  if (!phase) return tl::unexpected(phase.error());
+  ComputeGate gate(config_.gate_folder, config_.gate_turns);
+  const Stopwatch watch;
+  for (bool more = true; more;) {
+    const auto entered = gate.Enter([this] { return !cancelled_.load(); });
+    if (!entered) return tl::unexpected(entered.error());
+    if (!*entered) return Outcome{};  // Nobody asks for it.
+    const auto advanced = phase->Advance();
+    if (!advanced) return tl::unexpected(advanced.error());
+    more = *advanced;
+  }
+  const train::PhaseReport trained = phase->Finish(&*adapter);
+  if (auto sound = train::CheckDivergence(trained); !sound) return tl::unexpected(sound.error());
+  const double elapsed_s = watch.MeasuredS() - gate.waited_s();
   if (auto kept = folder_.WriteLocal(*adapter, k); !kept) return tl::unexpected(kept.error());
-  return Outcome{"", {trained->elapsed_s, trained->cpu_s, {}}, {}, {}};
+  return Outcome{"", {elapsed_s, trained.cpu_s, {}}, {}, {}};
 }
 
 // A user that goes on from an earlier round sends all layers: the server's are not fresh either.
@@ -339,8 +353,11 @@ Expected<Outcome> UserProcess::Download(const fleet::UserMemory& memory, EdgeLin
 }
 
 Expected<Outcome> UserProcess::Verify(const fleet::UserMemory& memory) {
-  const auto turn = ComputeTurn::Take(config_.gate_folder, config_.gate_turns);
-  if (!turn) return tl::unexpected(turn.error());
+  ComputeGate gate(config_.gate_folder, config_.gate_turns);
+  const auto wanted = [this] { return !cancelled_.load(); };
+  const auto entered = gate.Enter(wanted);
+  if (!entered) return tl::unexpected(entered.error());
+  if (!*entered) return Outcome{};
   const Stopwatch watch;
   const auto& model = base_.model.config();
   const int k = memory.decision.local_layers;
@@ -369,7 +386,7 @@ Expected<int> RunUser(const NodeConfig& config,
   if (!credentials) return tl::unexpected(credentials.error());
   auto telemetry = Telemetry::Open(config.telemetry_path, config.node);
   if (!telemetry) return tl::unexpected(telemetry.error());
-  auto base = LoadBaseModel(config.model_folder, config.training.storage);
+  auto base = LoadBaseModel(config.model_folder, config.training.storage, config.Threads());
   if (!base) return tl::unexpected(base.error());
   corpus::DataReport taken_train, taken_test;
   auto train = corpus::ReadSamples(config.user.train_path, std::nullopt, &taken_train);

@@ -92,8 +92,11 @@ Refused UserStore::WhyNone(const Attempt& attempt) const {
   return {Refusal::kNotYet, fmt::format("{} is not expected here yet", TextOf(attempt))};
 }
 
-Expected<void> UserStore::Expect(const Attempt& attempt, int local_layers, int layers) {
-  const SpooledJob job{attempt, local_layers, layers};
+Expected<void> UserStore::Expect(const Attempt& attempt,
+                                 int local_layers,
+                                 int layers,
+                                 double server_clock_hz) {
+  const SpooledJob job{attempt, local_layers, layers, server_clock_hz};
   const auto known = [&] {
     const auto dropped = dropped_.find(attempt.user);
     const auto found = places_.find(attempt.user);
@@ -269,7 +272,8 @@ OrRefused<void> UserStore::CommitUpload(const Attempt& attempt, std::uint64_t tu
 }
 
 TrainingJob UserStore::Load(const SpooledJob& spooled) const {
-  TrainingJob job{spooled.attempt, spooled.local_layers, spooled.layers, {}, {}, {}};
+  TrainingJob job{
+      spooled.attempt, spooled.local_layers, spooled.layers, {}, {}, spooled.server_clock_hz, {}};
   const auto upload = ArtefactFile::Open(folder_.PathOf(spooled.attempt, kUpload));
   if (!upload) {
     job.intact = tl::unexpected(upload.error());
@@ -288,28 +292,32 @@ TrainingJob UserStore::Load(const SpooledJob& spooled) const {
   return job;
 }
 
-std::vector<TrainingJob> UserStore::NextJobs(int count_max) {
-  std::vector<SpooledJob> spooled;
+std::optional<TrainingJob> UserStore::NextJob(std::chrono::milliseconds patience) {
+  std::optional<SpooledJob> spooled;
   {
     std::unique_lock lock(mutex_);
-    while (!closed_ && spooled.empty()) {
+    changed_.wait_for(lock, patience, [&] {
       for (auto& [user, place] : places_) {
-        if (std::ssize(spooled) == count_max) break;
+        if (closed_ || spooled) break;
         if (place.state != State::kUploaded) continue;
         place.state = State::kTraining;
-        spooled.push_back(place.job);
+        spooled = place.job;
       }
-      if (spooled.empty()) changed_.wait(lock);
-    }
+      return closed_ || spooled;
+    });
   }
-  std::vector<TrainingJob> jobs;
-  for (const SpooledJob& job : spooled) jobs.push_back(Load(job));
-  return jobs;
+  if (!spooled) return std::nullopt;
+  return Load(*spooled);
+}
+
+bool UserStore::Closed() const {
+  const std::lock_guard lock(mutex_);
+  return closed_;
 }
 
 bool UserStore::Wanted(const Attempt& attempt) const {
   const std::lock_guard lock(mutex_);
-  return !closed_ && Find(attempt) != nullptr;
+  return Find(attempt) != nullptr;
 }
 
 Expected<void> UserStore::Finish(const Attempt& attempt,

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <filesystem>
 #include <map>
@@ -31,9 +32,10 @@ struct TrainingJob {
   Attempt attempt;
   int local_layers = 0;
   int layers = 0;
-  std::string data;            // Samples as JSON lines.
-  std::string adapters;        // Of layers 1..k; empty if k = 0.
-  Expected<void> intact = {};  // Why not, if the disk did not keep the upload.
+  std::string data;              // Samples as JSON lines.
+  std::string adapters;          // Of layers 1..k; empty if k = 0.
+  double server_clock_hz = 0.0;  // As SpooledJob's.
+  Expected<void> intact = {};    // Why not, if the disk did not keep the upload.
 };
 
 struct FinishedJob {
@@ -67,9 +69,13 @@ class UserStore {
 
   // A later attempt takes the place of an earlier one; an earlier one, the same one or one that was
   // dropped changes nothing. kIo if it cannot be kept.
-  Expected<void> Expect(const Attempt& attempt, int local_layers, int layers);
+  Expected<void> Expect(const Attempt& attempt,
+                        int local_layers,
+                        int layers,
+                        double server_clock_hz = 0.0);
   void Drop(const Attempt& attempt);  // And earlier ones of the user.
-  void Close();                       // NextJobs() returns none from now on.
+  void Close();                       // NextJob() returns none from now on.
+  bool Closed() const;
 
   // One stream's hold on an attempt's upload, until another begins.
   struct Turn {
@@ -83,9 +89,8 @@ class UserStore {
   // When it returns, the upload is on the disk. Once more changes nothing.
   OrRefused<void> CommitUpload(const Attempt& attempt, std::uint64_t turn);
 
-  // Uploads to train on: waits for one and takes those that are there by then, at most `count_max`
-  // >= 1 of them; none once closed.
-  std::vector<TrainingJob> NextJobs(int count_max);
+  // An upload to train on, if one comes within `patience`; none once closed.
+  std::optional<TrainingJob> NextJob(std::chrono::milliseconds patience);
   bool Wanted(const Attempt& attempt) const;     // Still?
   bool Committed(const Attempt& attempt) const;  // Its upload is here, whatever became of it.
   // What has been trained. kIo if it cannot be kept; the upload then still is.

@@ -16,6 +16,7 @@ using testing::IsEmpty;
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kBytesMax = 10'000;
+constexpr std::chrono::milliseconds kLong(60'000);
 
 std::vector<std::string> NamesOf(const std::vector<TrainingJob>& jobs) {
   std::vector<std::string> names;
@@ -82,23 +83,32 @@ class Spool : public testing::Test {
     return names;
   }
 
+  std::vector<TrainingJob> NextJobs() {
+    std::vector<TrainingJob> jobs;
+    while (auto job = store_->NextJob(std::chrono::milliseconds(0))) {
+      jobs.push_back(std::move(*job));
+    }
+    return jobs;
+  }
+
   const fs::path folder_ = fs::path(testing::TempDir()) / "spool";
   std::unique_ptr<UserStore> store_;
   const Attempt u0_{"u0", 3, 1}, u1_{"u1", 3, 1}, u2_{"u2", 3, 1};
 };
 
-TEST_F(Spool, GivesOutTheUploadsThatWaitEachOnceAndAtMostAsManyAsAsked) {
+TEST_F(Spool, GivesOutTheUploadsThatWaitEachOnce) {
   for (const Attempt& attempt : {u0_, u1_, u2_}) {
-    ASSERT_TRUE(store_->Expect(attempt, 1, 3));
+    ASSERT_TRUE(store_->Expect(attempt, 1, 3, 2e9));
     Upload(attempt);
   }
   ASSERT_TRUE(store_->Expect({"u3"}, 0, 3));  // Has sent nothing yet.
-  const auto first = store_->NextJobs(2);
-  EXPECT_THAT(NamesOf(first), ElementsAre("u0", "u1"));
-  EXPECT_EQ(first[1].data, "data of u1");
-  EXPECT_EQ(first[1].adapters, "adapters");
-  EXPECT_TRUE(first[1].intact);
-  EXPECT_THAT(NamesOf(store_->NextJobs(8)), ElementsAre("u2"));
+  const auto jobs = NextJobs();
+  EXPECT_THAT(NamesOf(jobs), ElementsAre("u0", "u1", "u2"));
+  EXPECT_EQ(jobs[1].data, "data of u1");
+  EXPECT_EQ(jobs[1].adapters, "adapters");
+  EXPECT_EQ(jobs[1].server_clock_hz, 2e9);
+  EXPECT_TRUE(jobs[1].intact);
+  EXPECT_THAT(NextJobs(), IsEmpty());
 }
 
 TEST_F(Spool, WaitsForAnUploadAndForNoneOnceClosed) {
@@ -106,10 +116,13 @@ TEST_F(Spool, WaitsForAnUploadAndForNoneOnceClosed) {
     ASSERT_TRUE(store_->Expect(u0_, 1, 3));
     Upload(u0_);
   });
-  EXPECT_THAT(NamesOf(store_->NextJobs(4)), ElementsAre("u0"));
+  const auto job = store_->NextJob(kLong);
+  ASSERT_TRUE(job);
+  EXPECT_EQ(job->attempt, u0_);
   uploads.join();
   std::thread closes([this] { store_->Close(); });
-  EXPECT_TRUE(store_->NextJobs(4).empty());
+  EXPECT_FALSE(store_->NextJob(kLong));
+  EXPECT_TRUE(store_->Closed());
   closes.join();
 }
 
@@ -124,9 +137,9 @@ TEST_F(Spool, AServerThatStartsAgainGoesOnWhereItWas) {
   Upload(u0_);
   Restart();
   EXPECT_TRUE(store_->BeginUpload(u0_, AnnouncedOf(u0_))->complete);
-  EXPECT_THAT(NamesOf(store_->NextJobs(1)), ElementsAre("u0"));
+  EXPECT_THAT(NamesOf(NextJobs()), ElementsAre("u0"));
   Restart();  // In mid-training: trained again.
-  const auto jobs = store_->NextJobs(1);
+  const auto jobs = NextJobs();
   ASSERT_THAT(NamesOf(jobs), ElementsAre("u0"));
   EXPECT_EQ(jobs[0].data, "data of u0");
   EXPECT_EQ(jobs[0].local_layers, 1);
@@ -188,7 +201,7 @@ TEST_F(Spool, WhatBelongsToAnEarlierAttemptChangesNothing) {
   EXPECT_FALSE(store_->Wanted(u0_) || store_->Result(u0_));
   EXPECT_THAT(Files(), ElementsAre("lock", "u0/3-2/job"));
   Upload(second);
-  EXPECT_EQ(store_->NextJobs(1).at(0).local_layers, 2);
+  EXPECT_EQ(NextJobs().at(0).local_layers, 2);
 }
 
 TEST_F(Spool, ADroppedAttemptStaysDropped) {
@@ -269,7 +282,7 @@ TEST_F(Spool, WhatTheDiskHasDamagedIsNamedAndNotUsed) {
   EXPECT_FALSE(store_->Wanted(u0_));
   EXPECT_FALSE(store_->Result(u1_));
   EXPECT_FALSE(store_->BeginUpload(u1_, AnnouncedOf(u1_))->complete);
-  const auto jobs = store_->NextJobs(4);
+  const auto jobs = NextJobs();
   ASSERT_THAT(NamesOf(jobs), ElementsAre("u2"));
   EXPECT_THAT(jobs[0].intact.error().Text(), HasSubstr("damaged"));
 }

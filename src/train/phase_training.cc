@@ -69,25 +69,25 @@ struct PhaseTraining::Work {
                 options,
                 clock,
                 options.from != nullptr ? *options.from : InitialState(adapter, phase)),
+        next(computation == nullptr ? nullptr : trainer.Next()),
         gradient(trainer.state().parameters.size()),
         scratch(options.accumulate > 1 ? gradient.size() : 0) {
     options.from = nullptr;
   }
 
   Expected<bool> Advance() {
-    if (computation == nullptr) return false;  // It trains no layer.
+    if (next == nullptr) return false;
     if (computation->Prepare()) return true;
-    const auto* const chosen = trainer.Next();
-    if (chosen == nullptr) return false;
     const double loss = StepGradient(examples,
-                                     *chosen,
+                                     *next,
                                      options.batch_size,
                                      trainer.state().parameters,
                                      computation.get(),
                                      scratch,
                                      gradient);
     if (auto taken = trainer.Take(loss, gradient); !taken) return tl::unexpected(taken.error());
-    return true;
+    next = trainer.Next();
+    return next != nullptr;
   }
 
   const std::vector<corpus::Example>& examples;
@@ -96,6 +96,7 @@ struct PhaseTraining::Work {
   const Stopwatch clock;
   const std::unique_ptr<PhaseGradient> computation;  // None: no layer is trained.
   Trainer trainer;
+  const std::vector<std::size_t>* next;  // The examples of the step to come.
   std::vector<float> gradient, scratch;
   double cpu_s = 0.0;
 };

@@ -29,8 +29,8 @@ class PhaseTraining {
   PhaseTraining& operator=(PhaseTraining&&) noexcept;
   ~PhaseTraining();
 
-  // The next piece: a batch of the hidden states that are computed once, or an optimiser step.
-  // False if there was none, for the phase has come to its end. Errors as TrainLayers'.
+  // Computes the next piece, a batch of the hidden states that are computed once or an optimiser
+  // step; false if that was the last, or if there was none. Errors as TrainLayers'.
   Expected<bool> Advance();
 
   int steps() const;                   // Taken, also before the state that it went on from.

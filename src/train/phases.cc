@@ -33,16 +33,19 @@ Expected<PhaseReport> TrainOrFail(const Model& model,
                             options,
                             &trained);
   if (!report) return report;
-  if (report->divergence) {
-    return Fail(ErrorKind::kNumerical,
-                fmt::format("step {}", report->divergence->step),
-                report->divergence->reason);
-  }
+  if (auto sound = CheckDivergence(*report); !sound) return tl::unexpected(sound.error());
   *adapter = std::move(trained);
   return report;
 }
 
 }  // namespace
+
+Expected<void> CheckDivergence(const PhaseReport& report) {
+  if (!report.divergence) return {};
+  return Fail(ErrorKind::kNumerical,
+              fmt::format("step {}", report.divergence->step),
+              report.divergence->reason);
+}
 
 Expected<PhaseReport> TrainLayers(const Model& model,
                                   const std::vector<corpus::Example>& examples,
@@ -55,10 +58,10 @@ Expected<PhaseReport> TrainLayers(const Model& model,
   const double cpu_before_s = ProcessCpuS();
   auto training = PhaseTraining::Begin(model, examples, first, last, objective, options, *adapter);
   if (!training) return tl::unexpected(training.error());
-  for (;;) {
+  for (bool more = true; more;) {
     const auto advanced = training->Advance();
     if (!advanced) return tl::unexpected(advanced.error());
-    if (!*advanced) break;
+    more = *advanced;
   }
   PhaseReport report = training->Finish(adapter);
   report.elapsed_s = clock.ElapsedS();

@@ -43,6 +43,9 @@ struct PhaseReport {
   std::optional<Divergence> divergence = {};  // Of TrainLayers alone.
 };
 
+// kNumerical if the loss diverged.
+Expected<void> CheckDivergence(const PhaseReport& report);
+
 // Trains layers first..last (1-based, inclusive) of `adapter` in place, all others being frozen;
 // none if last < first. The loss is taken above layer `last` (kEarlyExit) or above the model's last
 // one. The hidden states below layer `first` are computed once and used in every epoch: tokens x d

@@ -271,6 +271,7 @@ Expected<void> RunSteps::CarryItOut() {
       .training = config_.training,
       .method = config_.plan.method,
       .plan_seed = config_.plan.seed,
+      .work_conserving = config_.plan.work_conserving,
       .machine_flop_per_s = profile_.machine.clock_hz * profile_.machine.flop_per_cycle,
       .turns = static_cast<int>(std::max(1U, std::thread::hardware_concurrency())),
       .rounds = static_cast<std::uint32_t>(config_.rounds),
