@@ -11,7 +11,7 @@ import unittest
 import own_cache
 from tiny_model import CONFIG, write_model, write_records
 
-BINARY, TOKENIZER = sys.argv[1:3]
+BINARY, TOKENIZER = (str(pathlib.Path(path).resolve()) for path in sys.argv[1:3])
 RECORDS = 16
 TAKEN = {"format": "alpaca", "sequences": RECORDS, "samples": RECORDS, "keys_not_read": []}
 START = r"(?m)^matrix products: \w+ with .+, \d+\.\d GFLOP/s per core; weights in (\w+), arithmetic in (\w+)$"
@@ -48,8 +48,8 @@ class Lines(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.out = pathlib.Path(folder.name) / "out"
 
-    def dashf(self, *args, code=0):
-        done = subprocess.run([BINARY, *map(str, args)], capture_output=True, text=True, timeout=300, check=False)
+    def dashf(self, *args, code=0, cwd=None):
+        done = subprocess.run([BINARY, *map(str, args)], capture_output=True, text=True, timeout=300, check=False, cwd=cwd)
         self.assertEqual(done.returncode, code, done.stderr)
         return done
 
@@ -102,14 +102,15 @@ class Lines(unittest.TestCase):
         self.took(done, data, 128, self.out / "data/1")
 
     def test_of_run(self):
-        done = self.dashf("run", self.root / "settings.toml", "--model", self.model, "--data", self.data, "--out", self.out,
-                          "--no-references", "--json")
+        # Paths from the current folder, as people type them.
+        done = self.dashf("run", "settings.toml", "--model", "model", "--data", "data.json", "--out",
+                          self.out.relative_to(self.root), "--no-references", "--json", cwd=self.root)
         # The profile is measured by a process of its own, which says it again; the nodes do not.
         self.assertEqual(len(re.findall(START, done.stderr)), 2, done.stderr)
         record = json.loads(done.stdout)
         self.assertEqual(record, json.loads((self.out / "round.json").read_text()))
         (data,) = record["data"]
-        self.took(done, data, 128)
+        self.took(done, data, 128, "data.json")
 
 
 if __name__ == "__main__":

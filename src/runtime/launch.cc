@@ -136,6 +136,11 @@ Expected<void> Round::Prepare() {
   return {};
 }
 
+// A node takes relative paths from its file's folder, which is none of the caller's.
+std::string FromHere(const std::string& path) {
+  return std::filesystem::absolute(path).string();
+}
+
 NodeConfig Round::Common(const NodeId& node) const {
   NodeConfig config;
   config.node = node;
@@ -144,7 +149,7 @@ NodeConfig Round::Common(const NodeId& node) const {
   config.telemetry_path = (launch_.folder / "telemetry.jsonl").string();
   config.gate_folder = private_.path().string();
   config.gate_turns = launch_.turns;
-  config.model_folder = launch_.model_folder;
+  config.model_folder = FromHere(launch_.model_folder);
   config.training = launch_.training;
   return config;
 }
@@ -193,8 +198,8 @@ Expected<void> Round::StartNodes(const std::string& address) {
     config.coordinator = {address};
     config.user = {.device = user,
                    .profile = scenario.ProfileOf(user),
-                   .train_path = launch_.data[n].train,
-                   .test_path = launch_.data[n].test,
+                   .train_path = FromHere(launch_.data[n].train),
+                   .test_path = FromHere(launch_.data[n].test),
                    .labels = launch_.labels,
                    .adapter_folder = (launch_.folder / "adapters" / user.id).string(),
                    .state_folder = (launch_.folder / "users" / user.id).string()};
