@@ -16,7 +16,7 @@ from small_fleet import LIMIT_S, NODES, SmallFleet
 DASHF, MODEL = sys.argv[1:3]
 
 
-class Fleet(SmallFleet):
+class Processes(SmallFleet):
     dashf, model, maker = DASHF, MODEL, DASHF
 
     def setUp(self):
@@ -37,9 +37,9 @@ class Fleet(SmallFleet):
     def log(self, name):
         return (self.room / "demo" / name / "log").read_text()
 
-    def killed_and_started_again(self, name):
+    def killed_and_started_again(self, name, failpoint=""):
         self.assertEqual(self.nodes[name].wait(LIMIT_S), -signal.SIGKILL, self.log(name))
-        self.start(name)
+        self.start(name, failpoint)
 
     def until_said(self, name, text):
         until = time.monotonic() + LIMIT_S
@@ -47,22 +47,29 @@ class Fleet(SmallFleet):
             self.assertLess(time.monotonic(), until, self.log(name))
             time.sleep(0.05)
 
-    def adapters_of_two_rounds(self):
+    def events(self, name, event):
+        path = self.room / "demo" / name / "telemetry.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [told for told in map(json.loads, lines) if told["event"] == event]
+
+    def adapters(self, *rounds):
         for name, node in self.nodes.items():
             self.assertEqual(node.wait(LIMIT_S), 0, self.log(name))
         coordinator = self.room / "demo/coordinator"
-        for number in ("0001", "0002"):
+        for number in rounds:
             record = json.loads((coordinator / "rounds" / number / "round.json").read_text())
             self.assertEqual(record["round"], int(number))
             self.assertEqual([user["state"] for user in record["users"]], ["done", "done"])
         return [(self.room / "demo" / user / "state/rounds" / number / "adapter_model.safetensors").read_bytes()
-                for user in ("user-u0", "user-u1") for number in ("0001", "0002")]
+                for user in ("user-u0", "user-u1") for number in rounds]
 
+
+class Fleet(Processes):
     def test_killed_at_any_point_and_started_again_it_ends_with_the_same_adapters(self):
         self.fleet(rounds=2)
         for name in NODES:
             self.start(name)
-        undisturbed = self.adapters_of_two_rounds()
+        undisturbed = self.adapters("0001", "0002")
         self.assertNotEqual(undisturbed[0], undisturbed[1])
         shutil.rmtree(self.room / "demo")
         self.nodes.clear()
@@ -78,7 +85,7 @@ class Fleet(SmallFleet):
         self.nodes["coordinator"].terminate()
         self.assertEqual(self.nodes["coordinator"].wait(LIMIT_S), 128 + signal.SIGTERM, self.log("coordinator"))
         self.start("coordinator")
-        self.assertEqual(self.adapters_of_two_rounds(), undisturbed)
+        self.assertEqual(self.adapters("0001", "0002"), undisturbed)
         self.assertIn("the log goes on: ", self.log("coordinator"))
 
     def test_who_would_do_other_work_is_turned_away_and_a_second_coordinator_is_refused(self):
@@ -94,6 +101,62 @@ class Fleet(SmallFleet):
                                 capture_output=True, text=True, timeout=LIMIT_S)
         self.assertEqual(second.returncode, 10)
         self.assertIn(str(self.nodes["coordinator"].pid), second.stderr)
+
+
+class InTheMidstOfTraining(Processes):
+    training = "epochs_user = 20\nepochs_server = 2\nepochs_joint = 1\nbatch_size = 1\n"
+    USER_STEPS, SERVER_STEPS = 120, 12
+
+    def setting(self, name, **settings):
+        path = self.room / "demo" / name / "node.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
+
+    def resumed_at(self, name, user=None):
+        return [told["step"] for told in self.events(name, "phase_resumed") if user in (None, told["user"])]
+
+    def test_killed_at_a_step_it_goes_on_from_the_one_before_to_the_same_adapters(self):
+        self.fleet(rounds=1)
+        for name in NODES:
+            self.setting(name, threads=1)
+            self.start(name)
+        undisturbed = self.adapters("0001")
+        self.assertFalse(self.resumed_at("user-u0") + self.resumed_at("server-s0"))
+        shutil.rmtree(self.room / "demo")
+        self.nodes.clear()
+        self.fleet(rounds=1)
+        for name in NODES:  # u1 keeps its state when it is told to stop, and not before.
+            self.setting(name, threads=1, checkpoint_interval_s=1e6 if name == "user-u1" else 0)
+        self.start("coordinator")
+        self.start("server-s0", "server/s0:server_step_7")
+        self.start("user-u0", "user/u0:local_step_50")
+        self.start("user-u1")
+        kept = self.room / "demo/user-u1/state/local.checkpoint"
+        for life, pause_s in enumerate((0.3, 1, 3, 9)):  # Nobody knows how long first steps take on a busy machine.
+            until = time.monotonic() + LIMIT_S
+            while len(self.events("user-u1", "phase_started")) <= life:
+                self.assertLess(time.monotonic(), until, self.log("user-u1"))
+                time.sleep(0.02)
+            time.sleep(pause_s)
+            self.nodes["user-u1"].terminate()
+            self.assertEqual(self.nodes["user-u1"].wait(LIMIT_S), 128 + signal.SIGTERM, self.log("user-u1"))
+            was_kept = kept.exists()
+            self.start("user-u1")
+            if was_kept:
+                break
+        self.killed_and_started_again("user-u0", "user/u0:local_step_51")  # The step that was lost, and one more.
+        self.killed_and_started_again("user-u0")
+        self.killed_and_started_again("server-s0", "server/s0:server_step_12")  # The last of layers k+1..L.
+        self.killed_and_started_again("server-s0", "server/s0:joint_step_3")  # Of all layers.
+        self.killed_and_started_again("server-s0")
+        self.assertEqual(self.adapters("0001"), undisturbed)
+        self.assertEqual(self.resumed_at("user-u0"), [49, 50])
+        told_to_stop = self.resumed_at("user-u1")
+        self.assertEqual(len(told_to_stop), 1)
+        self.assertTrue(0 < told_to_stop[0] < self.USER_STEPS, told_to_stop)
+        for steps in (self.resumed_at("server-s0", user) for user in ("u0", "u1")):
+            self.assertTrue(all(0 < step < self.SERVER_STEPS for step in steps), steps)
+        self.assertIn("joint", [told["phase"] for told in self.events("server-s0", "phase_resumed")])
+        self.assertFalse(list((self.room / "demo").glob("**/*checkpoint")))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ def free_address():
 
 class SmallFleet(unittest.TestCase):
     dashf = model = maker = ""  # Set by the test program; `maker` measures the profile.
+    training = "epochs_user = 1\nepochs_server = 1\n"
 
     @classmethod
     def setUpClass(cls):
@@ -35,7 +36,7 @@ class SmallFleet(unittest.TestCase):
         for command in (["profile", "--model", cls.model, "--data", "data/u0/train.jsonl", "--out", "profile.json"],
                         ["new", "--users", "2", "--servers", "1", "--profile", "profile.json", "--out", "s.json"]):
             subprocess.run([cls.maker, *command], cwd=cls.made, check=True, capture_output=True, timeout=LIMIT_S)
-        (cls.made / "run.toml").write_text("[training]\nepochs_user = 1\nepochs_server = 1\n")
+        (cls.made / "run.toml").write_text("[training]\n" + cls.training)
 
     def setUp(self):
         room = tempfile.TemporaryDirectory()

@@ -339,6 +339,7 @@ std::string WriteNodeConfig(const NodeConfig& config) {
                {"gate", {{"folder", config.gate_folder}, {"turns", config.gate_turns}}},
                {"model", config.model_folder},
                {"training", ToJson(config.training)}};
+  json["checkpoint_interval_s"] = config.checkpoint_interval_s;
   if (config.threads > 0) json["threads"] = config.threads;
   switch (config.node.role) {
     case Role::kUser:
@@ -383,6 +384,9 @@ Expected<NodeConfig> ParseNodeConfig(const std::string& name, std::string_view b
   config.gate_folder = gate.String("folder");
   config.gate_turns = static_cast<int>(gate.Integer("turns", 1, 4096));
   gate.RejectUnknownKeys();
+  config.checkpoint_interval_s =
+      root.NumberIfAny("checkpoint_interval_s", {.low = 0.0, .high = 1e9})
+          .value_or(config.checkpoint_interval_s);
   config.threads = static_cast<int>(root.IntegerIfAny("threads", 1, 1024).value_or(0));
   config.model_folder = root.String("model");
   config.training = ReadTraining(root);

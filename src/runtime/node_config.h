@@ -98,6 +98,7 @@ struct NodeConfig {
   std::string telemetry_path;  // May be empty.
   std::string gate_folder;     // Empty: the machine is not shared.
   int gate_turns = 1;
+  double checkpoint_interval_s = 60.0;  // Of a phase of training; 0: after every step.
   int threads = 0;  // Of a computation; 0: all cores, or one if the machine is shared.
   std::string model_folder;
   TrainingSettings training;

@@ -27,6 +27,7 @@ NodeConfig UserConfig() {
   config.training.accumulate = 3;
   config.training.epochs_joint = 2;
   config.threads = 3;
+  config.checkpoint_interval_s = 0.0;
   config.training.storage = {.arithmetic = "auto", .weights = "nf4"};
   config.user.device.compute = {.clock_hz_max = 1, .flop_per_cycle = 2, .kappa_w_per_hz3 = 0};
   config.user.device.tx_power_w_max = 0.1;
@@ -52,6 +53,7 @@ TEST(NodeConfig, SurvivesItsFile) {
   EXPECT_EQ(read->training.accumulate, 3);
   EXPECT_EQ(read->training.epochs_joint, 2);
   EXPECT_EQ(read->Threads(), 3);
+  EXPECT_EQ(read->checkpoint_interval_s, 0.0);
   EXPECT_EQ(read->training.storage, UserConfig().training.storage);
 }
 

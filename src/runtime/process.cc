@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <thread>
 
 namespace dashf::runtime {
 namespace {
@@ -118,6 +120,13 @@ void ProcessGroup::KillAll() {
   for (const auto& [pid, name] : children_) ::kill(pid, SIGKILL);
   for (const auto& [pid, name] : children_) ::waitpid(pid, nullptr, 0);
   children_.clear();
+}
+
+void ExitWithin(std::chrono::seconds patience, int exit_code) {
+  std::thread([patience, exit_code] {
+    std::this_thread::sleep_for(patience);
+    std::_Exit(exit_code);
+  }).detach();
 }
 
 StopSignals::StopSignals() {

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <map>
 #include <optional>
 #include <string>
@@ -46,6 +47,9 @@ class ProcessGroup {
   std::map<pid_t, std::string> children_;
   pid_t group_ = 0;
 };
+
+// Ends this process with that exit code if it has not ended by itself within `patience`.
+void ExitWithin(std::chrono::seconds patience, int exit_code);
 
 // SIGINT, SIGTERM and SIGHUP as data: blocked when constructed, in this and later threads, and
 // looked at when convenient. Children started by ProcessGroup get the default behaviour back.

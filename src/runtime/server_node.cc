@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -27,6 +28,7 @@ namespace dashf::runtime {
 namespace {
 
 constexpr std::chrono::milliseconds kTick(50);
+constexpr std::chrono::seconds kStopWithin(9);
 
 fleet::ServerOrders OrdersIn(const v1::ServerWork& wire) {
   fleet::ServerOrders orders;
@@ -48,6 +50,7 @@ class ServerProcess {
                 const LiveCredentials& credentials,
                 Telemetry telemetry,
                 BaseModel base,
+                const std::string& model_sha256,
                 UserStore* store,
                 const ProgressLine& on_line)
       : config_(config),
@@ -59,13 +62,11 @@ class ServerProcess {
         on_line_(on_line),
         training_(config,
                   base_,
+                  model_sha256,
                   telemetry_,
                   store,
-                  {.on_taken = [this](const Attempt& attempt) { OnTaken(attempt); },
-                   .on_ended =
-                       [this](const Attempt& attempt, const Expected<train::PhaseReport>& trained) {
-                         OnTrained(attempt, trained);
-                       }}) {}
+                  {.on_taken = std::bind_front(&ServerProcess::OnTaken, this),
+                   .on_ended = std::bind_front(&ServerProcess::OnTrained, this)}) {}
   ~ServerProcess();
 
   Expected<int> Run(const v1::Work& work);
@@ -114,9 +115,9 @@ ServerProcess::~ServerProcess() {
     stop_ = true;
     reports_changed_.notify_all();
   }
-  if (session_) session_->Stop();
   store_.Close();  // Ends what is being trained; the spool keeps it for the next life.
   if (trainer_.joinable()) trainer_.join();
+  if (session_) session_->Stop();
   if (reporter_.joinable()) reporter_.join();
   if (!server_) return;
   server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
@@ -162,7 +163,10 @@ Expected<int> ServerProcess::Run(const v1::Work& work) {
   reporter_ = std::thread([this] { SendReports(); });
   while (!failed_ && !leave_) {
     loop_.DoPosted(kTick);
-    if (const auto signal = signals_.Wait(0)) return 128 + *signal;
+    if (const auto signal = signals_.Wait(0)) {
+      ExitWithin(kStopWithin, 128 + *signal);  // If a step takes longer.
+      return 128 + *signal;
+    }
   }
   if (failed_) return tl::unexpected(*failed_);
   return 0;
@@ -282,8 +286,13 @@ Expected<int> RunServer(const NodeConfig& config, const ProgressLine& on_line) {
   const auto store = UserStore::Open(config.server.spool_folder, config.server.spool_bytes_max);
   if (!store) return tl::unexpected(store.error());
   for (const std::string& damaged : (*store)->damaged()) on_line("spool: " + damaged);
-  ServerProcess node(
-      config, *credentials, std::move(*telemetry), std::move(*base), store->get(), on_line);
+  ServerProcess node(config,
+                     *credentials,
+                     std::move(*telemetry),
+                     std::move(*base),
+                     work->model_sha256(),
+                     store->get(),
+                     on_line);
   return node.Run(*work);
 }
 

@@ -5,14 +5,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/rng.h"
 #include "runtime/failpoint.h"
+#include "train/checkpoint.h"
 #include "train/memory_forecast.h"
 #include "train/peft_io.h"
-#include "train/phase_training.h"
 
 namespace dashf::runtime {
 namespace {
@@ -26,6 +27,10 @@ constexpr double kMachinesShare = 0.8;  // Of memory, where the node file says n
 double MachineMemoryBytes() {
   return static_cast<double>(::sysconf(_SC_PHYS_PAGES)) *
          static_cast<double>(::sysconf(_SC_PAGESIZE));
+}
+
+tl::unexpected<Error> Dropped(const Attempt& attempt) {
+  return Fail(ErrorKind::kRoundFailed, "user " + attempt.user, "was dropped");
 }
 
 double BytesForTraining(const ServerKit& kit, const BaseModel& base) {
@@ -45,27 +50,28 @@ struct ServerTraining::Learner {
   train::Adapter adapter = {};
   double bytes = 0.0;  // Foretold, without the base.
   bool jointly = false;
-  std::optional<train::PhaseTraining> training = {};
+  train::TrainingIdentity own = {}, joint = {};  // Of its two phases, by what was uploaded.
+  std::optional<KeptPhase> phase = {};
   train::PhaseReport report = {};  // Of the phases that are over.
-  double began_s = 0.0;
-  bool over = false;  // All is trained; its share of time has not passed yet.
+  bool over = false;               // All is trained; its share of time has not passed yet.
 
   void Add(const train::PhaseReport& more) {
     report.steps += more.steps;
     report.losses.insert(report.losses.end(), more.losses.begin(), more.losses.end());
     report.tokens += more.tokens;
-    report.cpu_s += more.cpu_s;
   }
 };
 
 ServerTraining::ServerTraining(const NodeConfig& config,
                                const BaseModel& base,
+                               std::string model_sha256,
                                const Telemetry& telemetry,
                                UserStore* store,
                                Listener listener)
     : config_(config),
       training_(config.training),
       base_(base),
+      model_sha256_(std::move(model_sha256)),
       telemetry_(telemetry),
       store_(*store),
       listener_(std::move(listener)),
@@ -105,41 +111,70 @@ Expected<ServerTraining::OneLearner> ServerTraining::Prepare(const TrainingJob& 
       corpus::TokenizeSamples(*samples, base_.tokenizer, base_.chat, training_.tokens_max);
   if (!examples) return tl::unexpected(examples.error());
   learner->examples = std::move(*examples);
-  if (auto begun = BeginPhase(learner.get(), false); !begun) return tl::unexpected(begun.error());
+  const PhaseWork own = PhaseOf(*learner, false), joint = PhaseOf(*learner, true);
+  if (auto sound = train::PhaseTraining::Check(
+          own.model, own.examples, own.first, own.last, own.options, own.adapter);
+      !sound) {
+    return tl::unexpected(sound.error());
+  }
+  learner->own = IdentityOf(own, model_sha256_, job.attempt.round, training_);
+  learner->joint = IdentityOf(joint, model_sha256_, job.attempt.round, training_);
+  learner->bytes = ForetoldBytes(*learner);
   return learner;
 }
 
-// Also foretells its memory: that of the larger of its phases is that of the first unless joint
-// epochs follow, which train more layers and keep no hidden states.
-Expected<void> ServerTraining::BeginPhase(Learner* learner, bool jointly) const {
-  train::TrainOptions options = training_.OptionsFor(
-      jointly ? training_.epochs_joint : training_.epochs_server, learner->attempt.round);
+PhaseWork ServerTraining::PhaseOf(const Learner& learner, bool jointly) const {
+  train::TrainOptions options =
+      training_.OptionsFor(jointly ? std::max(1, training_.epochs_joint) : training_.epochs_server,
+                           learner.attempt.round);
   if (jointly) options.seed = Rng(options.seed).Stream("joint").Next();  // Batches anew.
-  const train::ModelConfig& model = base_.model.config();
-  learner->jointly = jointly;
-  learner->training.reset();  // Its memory first.
-  const int first = jointly ? 1 : learner->k + 1;
-  auto training = train::PhaseTraining::Begin(base_.model,
-                                              learner->examples,
-                                              first,
-                                              model.layers,
-                                              train::UserObjective::kFullDepth,
-                                              options,
-                                              learner->adapter);
-  if (!training) return tl::unexpected(training.error());
-  learner->training.emplace(std::move(*training));
-  for (const int from : {first, training_.epochs_joint > 0 ? 1 : first}) {
-    const auto forecast = train::ForetellMemory(model,
+  return {base_.model,
+          learner.examples,
+          jointly ? 1 : learner.k + 1,
+          base_.model.config().layers,
+          train::UserObjective::kFullDepth,
+          std::move(options),
+          learner.adapter,
+          jointly ? learner.joint : learner.own};
+}
+
+double ServerTraining::ForetoldBytes(const Learner& learner) const {
+  double bytes = 0.0;
+  for (const bool jointly : {false, training_.epochs_joint > 0}) {
+    const PhaseWork work = PhaseOf(learner, jointly);
+    const auto forecast = train::ForetellMemory(base_.model.config(),
                                                 {},
-                                                learner->examples,
+                                                work.examples,
                                                 {},
-                                                from,
-                                                model.layers,
-                                                train::UserObjective::kFullDepth,
-                                                options,
-                                                learner->adapter);
-    learner->bytes = std::max(learner->bytes, forecast.Total() - forecast.weights);
+                                                work.first,
+                                                work.last,
+                                                work.objective,
+                                                work.options,
+                                                work.adapter);
+    bytes = std::max(bytes, forecast.Total() - forecast.weights);
   }
+  return bytes;
+}
+
+// What it goes on from, if a process before this one has begun it, lies with the upload.
+Expected<void> ServerTraining::BeginPhase(Learner* learner, bool jointly) {
+  const Attempt& attempt = learner->attempt;
+  std::optional<KeptPhase::Spent> earlier;
+  if (learner->phase) earlier = learner->phase->spent();
+  learner->phase.reset();  // Its memory first.
+  learner->jointly = jointly;
+  auto begun = KeptPhase::Begin({.path = store_.CheckpointPath(attempt),
+                                 .interval_s = config_.checkpoint_interval_s,
+                                 .node = config_.node,
+                                 .telemetry = &telemetry_,
+                                 .about = {{"round", attempt.round},
+                                           {"user", attempt.user},
+                                           {"phase", jointly ? "joint" : "server"}},
+                                 .clock_s = [this] { return NowS(); }},
+                                PhaseOf(*learner, jointly),
+                                earlier);
+  if (!begun) return tl::unexpected(begun.error());
+  learner->phase.emplace(std::move(*begun));
   return {};
 }
 
@@ -157,7 +192,14 @@ void ServerTraining::Run() {
     const double idle_s = turn ? turn->at_s - now_s : 1.0;
     TakeUp(std::clamp(milliseconds(std::llround(1e3 * idle_s)), milliseconds(1), kIdle));
   }
+  for (const auto& [user, learner] : learners_) learner->phase->Keep();
   gate_.Leave();
+}
+
+void ServerTraining::Drop(Learner* learner) {
+  const Attempt attempt = learner->attempt;
+  End(learner, Dropped(attempt));
+  store_.Sweep(attempt);
 }
 
 // Users that are dropped, and new shares.
@@ -166,12 +208,9 @@ void ServerTraining::HeedChanges() {
   for (const auto& [user, learner] : learners_) {
     if (!store_.Wanted(learner->attempt)) unwanted.push_back(learner.get());
   }
-  const auto dropped = [](const Attempt& attempt) {
-    return Fail(ErrorKind::kRoundFailed, "user " + attempt.user, "was dropped");
-  };
-  for (Learner* learner : unwanted) End(learner, dropped(learner->attempt));
+  for (Learner* learner : unwanted) Drop(learner);
   if (waiting_ && !store_.Wanted(waiting_->attempt)) {
-    listener_.on_ended(waiting_->attempt, dropped(waiting_->attempt));
+    listener_.on_ended(waiting_->attempt, Dropped(waiting_->attempt));
     waiting_.reset();
   }
   const std::lock_guard lock(mutex_);
@@ -220,7 +259,7 @@ void ServerTraining::TakeUp(milliseconds patience) {
       }
     }
     if (!HasRoomFor(*waiting_)) {
-      if (!learners_.empty()) return;
+      if (!learners_.empty()) return std::this_thread::sleep_for(patience);
       const OneLearner refused = std::move(waiting_);
       listener_.on_ended(
           refused->attempt,
@@ -243,6 +282,8 @@ bool ServerTraining::HasRoomFor(const Learner& learner) const {
 
 void ServerTraining::Join(OneLearner learner) {
   const std::string& user = learner->attempt.user;
+  const auto earlier = learners_.find(user);  // Of an attempt that is over since just now.
+  if (earlier != learners_.end()) Drop(earlier->second.get());
   {
     const std::lock_guard lock(mutex_);
     const auto found = clocks_.find(user);
@@ -250,7 +291,12 @@ void ServerTraining::Join(OneLearner learner) {
       learner->server_clock_hz = found->second.second;
     }
   }
-  learner->began_s = NowS();
+  const bool jointly =
+      training_.epochs_joint > 0 &&
+      train::ReadCheckpoint(store_.CheckpointPath(learner->attempt), learner->joint).has_value();
+  if (auto begun = BeginPhase(learner.get(), jointly); !begun) {
+    return listener_.on_ended(learner->attempt, tl::unexpected(begun.error()));
+  }
   shares_.Join(user, ShareOf(*learner), NowS());
   telemetry_.Write("phase_started",
                    {{"round", learner->attempt.round},
@@ -271,14 +317,14 @@ void ServerTraining::Serve(const std::string& user) {
 
 // A step has all of the server's threads.
 void ServerTraining::Advance(Learner* learner) {
-  train::PhaseTraining& training = *learner->training;
-  const double before_s = training.cpu_s();
-  const auto more = training.Advance();
+  KeptPhase& phase = *learner->phase;
+  const double before_s = phase.training().cpu_s();
+  const auto more = phase.Advance();
   const std::string& user = learner->attempt.user;
-  shares_.Charge(user, (training.cpu_s() - before_s) / train::Threads());
+  shares_.Charge(user, (phase.training().cpu_s() - before_s) / train::Threads());
   if (!more) return End(learner, tl::unexpected(more.error()));
   if (*more) return;
-  const train::PhaseReport report = training.Finish(&learner->adapter);
+  const train::PhaseReport report = phase.training().Finish(&learner->adapter);
   if (auto sound = train::CheckDivergence(report); !sound) {
     return End(learner, tl::unexpected(sound.error()));
   }
@@ -296,7 +342,8 @@ void ServerTraining::Advance(Learner* learner) {
 
 void ServerTraining::Finish(Learner* learner) {
   train::PhaseReport& report = learner->report;
-  report.elapsed_s = NowS() - learner->began_s;
+  report.elapsed_s = learner->phase->spent().elapsed_s;
+  report.cpu_s = learner->phase->spent().cpu_s;
   const int first = training_.FirstReturned(learner->k);
   const auto kept =
       store_.Finish(learner->attempt,

@@ -13,6 +13,7 @@
 #include "base/termination.h"
 #include "runtime/clock_shares.h"
 #include "runtime/compute_gate.h"
+#include "runtime/kept_phase.h"
 #include "runtime/learning.h"
 #include "runtime/node_config.h"
 #include "runtime/telemetry.h"
@@ -33,15 +34,16 @@ class ServerTraining {
   // All arguments must outlive it.
   ServerTraining(const NodeConfig& config,
                  const BaseModel& base,
+                 std::string model_sha256,
                  const Telemetry& telemetry,
                  UserStore* store,
                  Listener listener);
   ~ServerTraining();
 
   // Trains what the store has and what comes, layers k+1..L and, with joint epochs, then all of
-  // them, until the store is closed. A user that comes is taken up after the step that is being
-  // made. What is wrong with one user's upload, or one that is dropped meanwhile, ends this user's
-  // phase alone.
+  // them, until the store is closed; then it keeps what it has come to. A user that comes is taken
+  // up after the step that is being made. What is wrong with one user's upload, or one that is
+  // dropped meanwhile, ends this user's phase alone.
   void Run();
 
   // The attempt's share of the server's clock, by the newest plan. From any thread.
@@ -52,11 +54,14 @@ class ServerTraining {
   using OneLearner = std::unique_ptr<Learner>;
 
   Expected<OneLearner> Prepare(const TrainingJob& job) const;
-  Expected<void> BeginPhase(Learner* learner, bool jointly) const;
+  PhaseWork PhaseOf(const Learner& learner, bool jointly) const;
+  double ForetoldBytes(const Learner& learner) const;
+  Expected<void> BeginPhase(Learner* learner, bool jointly);
   void TakeUp(std::chrono::milliseconds patience);
   bool HasRoomFor(const Learner& learner) const;
   void Join(OneLearner learner);
   void HeedChanges();
+  void Drop(Learner* learner);
   void Serve(const std::string& user);
   void Advance(Learner* learner);
   void Finish(Learner* learner);
@@ -68,6 +73,7 @@ class ServerTraining {
   const NodeConfig& config_;
   const TrainingSettings& training_;
   const BaseModel& base_;
+  const std::string model_sha256_;
   const Telemetry& telemetry_;
   UserStore& store_;
   const Listener listener_;

@@ -86,6 +86,7 @@ class ServerSide : public testing::Test {
     ServerTraining training(
         config_,
         base_,
+        "digest",
         *telemetry_,
         store_.get(),
         {.on_taken = [this](const Attempt& attempt) { on_taken_(attempt); },

@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 constexpr char kMemory[] = "memory.json", kBest[] = "best.json";
 constexpr char kBestLayers[] = "best.safetensors", kBase[] = "base.safetensors";
 constexpr char kLocal[] = "local.safetensors", kReturned[] = "returned.safetensors";
+constexpr char kCheckpoint[] = "local.checkpoint";
 constexpr char kTransfer[] = "transfer";
 constexpr char kSchema[] = "dashf.user-state/1";
 
@@ -71,7 +72,8 @@ Expected<void> UserFolder::WriteMemory(const fleet::UserMemory& memory) const {
 
 Expected<void> UserFolder::BeginRound() const {
   std::error_code failed;
-  for (const char* old : {kLocal, kReturned, kBase}) fs::remove(state_folder_ / old, failed);
+  for (const char* old : {kLocal, kReturned, kBase, kCheckpoint})
+    fs::remove(state_folder_ / old, failed);
   fs::remove_all(state_folder_ / kTransfer, failed);
   if (!fs::exists(state_folder_ / kBestLayers)) return {};
   const auto best = ReadFile(state_folder_ / kBestLayers);
@@ -88,7 +90,14 @@ bool UserFolder::GoesOn() const {
 }
 
 Expected<void> UserFolder::WriteLocal(const train::Adapter& adapter, int k) const {
-  return WriteFileAtomically(state_folder_ / kLocal, train::EncodeLayers(adapter, 1, k));
+  auto written = WriteFileAtomically(state_folder_ / kLocal, train::EncodeLayers(adapter, 1, k));
+  std::error_code ignored;
+  if (written) fs::remove(CheckpointPath(), ignored);
+  return written;
+}
+
+fs::path UserFolder::CheckpointPath() const {
+  return state_folder_ / kCheckpoint;
 }
 
 Expected<void> UserFolder::WriteReturned(const std::string& layers) const {

@@ -30,6 +30,9 @@ class UserFolder {
   Expected<void> BeginRound() const;
   bool GoesOn() const;  // This round's base is a former round's adapter.
   Expected<void> WriteLocal(const train::Adapter& adapter, int k) const;
+  // For what keeps the local training on its way; gone once that is written, or another round
+  // begins.
+  std::filesystem::path CheckpointPath() const;
   Expected<void> WriteReturned(const std::string& layers) const;
   // The base with layers 1..k trained here, if k > 0, and those that came back from `first` on, if
   // it is not 0.

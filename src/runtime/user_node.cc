@@ -12,6 +12,7 @@
 #include "runtime/compute_gate.h"
 #include "runtime/edge_link.h"
 #include "runtime/failpoint.h"
+#include "runtime/kept_phase.h"
 #include "runtime/learning.h"
 #include "runtime/messages.h"
 #include "runtime/node_loop.h"
@@ -23,7 +24,6 @@
 #include "runtime/user_folder.h"
 #include "runtime/work.h"
 #include "train/peft_io.h"
-#include "train/phase_training.h"
 
 namespace dashf::runtime {
 namespace {
@@ -32,6 +32,7 @@ using fleet::Outcome;
 using fleet::Phase;
 
 constexpr std::chrono::milliseconds kTick(50);
+constexpr std::chrono::seconds kStopWithin(9);
 constexpr int kHandshakeTimeoutS = 10;
 
 // One thread decides (fleet::UserAgent), one carries a phase out, one reports.
@@ -85,7 +86,8 @@ class UserProcess {
   const BaseModel base_;
   const std::vector<corpus::Sample> train_;
   const train::HeldOut held_out_;
-  const std::string data_;  // As it is sent.
+  const std::string data_;    // As it is sent.
+  std::string model_sha256_;  // Set before the worker begins.
   const UserFolder folder_;
   fleet::UserAgent agent_;
   const ProgressLine& on_line_;
@@ -108,8 +110,8 @@ class UserProcess {
 };
 
 UserProcess::~UserProcess() {
+  Cancel();  // First of all, for it keeps what the worker has come to.
   if (session_) session_->Stop();
-  Cancel();
   if (reporter_.joinable()) reporter_.join();
 }
 
@@ -128,6 +130,7 @@ v1::Hello UserProcess::Hello(const v1::Work& work) const {
 }
 
 Expected<int> UserProcess::Run(const v1::Work& work) {
+  model_sha256_ = work.model_sha256();
   session_.emplace(
       config_,
       credentials_,
@@ -139,7 +142,10 @@ Expected<int> UserProcess::Run(const v1::Work& work) {
   if (!agent_.memory().unreported.empty()) SendReport();
   while (!failed_ && !over_) {
     loop_.DoPosted(kTick);
-    if (const auto signal = signals_.Wait(0)) return 128 + *signal;
+    if (const auto signal = signals_.Wait(0)) {
+      ExitWithin(kStopWithin, 128 + *signal);  // If a step takes longer.
+      return 128 + *signal;
+    }
   }
   if (failed_) return tl::unexpected(*failed_);
   if (leave_->success()) return 0;
@@ -296,29 +302,42 @@ Expected<Outcome> UserProcess::TrainLocally(const fleet::UserMemory& memory) {
   const auto examples =
       corpus::TokenizeSamples(train_, base_.tokenizer, base_.chat, training.tokens_max);
   if (!examples) return tl::unexpected(examples.error());
-  auto phase = train::PhaseTraining::Begin(base_.model,
-                                           *examples,
-                                           1,
-                                           k,
-                                           training.objective,
-                                           training.OptionsFor(training.epochs_user, memory.round),
-                                           *adapter);
-  if (!phase) return tl::unexpected(phase.error());
   ComputeGate gate(config_.gate_folder, config_.gate_turns);
   const Stopwatch watch;
+  PhaseWork work{base_.model,
+                 *examples,
+                 1,
+                 k,
+                 training.objective,
+                 training.OptionsFor(training.epochs_user, memory.round),
+                 *adapter,
+                 {}};
+  work.identity = IdentityOf(work, model_sha256_, memory.round, training);
+  auto phase = KeptPhase::Begin(
+      {.path = folder_.CheckpointPath(),
+       .interval_s = config_.checkpoint_interval_s,
+       .node = config_.node,
+       .telemetry = &telemetry_,
+       .about = {{"round", memory.round}, {"user", config_.node.id}, {"phase", "local"}},
+       .clock_s = [&] { return watch.MeasuredS() - gate.waited_s(); }},
+      work);
+  if (!phase) return tl::unexpected(phase.error());
   for (bool more = true; more;) {
     const auto entered = gate.Enter([this] { return !cancelled_.load(); });
     if (!entered) return tl::unexpected(entered.error());
-    if (!*entered) return Outcome{};  // Nobody asks for it.
+    if (!*entered) {
+      phase->Keep();
+      return Outcome{};  // Nobody asks for it now.
+    }
     const auto advanced = phase->Advance();
     if (!advanced) return tl::unexpected(advanced.error());
     more = *advanced;
   }
-  const train::PhaseReport trained = phase->Finish(&*adapter);
+  const train::PhaseReport trained = phase->training().Finish(&*adapter);
   if (auto sound = train::CheckDivergence(trained); !sound) return tl::unexpected(sound.error());
-  const double elapsed_s = watch.MeasuredS() - gate.waited_s();
+  const KeptPhase::Spent spent = phase->spent();
   if (auto kept = folder_.WriteLocal(*adapter, k); !kept) return tl::unexpected(kept.error());
-  return Outcome{"", {elapsed_s, trained.cpu_s, {}}, {}, {}};
+  return Outcome{"", {spent.elapsed_s, spent.cpu_s, {}}, {}, {}};
 }
 
 // A user that goes on from an earlier round sends all layers: the server's are not fresh either.

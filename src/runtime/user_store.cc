@@ -11,6 +11,7 @@ namespace {
 
 constexpr char kUpload[] = "upload";
 constexpr char kResult[] = "result";
+constexpr char kCheckpoint[] = "checkpoint";
 constexpr std::uint64_t kSpareBytes = std::uint64_t{16} << 20;  // The disk's last, for results.
 
 tl::unexpected<Refused> Refuse(Refusal refusal, std::string reason) {
@@ -345,8 +346,18 @@ Expected<void> UserStore::Finish(const Attempt& attempt,
     }
   }
   std::error_code ignored;  // Found again, it is not looked at.
-  std::filesystem::remove(folder_.PathOf(attempt, kUpload), ignored);
+  for (const char* used : {kUpload, kCheckpoint}) {
+    std::filesystem::remove(folder_.PathOf(attempt, used), ignored);
+  }
   return {};
+}
+
+std::filesystem::path UserStore::CheckpointPath(const Attempt& attempt) const {
+  return folder_.PathOf(attempt, kCheckpoint);
+}
+
+void UserStore::Sweep(const Attempt& attempt) {
+  if (!Wanted(attempt)) folder_.Remove(attempt);
 }
 
 std::vector<FinishedJob> UserStore::Finished() const {

@@ -5,6 +5,7 @@
 //   SPOOL/lock                        one process's at a time
 //   SPOOL/USER/ROUND-ATTEMPT/job      k and the number of layers
 //                           /upload   the user's artefacts (artefact_file.h), until trained on
+//                           /checkpoint   of the training (docs/formats.md), while it lasts
 //                           /result   the adapters that go back, and what they cost
 #pragma once
 
@@ -98,6 +99,9 @@ class UserStore {
                         std::string_view adapters,
                         double elapsed_s,
                         double cpu_s);
+  // For what keeps the attempt's training on its way; gone with Finish() and Drop().
+  std::filesystem::path CheckpointPath(const Attempt& attempt) const;
+  void Sweep(const Attempt& attempt);  // What was written there after it was dropped.
   // Those that have been trained, also by an earlier process, and what it cost.
   std::vector<FinishedJob> Finished() const;
   // The trained adapters; kNotYet until there are some.

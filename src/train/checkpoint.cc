@@ -24,6 +24,7 @@ using tensorfile::SafetensorsFile;
 using tensorfile::TensorView;
 
 constexpr const char* kSchema = "dashf.checkpoint/1";
+constexpr const char* kDigest = "sha256";
 constexpr std::string_view kIdentityPrefix = "training.";
 
 template <class T>
@@ -50,6 +51,18 @@ std::string DigestOf(const std::vector<corpus::Example>& examples) {
     add(example.tokens);
     add(bounds);
   }
+  return digest.Hex();
+}
+
+// Of what is trained, so that a bit that the disk has turned is noticed.
+std::string DigestOf(const TrainingState& state) {
+  Sha256 digest;
+  for (const auto* values :
+       {&state.parameters, &state.optimizer.mean, &state.optimizer.square, &state.best}) {
+    digest.Add(ViewOf(*values).bytes);
+  }
+  digest.Add(ViewOf(state.losses).bytes);
+  digest.Add(fmt::format("{} {}", state.tokens, state.best_steps));
   return digest.Hex();
 }
 
@@ -88,6 +101,27 @@ class Reader {
       return 0;
     }
     return value;
+  }
+
+  double Number(const std::string& key) {
+    const auto found = file_.metadata().find(key);
+    if (found == file_.metadata().end()) return 0.0;
+    const std::string& text = found->second;
+    double value = -1.0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc() && end == text.data() + text.size() && value >= 0.0 &&
+        std::isfinite(value)) {
+      return value;
+    }
+    Reject<int>(key, "must be a number >= 0");
+    return 0.0;
+  }
+
+  void CheckDigest(const TrainingState& state) {
+    const auto found = file_.metadata().find(kDigest);
+    if (!error_ && found != file_.metadata().end() && found->second != DigestOf(state)) {
+      Reject<int>(kDigest, "is not what was written: the file is damaged");
+    }
   }
 
   std::size_t Length(const std::string& name) const {
@@ -203,7 +237,10 @@ Expected<void> WriteCheckpoint(const fs::path& path,
                                          {"losses", ViewOf(state.losses)}};
   tensorfile::Metadata metadata = {{"schema", kSchema},
                                    {"tokens", fmt::to_string(state.tokens)},
-                                   {"best_steps", fmt::to_string(state.best_steps)}};
+                                   {"best_steps", fmt::to_string(state.best_steps)},
+                                   {"elapsed_s", fmt::to_string(state.elapsed_s)},
+                                   {"cpu_s", fmt::to_string(state.cpu_s)},
+                                   {kDigest, DigestOf(state)}};
   for (const auto& [name, value] : identity) {
     metadata.emplace(fmt::format("{}{}", kIdentityPrefix, name), value);
   }
@@ -228,7 +265,10 @@ Expected<TrainingState> ReadCheckpoint(const fs::path& path, const TrainingIdent
   state.optimizer.steps = static_cast<int>(steps);
   state.tokens = reader.Integer("tokens", std::numeric_limits<std::int64_t>::max());
   state.best_steps = static_cast<int>(reader.Integer("best_steps", std::ssize(state.losses)));
+  state.elapsed_s = reader.Number("elapsed_s");
+  state.cpu_s = reader.Number("cpu_s");
   reader.RejectOtherTensors();
+  reader.CheckDigest(state);
   if (reader.error()) return tl::unexpected(*reader.error());
   return state;
 }

@@ -57,8 +57,10 @@ struct Fixture {
 
 TEST(Checkpoint, GivesTheStateBackBitForBit) {
   Fixture setup;
-  const TrainingState state = setup.StateAfter(4);
+  TrainingState state = setup.StateAfter(4);
   ASSERT_EQ(state.losses.size(), 4U);
+  state.elapsed_s = 12.3456789;
+  state.cpu_s = 0.1;
   ASSERT_TRUE(WriteCheckpoint(setup.path, state, setup.Identity()));
   const auto read = ReadCheckpoint(setup.path, setup.Identity());
   ASSERT_TRUE(read) << read.error().Text();
@@ -121,6 +123,12 @@ TEST(Checkpoint, ADamagedFileIsRefused) {
   const std::string bytes = ReadFile(setup.path).value();
   ASSERT_TRUE(WriteFileAtomically(setup.path, bytes.substr(0, bytes.size() - 1)));
   EXPECT_NE(setup.Refusal(setup.Identity()), "accepted");
+  for (const std::size_t from_end : {1U, 100U, 1000U}) {
+    std::string turned = bytes;
+    turned[turned.size() - from_end] ^= 1;
+    ASSERT_TRUE(WriteFileAtomically(setup.path, turned));
+    EXPECT_THAT(setup.Refusal(setup.Identity()), HasSubstr("the file is damaged"));
+  }
   ASSERT_TRUE(WriteFileAtomically(setup.path, ""));
   EXPECT_NE(setup.Refusal(setup.Identity()), "accepted");
   fs::remove(setup.path);

@@ -34,20 +34,6 @@ Expected<void> CheckState(const TrainingState& state, std::size_t parameters, in
               fmt::format("must be after at most {} steps, is after {}", steps, done));
 }
 
-Expected<void> CheckArguments(const Model& model,
-                              const std::vector<corpus::Example>& examples,
-                              const Phase& phase,
-                              const TrainOptions& options,
-                              const Adapter& adapter) {
-  if (auto sound = options.Validate(); !sound) return sound;
-  if (auto sound = CheckAdapter(adapter, model.config()); !sound) return sound;
-  if (auto sound = CheckExamples(examples, model.config()); !sound) return sound;
-  if (options.from == nullptr) return {};
-  return CheckState(*options.from,
-                    TrainedParameters(adapter, phase.first_trained, phase.last_trained).size(),
-                    PlannedSteps(options, examples.size()));
-}
-
 }  // namespace
 
 // Stays where it is: the trainer looks at the options and the clock.
@@ -101,6 +87,27 @@ struct PhaseTraining::Work {
   double cpu_s = 0.0;
 };
 
+Expected<void> PhaseTraining::Check(const Model& model,
+                                    const std::vector<corpus::Example>& examples,
+                                    int first,
+                                    int last,
+                                    const TrainOptions& options,
+                                    const Adapter& adapter) {
+  const int layers = model.config().layers;
+  if (first < 1 || last > layers) {
+    return Fail(ErrorKind::kBadInput,
+                "layers",
+                fmt::format("must be in [1, {}], got {} to {}", layers, first, last));
+  }
+  if (auto sound = options.Validate(); !sound) return sound;
+  if (auto sound = CheckAdapter(adapter, model.config()); !sound) return sound;
+  if (auto sound = CheckExamples(examples, model.config()); !sound) return sound;
+  if (options.from == nullptr) return {};
+  return CheckState(*options.from,
+                    TrainedParameters(adapter, first - 1, std::max(last, first - 1)).size(),
+                    PlannedSteps(options, examples.size()));
+}
+
 Expected<PhaseTraining> PhaseTraining::Begin(const Model& model,
                                              const std::vector<corpus::Example>& examples,
                                              int first,
@@ -108,17 +115,11 @@ Expected<PhaseTraining> PhaseTraining::Begin(const Model& model,
                                              UserObjective objective,
                                              const TrainOptions& options,
                                              const Adapter& adapter) {
-  const int layers = model.config().layers;
-  if (first < 1 || last > layers) {
-    return Fail(ErrorKind::kBadInput,
-                "layers",
-                fmt::format("must be in [1, {}], got {} to {}", layers, first, last));
-  }
-  const int loss_after = objective == UserObjective::kEarlyExit ? last : layers;
+  const int loss_after = objective == UserObjective::kEarlyExit ? last : model.config().layers;
   const Phase phase{
       first - 1, std::max(last, first - 1), loss_after, first - 1, options.cache_folder};
   return WithinMemory("training", [&]() -> Expected<PhaseTraining> {
-    if (auto sound = CheckArguments(model, examples, phase, options, adapter); !sound) {
+    if (auto sound = Check(model, examples, first, last, options, adapter); !sound) {
       return tl::unexpected(sound.error());
     }
     return PhaseTraining(std::make_unique<Work>(model, examples, phase, options, adapter));

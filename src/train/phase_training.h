@@ -16,6 +16,13 @@ namespace dashf::train {
 
 class PhaseTraining {
  public:
+  // What TrainLayers would refuse: kBadInput.
+  static Expected<void> Check(const Model& model,
+                              const std::vector<corpus::Example>& examples,
+                              int first,
+                              int last,
+                              const TrainOptions& options,
+                              const Adapter& adapter);
   // Arguments and errors as TrainLayers'. Computes nothing yet. `examples` must outlive it; model,
   // options, adapter and the state that options.from points to need not.
   static Expected<PhaseTraining> Begin(const Model& model,

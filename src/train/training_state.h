@@ -19,6 +19,8 @@ struct TrainingState {
   // The parameters at which the smoothed loss was least, and after how many steps that was.
   std::vector<float> best;
   int best_steps = 0;
+  // What it took so far, by all the processes that went on with it, where somebody counts that.
+  double elapsed_s = 0.0, cpu_s = 0.0;
 
   bool operator==(const TrainingState&) const = default;
 };

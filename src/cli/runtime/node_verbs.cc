@@ -14,6 +14,7 @@
 #include "runtime/coordinator.h"
 #include "runtime/folder_lock.h"
 #include "runtime/learning.h"
+#include "runtime/process.h"
 #include "runtime/server_node.h"
 #include "runtime/user_node.h"
 
@@ -68,6 +69,7 @@ std::function<void(const std::string&)> LinesOf(const runtime::NodeConfig& confi
 }
 
 Expected<int> GoServer(const std::string& path) {
+  const runtime::StopSignals stop;  // Blocked before there is any thread that they could end.
   const auto config = runtime::ReadNodeConfig(path, runtime::Role::kServer);
   if (!config) return tl::unexpected(config.error());
   const auto lock = runtime::FolderLock::Take(config->folder, Name(config->node));
@@ -77,6 +79,7 @@ Expected<int> GoServer(const std::string& path) {
 }
 
 Expected<int> GoUser(const std::string& path) {
+  const runtime::StopSignals stop;  // Blocked before there is any thread that they could end.
   const auto config = runtime::ReadNodeConfig(path, runtime::Role::kUser);
   if (!config) return tl::unexpected(config.error());
   const auto lock = runtime::FolderLock::Take(config->folder, Name(config->node));
