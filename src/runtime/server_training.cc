@@ -22,6 +22,7 @@ using std::chrono::milliseconds;
 
 // How long a change may go unnoticed while nobody has a step to take.
 constexpr milliseconds kIdle(50);
+constexpr double kNobodyS = 60.0;       // An upload, and closing, end this wait.
 constexpr double kMachinesShare = 0.8;  // Of memory, where the node file says nothing.
 
 double MachineMemoryBytes() {
@@ -189,8 +190,9 @@ void ServerTraining::Run() {
       continue;
     }
     gate_.Leave();
-    const double idle_s = turn ? turn->at_s - now_s : 1.0;
-    TakeUp(std::clamp(milliseconds(std::llround(1e3 * idle_s)), milliseconds(1), kIdle));
+    const double idle_s = turn ? turn->at_s - now_s : kNobodyS;
+    const milliseconds idle(std::llround(1e3 * idle_s));
+    TakeUp(turn ? std::clamp(idle, milliseconds(1), kIdle) : idle);
   }
   for (const auto& [user, learner] : learners_) learner->phase->Keep();
   gate_.Leave();

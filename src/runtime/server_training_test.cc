@@ -93,6 +93,7 @@ class ServerSide : public testing::Test {
          .on_ended =
              [&](const Attempt& attempt, const Expected<train::PhaseReport>& report) {
                order_.push_back(attempt.user);
+               on_ended_(attempt);
                EXPECT_TRUE(reports.emplace(attempt.user, report).second) << attempt.user;
                if (reports.size() == count) store_->Close();
              }});
@@ -115,6 +116,7 @@ class ServerSide : public testing::Test {
   NodeConfig config_;
   std::unique_ptr<UserStore> store_ = *UserStore::Open("", std::uint64_t{1} << 30);
   std::function<void(const Attempt&)> on_taken_ = [](const Attempt&) {};
+  std::function<void(const Attempt&)> on_ended_ = [](const Attempt&) {};
   ServerTraining* training_ = nullptr;
   std::vector<std::string> order_;
 };
@@ -152,8 +154,8 @@ TEST_F(ServerSide, WhoHasTheLargerShareEndsFirstAndAUserThatComesIsNotKeptWaitin
   config_.training.epochs_server = 60;
   Upload("u0", 1, 1e8);
   Upload("u1", 1, 8e8);
-  on_taken_ = [this](const Attempt& attempt) {
-    if (attempt.user == "u1") Upload("u2", 1, 8e8);  // While the others train.
+  on_ended_ = [this](const Attempt& attempt) {
+    if (attempt.user == "u1") Upload("u2", 1, 8e8);  // While u0 trains.
   };
   Train(3);
   EXPECT_THAT(order_, ElementsAre("u1", "u2", "u0"));
