@@ -30,7 +30,8 @@ DASHF, TOKENIZER = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2]
 BAD_INPUT = 3
 # Where docs/formats.md says what a schema says.
 SECTIONS = {"scenario-1": "dashf.scenario/1", "plan-1": "dashf.plan/1", "profile-1": "dashf.profile/1",
-            "node-2": "dashf.node/2", "fleet-1": "dashf.fleet/1", "round-1": "dashf.round/1",
+            "node-2": "dashf.node/2", "fleet-1": "dashf.fleet/1", "operator-1": "dashf.operator/1",
+            "round-1": "dashf.round/1",
             "comparison": "comparison.json", "evaluation": "`dashf evaluate --json`", "training": "`dashf train --json`",
             "verification": "dashf.plan/1", "study-1": "A study's folder", "sweep-1": "A parameter study's folder"}
 RUN = """
@@ -305,6 +306,10 @@ class EngineSchemas(Schemas):
               "--scenario", self.room / "s.json", "--model", self.model, "--config", self.room / "run.toml", "--out", fleet)
         dashf("kit", "add", "server", "s0", "--address", "127.0.0.1:7443", "--fleet", fleet)
         dashf("kit", "add", "user", "u0", "--fleet", fleet)
+        dashf("kit", "add", "operator", "ada", "--fleet", fleet)
+        # A file that is read, and one whose certificate is there to be read: no coordinator answers (exit 10).
+        self.assert_agree("operator-1", self.read("demo/operator-ada/operator.json"), self.reader(
+            "ctl", "status", "--config", fleet / "operator-ada", at="demo/operator-ada/operator.json"), free=("schema",))
         self.assert_agree("fleet-1", self.read("demo/fleet.json"), self.reader("kit", "list", "--fleet", fleet,
                                                                                at="demo/fleet.json"), free=("schema",))
         nodes = sorted(fleet.rglob("node.json"))
@@ -313,7 +318,9 @@ class EngineSchemas(Schemas):
             document = json.loads(node.read_text())
             self.assert_valid("node-2", document)
             for what, mutated in mutations(document, free=("spool", "energy_j_per_flop", "user", "server")):
-                if "without" in what and not what.endswith(("revoked", "checkpoint_interval_s")):
+                # Those may be left out, and so may what says how large telemetry may be, but not in part.
+                optional = ("revoked", "checkpoint_interval_s", "without telemetry_limits")
+                if "without" in what and not what.endswith(optional):
                     self.assertFalse(validator("node-2").is_valid(mutated), f"{node}: {what}")
 
 

@@ -65,5 +65,6 @@ void AddCoordinator(CLI::App& app, Run& run);  // DASHF_RUNTIME
 void AddServer(CLI::App& app, Run& run);       // DASHF_RUNTIME
 void AddUser(CLI::App& app, Run& run);         // DASHF_RUNTIME
 void AddKit(CLI::App& app, Run& run);          // DASHF_RUNTIME
+void AddCtl(CLI::App& app, Run& run);          // DASHF_RUNTIME
 
 }  // namespace dashf::cli

@@ -6,14 +6,13 @@
 #include <cstdio>
 #include <iostream>
 #include <new>
-#include <numeric>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/printable.h"
 #include "cli/completion.h"
+#include "cli/nearest.h"
 #include "cli/shipped_model.h"
 
 namespace dashf::cli {
@@ -26,7 +25,7 @@ constexpr struct {
 } kGroups[] = {
     {"Plan", " new check solve compare explain evaluate verify bound sweep "},
     {"Train", " train score generate merge export profile pretrain "},
-    {"Carry a plan out", " run report kit coordinator server user "},
+    {"Carry a plan out", " run report kit ctl coordinator server user "},
     {"Study", " study bench sections "},
 };
 
@@ -37,45 +36,14 @@ std::string GroupOf(const std::string& verb) {
   return "Others";
 }
 
-// Insertions, deletions and replacements that make one word of the other (Levenshtein 1966).
-std::size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, replaced}));
-    }
-  }
-  return row.back();
-}
-
 std::vector<const CLI::App*> Verbs(const CLI::App& app) {
   return app.get_subcommands([](const CLI::App*) { return true; });
-}
-
-// The name that was meant instead of `word`; empty where none is near.
-std::string Nearest(const std::string& word, const std::vector<std::string>& names) {
-  std::string nearest;
-  std::size_t least = 1 + word.size() / 2;
-  for (const std::string& name : names) {
-    const std::size_t distance = EditDistance(word, name);
-    if (distance >= least) continue;
-    least = distance;
-    nearest = name;
-  }
-  return nearest;
 }
 
 std::vector<std::string> VerbNames(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::App* verb : Verbs(app)) names.push_back(verb->get_name());
   return names;
-}
-
-std::string MeantInstead(const std::string& nearest) {
-  return nearest.empty() ? "" : fmt::format(", did you mean \"{}\"?", nearest);
 }
 
 // A flag that the verb does not have, with the one that was meant; empty: there is none such.

@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
       cli::AddServer,
       cli::AddUser,
       cli::AddKit,
+      cli::AddCtl,
 #endif
   };
   return cli::RunCommandLine(argc, argv, kVerbs, {});

@@ -45,6 +45,7 @@ inline const std::vector<Verb> kEngineVerbs = {
     {"server", "Be an edge server: train layers k+1..L for its users"},
     {"user", "Be a mobile user: train layers 1..k, send, receive, evaluate"},
     {"kit", "Make, renew and revoke what the nodes of a fleet over several machines need"},
+    {"ctl", "See and steer a fleet that runs, from any machine"},
 #endif
 };
 

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "runtime/address.h"
+#include "runtime/operator_config.h"
 
 namespace dashf::kit {
 namespace {
@@ -57,25 +58,36 @@ Expected<IssuedCertificate> RecordOf(const Credentials& credentials) {
       std::move(*serial), runtime::EndOf(credentials.certificate_pem), std::nullopt};
 }
 
-// Everything a node's folder holds, into `folder`, which must not be there.
-Expected<void> WriteNodeFolder(const fs::path& folder,
-                               const std::string& fleet,
-                               const NewNode& node,
-                               const Credentials& credentials) {
+// These files, certificate and key, into `folder`, which must not be there.
+Expected<void> WriteFolder(const fs::path& folder,
+                           std::vector<CopiedFile> files,
+                           const Credentials& credentials) {
   if (auto made = MakePrivate(folder); !made) return made;
-  const NodeId& id = node.config.node;
-  std::vector<CopiedFile> files = node.files;
-  files.push_back({kNodeFile, WriteNodeConfig(node.config)});
   files.push_back({kAuthority, credentials.ca_pem});
   files.push_back({kCertificate, credentials.certificate_pem});
-  files.push_back({UnitName(id), UnitText(fleet, id, node.target)});
-  files.push_back({"README", ReadmeText(fleet, id, node.target, node.needs)});
   for (const CopiedFile& file : files) {
     if (auto written = WriteFileAtomically(folder / file.name, file.text); !written) {
       return written;
     }
   }
   return runtime::WriteSecret(folder / kKey, credentials.key_pem);
+}
+
+Expected<void> WriteNodeFolder(const fs::path& folder,
+                               const std::string& fleet,
+                               const NewNode& node,
+                               const Credentials& credentials) {
+  const NodeId& id = node.config.node;
+  std::vector<CopiedFile> files = node.files;
+  files.push_back({kNodeFile, WriteNodeConfig(node.config)});
+  files.push_back({UnitName(id), UnitText(fleet, id, node.target)});
+  files.push_back({"README", ReadmeText(fleet, id, node.target, node.needs)});
+  return WriteFolder(folder, std::move(files), credentials);
+}
+
+std::vector<std::string> AddressesOf(const NodeConfig& coordinator) {
+  return runtime::Advertised(
+      coordinator.coordinator_kit.listen, 0, coordinator.coordinator_kit.advertise);
 }
 
 void FillIn(NodeConfig* config) {
@@ -226,43 +238,69 @@ Expected<NodeConfig> FleetFolder::Coordinator() const {
   return runtime::ReadNodeConfig((FolderOf(node) / kNodeFile).string(), node.role);
 }
 
-Expected<Issued> FleetFolder::Add(const NewNode& given) {
-  NewNode node = given;
-  const NodeId& id = node.config.node;
-  if (auto sound = runtime::CheckId(FileStem(id), id.id); !sound) {
-    return tl::unexpected(sound.error());
-  }
+Expected<void> FleetFolder::CheckNew(const NodeId& id) const {
+  if (auto sound = runtime::CheckId(FileStem(id), id.id); !sound) return sound;
   std::error_code failed;
-  if (record_.Find(id) != nullptr || fs::exists(FolderOf(id), failed)) {
-    return Fail(ErrorKind::kBadInput,
-                FolderOf(id).string(),
-                fmt::format("{} is there already; `dashf kit renew {}` makes another certificate",
-                            Name(id),
-                            Name(id)));
-  }
-  const auto coordinator = Coordinator();
-  if (!coordinator) return tl::unexpected(coordinator.error());
-  FillIn(&node.config);
-  node.config.coordinator = runtime::Advertised(
-      coordinator->coordinator_kit.listen, 0, coordinator->coordinator_kit.advertise);
-  node.config.training = coordinator->training;
-  if (node.config.model_folder.empty()) node.config.model_folder = coordinator->model_folder;
-  if (auto sound = CheckReadable(node.config); !sound) return tl::unexpected(sound.error());
+  if (!record_.Find(id) && !fs::exists(FolderOf(id), failed)) return {};
+  return Fail(ErrorKind::kBadInput,
+              FolderOf(id).string(),
+              fmt::format("{} is there already; `dashf kit renew {}` makes another certificate",
+                          Name(id),
+                          Name(id)));
+}
+
+Expected<Issued> FleetFolder::Enrol(const NodeId& id,
+                                    std::chrono::hours life,
+                                    const FolderWriter& write) {
   const auto authority = Authority();
   if (!authority) return tl::unexpected(authority.error());
-  const auto credentials = authority->Issue(id, {.until = node.life});
+  const auto credentials = authority->Issue(id, {.until = life});
   if (!credentials) return tl::unexpected(credentials.error());
   auto certificate = RecordOf(*credentials);
   if (!certificate) return tl::unexpected(certificate.error());
-  auto done = WriteNodeFolder(PartOf(path_, id), record_.name, node, *credentials);
+  auto done = write(PartOf(path_, id), *credentials);
   record_.members.push_back({id, {*certificate}});
   if (done) done = WriteRecord();
   if (!done) {
+    std::error_code failed;
     fs::remove_all(PartOf(path_, id), failed);
     return tl::unexpected(done.error());
   }
   if (done = Rename(PartOf(path_, id), FolderOf(id)); !done) return tl::unexpected(done.error());
   return Issued{id, FolderOf(id), *certificate};
+}
+
+Expected<Issued> FleetFolder::Add(const NewNode& given) {
+  NewNode node = given;
+  const NodeId& id = node.config.node;
+  if (auto sound = CheckNew(id); !sound) return tl::unexpected(sound.error());
+  const auto coordinator = Coordinator();
+  if (!coordinator) return tl::unexpected(coordinator.error());
+  FillIn(&node.config);
+  node.config.coordinator = AddressesOf(*coordinator);
+  node.config.training = coordinator->training;
+  if (node.config.model_folder.empty()) node.config.model_folder = coordinator->model_folder;
+  if (auto sound = CheckReadable(node.config); !sound) return tl::unexpected(sound.error());
+  return Enrol(id, node.life, [&](const fs::path& folder, const Credentials& credentials) {
+    return WriteNodeFolder(folder, record_.name, node, credentials);
+  });
+}
+
+Expected<Issued> FleetFolder::AddOperator(const std::string& name, std::chrono::hours life) {
+  const NodeId id = runtime::OperatorNode(name);
+  if (auto sound = CheckNew(id); !sound) return tl::unexpected(sound.error());
+  const auto coordinator = Coordinator();
+  if (!coordinator) return tl::unexpected(coordinator.error());
+  const runtime::OperatorConfig config{.node = id,
+                                       .fleet = record_.name,
+                                       .coordinator = AddressesOf(*coordinator),
+                                       .tls = {kAuthority, kCertificate, kKey}};
+  return Enrol(id, life, [&](const fs::path& folder, const Credentials& credentials) {
+    return WriteFolder(folder,
+                       {{runtime::kOperatorFile, WriteOperatorConfig(config)},
+                        {"README", OperatorReadmeText(record_.name, id)}},
+                       credentials);
+  });
 }
 
 // That the folder still holds a certificate of this member, and the key it was issued for.
@@ -353,29 +391,42 @@ Expected<void> FleetFolder::Revoke(const NodeId& node) {
   return WriteFileAtomically(FolderOf(runtime::CoordinatorNode()) / kRevoked, *list);
 }
 
+std::string FleetFolder::LookAtFile(const Member& member, ListedNode* listed) const {
+  const bool is_operator = member.node.role == Role::kOperator;
+  const fs::path path = FolderOf(member.node) / (is_operator ? runtime::kOperatorFile : kNodeFile);
+  NodeId named;
+  if (is_operator) {
+    const auto config = runtime::ReadOperatorConfig(path.string());
+    if (!config) return config.error().Text();
+    named = config->node;
+  } else {
+    const auto config = runtime::ReadNodeConfig(path.string(), member.node.role);
+    if (!config) return config.error().Text();
+    named = config->node;
+    listed->addresses = member.node.role == Role::kServer ? config->server.advertise
+                                                          : config->coordinator_kit.advertise;
+  }
+  if (named == member.node) return "";
+  return fmt::format("{}: {}: must be {}, got {}",
+                     path.string(),
+                     is_operator ? "operator" : "node",
+                     Name(member.node),
+                     Name(named));
+}
+
 ListedNode FleetFolder::Look(const Member& member) const {
   ListedNode listed{member.node, member.certificates.back(), {}, ""};
+  listed.fault = LookAtFile(member, &listed);
+  if (!listed.fault.empty()) return listed;
   const fs::path folder = FolderOf(member.node);
-  const auto config = runtime::ReadNodeConfig((folder / kNodeFile).string(), member.node.role);
-  if (!config) {
-    listed.fault = config.error().Text();
-    return listed;
-  }
-  if (config->node != member.node) {
-    listed.fault = fmt::format("{}: node: must be {}, got {}",
-                               (folder / kNodeFile).string(),
-                               Name(member.node),
-                               Name(config->node));
-    return listed;
-  }
-  listed.addresses = member.node.role == Role::kServer ? config->server.advertise
-                                                       : config->coordinator_kit.advertise;
+  const runtime::CredentialPaths paths{
+      folder / kAuthority, folder / kCertificate, folder / kKey, ""};
   Member copy = member;
   if (auto sound = CheckIssued(copy); !sound) {
     listed.fault = sound.error().Text();
-  } else if (const auto loaded = runtime::LoadCredentials(config->tls, member.node); !loaded) {
+  } else if (const auto loaded = runtime::LoadCredentials(paths, member.node); !loaded) {
     listed.fault = loaded.error().Text();
-  } else if (const auto exposed = runtime::ExposedKey(config->tls.key)) {
+  } else if (const auto exposed = runtime::ExposedKey(paths.key)) {
     listed.fault = *exposed;
   }
   return listed;

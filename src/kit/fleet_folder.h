@@ -5,6 +5,7 @@
 //   FLEET/authority/           ca.pem, ca.key
 //   FLEET/coordinator/         node.json, node.pem, node.key, ca.pem, revoked.pem, unit, README
 //   FLEET/server-s0/ ...       the same without revoked.pem
+//   FLEET/operator-ada/        operator.json, node.pem, node.key, ca.pem, README
 //
 // Each change is made whole or not at all: a node's folder is prepared beside its place, then the
 // record is written, then the folder is renamed; what a crash left between is finished, or removed,
@@ -13,6 +14,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -83,6 +85,8 @@ class FleetFolder {
   Expected<runtime::NodeConfig> Coordinator() const;
 
   Expected<Issued> Add(const NewNode& node);
+  // A person who may read and steer the fleet; `name` as a node's id.
+  Expected<Issued> AddOperator(const std::string& name, std::chrono::hours life);
   // Another certificate, for the key that the node has or for a new one. kBadInput if what lies in
   // its folder is not what was issued, or if its key is no longer trusted.
   Expected<Issued> Renew(const runtime::NodeId& node, bool new_key, std::chrono::hours life);
@@ -97,11 +101,18 @@ class FleetFolder {
  private:
   FleetFolder(std::filesystem::path path, runtime::FolderLock lock, FleetRecord record)
       : path_(std::move(path)), lock_(std::move(lock)), record_(std::move(record)) {}
+  using FolderWriter = std::function<Expected<void>(const std::filesystem::path& folder,
+                                                    const runtime::Credentials& credentials)>;
+  Expected<void> CheckNew(const runtime::NodeId& id) const;
+  Expected<Issued> Enrol(const runtime::NodeId& id,
+                         std::chrono::hours life,
+                         const FolderWriter& write);
   Expected<void> FinishInterrupted();
   Expected<void> WriteRecord() const;
   Expected<runtime::CertificateAuthority> Authority() const;
   Expected<void> CheckIssued(Member& member) const;
   ListedNode Look(const Member& member) const;
+  std::string LookAtFile(const Member& member, ListedNode* listed) const;  // What is wrong with it.
 
   std::filesystem::path path_;
   runtime::FolderLock lock_;

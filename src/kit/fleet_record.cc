@@ -7,6 +7,7 @@
 #include <ctime>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "base/json.h"
 
@@ -40,7 +41,7 @@ void ReadMember(JsonReader reader, std::set<std::string>* serials, FleetRecord* 
   const auto node = runtime::ParseName(name);
   const bool sound =
       node && (node->role == runtime::Role::kCoordinator || runtime::CheckId("", node->id));
-  if (!sound) reader.Reject("node", "must be coordinator, server/ID or user/ID");
+  if (!sound) reader.Reject("node", "must be coordinator, server/ID, user/ID or operator/ID");
   member.node = node.value_or(runtime::NodeId{});
   if (sound && record->Find(member.node) != nullptr) reader.Reject("node", "is there twice");
   reader.ForEach("certificates", [&](JsonReader each) {
@@ -68,10 +69,14 @@ std::string DateText(Time time) {
                      fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
 }
 
-Member* FleetRecord::Find(const runtime::NodeId& node) {
+const Member* FleetRecord::Find(const runtime::NodeId& node) const {
   const auto found = std::find_if(
       members.begin(), members.end(), [&](const Member& member) { return member.node == node; });
   return found == members.end() ? nullptr : &*found;
+}
+
+Member* FleetRecord::Find(const runtime::NodeId& node) {
+  return const_cast<Member*>(std::as_const(*this).Find(node));
 }
 
 std::string WriteFleetRecord(const FleetRecord& record) {

@@ -34,6 +34,7 @@ struct FleetRecord {
   std::vector<Member> members;  // The coordinator first.
 
   Member* Find(const runtime::NodeId& node);
+  const Member* Find(const runtime::NodeId& node) const;
 };
 
 std::string WriteFleetRecord(const FleetRecord& record);

@@ -80,4 +80,13 @@ std::string ReadmeText(const std::string& fleet,
       UnitName(node));
 }
 
+std::string OperatorReadmeText(const std::string& fleet, const NodeId& who) {
+  return fmt::format(
+      "{} of fleet {}. node.key is a secret: keep this folder where only this person reads.\n"
+      "dashf ctl status --config FOLDER, with this folder; from within it or beside it, dashf ctl "
+      "status.\n",
+      Name(who),
+      fleet);
+}
+
 }  // namespace dashf::kit

@@ -1,5 +1,5 @@
 // What lies in a node's folder beside its node file, certificate and key: the systemd unit that
-// keeps the node running, and what to do with the folder.
+// keeps the node running, and what to do with the folder; and the latter for an operator's.
 #pragma once
 
 #include <string>
@@ -22,5 +22,7 @@ std::string ReadmeText(const std::string& fleet,
                        const runtime::NodeId& node,
                        const Target& target,
                        const std::string& needs);
+
+std::string OperatorReadmeText(const std::string& fleet, const runtime::NodeId& who);
 
 }  // namespace dashf::kit

@@ -23,12 +23,6 @@ using Json = nlohmann::ordered_json;
 constexpr int kTickMs = 50;
 constexpr std::chrono::seconds kLeaveWithin(10);
 
-fleet::Millis WallClock() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 // Of a run that nobody will want to resume.
 class NoLog final : public fleet::EventLog {
  public:
@@ -40,6 +34,7 @@ class NoLog final : public fleet::EventLog {
 
 Coordinator::~Coordinator() {
   loop_.Close();
+  recent_->Close();
   thens_.clear();
   if (server_) server_->Shutdown(std::chrono::system_clock::now());
   if (planning_.joinable()) planning_.join();
@@ -127,6 +122,7 @@ Expected<FleetEnd> Coordinator::Run() {
   service_state_.Stopping();
   // Whoever waits for an answer is to ask again.
   loop_.Close();
+  recent_->Close();
   thens_.clear();
   server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
   server_->Wait();
@@ -145,6 +141,8 @@ Expected<std::string> Coordinator::Listen(const LiveCredentials& credentials) {
   grpc::ServerBuilder builder;
   ListenOn(builder, listen, credentials, &port);
   builder.RegisterService(&service_);
+  builder.RegisterService(&operators_);
+  builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);  // Operators are few.
   server_ = builder.BuildAndStart();
   if (server_ == nullptr || port == 0) return Fail(ErrorKind::kIo, listen, "cannot listen there");
   const std::string address = Advertised(listen, port, config_.coordinator_kit.advertise).front();
@@ -316,7 +314,7 @@ Expected<FleetEnd> RunCoordinator(const NodeConfig& config,
                                   const ProgressLine& progress) {
   auto loaded = ReadScenario(config.coordinator_kit.scenario_path);
   if (!loaded) return tl::unexpected(loaded.error());
-  auto telemetry = Telemetry::Open(config.telemetry_path, config.node);
+  auto telemetry = Telemetry::Open(config.telemetry_path, config.node, config.telemetry_limits);
   if (!telemetry) return tl::unexpected(telemetry.error());
   Coordinator coordinator(
       config, planner, progress, std::move(*telemetry), std::move(loaded->scenario));

@@ -1,5 +1,5 @@
 // The coordinator's process: what surrounds the fleet's state. Internal to coordinator.cc, which
-// has the rounds, and coordinator_sessions.cc, which has the nodes.
+// has the rounds, coordinator_sessions.cc, which has the nodes, and coordinator_operators.cc.
 #pragma once
 
 #include <chrono>
@@ -11,12 +11,19 @@
 #include "runtime/coordinator.h"
 #include "runtime/coordinator_service.h"
 #include "runtime/node_loop.h"
+#include "runtime/operator_service.h"
 #include "runtime/process.h"
 #include "runtime/service_state.h"
 #include "runtime/telemetry.h"
 #include "runtime/tls.h"
 
 namespace dashf::runtime {
+
+inline fleet::Millis WallClock() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
 
 class Coordinator {
  public:
@@ -29,6 +36,7 @@ class Coordinator {
         planner_(planner),
         progress_(progress),
         telemetry_(std::move(telemetry)),
+        recent_(telemetry_.KeepRecent()),
         deployment_(std::move(deployment)),
         service_(
             {.hello = [this](auto id,
@@ -41,8 +49,10 @@ class Coordinator {
              .report = [this](const auto& node,
                               const auto& report,
                               auto answer) { Post([=, this] { Report(node, report, answer); }); },
-             .revoked = [this](const auto& context) { return Revoked(context, revoked_.get()); }}) {
-  }
+             .revoked = [this](const auto& context) { return Revoked(context, revoked_.get()); }}),
+        operators_(ForOperators(),
+                   std::filesystem::path(config.coordinator_kit.out_folder) / "rounds",
+                   recent_) {}
   ~Coordinator();
 
   Expected<FleetEnd> Run();
@@ -61,6 +71,11 @@ class Coordinator {
               const v1::PhaseReport& report,
               const CoordinatorCalls::Answer& answer);
 
+  // What operators ask.
+  OperatorCalls ForOperators();
+  void Steer(const NodeId& by, const fleet::Event& event, const OperatorCalls::Answer& answer);
+  NodeSign SignOf(const NodeId& node) const;
+
   // Queues an event; all that are queued are taken together, and `then` hears of the verdict.
   using Then = std::function<void(const fleet::StepResult&)>;
   void Queue(fleet::Event event, Then then);
@@ -76,6 +91,7 @@ class Coordinator {
     SessionId id = 0;  // 0: none is open.
     Clock::time_point lease_until;
     std::string orders;  // As they were sent last.
+    NodeSign sign;
   };
   void Renew(Session& session) const;
   void CheckLeases();
@@ -95,7 +111,8 @@ class Coordinator {
   const NodeConfig& config_;
   const Planner& planner_;
   const ProgressLine& progress_;
-  const Telemetry telemetry_;
+  Telemetry telemetry_;
+  const std::shared_ptr<RecentLines> recent_;
   const Scenario deployment_;
   NodeLoop loop_;
 
@@ -117,6 +134,7 @@ class Coordinator {
   ServiceState service_state_;
   std::unique_ptr<RevokedCertificates> revoked_;  // Set before the service is reached.
   CoordinatorService service_;
+  OperatorService operators_;
   std::unique_ptr<grpc::Server> server_;  // Last: gone before what it calls.
 };
 

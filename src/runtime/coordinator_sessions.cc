@@ -1,6 +1,7 @@
 // What nodes say, and what they are told.
 #include <fmt/format.h>
 
+#include "base/printable.h"
 #include "runtime/coordinator_process.h"
 #include "runtime/fleet_record.h"
 #include "runtime/messages.h"
@@ -13,6 +14,7 @@ namespace {
 
 // A session that has broken off is less to be believed than one that is silent.
 constexpr std::chrono::seconds kBrokenLease(3);
+constexpr std::size_t kProcessBytesMax = 256;
 
 }  // namespace
 
@@ -48,6 +50,7 @@ void Coordinator::Hello(SessionId id, const NodeId& node, const v1::Hello& hello
           Session& session = sessions_[node];
           session.id = id;
           session.orders.clear();
+          session.sign = {Clipped(process, kProcessBytesMax), WallClock()};
           Renew(session);
           changed_.insert(node);
           if (result.verdict != fleet::Verdict::kAccepted) return;
@@ -58,7 +61,9 @@ void Coordinator::Hello(SessionId id, const NodeId& node, const v1::Hello& hello
 
 void Coordinator::Alive(SessionId id, const NodeId& node) {
   const auto session = sessions_.find(node);
-  if (session != sessions_.end() && session->second.id == id) Renew(session->second);
+  if (session == sessions_.end() || session->second.id != id) return;
+  session->second.sign.heard_at = WallClock();
+  Renew(session->second);
 }
 
 void Coordinator::Closed(SessionId id, const NodeId& node, bool goodbye) {

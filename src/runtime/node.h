@@ -11,6 +11,7 @@ using fleet::FileStem;
 using fleet::HostName;
 using fleet::Name;
 using fleet::NodeId;
+using fleet::OperatorNode;
 using fleet::ParseName;
 using fleet::Role;
 using fleet::ServerNode;

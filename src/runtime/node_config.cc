@@ -288,6 +288,16 @@ CoordinatorKit ReadCoordinatorKit(JsonReader& root) {
   return kit;
 }
 
+TelemetryLimits ReadTelemetryLimits(JsonReader& root) {
+  JsonReader reader = root.Object("telemetry_limits");
+  TelemetryLimits limits;
+  limits.bytes_max =
+      static_cast<std::uint64_t>(reader.Integer("bytes_max", 4096, std::int64_t{1} << 40));
+  limits.files_max = static_cast<int>(reader.Integer("files_max", 1, 1000));
+  reader.RejectUnknownKeys();
+  return limits;
+}
+
 // Relative paths are meant from the file's own folder, whoever reads it from where.
 void ResolvePaths(const std::filesystem::path& base, NodeConfig* config) {
   if (config->folder.empty()) config->folder = base.string();
@@ -336,6 +346,9 @@ std::string WriteNodeConfig(const NodeConfig& config) {
                {"coordinator", config.coordinator},
                {"tls", std::move(tls)},
                {"telemetry", config.telemetry_path},
+               {"telemetry_limits",
+                {{"bytes_max", config.telemetry_limits.bytes_max},
+                 {"files_max", config.telemetry_limits.files_max}}},
                {"gate", {{"folder", config.gate_folder}, {"turns", config.gate_turns}}},
                {"model", config.model_folder},
                {"training", ToJson(config.training)}};
@@ -380,6 +393,7 @@ Expected<NodeConfig> ParseNodeConfig(const std::string& name, std::string_view b
                 tls.StringIfAny("revoked").value_or("")};
   tls.RejectUnknownKeys();
   config.telemetry_path = root.String("telemetry");
+  if (root.Has("telemetry_limits")) config.telemetry_limits = ReadTelemetryLimits(root);
   JsonReader gate = root.Object("gate");
   config.gate_folder = gate.String("folder");
   config.gate_turns = static_cast<int>(gate.Integer("turns", 1, 4096));

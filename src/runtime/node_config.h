@@ -13,6 +13,7 @@
 #include "fleet/state.h"
 #include "runtime/identity.h"
 #include "runtime/node.h"
+#include "runtime/telemetry.h"
 #include "scenario/scenario.h"
 #include "train/adapter.h"
 #include "train/phases.h"
@@ -96,7 +97,8 @@ struct NodeConfig {
   std::vector<std::string> coordinator;  // Where to try, in this order; none for itself.
   CredentialPaths tls;
   std::string telemetry_path;  // May be empty.
-  std::string gate_folder;     // Empty: the machine is not shared.
+  TelemetryLimits telemetry_limits;
+  std::string gate_folder;  // Empty: the machine is not shared.
   int gate_turns = 1;
   double checkpoint_interval_s = 60.0;  // Of a phase of training; 0: after every step.
   int threads = 0;  // Of a computation; 0: all cores, or one if the machine is shared.

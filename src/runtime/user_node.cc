@@ -403,7 +403,7 @@ Expected<int> RunUser(const NodeConfig& config,
                       const ProgressLine& on_line) {
   const auto credentials = LiveCredentials::Load(config.tls, config.node, SayNotice);
   if (!credentials) return tl::unexpected(credentials.error());
-  auto telemetry = Telemetry::Open(config.telemetry_path, config.node);
+  auto telemetry = Telemetry::Open(config.telemetry_path, config.node, config.telemetry_limits);
   if (!telemetry) return tl::unexpected(telemetry.error());
   auto base = LoadBaseModel(config.model_folder, config.training.storage, config.Threads());
   if (!base) return tl::unexpected(base.error());

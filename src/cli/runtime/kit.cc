@@ -96,9 +96,10 @@ Expected<int> Init(const InitFlags& flags, const KitFlags& common) {
 // "s0" alone says no role.
 Expected<runtime::NodeId> NodeNamed(const std::string& name) {
   if (const auto node = runtime::ParseName(name)) return *node;
-  return Fail(ErrorKind::kUsage,
-              "NODE",
-              fmt::format("must be coordinator, server/ID or user/ID, got '{}'", name));
+  return Fail(
+      ErrorKind::kUsage,
+      "NODE",
+      fmt::format("must be coordinator, server/ID, user/ID or operator/ID, got '{}'", name));
 }
 
 Expected<int> Renew(const RenewFlags& flags, const KitFlags& common) {
@@ -217,7 +218,7 @@ void AddInit(CLI::App& kit, Run& run, const std::shared_ptr<KitFlags>& common) {
 void AddRenew(CLI::App& kit, Run& run, const std::shared_ptr<KitFlags>& common) {
   const auto flags = std::make_shared<RenewFlags>();
   CLI::App* verb = kit.add_subcommand("renew", "Issue further certificates");
-  verb->add_option("NODE", flags->nodes, "coordinator, server/ID or user/ID");
+  verb->add_option("NODE", flags->nodes, "coordinator, server/ID, user/ID or operator/ID");
   verb->add_flag("--all", flags->all, "Every node that is not revoked");
   verb->add_flag("--new-key", flags->new_key, "For a new key; without it only node.pem changes");
   verb->add_flag("--json", flags->json, "Say in JSON what was made, a line per node");
@@ -235,7 +236,7 @@ void AddRenew(CLI::App& kit, Run& run, const std::shared_ptr<KitFlags>& common) 
 void AddRevoke(CLI::App& kit, Run& run, const std::shared_ptr<KitFlags>& common) {
   const auto flags = std::make_shared<RenewFlags>();
   CLI::App* verb = kit.add_subcommand("revoke", "Let the coordinator refuse nodes from now on");
-  verb->add_option("NODE", flags->nodes, "server/ID or user/ID")->required();
+  verb->add_option("NODE", flags->nodes, "server/ID, user/ID or operator/ID")->required();
   verb->add_flag("--json", flags->json, "Say in JSON what was revoked");
   AddFleetFlag(verb, common);
   verb->footer("Examples:\n  dashf kit revoke user/u3 --fleet demo");
@@ -266,6 +267,7 @@ void AddKit(CLI::App& app, Run& run) {
       "    --scenario scenario.json --model /srv/models/base\n"
       "  dashf kit add server s0 --address edge1.example.org:7443 --fleet demo\n"
       "  dashf kit add user u3 --fleet demo\n"
+      "  dashf kit add operator ada --fleet demo\n"
       "  dashf kit list --fleet demo");
   AddInit(*kit, run, common);
   AddAdd(*kit, run, common);

@@ -166,6 +166,22 @@ Expected<void> CopyData(const AddFlags& flags, kit::NewNode* node) {
   return {};
 }
 
+Expected<int> Told(const Expected<kit::Issued>& issued, bool json) {
+  if (!issued) return tl::unexpected(issued.error());
+  const std::string until = kit::DateText(issued->certificate.until);
+  if (json) {
+    const nlohmann::ordered_json made = {{"node", Name(issued->node)},
+                                         {"folder", issued->folder.string()},
+                                         {"serial", issued->certificate.serial},
+                                         {"until", until}};
+    fmt::print("{}\n", made.dump());
+  } else {
+    fmt::print(
+        "{}: {}, certificate until {}\n", issued->folder.string(), Name(issued->node), until);
+  }
+  return kExitOk;
+}
+
 Expected<int> Add(runtime::Role role, const AddFlags& flags, const KitFlags& common) {
   auto fleet = FleetFolder::Open(common.fleet);
   if (!fleet) return tl::unexpected(fleet.error());
@@ -187,21 +203,13 @@ Expected<int> Add(runtime::Role role, const AddFlags& flags, const KitFlags& com
     if (filled) filled = CopyData(flags, &node);
   }
   if (!filled) return tl::unexpected(filled.error());
-  const auto issued = fleet->Add(node);
-  if (!issued) return tl::unexpected(issued.error());
-  if (flags.json) {
-    const nlohmann::ordered_json json = {{"node", Name(issued->node)},
-                                         {"folder", issued->folder.string()},
-                                         {"serial", issued->certificate.serial},
-                                         {"until", kit::DateText(issued->certificate.until)}};
-    fmt::print("{}\n", json.dump());
-  } else {
-    fmt::print("{}: {}, certificate until {}\n",
-               issued->folder.string(),
-               Name(issued->node),
-               kit::DateText(issued->certificate.until));
-  }
-  return kExitOk;
+  return Told(fleet->Add(node), flags.json);
+}
+
+Expected<int> AddOperator(const AddFlags& flags, const KitFlags& common) {
+  auto fleet = FleetFolder::Open(common.fleet);
+  if (!fleet) return tl::unexpected(fleet.error());
+  return Told(fleet->AddOperator(flags.id, common.Life()), flags.json);
 }
 
 void AddDeviceFlags(CLI::App* verb, DeviceFlags* device) {
@@ -277,7 +285,7 @@ void AddTargetFlags(CLI::App* verb, const std::shared_ptr<KitFlags>& flags) {
 }
 
 void AddAdd(CLI::App& kit, Run& run, const std::shared_ptr<KitFlags>& common) {
-  CLI::App* add = kit.add_subcommand("add", "Make the folder of a further node");
+  CLI::App* add = kit.add_subcommand("add", "Make the folder of a further node, or of an operator");
   add->require_subcommand(1);
   const auto flags = std::make_shared<AddFlags>();
   CLI::App* server = AddNode(add, run, common, flags, runtime::Role::kServer);
@@ -312,6 +320,13 @@ void AddAdd(CLI::App& kit, Run& run, const std::shared_ptr<KitFlags>& common) {
       "Examples:\n"
       "  dashf kit add user u3 --fleet demo\n"
       "  dashf kit add user u4 --data samples/u4 --fleet demo");
+  CLI::App* person = add->add_subcommand("operator", "A person's, for dashf ctl");
+  person->add_option("NAME", flags->id, "1 to 48 letters, digits and hyphens")->required();
+  person->add_flag("--json", flags->json, "Say in JSON what was made");
+  AddFleetFlag(person, common);
+  AddDaysFlag(person, common);
+  person->footer("Examples:\n  dashf kit add operator ada --fleet demo");
+  person->callback([=, &run] { run = [=] { return AddOperator(*flags, *common); }; });
 }
 
 }  // namespace dashf::cli

@@ -1,0 +1,248 @@
+// dashf ctl: an operator's verbs on a coordinator that runs.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/printable.h"
+#include "cli/command.h"
+#include "cli/nearest.h"
+#include "cli/runtime/ctl_tables.h"
+#include "cli/verbs.h"
+#include "runtime/operator_client.h"
+
+namespace dashf::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using runtime::OperatorClient;
+using runtime::OperatorConfig;
+using runtime::Steering;
+
+struct CtlFlags {
+  std::string config, node, reason;
+  std::uint32_t round = 0, last = 20, lines = 100;
+  bool json = false, follow = false, now = false;
+};
+using Flags = std::shared_ptr<CtlFlags>;
+
+void Print(const OperatorConfig& config, Json members) {
+  Json document = {{"schema", "dashf.ctl/1"}, {"fleet", config.fleet}};
+  document.update(members);
+  fmt::print("{}", DumpRows(document));
+}
+
+// Reads the operator's file, connects, and asks; the rest prints.
+template <class Ask>
+Expected<int> With(const CtlFlags& flags, const Ask& ask) {
+  const auto config = runtime::ReadOperatorConfig(flags.config);
+  if (!config) return tl::unexpected(config.error());
+  auto client = OperatorClient::Connect(*config);
+  if (!client) return tl::unexpected(client.error());
+  const Expected<void> done = ask(*client, *config);
+  if (!done) return tl::unexpected(done.error());
+  return kExitOk;
+}
+
+Expected<int> Status(const CtlFlags& flags) {
+  return With(flags, [&](OperatorClient& client, const OperatorConfig& config) -> Expected<void> {
+    const auto status = client.Status();
+    if (!status) return tl::unexpected(status.error());
+    flags.json ? Print(config, *status) : PrintStatus(config.fleet, *status);
+    return {};
+  });
+}
+
+Expected<int> Nodes(const CtlFlags& flags) {
+  return With(flags, [&](OperatorClient& client, const OperatorConfig& config) -> Expected<void> {
+    const auto rows = client.Nodes();
+    if (!rows) return tl::unexpected(rows.error());
+    flags.json ? Print(config, {{"nodes", *rows}}) : PrintNodes(*rows);
+    return {};
+  });
+}
+
+Expected<int> Rounds(const CtlFlags& flags) {
+  return With(flags, [&](OperatorClient& client, const OperatorConfig& config) -> Expected<void> {
+    const auto rows = flags.round > 0 ? client.Round(flags.round) : client.Rounds(flags.last);
+    if (!rows) return tl::unexpected(rows.error());
+    if (flags.round > 0) {
+      flags.json ? Print(config, {{"round", flags.round}, {"users", *rows}}) : PrintParts(*rows);
+    } else {
+      flags.json ? Print(config, {{"rounds", *rows}}) : PrintRounds(*rows);
+    }
+    return {};
+  });
+}
+
+// With the name that was meant, if the fleet has none such.
+Error Explained(const Error& error, const std::string& node, OperatorClient* client) {
+  if (error.kind != ErrorKind::kBadInput || node.empty()) return error;
+  const auto rows = client->Nodes();
+  if (!rows) return error;
+  std::vector<std::string> names;
+  for (const Json& row : *rows) {
+    if (row.contains("node") && row.at("node").is_string()) names.push_back(row.at("node"));
+  }
+  if (std::find(names.begin(), names.end(), node) != names.end()) return error;
+  return {error.kind, error.where, error.message + MeantInstead(Nearest(node, names))};
+}
+
+Expected<int> Steer(Steering what, const CtlFlags& flags) {
+  if (!flags.node.empty()) {
+    const auto node = runtime::ParseName(flags.node);
+    if (!node || node->id.empty() || node->role == runtime::Role::kOperator) {
+      return Fail(ErrorKind::kUsage,
+                  "NODE",
+                  fmt::format("must be server/ID or user/ID, got '{}'", flags.node));
+    }
+  }
+  return With(flags, [&](OperatorClient& client, const OperatorConfig& config) -> Expected<void> {
+    const auto steered = client.Steer(what, flags.node, flags.reason);
+    if (!steered) return tl::unexpected(Explained(steered.error(), flags.node, &client));
+    if (flags.json) {
+      Print(config, {{"changed", steered->changed}, {"said", steered->said}});
+    } else {
+      fmt::print("{}\n", Printable(steered->said));
+    }
+    return {};
+  });
+}
+
+Expected<int> Logs(const CtlFlags& flags) {
+  return With(flags, [&](OperatorClient& client, const OperatorConfig&) -> Expected<void> {
+    return client.Logs(flags.node, flags.lines, flags.follow, [&](const std::string& line) {
+      if (flags.json) {
+        fmt::print("{}\n", Printable(line));
+      } else {
+        PrintEvent(line);
+      }
+      return std::fflush(stdout) == 0;
+    });
+  });
+}
+
+CLI::App* AddOne(CLI::App* ctl,
+                 Run& run,
+                 const char* name,
+                 const char* summary,
+                 const char* examples,
+                 const Flags& flags,
+                 const std::function<Expected<int>(const CtlFlags&)>& go) {
+  CLI::App* verb = ctl->add_subcommand(name, summary);
+  verb->add_option("--config",
+                   flags->config,
+                   "The operator's folder, or its operator.json [in this folder or below it]");
+  verb->add_flag("--json", flags->json, "Print JSON");
+  verb->footer(std::string("Examples:\n") + examples);
+  verb->callback([flags, go, &run] { run = [flags, go] { return go(*flags); }; });
+  return verb;
+}
+
+void AddReading(CLI::App* ctl, Run& run, const Flags& flags) {
+  AddOne(ctl,
+         run,
+         "status",
+         "What the fleet does, whom it waits for, and what came of the last round",
+         "  dashf ctl status\n  dashf ctl status --config /home/ada/operator-ada --json",
+         flags,
+         Status);
+  AddOne(ctl,
+         run,
+         "nodes",
+         "Every node: its state, last sign of life, process and work",
+         "  dashf ctl nodes",
+         flags,
+         Nodes);
+  CLI::App* rounds = AddOne(ctl,
+                            run,
+                            "rounds",
+                            "The last rounds, or one round's users with the reason of each",
+                            "  dashf ctl rounds --last 5\n  dashf ctl rounds 12 --json",
+                            flags,
+                            Rounds);
+  rounds->add_option("N", flags->round, "One round's number")->check(CLI::Range(1U, 4294967295U));
+  rounds->add_option("--last", flags->last, "How many, at most 1000")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  CLI::App* logs = AddOne(ctl,
+                          run,
+                          "logs",
+                          "The coordinator's latest events",
+                          "  dashf ctl logs --follow\n  dashf ctl logs user/u3 --lines 20",
+                          flags,
+                          Logs);
+  logs->add_option("NODE", flags->node, "Only what is about server/ID, user/ID or operator/ID");
+  logs->add_option("--lines", flags->lines, "How many of those that there are; it keeps 4096")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 4096));
+  logs->add_flag("--follow", flags->follow, "Go on with what happens, until Ctrl-C");
+}
+
+void AddSteering(CLI::App* ctl, Run& run, const Flags& flags) {
+  const auto steer = [](Steering what) {
+    return [what](const CtlFlags& given) { return Steer(what, given); };
+  };
+  const auto about_node =
+      [&](Steering what, const char* name, const char* summary, const char* examples) {
+        CLI::App* verb = AddOne(ctl, run, name, summary, examples, flags, steer(what));
+        verb->add_option("NODE", flags->node, "server/ID or user/ID")->required();
+        return verb;
+      };
+  AddOne(ctl,
+         run,
+         "start",
+         "Ask for a round: now, or when the one that runs has ended",
+         "  dashf ctl start",
+         flags,
+         steer(Steering::kStart));
+  about_node(Steering::kDrain,
+             "drain",
+             "Let a node end what it is at, and give it nothing further",
+             "  dashf ctl drain server/s0");
+  CLI::App* exclude = about_node(Steering::kExclude,
+                                 "exclude",
+                                 "Take a node out at once",
+                                 "  dashf ctl exclude user/u3 --reason \"its disk fails\"");
+  exclude->add_option("--reason", flags->reason, "A line for the record, at most 256 bytes");
+  about_node(Steering::kAdmit,
+             "admit",
+             "Let a drained or excluded node take part again",
+             "  dashf ctl admit server/s0");
+  CLI::App* stop = AddOne(ctl,
+                          run,
+                          "stop",
+                          "End the fleet after the round that runs: nodes and coordinator leave",
+                          "  dashf ctl stop\n  dashf ctl stop --now --reason \"power cut\"",
+                          flags,
+                          [](const CtlFlags& given) {
+                            return Steer(given.now ? Steering::kStopNow : Steering::kStop, given);
+                          });
+  stop->add_flag("--now", flags->now, "End that round as well: who is not done has failed");
+  stop->add_option("--reason", flags->reason, "A line for the record, at most 256 bytes");
+}
+
+}  // namespace
+
+void AddCtl(CLI::App& app, Run& run) {
+  const auto flags = std::make_shared<CtlFlags>();
+  CLI::App* ctl = AddEngineVerb(app, "ctl");
+  ctl->require_subcommand(1);
+  ctl->footer(
+      "Under an operator's certificate: dashf kit add operator NAME. docs/deploy.md, \"Operating "
+      "the fleet\".\n"
+      "Exit 3: the coordinator refuses what was asked; 9: a certificate is refused; 10: nobody "
+      "answers.\n"
+      "Examples:\n"
+      "  dashf ctl status --config demo/operator-ada\n"
+      "  dashf ctl start\n"
+      "  dashf ctl exclude user/u3 --reason \"its disk fails\"");
+  AddReading(ctl, run, flags);
+  AddSteering(ctl, run, flags);
+}
+
+}  // namespace dashf::cli
