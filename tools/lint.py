@@ -35,12 +35,13 @@ LAYERS = {
     "round": {"base", "scenario", "plan"},
     "fleet": {"base", "plan", "round"},
     "runtime": {"base", "scenario", "plan", "round", "fleet", "corpus", "train", "proto"},
+    "loadtest": {"base", "scenario", "fleet", "runtime", "proto"},
     "report": {"base", "scenario", "plan", "problem", "round"},
 }
 # Third-party headers that only the named modules may see.
 HEADERS = {
     r"(torch|ATen|c10)/": {"autograd"},
-    r"(grpcpp?|google/protobuf)/|.*\.pb\.h": {"runtime"},
+    r"(grpcpp?|google/protobuf)/|.*\.pb\.h": {"runtime", "loadtest"},
     r"CLI/": {"cli"},
     r"sqlite3\.h": {"fleet"},
     r"mpi\.h": {"mpi"},

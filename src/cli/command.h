@@ -64,6 +64,7 @@ void AddStudy(CLI::App& app, Run& run);        // DASHF_RUNTIME
 void AddCoordinator(CLI::App& app, Run& run);  // DASHF_RUNTIME
 void AddServer(CLI::App& app, Run& run);       // DASHF_RUNTIME
 void AddUser(CLI::App& app, Run& run);         // DASHF_RUNTIME
+void AddBenchRuntime(CLI::App& app, Run& run);  // DASHF_RUNTIME
 void AddKit(CLI::App& app, Run& run);          // DASHF_RUNTIME
 void AddCtl(CLI::App& app, Run& run);          // DASHF_RUNTIME
 

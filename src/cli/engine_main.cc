@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
       cli::AddUser,
       cli::AddKit,
       cli::AddCtl,
+      cli::AddBenchRuntime,
 #endif
   };
   return cli::RunCommandLine(argc, argv, kVerbs, {});

@@ -57,11 +57,11 @@ int main(int argc, char** argv) {
   for (const cli::Verb& verb : cli::kEngineVerbs) {
     if (called(verb.name)) return cli::Become(verb.program, argv);
   }
-#ifdef DASHF_TRAIN
-  if (called("bench") && words.size() > 1 && words[1] == cli::kBenchTrain.name) {
-    return cli::Become("dashf-engine", argv);
+  for (const cli::Verb& bench : cli::kEngineBenches) {
+    if (called("bench") && words.size() > 1 && words[1] == bench.name) {
+      return cli::Become(bench.program, argv);
+    }
   }
-#endif
   const bool on_ranks = !completes && std::find(words.begin(), words.end(), "--mpi") != words.end();
   for (const char* verb : cli::kMpiVerbs) {
     if (called(verb) && on_ranks) return cli::Become("dashf-mpi", argv);

@@ -49,14 +49,30 @@ inline const std::vector<Verb> kEngineVerbs = {
 #endif
 };
 
-// The one subcommand of a planner's verb, `bench`, that is the engine's.
-inline constexpr Verb kBenchTrain = {
-    "train", "Speed and memory of training, beside PyTorch and PEFT on the same work"};
+// The subcommands of a planner's verb, `bench`, that are the engine's.
+inline const std::vector<Verb> kEngineBenches = {
+#ifdef DASHF_TRAIN
+    {"train", "Speed and memory of training, beside PyTorch and PEFT on the same work"},
+#endif
+#ifdef DASHF_RUNTIME
+    {"runtime", "One coordinator under the load of many users and servers without a model"},
+#endif
+};
 
 // Adds the subcommand of an engine verb under its name and summary in the table above.
 inline CLI::App* AddEngineVerb(CLI::App& app, std::string_view name) {
   for (const Verb& verb : kEngineVerbs) {
     if (verb.name == name) return app.add_subcommand(verb.name, verb.summary);
+  }
+  return nullptr;
+}
+inline CLI::App* AddEngineBench(CLI::App& app, std::string_view name) {
+  const auto found =
+      app.get_subcommands([](const CLI::App* verb) { return verb->get_name() == "bench"; });
+  CLI::App* bench =
+      found.empty() ? app.add_subcommand("bench")->require_subcommand(1) : found.front();
+  for (const Verb& verb : kEngineBenches) {
+    if (verb.name == name) return bench->add_subcommand(verb.name, verb.summary);
   }
   return nullptr;
 }

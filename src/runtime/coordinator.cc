@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <ctime>
+
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/termination.h"
 #include "runtime/address.h"
 #include "runtime/coordinator_process.h"
 #include "runtime/failpoint.h"
@@ -234,7 +237,13 @@ void Coordinator::StartPlanning(const fleet::MakePlan& wanted) {
   scenario_sha256_ = request.scenario_sha256;
   if (planning_.joinable()) planning_.join();
   planning_ = std::thread([this, wanted, request = std::move(request)] {
+    const Stopwatch watch;
+    const std::clock_t begun = std::clock();
     auto planned = planner_(request);
+    if (planned) {
+      planned->elapsed_s = watch.MeasuredS();
+      planned->cpu_s = static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC;
+    }
     Post([this, wanted, scenario = request.scenario, planned = std::move(planned)] {
       TakePlan(wanted, scenario, planned);
     });
@@ -266,7 +275,10 @@ void Coordinator::TakePlan(const fleet::MakePlan& wanted,
         WriteFileAtomically(fs::path(config_.coordinator_kit.out_folder) / "plan.json", *text);
   }
   Note("planned",
-       {{"method", config_.coordinator_kit.method}, {"scenario_sha256", scenario_sha256_}});
+       {{"method", config_.coordinator_kit.method},
+        {"scenario_sha256", scenario_sha256_},
+        {"elapsed_s", planned->elapsed_s},
+        {"cpu_s", planned->cpu_s}});
   Failpoint(config_.node, "planned");
   Queue(std::move(made), [this, users = scenario.users.size()](const fleet::StepResult& result) {
     if (result.verdict == fleet::Verdict::kAccepted)

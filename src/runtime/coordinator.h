@@ -28,6 +28,7 @@ struct PlanRequest {
 struct PlannedRound {
   Plan plan;
   std::vector<PhaseSeconds> predicted_s;  // Per user, at the plan's clocks and rates.
+  double elapsed_s = 0.0, cpu_s = 0.0;    // Of planning; the coordinator fills them in.
 };
 // Called on a thread of its own, never twice at once.
 using Planner = std::function<Expected<PlannedRound>(const PlanRequest&)>;

@@ -5,7 +5,6 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -21,6 +20,7 @@
 #include "cli/numbers.h"
 #include "cli/planner/bench_families.h"
 #include "cli/planner/replanning.h"
+#include "cli/size.h"
 #include "cli/verbs.h"
 #include "problem/evaluation.h"
 #include "scenario/families.h"
@@ -49,30 +49,11 @@ struct Arguments {
   std::string out;
 };
 
-struct Size {
-  std::string name;
-  int users = 0, servers = 0;
-};
-
 struct Measurement {
   std::optional<double> gap;  // Proven; none where there is no certificate.
   double elapsed_s = 0.0, prove_s = 0.0;
   std::optional<double> near_s;  // When the first plan within kNearShare of the bound was there.
 };
-
-Expected<Size> ParseSize(const std::string& name) {
-  Size size{name};
-  const char* end = name.data() + name.size();
-  const auto users = std::from_chars(name.data(), end, size.users);
-  const bool split = users.ec == std::errc() && users.ptr != end && *users.ptr == 'x';
-  if (split) {
-    const auto servers = std::from_chars(users.ptr + 1, end, size.servers);
-    if (servers.ec == std::errc() && servers.ptr == end && size.users > 0 && size.servers > 0) {
-      return size;
-    }
-  }
-  return Fail(ErrorKind::kUsage, "--sizes", fmt::format("must be USERSxSERVERS, got {}", name));
-}
 
 std::optional<int> CandidatesFor(const Size& size) {
   return size.users > kAllLinksUsersMax ? std::optional(kCandidates) : std::nullopt;
@@ -360,12 +341,11 @@ void AddFamilyOptions(const std::shared_ptr<Arguments>& arguments, CLI::App* pla
 
 void AddBench(CLI::App& app, Run& run) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand("bench", "Measure planning or training on this machine");
+  CLI::App* verb =
+      app.add_subcommand("bench", "Measure planning, training or the runtime on this machine");
   verb->require_subcommand(1);
   verb->footer("Examples:\n  dashf bench planner --sizes 10x2,50x5 --delay sum");
-#ifdef DASHF_TRAIN
-  verb->add_subcommand(kBenchTrain.name, kBenchTrain.summary);  // Carried out by the engine.
-#endif
+  for (const Verb& bench : kEngineBenches) verb->add_subcommand(bench.name, bench.summary);
   CLI::App* planner = verb->add_subcommand(
       "planner", "Gap, time and memory of method prices by size; medians over seeds 1, 2, ...");
   solvers::SolveOptions& options = arguments->options;

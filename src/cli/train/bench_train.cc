@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/scratch_folder.h"
 #include "cli/train/bench_job.h"
 #include "cli/train/bench_plan.h"
 #include "cli/train/bench_subject.h"
@@ -52,25 +53,6 @@ struct Flags {
   bool steps_alone = false;
   bool processor_time = false;
   bool json = false;
-};
-
-// A folder that goes with everything in it.
-class Scratch {
- public:
-  Scratch() {
-    std::string name = (fs::temp_directory_path() / "dashf-bench-XXXXXX").string();
-    if (::mkdtemp(name.data()) != nullptr) path_ = name;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
 };
 
 Expected<void> CheckLosses(const BenchCell& cell, double difference) {
@@ -171,7 +153,7 @@ Expected<int> RunBenchTrain(const Flags& flags) {
       flags.model_dir.empty() ? flags.models : std::vector<std::string>{flags.model_dir};
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   for (const std::string& model : models) {
-    const Scratch scratch;
+    const ScratchFolder scratch;
     if (scratch.path().empty()) {
       return Fail(
           ErrorKind::kIo, fs::temp_directory_path().string(), "no folder can be made there");
@@ -254,9 +236,7 @@ void AddOptions(CLI::App* verb, Flags* flags) {
 
 void AddBenchTrain(CLI::App& app, Run& run) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* bench = app.add_subcommand("bench");
-  bench->require_subcommand(1);
-  CLI::App* verb = bench->add_subcommand(kBenchTrain.name, kBenchTrain.summary);
+  CLI::App* verb = AddEngineBench(app, "train");
   const auto cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   flags->threads = cores == 1 ? std::vector<int>{1} : std::vector<int>{1, cores};
   AddOptions(verb, flags.get());
