@@ -35,7 +35,7 @@ LAYERS = {
     "round": {"base", "scenario", "plan"},
     "fleet": {"base", "plan", "round"},
     "runtime": {"base", "scenario", "plan", "round", "fleet", "corpus", "train", "proto"},
-    "loadtest": {"base", "scenario", "fleet", "runtime", "proto"},
+    "loadtest": {"base", "scenario", "round", "fleet", "runtime", "proto"},
     "report": {"base", "scenario", "plan", "problem", "round"},
 }
 # Third-party headers that only the named modules may see.

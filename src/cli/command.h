@@ -51,21 +51,21 @@ void AddBench(CLI::App& app, Run& run);
 void AddExplain(CLI::App& app, Run& run);
 void AddReport(CLI::App& app, Run& run);
 void AddSections(CLI::App& app, Run& run);
-void AddBenchTrain(CLI::App& app, Run& run);   // DASHF_TRAIN
-void AddGenerate(CLI::App& app, Run& run);     // DASHF_TRAIN
-void AddMerge(CLI::App& app, Run& run);        // DASHF_TRAIN
-void AddExport(CLI::App& app, Run& run);       // DASHF_TRAIN
-void AddScore(CLI::App& app, Run& run);        // DASHF_TRAIN
-void AddPretrain(CLI::App& app, Run& run);     // DASHF_TORCH
-void AddTrain(CLI::App& app, Run& run);        // DASHF_TRAIN
-void AddProfile(CLI::App& app, Run& run);      // DASHF_TRAIN
-void AddRun(CLI::App& app, Run& run);          // DASHF_RUNTIME
-void AddStudy(CLI::App& app, Run& run);        // DASHF_RUNTIME
-void AddCoordinator(CLI::App& app, Run& run);  // DASHF_RUNTIME
-void AddServer(CLI::App& app, Run& run);       // DASHF_RUNTIME
-void AddUser(CLI::App& app, Run& run);         // DASHF_RUNTIME
+void AddBenchTrain(CLI::App& app, Run& run);    // DASHF_TRAIN
+void AddGenerate(CLI::App& app, Run& run);      // DASHF_TRAIN
+void AddMerge(CLI::App& app, Run& run);         // DASHF_TRAIN
+void AddExport(CLI::App& app, Run& run);        // DASHF_TRAIN
+void AddScore(CLI::App& app, Run& run);         // DASHF_TRAIN
+void AddPretrain(CLI::App& app, Run& run);      // DASHF_TORCH
+void AddTrain(CLI::App& app, Run& run);         // DASHF_TRAIN
+void AddProfile(CLI::App& app, Run& run);       // DASHF_TRAIN
+void AddRun(CLI::App& app, Run& run);           // DASHF_RUNTIME
+void AddStudy(CLI::App& app, Run& run);         // DASHF_RUNTIME
+void AddCoordinator(CLI::App& app, Run& run);   // DASHF_RUNTIME
+void AddServer(CLI::App& app, Run& run);        // DASHF_RUNTIME
+void AddUser(CLI::App& app, Run& run);          // DASHF_RUNTIME
 void AddBenchRuntime(CLI::App& app, Run& run);  // DASHF_RUNTIME
-void AddKit(CLI::App& app, Run& run);          // DASHF_RUNTIME
-void AddCtl(CLI::App& app, Run& run);          // DASHF_RUNTIME
+void AddKit(CLI::App& app, Run& run);           // DASHF_RUNTIME
+void AddCtl(CLI::App& app, Run& run);           // DASHF_RUNTIME
 
 }  // namespace dashf::cli

@@ -17,7 +17,7 @@ struct Configured {
 struct Joined {  // A node's session began.
   NodeId node;
   std::uint64_t incarnation = 0;
-  std::string report;
+  std::string report;  // Empty: as it said before.
 };
 struct TurnedAway {  // It asked to join and may not.
   NodeId node;

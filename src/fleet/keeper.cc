@@ -20,8 +20,9 @@ Expected<std::vector<StepResult>> Keeper::Take(std::vector<LoggedEvent> events) 
   if (accepted.empty()) return results;
   if (auto kept = log_.Append(accepted); !kept) return tl::unexpected(kept.error());
   // Without it the next start is slower, nothing else.
-  if (round_ended) [[maybe_unused]]
-    const auto kept = log_.Snapshot(state_);
+  if (round_ended && log_.SnapshotIsDue()) {
+    [[maybe_unused]] const auto kept = log_.Snapshot(state_);
+  }
   return results;
 }
 

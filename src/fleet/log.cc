@@ -94,6 +94,7 @@ struct SqliteLog::Database {
   std::int64_t number = 0;  // Of the last event.
   std::uint32_t checksum = 0;
   Millis last_at = 0;
+  std::size_t snapshot_bytes = 0, bytes_since = 0;
 
   ~Database() {
     if (handle != nullptr) sqlite3_close(handle);
@@ -179,6 +180,7 @@ Expected<void> SqliteLog::Database::ReadSnapshot(State* state) {
   auto read = StateFromJson(json);
   if (!read) return Fail(ErrorKind::kBadInput, where, read.error().Text());
   *state = std::move(*read);
+  snapshot_bytes = body.size();
   number = last.Integer(0);
   checksum = static_cast<std::uint32_t>(last.Integer(1));
   return {};
@@ -202,6 +204,7 @@ Expected<void> SqliteLog::Database::ReadEvents(
     const auto event = Decode(path, row);
     if (!event) return tl::unexpected(event.error());
     visit(row.number, *event);
+    bytes_since += row.body.size();
     number = row.number;
     checksum = row.checksum;
     last_at = row.at;
@@ -250,6 +253,7 @@ Expected<void> SqliteLog::Append(std::span<const LoggedEvent> events) {
   if (auto begun = db.Run("BEGIN IMMEDIATE"); !begun) return begun;
   std::int64_t number = db.number;
   std::uint32_t checksum = db.checksum;
+  std::size_t bytes = 0;
   Statement insert(db.handle, "INSERT INTO events VALUES (?, ?, ?, ?, ?)");
   for (const LoggedEvent& logged : events) {
     const std::string body =
@@ -267,6 +271,7 @@ Expected<void> SqliteLog::Append(std::span<const LoggedEvent> events) {
       return refused;
     }
     insert.Reset();
+    bytes += body.size();
   }
   if (auto committed = db.Run("COMMIT"); !committed) {
     sqlite3_exec(db.handle, "ROLLBACK", nullptr, nullptr, nullptr);
@@ -274,6 +279,7 @@ Expected<void> SqliteLog::Append(std::span<const LoggedEvent> events) {
   }
   db.number = number;
   db.checksum = checksum;
+  db.bytes_since += bytes;
   if (!events.empty()) db.last_at = events.back().at;
   return {};
 }
@@ -288,10 +294,16 @@ Expected<void> SqliteLog::Snapshot(const State& state) {
   insert.Bind(3, body);
   insert.Bind(4, static_cast<std::int64_t>(Crc32c(body)));
   if (insert.Step() != SQLITE_DONE) return db.Refused("a snapshot cannot be written");
+  db.snapshot_bytes = body.size();
+  db.bytes_since = 0;
   Statement old(db.handle, "DELETE FROM snapshots WHERE number < ?");
   old.Bind(1, db.number);
   if (old.Step() != SQLITE_DONE) return db.Refused("an old snapshot cannot be removed");
   return {};
+}
+
+bool SqliteLog::SnapshotIsDue() const {
+  return database_->bytes_since > database_->snapshot_bytes;
 }
 
 std::int64_t SqliteLog::events() const {

@@ -25,8 +25,10 @@ class EventLog {
   virtual ~EventLog() = default;
   // All of these or none; on disk when it returns. kIo: nothing may be built on them.
   virtual Expected<void> Append(std::span<const LoggedEvent> events) = 0;
-  // Later readers begin here. Worth it about once a round.
+  // Later readers begin here.
   virtual Expected<void> Snapshot(const State& state) = 0;
+  // Whether reading what came since the last one takes longer than reading that.
+  virtual bool SnapshotIsDue() const = 0;
 };
 
 class SqliteLog final : public EventLog {
@@ -43,6 +45,7 @@ class SqliteLog final : public EventLog {
 
   Expected<void> Append(std::span<const LoggedEvent> events) override;
   Expected<void> Snapshot(const State& state) override;
+  bool SnapshotIsDue() const override;
   std::int64_t events() const;  // How many it holds, those before the snapshot included.
   Millis last_at() const;       // When the last of them happened; 0: there is none.
 

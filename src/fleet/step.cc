@@ -91,7 +91,7 @@ class Stepper {
     member->presence = Presence::kHere;
     member->incarnation = event.incarnation;
     member->since = at_;
-    member->report = event.report;
+    if (!event.report.empty()) member->report = event.report;
     if (!member->excluded) member->refused.clear();
     Welcome(event.node, *member);
     Proceed();
@@ -180,7 +180,7 @@ class Stepper {
     Enter(Stage::kRunning);
     for (auto& [id, task] : round.tasks) {
       if (task.state != TaskState::kPending) continue;
-      Tasks::Fail(task, "no plan: " + event.reason + Tasks::BecauseOf(task));
+      tasks_.Fail(task, "no plan: " + event.reason + Tasks::BecauseOf(task));
     }
     Proceed();
     return Done();
@@ -190,7 +190,7 @@ class Stepper {
     if (!state_.round || event.round != state_.round->number) return {Verdict::kStale, {}};
     const Verdict verdict = tasks_.Report(event);
     if (verdict != Verdict::kAccepted) return {verdict, {}};
-    Proceed();
+    if (tasks_.any_ended()) Proceed();  // Else nothing follows, and rounds may be large.
     return Done();
   }
 
@@ -221,7 +221,7 @@ class Stepper {
       EndGathering();
       Enter(Stage::kRunning);
       state_.round->planning = false;
-      for (auto& [id, task] : state_.round->tasks) Tasks::Fail(task, event.reason);
+      for (auto& [id, task] : state_.round->tasks) tasks_.Fail(task, event.reason);
     }
     Proceed();
     return Done();
@@ -276,8 +276,8 @@ class Stepper {
     const Policy& policy = state_.policy;
     const bool gives_up = policy.give_up_s > 0.0 && at_ >= round.began + InMillis(policy.give_up_s);
     const bool waited = gives_up || at_ >= round.began + InMillis(policy.gather_s);
-    const bool complete = AllHere(state_.users) && AllHere(state_.servers);
-    if (HasQuorum(state_) && (complete || waited)) {
+    const bool complete = AllHere(state_.servers) && AllHere(state_.users);
+    if ((complete || waited) && HasQuorum(state_)) {
       EndGathering();
       tasks_.WantPlan();
       Enter(Stage::kPlanning);
@@ -286,7 +286,7 @@ class Stepper {
     if (!gives_up) return;
     const std::string failure = "the round did not start: " + Missing();
     EndGathering();
-    for (auto& [id, task] : round.tasks) Tasks::Fail(task, failure);
+    for (auto& [id, task] : round.tasks) tasks_.Fail(task, failure);
     EndIfComplete();
   }
 

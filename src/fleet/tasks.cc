@@ -181,6 +181,7 @@ void Tasks::Advance(Task& task) {
   if (task.phase == Phase::kVerify) {
     task.state = TaskState::kDone;
     task.due = 0;
+    any_ended_ = true;
   } else if (task.phase == Phase::kLocal && task.decision.local_layers == state_.layers) {
     Enter(task, Phase::kVerify);
   } else {
@@ -235,6 +236,7 @@ void Tasks::Fail(Task& task, const std::string& failure) {
   if (task.Ended()) return;
   task.state = TaskState::kFailed;
   task.due = 0;
+  any_ended_ = true;
   task.failure = failure;
 }
 

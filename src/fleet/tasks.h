@@ -14,6 +14,8 @@ class Tasks {
       : state_(state), at_(at), effects_(effects) {}
 
   bool AnyPending() const;
+  // This event has ended a task.
+  bool any_ended() const { return any_ended_; }
   // One that waits for a plan, and not for a server first.
   bool AnyUnplanned() const;
   // A plan for whoever is pending, once the one that is being made is there.
@@ -25,7 +27,7 @@ class Tasks {
   void Overdue(Task& task);
   // A node that is gone or excluded takes no further part; what needed it is planned anew.
   void LoseNode(const NodeId& node, const std::string& why);
-  static void Fail(Task& task, const std::string& failure);
+  void Fail(Task& task, const std::string& failure);
   static std::string BecauseOf(const Task& task);  // What had gone wrong before, if anything.
 
  private:
@@ -42,6 +44,7 @@ class Tasks {
   State& state_;
   const Millis at_;
   std::vector<Effect>& effects_;
+  bool any_ended_ = false;
 };
 
 }  // namespace dashf::fleet

@@ -22,6 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 using runtime::NodeConfig;
 
+constexpr char kLog[] = "fleet.log";
 constexpr int kCandidates = 8;  // Servers that each user may reach; the more, the longer planning.
 
 struct Moment {
@@ -42,6 +43,9 @@ Expected<NodeConfig> Prepare(const Load& load,
   const auto credentials = authority.Issue(node);
   if (!credentials) return tl::unexpected(credentials.error());
   const fs::path& folder = load.folder;
+  if (fs::exists(folder / kLog)) {
+    return Fail(ErrorKind::kIo, folder.string(), "holds the files of an earlier measurement");
+  }
   if (auto written = WriteCredentials(folder / "tls", node, *credentials); !written) {
     return tl::unexpected(written.error());
   }
@@ -61,7 +65,7 @@ Expected<NodeConfig> Prepare(const Load& load,
   kit.scenario_path = scenario_path.string();
   kit.out_folder = (folder / "rounds-out").string();
   kit.method = load.method;
-  kit.log_path = (folder / "fleet.log").string();
+  kit.log_path = (folder / kLog).string();
   kit.machine_flop_per_s = 1e9;  // So that the rounds' records are made in full.
   kit.policy.gather_s = load.time_limit_s;
   kit.policy.lease_s = 60.0;  // All nodes share two cores with the coordinator.

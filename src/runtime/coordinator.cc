@@ -9,6 +9,7 @@
 #include "base/termination.h"
 #include "runtime/address.h"
 #include "runtime/coordinator_process.h"
+#include "runtime/descriptors.h"
 #include "runtime/failpoint.h"
 #include "runtime/fleet_record.h"
 #include "runtime/plan_scope.h"
@@ -24,13 +25,16 @@ using Clock = std::chrono::steady_clock;
 using Json = nlohmann::ordered_json;
 
 constexpr int kTickMs = 50;
+constexpr std::chrono::milliseconds kSlowTick(450);
 constexpr std::chrono::seconds kLeaveWithin(10);
+constexpr std::chrono::seconds kBetweenLines(10);
 
 // Of a run that nobody will want to resume.
 class NoLog final : public fleet::EventLog {
  public:
   Expected<void> Append(std::span<const fleet::LoggedEvent>) override { return {}; }
   Expected<void> Snapshot(const fleet::State&) override { return {}; }
+  bool SnapshotIsDue() const override { return false; }
 };
 
 }  // namespace
@@ -58,7 +62,8 @@ Expected<void> Coordinator::Open() {
     last_at_ = (*log)->last_at();
     log_ = std::move(*log);
   }
-  const int layers = deployment_.profiles.front().layers();
+  const Scenario& scenario = deployment_.scenario();
+  const int layers = scenario.profiles.front().layers();
   if (!is_new && state.layers != layers) {
     return Fail(
         ErrorKind::kBadInput,
@@ -67,13 +72,17 @@ Expected<void> Coordinator::Open() {
   }
   keeper_.emplace(std::move(state), log_.get());
   fleet::Configured configured{kit.policy, layers, {}, {}};
-  for (const User& user : deployment_.users) configured.users.push_back(user.id);
-  for (const Server& server : deployment_.servers) configured.servers.push_back(server.id);
+  for (const User& user : scenario.users) configured.users.push_back(user.id);
+  for (const Server& server : scenario.servers) configured.servers.push_back(server.id);
   // Whoever was here is believed for one lease.
   for (const auto* members : {&this->state().users, &this->state().servers}) {
     const Role role = members == &this->state().users ? Role::kUser : Role::kServer;
     for (const auto& [id, member] : *members) {
       if (member.presence == fleet::Presence::kHere) Renew(sessions_[{role, id}]);
+      if (member.report.empty()) continue;
+      if (auto heard = deployment_.Hear({role, id}, member.report); !heard) {
+        return Fail(ErrorKind::kBadInput, kit.log_path, heard.error().Text());
+      }
     }
   }
   if (!is_new) {
@@ -85,6 +94,7 @@ Expected<void> Coordinator::Open() {
 }
 
 Expected<FleetEnd> Coordinator::Run() {
+  RaiseDescriptorLimit();
   const auto credentials = LiveCredentials::Load(config_.tls, config_.node, progress_);
   if (!credentials) return tl::unexpected(credentials.error());
   auto revoked =
@@ -102,8 +112,8 @@ Expected<FleetEnd> Coordinator::Run() {
   Note("listening", {{"address", *address}});
   Say(fmt::format("coordinator on {}: waiting for {} users and {} servers",
                   *address,
-                  deployment_.users.size(),
-                  deployment_.servers.size()));
+                  deployment_.scenario().users.size(),
+                  deployment_.scenario().servers.size()));
   service_state_.Ready("on " + *address);
   std::optional<Clock::time_point> leave_by;
   while (TakeQueued()) {
@@ -112,9 +122,7 @@ Expected<FleetEnd> Coordinator::Run() {
     if (leave_by && (service_.sessions() == 0 || Clock::now() > *leave_by)) break;
     loop_.DoPosted(std::chrono::milliseconds(kTickMs));
     service_state_.Alive();
-    CheckLeases();
-    const auto due = NextDue(state());
-    if (due && *due <= WallClock() && events_.empty()) Queue(fleet::TimePassed{}, {});
+    Tick();
     const auto signal = signals_.Wait(0);
     if (!signal) continue;
     end_.signal = signal;
@@ -167,14 +175,7 @@ bool Coordinator::TakeQueued() {
     std::vector<fleet::LoggedEvent> events;
     events.swap(events_);
     for (const fleet::LoggedEvent& logged : events) {
-      const auto* report = std::get_if<fleet::PhaseFinished>(&logged.event);
-      if (report == nullptr || !state().round) {
-        all_changed_ = true;
-        continue;
-      }
-      changed_.insert(UserNode(report->user));
-      const auto task = state().round->tasks.find(report->user);
-      if (task != state().round->tasks.end()) changed_.insert(ServerNode(task->second.server));
+      Changed(logged);
     }
     const auto results = keeper_->Take(std::move(events));
     if (!results) {
@@ -187,6 +188,29 @@ bool Coordinator::TakeQueued() {
     }
   }
   return !broken_;
+}
+
+// What is for every node to look at, however many there are, is looked at so often.
+void Coordinator::Tick() {
+  if (Clock::now() < tick_) return;
+  tick_ = Clock::now() + std::chrono::milliseconds(kTickMs);
+  if (const auto left = CheckDescriptorsLeft(); !left) broken_ = left.error();
+  if (tick_ > slow_tick_) {
+    slow_tick_ = tick_ + kSlowTick;
+    changed_.merge(forgetting_);
+    CheckLeases();
+    SayProgress();
+  }
+  const auto due = NextDue(state());
+  if (due && *due <= WallClock() && events_.empty()) Queue(fleet::TimePassed{}, {});
+}
+
+// Of a fleet that is too large for a line about each.
+void Coordinator::SayProgress() {
+  if (!IsLarge() || Clock::now() < next_line_ || !state().round) return;
+  if (state().round->stage != fleet::Round::Stage::kRunning) return;
+  next_line_ = Clock::now() + kBetweenLines;
+  Say(ProgressLineOf(*state().round));
 }
 
 void Coordinator::Act(const fleet::Effect& effect) {
@@ -211,24 +235,17 @@ Expected<void> Coordinator::WriteBoth(const fs::path& folder,
 
 // Planning takes its time: on a thread of its own, so that leases, reports and signals do not wait.
 void Coordinator::StartPlanning(const fleet::MakePlan& wanted) {
-  auto scope = ScopeOf(state(), deployment_);
-  Expected<void> written;
-  if (scope) {
-    unreachable_ = std::move(scope->unreachable);
-    if (scope->request.scenario.users.empty()) {
-      return TakePlan(wanted, scope->request.scenario, PlannedRound{});
-    }
-    const std::string text = WriteScenario(scope->request.scenario);
-    scope->request.scenario_sha256 = Sha256Hex(text);
-    scope->request.folder = FolderOf(wanted.round);
-    written = WriteBoth(scope->request.folder, "scenario.json", text);
-  }
-  if (!scope || !written) {
-    const Error& error = scope ? written.error() : scope.error();
-    Queue(fleet::PlanFailed{wanted.round, wanted.plan, error.Text()}, {});
+  PlanScope scope = ScopeOf(state(), deployment_.scenario());
+  PlanRequest& request = scope.request;
+  unreachable_ = std::move(scope.unreachable);
+  if (request.scenario.users.empty()) return TakePlan(wanted, request.scenario, PlannedRound{});
+  const std::string text = WriteScenario(request.scenario);
+  request.scenario_sha256 = Sha256Hex(text);
+  request.folder = FolderOf(wanted.round);
+  if (auto written = WriteBoth(request.folder, "scenario.json", text); !written) {
+    Queue(fleet::PlanFailed{wanted.round, wanted.plan, written.error().Text()}, {});
     return;
   }
-  PlanRequest& request = scope->request;
   Say(fmt::format("round {}: planning {} users on {} servers with {}",
                   wanted.round,
                   request.scenario.users.size(),
@@ -293,11 +310,8 @@ void Coordinator::EndRound(const fleet::Round& round) {
       Say(fmt::format("user {} FAILED: {}", id, task.failure));
     }
   }
-  const auto scenario = WithReports(deployment_, state());
-  RoundRecord record = RecordOf(round,
-                                state(),
-                                scenario ? *scenario : deployment_,
-                                config_.coordinator_kit.machine_flop_per_s);
+  RoundRecord record =
+      RecordOf(round, state(), deployment_.scenario(), config_.coordinator_kit.machine_flop_per_s);
   if (const auto text = ReadFile(FolderOf(round.number) / "scenario.json")) {
     record.scenario_sha256 = Sha256Hex(*text);
   }

@@ -14,6 +14,7 @@
 #include "runtime/operator_service.h"
 #include "runtime/process.h"
 #include "runtime/service_state.h"
+#include "runtime/taking_part.h"
 #include "runtime/telemetry.h"
 #include "runtime/tls.h"
 
@@ -94,7 +95,12 @@ class Coordinator {
     NodeSign sign;
   };
   void Renew(Session& session) const;
+  void Changed(const fleet::LoggedEvent& logged);
   void CheckLeases();
+  void Tick();
+  void SayProgress();
+  // Too large for a line about every node and phase.
+  bool IsLarge() const { return deployment_.scenario().users.size() > 100; }
   void SendChangedOrders(bool last);
 
   Expected<void> Open();
@@ -113,7 +119,7 @@ class Coordinator {
   const ProgressLine& progress_;
   Telemetry telemetry_;
   const std::shared_ptr<RecentLines> recent_;
-  const Scenario deployment_;
+  Deployment deployment_;
   NodeLoop loop_;
 
   std::unique_ptr<fleet::EventLog> log_;
@@ -124,8 +130,10 @@ class Coordinator {
   std::optional<Error> broken_;
   std::optional<v1::Work> work_;  // What everybody's must be.
   std::map<NodeId, Session> sessions_;
-  std::set<NodeId> changed_;  // Whose orders may have.
+  std::set<NodeId> changed_;     // Whose orders may have,
+  std::set<NodeId> forgetting_;  // and to whom that is not urgent.
   bool all_changed_ = false;
+  Clock::time_point tick_, slow_tick_, next_line_;  // The next ones.
   std::string scenario_sha256_;
   std::vector<std::string> unreachable_;  // Users that the plan that is being made leaves out.
   std::thread planning_;

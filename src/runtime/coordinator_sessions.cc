@@ -1,6 +1,7 @@
 // What nodes say, and what they are told.
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/printable.h"
 #include "runtime/coordinator_process.h"
 #include "runtime/fleet_record.h"
@@ -39,6 +40,8 @@ void Coordinator::Hello(SessionId id, const NodeId& node, const v1::Hello& hello
     Queue(fleet::TurnedAway{node, reason}, {});
     return refuse(grpc::StatusCode::FAILED_PRECONDITION, reason);
   }
+  // The log has it once.
+  if (*report == state().Find(node)->report) report->clear();
   Queue(fleet::Joined{node, hello.incarnation(), std::move(*report)},
         [this, id, node, refuse, process = hello.process(), work = hello.work()](
             const fleet::StepResult& result) {
@@ -54,7 +57,9 @@ void Coordinator::Hello(SessionId id, const NodeId& node, const v1::Hello& hello
           Renew(session);
           changed_.insert(node);
           if (result.verdict != fleet::Verdict::kAccepted) return;
-          Say(fmt::format("{} is here ({})", Name(node), process));
+          const auto heard = deployment_.Hear(node, state().Find(node)->report);
+          DASHF_CHECK(heard.has_value());  // It was checked above.
+          if (!IsLarge()) Say(fmt::format("{} is here ({})", Name(node), process));
           Note("joined", {{"who", Name(node)}, {"process", process}});
         });
 }
@@ -110,17 +115,43 @@ void Coordinator::Report(const NodeId& node,
         state().round && state().round->number == report.round ? state().round : state().last;
     if (!round || !round->tasks.contains(report.user)) return;
     if (report.failure.empty()) {
-      Say(FinishedLine(round->tasks.at(report.user), report, state().layers));
+      if (!IsLarge()) Say(FinishedLine(round->tasks.at(report.user), report, state().layers));
     } else {
       Say(fmt::format("user {}: {} failed: {}", report.user, Name(report.phase), report.failure));
     }
   });
 }
 
+// Whose orders an event may change. A user knows what it has finished itself, but waits to hear
+// that its server has, which may have been known before the upload was; that a server may forget a
+// user is not urgent.
+void Coordinator::Changed(const fleet::LoggedEvent& logged) {
+  if (std::holds_alternative<fleet::WentAway>(logged.event) ||
+      std::holds_alternative<fleet::TurnedAway>(logged.event)) {
+    return;
+  }
+  const auto* joined = std::get_if<fleet::Joined>(&logged.event);
+  if (joined != nullptr && joined->node.role == Role::kUser) {
+    changed_.insert(joined->node);
+    return;
+  }
+  const auto* report = std::get_if<fleet::PhaseFinished>(&logged.event);
+  if (report == nullptr || !state().round) {
+    all_changed_ = true;
+    return;
+  }
+  if (report->phase == fleet::Phase::kUpload || report->phase == fleet::Phase::kServer ||
+      !report->failure.empty()) {
+    changed_.insert(UserNode(report->user));
+  }
+  const auto task = state().round->tasks.find(report->user);
+  if (task != state().round->tasks.end()) forgetting_.insert(ServerNode(task->second.server));
+}
+
 void Coordinator::SendChangedOrders(bool last) {
   for (auto& [node, session] : sessions_) {
     if (session.id == 0 || (!all_changed_ && !changed_.contains(node))) continue;
-    const v1::Orders orders = OrdersOf(state(), node);
+    const v1::Orders orders = OrdersOf(state(), deployment_, node);
     std::string text = orders.SerializeAsString();
     if (text == session.orders) continue;
     session.orders = std::move(text);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 namespace dashf::runtime {
 namespace {
@@ -109,6 +110,31 @@ std::string FinishedLine(const Task& task, const fleet::PhaseFinished& report, i
                      report.measured.elapsed_s.value_or(0.0),
                      size,
                      loss);
+}
+
+std::string ProgressLineOf(const fleet::Round& round) {
+  std::size_t waiting = 0, done = 0, failed = 0;
+  std::map<fleet::Phase, std::size_t> phases;
+  for (const auto& [user, task] : round.tasks) {
+    switch (task.state) {
+      case Task::State::kPending:
+        ++waiting;
+        break;
+      case Task::State::kRunning:
+        ++phases[task.phase];
+        break;
+      case Task::State::kDone:
+        ++done;
+        break;
+      case Task::State::kFailed:
+        ++failed;
+        break;
+    }
+  }
+  std::string line = fmt::format("round {}: of {} users", round.number, round.tasks.size());
+  if (waiting > 0) line += fmt::format(", {} wait for a plan", waiting);
+  for (const auto& [phase, users] : phases) line += fmt::format(", {} in {}", users, Name(phase));
+  return line + fmt::format(", {} done, {} failed", done, failed);
 }
 
 }  // namespace dashf::runtime

@@ -20,4 +20,7 @@ RoundRecord RecordOf(const fleet::Round& round,
 // A line of progress about a phase that ended.
 std::string FinishedLine(const fleet::Task& task, const fleet::PhaseFinished& report, int layers);
 
+// How far a round that runs is: how many users are in which phase.
+std::string ProgressLineOf(const fleet::Round& round);
+
 }  // namespace dashf::runtime

@@ -2,12 +2,12 @@
 
 #include "fleet/orders.h"
 #include "runtime/messages.h"
-#include "runtime/taking_part.h"
 
 namespace dashf::runtime {
 namespace {
 
 v1::Assignment AssignmentOf(const fleet::State& state,
+                            const Deployment& deployment,
                             const std::string& user,
                             const std::string& server,
                             std::uint32_t round,
@@ -16,7 +16,7 @@ v1::Assignment AssignmentOf(const fleet::State& state,
   v1::Assignment assignment;
   assignment.set_user(user);
   assignment.set_server(server);
-  for (const std::string& address : AddressesIn(state.servers.at(server).report)) {
+  for (const std::string& address : deployment.AddressesOf(server)) {
     assignment.add_server_address(address);
   }
   assignment.set_layers(static_cast<std::uint32_t>(state.layers));
@@ -28,7 +28,7 @@ v1::Assignment AssignmentOf(const fleet::State& state,
 
 }  // namespace
 
-v1::Orders OrdersOf(const fleet::State& state, const NodeId& node) {
+v1::Orders OrdersOf(const fleet::State& state, const Deployment& deployment, const NodeId& node) {
   v1::Orders wire;
   if (node.role == Role::kServer) {
     const fleet::ServerOrders orders = OrdersOfServer(state, node.id);
@@ -38,7 +38,8 @@ v1::Orders OrdersOf(const fleet::State& state, const NodeId& node) {
     }
     for (const auto& work : orders.work) {
       v1::Assignment& assignment = *wire.mutable_serve()->add_assignments();
-      assignment = AssignmentOf(state, work.user, node.id, work.round, work.attempt, work.decision);
+      assignment = AssignmentOf(
+          state, deployment, work.user, node.id, work.round, work.attempt, work.decision);
       assignment.set_phase(ToWire(work.uploaded ? fleet::Phase::kServer : fleet::Phase::kUpload));
     }
     wire.mutable_serve();
@@ -51,7 +52,7 @@ v1::Orders OrdersOf(const fleet::State& state, const NodeId& node) {
       break;
     case fleet::UserOrders::Kind::kWork:
       *wire.mutable_work() = AssignmentOf(
-          state, node.id, orders.server, orders.round, orders.attempt, orders.decision);
+          state, deployment, node.id, orders.server, orders.round, orders.attempt, orders.decision);
       wire.mutable_work()->set_phase(ToWire(orders.phase));
       break;
     case fleet::UserOrders::Kind::kLeave:

@@ -7,9 +7,7 @@
 
 namespace dashf::runtime {
 
-Expected<PlanScope> ScopeOf(const fleet::State& state, const Scenario& deployment) {
-  const auto reported = WithReports(deployment, state);
-  if (!reported) return tl::unexpected(reported.error());
+PlanScope ScopeOf(const fleet::State& state, const Scenario& deployment) {
   std::set<std::string> users, servers;
   AvoidedServers avoided;
   for (const auto& [id, task] : state.round->tasks) {
@@ -25,7 +23,7 @@ Expected<PlanScope> ScopeOf(const fleet::State& state, const Scenario& deploymen
   PlanScope scope;
   PlanRequest& request = scope.request;
   // Who reaches none of these servers has no part in the plan, and others must not suffer from it.
-  request.scenario = Among(*reported, users, servers, avoided, &scope.unreachable);
+  request.scenario = Among(deployment, users, servers, avoided, &scope.unreachable);
   std::map<std::string, int> place;
   for (const Server& server : request.scenario.servers) {
     place.emplace(server.id, static_cast<int>(place.size()));

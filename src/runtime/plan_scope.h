@@ -14,6 +14,6 @@ struct PlanScope {
 };
 
 // Of the state's round, which is not over.
-Expected<PlanScope> ScopeOf(const fleet::State& state, const Scenario& deployment);
+PlanScope ScopeOf(const fleet::State& state, const Scenario& deployment);
 
 }  // namespace dashf::runtime

@@ -11,6 +11,7 @@
 
 #include "fleet/server_agent.h"
 #include "runtime/address.h"
+#include "runtime/descriptors.h"
 #include "runtime/edge_service.h"
 #include "runtime/failpoint.h"
 #include "runtime/learning.h"
@@ -163,6 +164,7 @@ Expected<int> ServerProcess::Run(const v1::Work& work) {
   reporter_ = std::thread([this] { SendReports(); });
   while (!failed_ && !leave_) {
     loop_.DoPosted(kTick);
+    if (const auto left = CheckDescriptorsLeft(); !left) failed_ = left.error();
     if (const auto signal = signals_.Wait(0)) {
       ExitWithin(kStopWithin, 128 + *signal);  // If a step takes longer.
       return 128 + *signal;
@@ -275,6 +277,7 @@ void ServerProcess::SendReports() {
 }  // namespace
 
 Expected<int> RunServer(const NodeConfig& config, const ProgressLine& on_line) {
+  RaiseDescriptorLimit();
   const auto credentials = LiveCredentials::Load(config.tls, config.node, SayNotice);
   if (!credentials) return tl::unexpected(credentials.error());
   auto telemetry = Telemetry::Open(config.telemetry_path, config.node, config.telemetry_limits);

@@ -58,13 +58,9 @@ Expected<void> CheckProfile(const std::string& node, const SplitProfile& profile
   return {};
 }
 
-Expected<void> ApplyReport(const std::string& user,
-                           const v1::UserCapabilities& report,
-                           int layers,
-                           Scenario* scenario) {
-  const std::string node = "user " + user;
+Expected<void> CheckReport(const NodeId& node, const v1::UserCapabilities& report, int layers) {
   const Compute compute = FromWire(report.compute());
-  if (auto sound = CheckPositive(node,
+  if (auto sound = CheckPositive(Name(node),
                                  {{"clock_hz_max", compute.clock_hz_max},
                                   {"flop_per_cycle", compute.flop_per_cycle},
                                   {"tx_power_w_max", report.tx_power_w_max()},
@@ -72,29 +68,12 @@ Expected<void> ApplyReport(const std::string& user,
       !sound) {
     return sound;
   }
-  SplitProfile profile = FromWire(report.profile());
-  if (auto sound = CheckProfile(node, profile, layers); !sound) return sound;
-  const auto found = std::find_if(scenario->users.begin(),
-                                  scenario->users.end(),
-                                  [&](const User& known) { return known.id == user; });
-  if (found == scenario->users.end()) return Fail(ErrorKind::kBadInput, node, "is not expected");
-  found->compute = compute;
-  found->tx_power_w_max = report.tx_power_w_max();
-  found->memory_bytes_max = report.memory_bytes_max();
-  if (!SameRows(profile, scenario->ProfileOf(*found))) {
-    profile.name = "reported by " + user;
-    found->profile = static_cast<int>(scenario->profiles.size());
-    scenario->profiles.push_back(std::move(profile));
-  }
-  return {};
+  return CheckProfile(Name(node), FromWire(report.profile()), layers);
 }
 
-Expected<void> ApplyReport(const std::string& server,
-                           const v1::ServerCapabilities& report,
-                           Scenario* scenario) {
-  const std::string node = "server " + server;
+Expected<void> CheckReport(const NodeId& node, const v1::ServerCapabilities& report) {
   const Compute compute = FromWire(report.compute());
-  if (auto sound = CheckPositive(node,
+  if (auto sound = CheckPositive(Name(node),
                                  {{"clock_hz_max", compute.clock_hz_max},
                                   {"flop_per_cycle", compute.flop_per_cycle},
                                   {"bandwidth_hz", report.bandwidth_hz()},
@@ -102,20 +81,21 @@ Expected<void> ApplyReport(const std::string& server,
       !sound) {
     return sound;
   }
-  const auto found = std::find_if(scenario->servers.begin(),
-                                  scenario->servers.end(),
-                                  [&](const Server& known) { return known.id == server; });
-  if (found == scenario->servers.end()) return Fail(ErrorKind::kBadInput, node, "is not expected");
-  found->compute = compute;
-  found->bandwidth_hz = report.bandwidth_hz();
-  found->tx_power_w_max = report.tx_power_w_max();
+  if (report.address().empty()) {
+    return Fail(ErrorKind::kBadInput, Name(node), "must report an address");
+  }
+  for (const std::string& address : report.address()) {
+    const auto sound = ParseReachable(Name(node) + ": address", address);
+    if (!sound) return tl::unexpected(sound.error());
+  }
   return {};
 }
 
-// As it was checked when it came.
 template <class Capabilities>
-bool Read(const std::string& report, Capabilities* capabilities) {
-  return !report.empty() && google::protobuf::util::JsonStringToMessage(report, capabilities).ok();
+Expected<Capabilities> Read(const NodeId& node, const std::string& report) {
+  Capabilities capabilities;
+  if (google::protobuf::util::JsonStringToMessage(report, &capabilities).ok()) return capabilities;
+  return Fail(ErrorKind::kBadInput, Name(node), "its report in the log is none of this version's");
 }
 
 template <class Capabilities>
@@ -132,51 +112,61 @@ Expected<std::string> CapabilitiesOf(const NodeId& node, const v1::Hello& hello,
   if (is_user ? !hello.has_user() : !hello.has_server()) {
     return Fail(ErrorKind::kBadInput, Name(node), "must report its role's capabilities");
   }
-  // Tried on a scenario of the node alone.
-  Scenario alone;
-  alone.profiles.emplace_back();
-  if (is_user) {
-    alone.users.emplace_back().id = node.id;
-    if (auto sound = ApplyReport(node.id, hello.user(), layers, &alone); !sound) {
-      return tl::unexpected(sound.error());
-    }
-    return Written(node, hello.user());
-  }
-  alone.servers.emplace_back().id = node.id;
-  if (hello.server().address().empty()) {
-    return Fail(ErrorKind::kBadInput, Name(node), "must report an address");
-  }
-  for (const std::string& address : hello.server().address()) {
-    const auto sound = ParseReachable("server " + node.id + ": address", address);
-    if (!sound) return tl::unexpected(sound.error());
-  }
-  if (auto sound = ApplyReport(node.id, hello.server(), &alone); !sound) {
-    return tl::unexpected(sound.error());
-  }
-  return Written(node, hello.server());
+  const auto sound =
+      is_user ? CheckReport(node, hello.user(), layers) : CheckReport(node, hello.server());
+  if (!sound) return tl::unexpected(sound.error());
+  return is_user ? Written(node, hello.user()) : Written(node, hello.server());
 }
 
 std::vector<std::string> AddressesIn(const std::string& report) {
   v1::ServerCapabilities server;
-  if (!Read(report, &server)) return {};
+  if (!google::protobuf::util::JsonStringToMessage(report, &server).ok()) return {};
   return {server.address().begin(), server.address().end()};
 }
 
-Expected<Scenario> WithReports(const Scenario& deployment, const fleet::State& state) {
-  Scenario scenario = deployment;
-  for (const auto& [id, member] : state.users) {
-    v1::UserCapabilities user;
-    if (!Read(member.report, &user)) continue;
-    if (auto done = ApplyReport(id, user, state.layers, &scenario); !done) {
-      return tl::unexpected(done.error());
-    }
+Deployment::Deployment(Scenario scenario)
+    : scenario_(std::move(scenario)), own_profiles_(static_cast<int>(scenario_.profiles.size())) {
+  for (const User& user : scenario_.users) place_.emplace(UserNode(user.id), place_.size());
+  std::size_t servers = 0;
+  for (const Server& server : scenario_.servers) place_.emplace(ServerNode(server.id), servers++);
+}
+
+Expected<void> Deployment::Hear(const NodeId& node, const std::string& report) {
+  const auto place = place_.find(node);
+  if (place == place_.end()) return Fail(ErrorKind::kBadInput, Name(node), "is not expected");
+  if (node.role == Role::kServer) {
+    const auto said = Read<v1::ServerCapabilities>(node, report);
+    if (!said) return tl::unexpected(said.error());
+    Server& server = scenario_.servers[place->second];
+    server.compute = FromWire(said->compute());
+    server.bandwidth_hz = said->bandwidth_hz();
+    server.tx_power_w_max = said->tx_power_w_max();
+    addresses_[node.id] = {said->address().begin(), said->address().end()};
+    return {};
   }
-  for (const auto& [id, member] : state.servers) {
-    v1::ServerCapabilities server;
-    if (!Read(member.report, &server)) continue;
-    if (auto done = ApplyReport(id, server, &scenario); !done) return tl::unexpected(done.error());
+  const auto said = Read<v1::UserCapabilities>(node, report);
+  if (!said) return tl::unexpected(said.error());
+  SplitProfile profile = FromWire(said->profile());
+  const int layers = scenario_.profiles.front().layers();
+  if (auto sound = CheckProfile(Name(node), profile, layers); !sound) return sound;
+  User& user = scenario_.users[place->second];
+  user.compute = FromWire(said->compute());
+  user.tx_power_w_max = said->tx_power_w_max();
+  user.memory_bytes_max = said->memory_bytes_max();
+  if (SameRows(profile, scenario_.ProfileOf(user))) return {};
+  profile.name = "reported by " + node.id;
+  if (user.profile < own_profiles_) {
+    user.profile = static_cast<int>(scenario_.profiles.size());
+    scenario_.profiles.emplace_back();
   }
-  return scenario;
+  scenario_.profiles[static_cast<std::size_t>(user.profile)] = std::move(profile);
+  return {};
+}
+
+const std::vector<std::string>& Deployment::AddressesOf(const std::string& server) const {
+  static const std::vector<std::string> kNone;
+  const auto found = addresses_.find(server);
+  return found == addresses_.end() ? kNone : found->second;
 }
 
 Scenario Among(const Scenario& scenario,

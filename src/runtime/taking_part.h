@@ -21,8 +21,25 @@ Expected<std::string> CapabilitiesOf(const NodeId& node, const v1::Hello& hello,
 // Where a server's users reach it, by its report, in the order in which to try.
 std::vector<std::string> AddressesIn(const std::string& report);
 
-// `deployment` with what the members have said, those of whom nothing is known as they are in it.
-Expected<Scenario> WithReports(const Scenario& deployment, const fleet::State& state);
+// The deployment's scenario with what its members have said of themselves; those of whom nothing is
+// known are as they are in it.
+class Deployment {
+ public:
+  explicit Deployment(Scenario scenario);
+
+  // A member's report, as CapabilitiesOf wrote it; kBadInput if it is not one of this deployment.
+  Expected<void> Hear(const NodeId& node, const std::string& report);
+
+  const Scenario& scenario() const { return scenario_; }
+  // Where a server's users reach it, in the order in which to try; none: it has not said.
+  const std::vector<std::string>& AddressesOf(const std::string& server) const;
+
+ private:
+  Scenario scenario_;
+  const int own_profiles_;  // The first of those that users have reported.
+  std::map<NodeId, std::size_t> place_;
+  std::map<std::string, std::vector<std::string>> addresses_;
+};
 
 // Users and servers by name, in the scenario's order; links between them alone. Of a user's links
 // those to its `avoided` servers are left out as long as it has others. A user without any link is

@@ -31,6 +31,7 @@ class SimulatedLog final : public EventLog {
   explicit SimulatedLog(World* world) : world_(*world) {}
   Expected<void> Append(std::span<const LoggedEvent> events) override;
   Expected<void> Snapshot(const State& state) override;
+  bool SnapshotIsDue() const override { return true; }
 
   State Fold(bool from_snapshot) const;
   Millis last_at() const { return events_.empty() ? 0 : events_.back().at; }

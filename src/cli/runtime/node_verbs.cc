@@ -39,10 +39,10 @@ Expected<int> GoCoordinator(const std::string& path) {
   if (!config) return tl::unexpected(config.error());
   const auto lock = runtime::FolderLock::Take(config->folder, Name(config->node));
   if (!lock) return tl::unexpected(lock.error());
+  const auto planner = PlannerFor(path, config->coordinator_kit);
+  if (!planner) return tl::unexpected(planner.error());
   const auto end = runtime::RunCoordinator(
-      *config, PlannerFor(config->coordinator_kit), [](const std::string& line) {
-        fmt::print(stderr, "{}\n", line);
-      });
+      *config, *planner, [](const std::string& line) { fmt::print(stderr, "{}\n", line); });
   if (!end) return tl::unexpected(end.error());
   if (end->signal && !config->coordinator_kit.log_path.empty()) return 128 + *end->signal;
   return end->record.Done() ? kExitOk : kExitRoundFailed;

@@ -35,16 +35,14 @@ Expected<Plan> Keeping(const PlanRequest& request, const Plan& plan) {
   return solvers::MaximizeScrForAssociation(*problem, association).plan;
 }
 
-Expected<PlannedRound> PlanIt(const CoordinatorKit& kit, const PlanRequest& request) {
+Expected<PlannedRound> PlanIt(const CoordinatorKit& kit,
+                              const solvers::Method& method,
+                              const PlanRequest& request) {
   const Scenario& scenario = request.scenario;
-  const solvers::Method* method = solvers::FindMethod(kit.method);
-  if (method == nullptr) {
-    return Fail(ErrorKind::kUsage, "method", fmt::format("there is none named '{}'", kit.method));
-  }
   if (auto sound = Validate(scenario); !sound) return tl::unexpected(sound.error());
   solvers::SolveOptions options;
   options.seed = kit.seed;
-  const auto solved = method->solve(scenario, options);
+  const auto solved = method.solve(scenario, options);
   if (!solved) return tl::unexpected(solved.error());
   const auto plan = Keeping(request, solved->plan);
   if (!plan) return tl::unexpected(plan.error());
@@ -75,8 +73,13 @@ Expected<PlannedRound> PlanIt(const CoordinatorKit& kit, const PlanRequest& requ
 
 }  // namespace
 
-runtime::Planner PlannerFor(const CoordinatorKit& kit) {
-  return [kit](const PlanRequest& request) { return PlanIt(kit, request); };
+Expected<runtime::Planner> PlannerFor(const std::string& where, const CoordinatorKit& kit) {
+  if (const solvers::Method* method = solvers::FindMethod(kit.method)) {
+    return [kit, method](const PlanRequest& request) { return PlanIt(kit, *method, request); };
+  }
+  return Fail(ErrorKind::kBadInput,
+              where + ": coordinator_kit.method",
+              fmt::format("must be a planning method, got '{}'", kit.method));
 }
 
 }  // namespace dashf::cli

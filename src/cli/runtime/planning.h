@@ -6,6 +6,7 @@
 
 namespace dashf::cli {
 
-runtime::Planner PlannerFor(const runtime::CoordinatorKit& kit);
+// kBadInput at `where` if there is no such method.
+Expected<runtime::Planner> PlannerFor(const std::string& where, const runtime::CoordinatorKit& kit);
 
 }  // namespace dashf::cli
