@@ -102,6 +102,7 @@ class Coordinator {
   // Too large for a line about every node and phase.
   bool IsLarge() const { return deployment_.scenario().users.size() > 100; }
   void SendChangedOrders(bool last);
+  void SendOrders(const NodeId& node, bool last);
 
   Expected<void> Open();
   Expected<std::string> Listen(const LiveCredentials& credentials);

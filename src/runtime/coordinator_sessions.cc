@@ -149,16 +149,25 @@ void Coordinator::Changed(const fleet::LoggedEvent& logged) {
 }
 
 void Coordinator::SendChangedOrders(bool last) {
-  for (auto& [node, session] : sessions_) {
-    if (session.id == 0 || (!all_changed_ && !changed_.contains(node))) continue;
-    const v1::Orders orders = OrdersOf(state(), deployment_, node);
-    std::string text = orders.SerializeAsString();
-    if (text == session.orders) continue;
-    session.orders = std::move(text);
-    service_.Send(session.id, orders, last && orders.has_leave());
+  if (all_changed_) {
+    for (const auto& [node, session] : sessions_) SendOrders(node, last);
+  } else {
+    for (const NodeId& node : changed_) SendOrders(node, last);
   }
   changed_.clear();
   all_changed_ = false;
+}
+
+// If they are others than it has.
+void Coordinator::SendOrders(const NodeId& node, bool last) {
+  const auto found = sessions_.find(node);
+  if (found == sessions_.end() || found->second.id == 0) return;
+  Session& session = found->second;
+  const v1::Orders orders = OrdersOf(state(), deployment_, node);
+  std::string text = orders.SerializeAsString();
+  if (text == session.orders) return;
+  session.orders = std::move(text);
+  service_.Send(session.id, orders, last && orders.has_leave());
 }
 
 }  // namespace dashf::runtime
