@@ -112,6 +112,16 @@ class Lines(unittest.TestCase):
         (data,) = record["data"]
         self.took(done, data, 128, "data.json")
 
+    def test_of_run_a_line_per_round(self):
+        done = self.dashf("run", self.root / "settings.toml", "--model", self.model, "--data", self.data, "--out",
+                          self.out, "--no-references", "--rounds", 2)
+        lines = re.findall(r"(?m)^ +(\d)  +1 of 1 +(\d\.\d{3}) +(\d\.\d{3})", done.stdout)
+        self.assertEqual([line[0] for line in lines], ["1", "2"], done.stdout)
+        for number, untrained, after in lines:
+            record = json.loads((self.out / "rounds" / f"{int(number):04}" / "round.json").read_text())
+            user = record["users"][0]
+            self.assertEqual((untrained, after), tuple(f"{user[key]:.3f}" for key in ("loss_before", "loss_after")))
+
 
 if __name__ == "__main__":
     unittest.main(argv=[sys.argv[0], *sys.argv[3:]])

@@ -88,6 +88,7 @@ class RunSteps {
   Expected<void> CarryItOut();
   Expected<void> AddReferences();
   Expected<void> Finish();
+  Expected<void> PrintAllRounds() const;
   void Say(const std::string& line) const {
     fmt::print(stderr, "[{:7.1f} s] {}\n", watch_.ElapsedS(), line);
   }
@@ -352,8 +353,26 @@ Expected<void> RunSteps::Finish() {
   if (flags_.json) {
     fmt::print("{}", text);
   } else {
+    if (auto printed = PrintAllRounds(); !printed) return printed;
     PrintRun(record, comparison_, plan_scr_);
   }
+  return {};
+}
+
+// A signal may have ended the run before all of them.
+Expected<void> RunSteps::PrintAllRounds() const {
+  if (config_.rounds == 1) return {};
+  std::vector<RoundRecord> rounds;
+  for (int number = 1; number <= config_.rounds; ++number) {
+    const fs::path path = folder_ / "rounds" / fmt::format("{:04}", number) / "round.json";
+    if (!fs::exists(path)) break;
+    const auto text = ReadFile(path);
+    if (!text) return tl::unexpected(text.error());
+    auto record = ParseRound(path.string(), *text);
+    if (!record) return tl::unexpected(record.error());
+    rounds.push_back(std::move(*record));
+  }
+  PrintRounds(rounds);
   return {};
 }
 

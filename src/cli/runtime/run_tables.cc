@@ -98,7 +98,46 @@ void PrintServers(const RoundRecord& record) {
   }
 }
 
+// Of those that have one.
+std::optional<double> MeanLoss(const RoundRecord& record, Quality UserRecord::*quality) {
+  double sum = 0.0;
+  int users = 0;
+  for (const UserRecord& user : record.users) {
+    const std::optional<double>& loss = (user.*quality).loss;
+    if (!loss) continue;
+    sum += *loss;
+    ++users;
+  }
+  return users > 0 ? std::optional(sum / users) : std::nullopt;
+}
+
 }  // namespace
+
+void PrintRounds(const std::vector<RoundRecord>& rounds) {
+  fmt::print(
+      "Rounds: mean held-out loss (nat per answer token) of the untrained model and after each\n");
+  fmt::print("{:>5}  {:>10}  {:>9}  {:>7}  {}\n",
+             "round",
+             "users done",
+             "untrained",
+             "after",
+             "servers lost");
+  for (const RoundRecord& record : rounds) {
+    const auto done = std::count_if(
+        record.users.begin(), record.users.end(), [](const auto& user) { return !user.failure; });
+    std::string lost;
+    for (const ServerRecord& server : record.servers) {
+      if (server.failure) lost += fmt::format("server {}: {}; ", server.id, *server.failure);
+    }
+    fmt::print("{:>5}  {:>10}  {:>9}  {:>7}  {}\n",
+               record.number,
+               fmt::format("{} of {}", done, record.users.size()),
+               Number(MeanLoss(record, &UserRecord::before), 3),
+               Number(MeanLoss(record, &UserRecord::after), 3),
+               lost.substr(0, lost.size() - std::min<std::size_t>(lost.size(), 2)));
+  }
+  fmt::print("\n");
+}
 
 void PrintRun(const RoundRecord& record,
               const std::vector<solvers::ComparisonRow>& comparison,
