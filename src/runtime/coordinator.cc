@@ -79,7 +79,7 @@ Expected<void> Coordinator::Open() {
     const Role role = members == &this->state().users ? Role::kUser : Role::kServer;
     for (const auto& [id, member] : *members) {
       if (member.presence == fleet::Presence::kHere) Renew(sessions_[{role, id}]);
-      if (member.report.empty()) continue;
+      if (member.report.empty() || !deployment_.Has({role, id})) continue;
       if (auto heard = deployment_.Hear({role, id}, member.report); !heard) {
         return Fail(ErrorKind::kBadInput, kit.log_path, heard.error().Text());
       }

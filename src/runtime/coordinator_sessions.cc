@@ -30,7 +30,7 @@ void Coordinator::Hello(SessionId id, const NodeId& node, const v1::Hello& hello
     Note("turned_away", {{"who", Name(node)}, {"reason", reason}});
     service_.Refuse(id, {code, reason});
   };
-  if (state().Find(node) == nullptr) {
+  if (state().Find(node) == nullptr || !deployment_.Has(node)) {
     return refuse(grpc::StatusCode::NOT_FOUND, "is not of this fleet");
   }
   auto report = CapabilitiesOf(node, hello, state().layers);

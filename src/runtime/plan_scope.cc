@@ -24,6 +24,9 @@ PlanScope ScopeOf(const fleet::State& state, const Scenario& deployment) {
   PlanRequest& request = scope.request;
   // Who reaches none of these servers has no part in the plan, and others must not suffer from it.
   request.scenario = Among(deployment, users, servers, avoided, &scope.unreachable);
+  // So has nobody who has left the scenario since the log has known of it.
+  for (const User& user : deployment.users) users.erase(user.id);
+  scope.unreachable.insert(scope.unreachable.end(), users.begin(), users.end());
   std::map<std::string, int> place;
   for (const Server& server : request.scenario.servers) {
     place.emplace(server.id, static_cast<int>(place.size()));
@@ -31,9 +34,10 @@ PlanScope ScopeOf(const fleet::State& state, const Scenario& deployment) {
   for (const User& user : request.scenario.users) {
     const fleet::Task& task = state.round->tasks.at(user.id);
     auto& kept = request.kept.emplace_back();
-    if (task.state != fleet::Task::State::kRunning) continue;
+    const auto server = place.find(task.server);
+    if (task.state != fleet::Task::State::kRunning || server == place.end()) continue;
     kept = task.decision;
-    kept->server = place.at(task.server);
+    kept->server = server->second;
   }
   return scope;
 }

@@ -30,6 +30,8 @@ class Deployment {
   // A member's report, as CapabilitiesOf wrote it; kBadInput if it is not one of this deployment.
   Expected<void> Hear(const NodeId& node, const std::string& report);
 
+  // The log may know others, of an earlier scenario.
+  bool Has(const NodeId& node) const { return place_.contains(node); }
   const Scenario& scenario() const { return scenario_; }
   // Where a server's users reach it, in the order in which to try; none: it has not said.
   const std::vector<std::string>& AddressesOf(const std::string& server) const;

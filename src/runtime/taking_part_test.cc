@@ -1,0 +1,83 @@
+#include "runtime/taking_part.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "runtime/messages.h"
+#include "runtime/plan_scope.h"
+#include "scenario/generator.h"
+
+namespace dashf::runtime {
+namespace {
+
+using testing::ElementsAre;
+
+// Users u0 and u1, servers s0 and s1.
+Scenario TwoByTwo() {
+  return *GenerateStudy(2, 2, {}, Rng(1));
+}
+
+std::string ReportOf(const Scenario& scenario, const SplitProfile& profile, double clock_hz) {
+  v1::Hello hello;
+  v1::UserCapabilities& user = *hello.mutable_user();
+  *user.mutable_compute() = ToWire(scenario.users[0].compute);
+  user.mutable_compute()->set_clock_hz_max(clock_hz);
+  user.set_tx_power_w_max(0.1);
+  user.set_memory_bytes_max(1e9);
+  *user.mutable_profile() = ToWire(profile);
+  const auto report = CapabilitiesOf(UserNode("u0"), hello, profile.layers());
+  EXPECT_TRUE(report.has_value());
+  return *report;
+}
+
+TEST(TakingPart, WhatAUserReportsTakesTheScenariosPlaceAsOftenAsItReports) {
+  const Scenario scenario = TwoByTwo();
+  Deployment deployment(scenario);
+  SplitProfile profile = scenario.ProfileOf(scenario.users[0]);
+  const std::size_t profiles = scenario.profiles.size();
+  ASSERT_TRUE(deployment.Hear(UserNode("u0"), ReportOf(scenario, profile, 1e9)));
+  EXPECT_EQ(deployment.scenario().users[0].compute.clock_hz_max, 1e9);
+  EXPECT_EQ(deployment.scenario().profiles.size(), profiles);  // The same rows.
+  for (const double factor : {2.0, 3.0}) {
+    profile.local_flop[1] *= factor;
+    ASSERT_TRUE(deployment.Hear(UserNode("u0"), ReportOf(scenario, profile, 2e9)));
+    EXPECT_EQ(deployment.scenario().profiles.size(), profiles + 1);
+    const User& user = deployment.scenario().users[0];
+    EXPECT_EQ(deployment.scenario().ProfileOf(user).local_flop, profile.local_flop);
+  }
+  const User& other = deployment.scenario().users[1];
+  EXPECT_EQ(deployment.scenario().ProfileOf(other).local_flop,
+            scenario.ProfileOf(scenario.users[1]).local_flop);
+}
+
+TEST(TakingPart, AReportOfNobodyOrOfAnotherVersionIsNamed) {
+  Deployment deployment(TwoByTwo());
+  EXPECT_EQ(deployment.Hear(UserNode("u7"), "{}").error().Text(), "user/u7: is not expected");
+  EXPECT_FALSE(deployment.Hear(UserNode("u0"), R"({"clock": 3})"));
+  EXPECT_FALSE(deployment.Hear(UserNode("u0"), "{}"));  // Without a profile.
+  EXPECT_TRUE(deployment.AddressesOf("s0").empty());
+  ASSERT_TRUE(deployment.Hear(ServerNode("s0"), R"({"compute": {}, "address": ["a:1", "b:2"]})"));
+  EXPECT_THAT(deployment.AddressesOf("s0"), ElementsAre("a:1", "b:2"));
+}
+
+TEST(TakingPart, WhoHasLeftTheScenarioGetsNoPlanAndHoldsNobodyUp) {
+  fleet::State state;
+  for (const char* id : {"u0", "u1", "gone"}) {
+    state.users[id].presence = fleet::Presence::kHere;
+  }
+  state.servers["s1"].presence = fleet::Presence::kHere;
+  state.round.emplace();
+  state.round->tasks["u0"];
+  fleet::Task& running = state.round->tasks["u1"];
+  running.state = fleet::Task::State::kRunning;
+  running.server = "a server that has left";
+  state.round->tasks["gone"];
+  const PlanScope scope = ScopeOf(state, TwoByTwo());
+  EXPECT_THAT(scope.unreachable, ElementsAre("gone"));
+  ASSERT_EQ(scope.request.scenario.users.size(), 2U);
+  ASSERT_EQ(scope.request.scenario.servers.size(), 1U);
+  for (const auto& kept : scope.request.kept) EXPECT_FALSE(kept.has_value());
+}
+
+}  // namespace
+}  // namespace dashf::runtime
