@@ -112,7 +112,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(State,
                                    last,
                                    history,
                                    over,
-                                   over_reason)
+                                   over_reason,
+                                   over_by)
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Configured, policy, layers, users, servers)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Joined, node, incarnation, report)

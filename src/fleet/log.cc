@@ -118,6 +118,8 @@ struct SqliteLog::Database {
   Expected<void> Lock();
   Expected<void> OpenFile(int flags);
   Expected<void> CheckFormat() const;
+  // Of the events that a snapshot stands for: they are all there, as they were written.
+  Expected<void> CheckBefore(std::int64_t last, std::uint32_t wanted) const;
   // From the last snapshot, or the beginning.
   Expected<void> Fold(State* state);
   Expected<void> ReadSnapshot(State* state);
@@ -186,6 +188,29 @@ Expected<void> SqliteLog::Database::ReadSnapshot(State* state) {
   return {};
 }
 
+Expected<void> SqliteLog::Database::CheckBefore(std::int64_t last, std::uint32_t wanted) const {
+  Statement rows(
+      handle,
+      "SELECT number, at_ms, kind, body, checksum FROM events WHERE number <= ? ORDER BY "
+      "number");
+  rows.Bind(1, last);
+  std::int64_t checked = 0;
+  std::uint32_t chained = 0;
+  const auto named = [this](std::int64_t event) {
+    return Fail(ErrorKind::kBadInput,
+                fmt::format("{}: event {}", path, event),
+                "is missing, damaged or was edited");
+  };
+  while (rows.Step() == SQLITE_ROW) {
+    const Row row = RowOf(rows);
+    chained = Chain(chained, row.at, row.kind, row.body);
+    if (row.number != ++checked || row.checksum != chained) return named(checked);
+  }
+  if (checked != last) return named(checked + 1);
+  if (chained != wanted) return named(last);
+  return {};
+}
+
 Expected<void> SqliteLog::Database::ReadEvents(
     const std::function<void(std::int64_t, const LoggedEvent&)>& visit) {
   Statement rows(
@@ -218,6 +243,7 @@ Expected<void> SqliteLog::Database::ReadEvents(
 
 Expected<void> SqliteLog::Database::Fold(State* state) {
   if (auto read = ReadSnapshot(state); !read) return read;
+  if (auto intact = CheckBefore(number, checksum); !intact) return intact;
   Statement last(handle, "SELECT at_ms FROM events WHERE number = ?");
   last.Bind(1, number);
   if (number > 0 && last.Step() == SQLITE_ROW) last_at = last.Integer(0);
@@ -233,7 +259,9 @@ Expected<std::unique_ptr<SqliteLog>> SqliteLog::Open(const std::filesystem::path
   auto database = std::make_unique<Database>();
   database->path = path.string();
   if (auto locked = database->Lock(); !locked) return tl::unexpected(locked.error());
-  const bool is_new = !std::filesystem::exists(path) || std::filesystem::file_size(path) == 0;
+  std::error_code unknown;  // SQLite says what is wrong with a file that has no size.
+  const bool is_new =
+      !std::filesystem::exists(path, unknown) || std::filesystem::file_size(path, unknown) == 0;
   auto done = database->OpenFile(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   if (done) done = database->Run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
   if (done && is_new) {

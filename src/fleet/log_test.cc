@@ -130,6 +130,24 @@ TEST_F(Log, AnEditedEventAMissingOneAndADamagedSnapshotAreNamed) {
   EXPECT_THAT(Refusal(), HasSubstr("snapshot at event"));
 }
 
+TEST_F(Log, WhatASnapshotStandsForIsCheckedToo) {
+  for (const char* fault : {"UPDATE events SET body = replace(body, 'u0', 'u1') WHERE number = 5",
+                            "UPDATE events SET at_ms = at_ms + 1 WHERE number = 5",
+                            "DELETE FROM events WHERE number = 5",
+                            "DELETE FROM events WHERE number >= 5"}) {
+    fs::remove(path_);
+    Written();
+    Sql(fault);
+    EXPECT_THAT(Refusal(), HasSubstr("event 5: is missing, damaged or was edited")) << fault;
+  }
+}
+
+TEST_F(Log, AFolderInItsPlaceIsNamed) {
+  fs::create_directories(path_);
+  EXPECT_THAT(Refusal(), HasSubstr(path_.string()));
+  fs::remove(path_);
+}
+
 TEST_F(Log, OtherFilesAndNewerFormatsAreNamedAndNotTouched) {
   std::ofstream(path_) << "these are not events\n" << std::string(5000, 'x');
   EXPECT_THAT(Refusal(), HasSubstr("is damaged, or no log of dashf's"));

@@ -7,7 +7,8 @@ UserOrders Leave(const State& state, const std::string& user) {
   UserOrders orders;
   orders.kind = UserOrders::Kind::kLeave;
   orders.reason = state.over_reason;
-  if (!state.round) return orders;
+  // Who is sent home by an operator has not failed.
+  if (!state.round || !state.over_by.empty()) return orders;
   if (const auto task = state.round->tasks.find(user); task != state.round->tasks.end()) {
     orders.success = task->second.state == Task::State::kDone;
     orders.reason = task->second.failure;

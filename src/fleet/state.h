@@ -122,7 +122,8 @@ struct State {
   std::optional<Round> last;          // The one before it.
   std::vector<RoundSummary> history;  // Of those that have ended, in order; the latest.
   bool over = false;                  // No further round will begin.
-  std::string over_reason;            // Why, if somebody wanted it so.
+  std::string over_reason;            // Why, if somebody wanted it so,
+  std::string over_by;                // and which operator.
 
   Member* Find(const NodeId& node);  // nullptr: not of this fleet.
   const Member* Find(const NodeId& node) const;

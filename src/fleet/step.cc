@@ -216,6 +216,7 @@ class Stepper {
   StepResult operator()(const Stopped& event) {
     if (state_.over && !event.at_once) return {Verdict::kDuplicate, {}};
     state_.over_reason = event.reason;
+    state_.over_by = event.by;
     state_.over = true;
     if (event.at_once && state_.round && state_.round->stage != Stage::kEnded) {
       EndGathering();

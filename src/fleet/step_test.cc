@@ -360,6 +360,17 @@ TEST_F(FleetStep, ARoundThatIsAskedForBeginsAtOnceOrAfterTheOneThatRunsAndOnlyOn
   EXPECT_EQ(Take(RoundRequested{"operator/ada"}).verdict, Verdict::kStale);
 }
 
+TEST_F(FleetStep, WhoIsSentHomeByAnOperatorHasNotFailed) {
+  for (const char* by : {"operator/ada", ""}) {
+    state_ = {};
+    Begin();
+    Take(Stopped{"enough", true, by});
+    const UserOrders orders = OrdersOfUser(state_, "u0");
+    EXPECT_EQ(orders.kind, UserOrders::Kind::kLeave);
+    EXPECT_EQ(orders.success, *by != '\0');
+  }
+}
+
 TEST_F(FleetStep, RemembersOfARoundWhatCameOfIt) {
   Begin();
   const Millis began = at_;

@@ -139,6 +139,7 @@ Expected<FleetEnd> Coordinator::Run() {
   server_->Wait();
   if (planning_.joinable()) planning_.join();
   if (broken_) return tl::unexpected(*broken_);
+  end_.wanted = !state().over_by.empty();
   return end_;
 }
 
@@ -198,6 +199,7 @@ void Coordinator::Tick() {
   if (tick_ > slow_tick_) {
     slow_tick_ = tick_ + kSlowTick;
     changed_.merge(forgetting_);
+    EndRevoked();
     CheckLeases();
     SayProgress();
   }
@@ -305,7 +307,7 @@ void Coordinator::TakePlan(const fleet::MakePlan& wanted,
 
 void Coordinator::EndRound(const fleet::Round& round) {
   for (const auto& [id, task] : round.tasks) {
-    Note("user_ended", {{"user", id}, {"failure", task.failure}});
+    Note("user_ended", {{"round", round.number}, {"user", id}, {"failure", task.failure}});
     if (task.state == fleet::Task::State::kFailed) {
       Say(fmt::format("user {} FAILED: {}", id, task.failure));
     }
@@ -321,7 +323,7 @@ void Coordinator::EndRound(const fleet::Round& round) {
   Say(fmt::format("round {} has ended: {}",
                   round.number,
                   record.Done() ? "every user is done" : "not every user is done"));
-  Note("round_ended", {{"success", record.Done()}});
+  Note("round_ended", {{"round", round.number}, {"success", record.Done()}});
   if (auto written = WriteBoth(FolderOf(round.number), "round.json", WriteRound(record));
       !written) {
     broken_ = written.error();
@@ -331,7 +333,7 @@ void Coordinator::EndRound(const fleet::Round& round) {
 }
 
 void Coordinator::Note(std::string_view event, Json fields) {
-  fields["round"] = keeper_ ? state().rounds_begun : 0;
+  if (!fields.contains("round")) fields["round"] = keeper_ ? state().rounds_begun : 0;
   telemetry_.Write(event, std::move(fields));
 }
 

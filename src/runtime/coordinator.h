@@ -36,6 +36,7 @@ using Planner = std::function<Expected<PlannedRound>(const PlanRequest&)>;
 struct FleetEnd {
   RoundRecord record;         // Of the last round.
   std::uint32_t rounds = 0;   // How many have ended.
+  bool wanted = false;        // An operator has ended the fleet.
   std::optional<int> signal;  // It was stopped by this one; its log, if it has one, goes on later.
 };
 

@@ -96,6 +96,7 @@ class Coordinator {
   };
   void Renew(Session& session) const;
   void Changed(const fleet::LoggedEvent& logged);
+  void EndRevoked();
   void CheckLeases();
   void Tick();
   void SayProgress();

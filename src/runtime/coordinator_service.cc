@@ -74,6 +74,7 @@ class CoordinatorService::Stream final
     last_ = last_ || last;
     WriteNext();
   }
+  bool IsRevoked() const { return service_->calls_.revoked(*context_); }
   void End(const grpc::Status& status) {
     const std::lock_guard lock(mutex_);
     EndLocked(status);
@@ -162,6 +163,12 @@ void CoordinatorService::Refuse(SessionId session, const grpc::Status& status) {
   const std::lock_guard lock(mutex_);
   const auto stream = streams_.find(session);
   if (stream != streams_.end()) stream->second->End(status);
+}
+
+bool CoordinatorService::IsRevoked(SessionId session) const {
+  const std::lock_guard lock(mutex_);
+  const auto stream = streams_.find(session);
+  return stream != streams_.end() && stream->second->IsRevoked();
 }
 
 std::size_t CoordinatorService::sessions() const {

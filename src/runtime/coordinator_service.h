@@ -34,6 +34,8 @@ class CoordinatorService final : public v1::Coordinator::CallbackService {
   // them. A session that is gone hears nothing.
   void Send(SessionId session, const v1::Orders& orders, bool last);
   void Refuse(SessionId session, const grpc::Status& status);
+  // Whether the authority has meanwhile revoked the certificate of a session's peer.
+  bool IsRevoked(SessionId session) const;
   std::size_t sessions() const;
 
   grpc::ServerBidiReactor<v1::NodeMessage, v1::Orders>* Session(

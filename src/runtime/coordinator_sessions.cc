@@ -80,6 +80,19 @@ void Coordinator::Closed(SessionId id, const NodeId& node, bool goodbye) {
   session.lease_until = std::min(session.lease_until, until);
 }
 
+// Standing sessions of those whom a new list names; others are refused as they come.
+void Coordinator::EndRevoked() {
+  if (!revoked_->HasChanged()) return;
+  Say("the list of revoked certificates has changed");
+  for (const auto& [node, session] : sessions_) {
+    if (session.id == 0 || !service_.IsRevoked(session.id)) continue;
+    const std::string reason = fmt::format("the certificate of {} is revoked", Name(node));
+    Say(fmt::format("{} is turned away: {}", Name(node), reason));
+    Note("turned_away", {{"who", Name(node)}, {"reason", reason}});
+    service_.Refuse(session.id, {grpc::StatusCode::PERMISSION_DENIED, reason});
+  }
+}
+
 void Coordinator::CheckLeases() {
   for (const auto& [node, session] : sessions_) {
     const fleet::Member* member = state().Find(node);
@@ -105,7 +118,8 @@ void Coordinator::Report(const NodeId& node,
     answer(grpc::Status::OK, ToWire(result.verdict));
     if (result.verdict != fleet::Verdict::kAccepted) return;
     Note("phase_finished",
-         {{"user", report.user},
+         {{"round", report.round},
+          {"user", report.user},
           {"phase", Key(report.phase)},
           {"elapsed_s", report.measured.elapsed_s.value_or(0.0)},
           {"bytes", report.measured.bytes.value_or(0)},

@@ -3,6 +3,7 @@
 #include <openssl/pem.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/file.h"
 #include "runtime/x509.h"
@@ -14,7 +15,7 @@ Expected<RevokedCertificates> RevokedCertificates::Open(const std::string& path,
                                                         Notice notice) {
   RevokedCertificates revoked(path, ca_pem, std::move(notice));
   if (path.empty()) return revoked;
-  revoked.seen_ = revoked.Look();
+  revoked.seen_ = revoked.told_ = revoked.Look();
   if (auto read = revoked.Read(); !read) return tl::unexpected(read.error());
   return revoked;
 }
@@ -24,6 +25,7 @@ RevokedCertificates::RevokedCertificates(RevokedCertificates&& other) noexcept
       ca_pem_(std::move(other.ca_pem_)),
       notice_(std::move(other.notice_)),
       seen_(other.seen_),
+      told_(other.told_),
       lists_(std::move(other.lists_)) {}
 
 RevokedCertificates::Seen RevokedCertificates::Look() const {
@@ -57,6 +59,13 @@ Expected<void> RevokedCertificates::Read() {
   }
   lists_ = std::move(lists);
   return {};
+}
+
+bool RevokedCertificates::HasChanged() {
+  if (path_.empty()) return false;
+  const std::lock_guard lock(mutex_);
+  const Seen now = Look();
+  return std::exchange(told_, now) != now;
 }
 
 bool RevokedCertificates::Revoked(const std::string& certificate_pem) {

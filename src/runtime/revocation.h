@@ -31,6 +31,8 @@ class RevokedCertificates {
   // Whether the list names this certificate (PEM). A list that became unreadable is told to
   // `notice` once, and the last sound one holds.
   bool Revoked(const std::string& certificate_pem);
+  // Whether the file is another one than when this was asked before.
+  bool HasChanged();
 
  private:
   struct Seen {
@@ -46,7 +48,7 @@ class RevokedCertificates {
   std::string path_, ca_pem_;
   Notice notice_;
   std::mutex mutex_;  // Guards the rest.
-  Seen seen_;
+  Seen seen_, told_;
   std::vector<openssl::RevocationList> lists_;  // One of each authority that has any.
 };
 

@@ -45,7 +45,7 @@ Expected<int> GoCoordinator(const std::string& path) {
       *config, *planner, [](const std::string& line) { fmt::print(stderr, "{}\n", line); });
   if (!end) return tl::unexpected(end.error());
   if (end->signal && !config->coordinator_kit.log_path.empty()) return 128 + *end->signal;
-  return end->record.Done() ? kExitOk : kExitRoundFailed;
+  return end->wanted || end->record.Done() ? kExitOk : kExitRoundFailed;
 }
 
 // What `dashf run` has said already is not said again by each of the nodes that share its machine.
