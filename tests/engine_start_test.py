@@ -9,27 +9,12 @@ import tempfile
 import unittest
 
 import own_cache
-from tiny_model import CONFIG, write_model, write_records
+from tiny_model import CONFIG, SMALL_RUN, write_model, write_records
 
 BINARY, TOKENIZER = (str(pathlib.Path(path).resolve()) for path in sys.argv[1:3])
 RECORDS = 16
 TAKEN = {"format": "alpaca", "sequences": RECORDS, "samples": RECORDS, "keys_not_read": []}
 START = r"(?m)^matrix products: \w+ with .+, \d+\.\d GFLOP/s per core; weights in (\w+), arithmetic in (\w+)$"
-# Three passes at most over few records by one user and one server.
-SETTINGS = """
-[scenario]
-users = 1
-servers = 1
-[data]
-train_records = 12
-test_records = 4
-[training]
-epochs_user = 1
-epochs_server = 1
-tokens_max = 200
-[plan]
-method = "greedy"
-"""
 
 
 class Lines(unittest.TestCase):
@@ -41,7 +26,7 @@ class Lines(unittest.TestCase):
         cls.model, cls.data = cls.root / "model", cls.root / "data.json"
         write_model(cls.model, TOKENIZER, CONFIG | {"eos_token_id": 2})
         write_records(cls.data, RECORDS, 1, answer_words=60)
-        (cls.root / "settings.toml").write_text(SETTINGS)
+        (cls.root / "settings.toml").write_text(SMALL_RUN)
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory(dir=self.root)

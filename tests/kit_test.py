@@ -91,6 +91,12 @@ class Fleet(SmallFleet):
         second = self.start("user-u1")
         self.assertEqual(second.wait(LIMIT_S), 10)
         self.assertIn(f"is in use by process {welcome.pid}, user/u1", self.log("user-u1"))
+        # Its session stands, and ends with the new key's certificate.
+        self.kit("revoke", "user/u1", "--fleet", "demo")
+        shutil.copy(self.room / "demo/coordinator/revoked.pem", self.room / "machines/coordinator/revoked.pem")
+        self.assertEqual(welcome.wait(LIMIT_S), 9)
+        self.until_said("coordinator", "the list of revoked certificates has changed")
+        self.until_said("coordinator", "user/u1 is turned away: the certificate of user/u1 is revoked")
 
     def test_keys_are_their_owners_alone_and_nothing_is_replaced(self):
         self.fleet(1, "127.0.0.1:1")

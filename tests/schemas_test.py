@@ -23,7 +23,7 @@ except ImportError:
     sys.exit(77)
 
 import own_cache
-from tiny_model import CONFIG, write_model, write_records
+from tiny_model import CONFIG, SMALL_RUN, write_model, write_records
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DASHF, TOKENIZER = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2]
@@ -34,20 +34,6 @@ SECTIONS = {"scenario-1": "dashf.scenario/1", "plan-1": "dashf.plan/1", "profile
             "round-1": "dashf.round/1",
             "comparison": "comparison.json", "evaluation": "`dashf evaluate --json`", "training": "`dashf train --json`",
             "verification": "dashf.plan/1", "study-1": "A study's folder", "sweep-1": "A parameter study's folder"}
-RUN = """
-[scenario]
-users = 1
-servers = 1
-[data]
-train_records = 12
-test_records = 4
-[training]
-epochs_user = 1
-epochs_server = 1
-tokens_max = 200
-[plan]
-method = "greedy"
-"""
 
 
 @functools.cache
@@ -252,7 +238,7 @@ class EngineSchemas(Schemas):
         cls.model, cls.data = cls.room / "model", cls.room / "data.json"
         write_model(cls.model, TOKENIZER, CONFIG | {"eos_token_id": 2})
         write_records(cls.data, 16, 1, answer_words=60)
-        (cls.room / "run.toml").write_text(RUN)
+        (cls.room / "run.toml").write_text(SMALL_RUN)
         dashf("profile", "--model", cls.model, "--data", cls.data, "--out", cls.room / "profile.json", "--epochs", 1)
 
     # Those of the planner's class are not asked twice.

@@ -12,6 +12,22 @@ CONFIG = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_
           "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "hidden_act": "silu",
           "tie_word_embeddings": True}
 
+# Three passes at most over few records by one user and one server.
+SMALL_RUN = """
+[scenario]
+users = 1
+servers = 1
+[data]
+train_records = 12
+test_records = 4
+[training]
+epochs_user = 1
+epochs_server = 1
+tokens_max = 200
+[plan]
+method = "greedy"
+"""
+
 
 def shapes(config):
     d, f, vocab = config["hidden_size"], config["intermediate_size"], config["vocab_size"]

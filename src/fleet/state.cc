@@ -91,4 +91,9 @@ bool NeedsServer(const Task& task, int layers) {
   return task.decision.local_layers < layers && task.phase < Phase::kVerify;
 }
 
+std::size_t CountTakingPart(const std::map<std::string, Member>& members) {
+  return static_cast<std::size_t>(std::count_if(
+      members.begin(), members.end(), [](const auto& entry) { return entry.second.TakesPart(); }));
+}
+
 }  // namespace dashf::fleet

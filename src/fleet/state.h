@@ -56,6 +56,8 @@ struct Member {
   bool TakesPart() const { return presence == Presence::kHere && refused.empty() && !drained; }
 };
 
+std::size_t CountTakingPart(const std::map<std::string, Member>& members);
+
 struct Measured {
   std::optional<double> elapsed_s, cpu_s;
   std::optional<std::uint64_t> bytes;

@@ -36,11 +36,6 @@ Millis InMillis(double seconds) {
   return static_cast<Millis>(std::llround(seconds * 1e3));
 }
 
-std::size_t CountTakingPart(const std::map<std::string, Member>& members) {
-  return static_cast<std::size_t>(std::count_if(
-      members.begin(), members.end(), [](const auto& entry) { return entry.second.TakesPart(); }));
-}
-
 bool Tasks::AnyPending() const {
   return std::any_of(state_.round->tasks.begin(), state_.round->tasks.end(), [](const auto& entry) {
     return entry.second.state == TaskState::kPending;

@@ -6,7 +6,6 @@
 namespace dashf::fleet {
 
 Millis InMillis(double seconds);
-std::size_t CountTakingPart(const std::map<std::string, Member>& members);
 
 class Tasks {
  public:

@@ -314,7 +314,7 @@ LightFleet::LightFleet(const std::string& address,
                        const Scenario& scenario,
                        const runtime::CertificateAuthority& authority,
                        std::function<void(const Progress&)> on_progress)
-    : shared_(std::make_shared<Shared>()) {
+    : shared_(std::make_unique<Shared>()) {
   shared_->on_progress = std::move(on_progress);
   const auto add = [&](const NodeId& id, v1::Hello hello) {
     const auto credentials = authority.Issue(id);

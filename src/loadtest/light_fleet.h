@@ -50,7 +50,7 @@ class LightFleet {
 
   void Beat();  // Signs of life, and new streams for those that broke.
 
-  std::shared_ptr<Shared> shared_;
+  const std::unique_ptr<Shared> shared_;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::thread beats_;
 };

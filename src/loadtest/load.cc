@@ -10,9 +10,11 @@
 #include <thread>
 
 #include "base/file.h"
+#include "base/median.h"
 #include "base/termination.h"
 #include "loadtest/coordinator_child.h"
 #include "loadtest/light_fleet.h"
+#include "runtime/descriptors.h"
 #include "scenario/generator.h"
 #include "scenario/scenario_io.h"
 
@@ -28,13 +30,6 @@ constexpr int kCandidates = 8;  // Servers that each user may reach; the more, t
 struct Moment {
   double elapsed_s = 0.0, cpu_s = 0.0;
 };
-
-double Median(std::vector<double> values) {
-  if (values.empty()) return 0.0;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 Expected<NodeConfig> Prepare(const Load& load,
                              const Scenario& scenario,
@@ -143,6 +138,7 @@ Expected<void> LoadTest::Await(const std::string& what,
   const Stopwatch waited;
   while (waited.MeasuredS() < load_.time_limit_s) {
     if (fleet_->WaitUntil(reached, 1.0)) return {};
+    if (auto left = runtime::CheckDescriptorsLeft(); !left) return left;
     const Progress now = fleet_->Now();
     if (!now.refusal.empty()) return Fail(ErrorKind::kRoundFailed, "coordinator", now.refusal);
     if (coordinator_->Ended()) {
@@ -241,6 +237,7 @@ Expected<LoadFigures> LoadTest::Run() {
 
 Expected<LoadFigures> Measure(const Load& load,
                               const std::function<void(const std::string&)>& say) {
+  runtime::RaiseDescriptorLimit();  // For one connection per node.
   return LoadTest(load, say).Run();
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <vector>
 
+#include "base/median.h"
 #include "report/charts.h"
 #include "report/html.h"
 #include "report/sections.h"
@@ -138,13 +139,6 @@ std::string PhaseRow(const RunDirectory& run, std::size_t n) {
                            any ? WithUnit(machine_s, "s") : WithUnit(std::nullopt, "s"),
                            WithUnit(user.upload_bytes, "B"),
                            WithUnit(user.download_bytes, "B"));
-}
-
-double Median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  if (values.size() % 2 == 1) return *middle;
-  return (*middle + *std::max_element(values.begin(), middle)) / 2.0;
 }
 
 std::string DeviationTable(const std::vector<PhasePoint>& points) {

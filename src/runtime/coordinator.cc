@@ -4,6 +4,7 @@
 
 #include <ctime>
 
+#include "base/check.h"
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/termination.h"
@@ -175,13 +176,23 @@ bool Coordinator::TakeQueued() {
     thens.swap(thens_);
     std::vector<fleet::LoggedEvent> events;
     events.swap(events_);
+    std::vector<NodeId> joining;
     for (const fleet::LoggedEvent& logged : events) {
       Changed(logged);
+      if (const auto* event = std::get_if<fleet::Joined>(&logged.event)) {
+        joining.push_back(event->node);
+      }
     }
     const auto results = keeper_->Take(std::move(events));
     if (!results) {
       broken_ = results.error();
       break;
+    }
+    // The state has all of them by now, and a plan may follow from the first.
+    for (const NodeId& node : joining) {
+      const std::string& report = state().Find(node)->report;
+      DASHF_CHECK(report.empty() ||
+                  deployment_.Hear(node, report).has_value());  // Hello() checked.
     }
     for (std::size_t i = 0; i < results->size(); ++i) {
       if (thens[i]) thens[i]((*results)[i]);

@@ -17,14 +17,9 @@
 #include "runtime/taking_part.h"
 #include "runtime/telemetry.h"
 #include "runtime/tls.h"
+#include "runtime/wall_clock.h"
 
 namespace dashf::runtime {
-
-inline fleet::Millis WallClock() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 class Coordinator {
  public:

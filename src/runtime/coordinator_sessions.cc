@@ -1,7 +1,6 @@
 // What nodes say, and what they are told.
 #include <fmt/format.h>
 
-#include "base/check.h"
 #include "base/printable.h"
 #include "runtime/coordinator_process.h"
 #include "runtime/fleet_record.h"
@@ -57,8 +56,6 @@ void Coordinator::Hello(SessionId id, const NodeId& node, const v1::Hello& hello
           Renew(session);
           changed_.insert(node);
           if (result.verdict != fleet::Verdict::kAccepted) return;
-          const auto heard = deployment_.Hear(node, state().Find(node)->report);
-          DASHF_CHECK(heard.has_value());  // It was checked above.
           if (!IsLarge()) Say(fmt::format("{} is here ({})", Name(node), process));
           Note("joined", {{"who", Name(node)}, {"process", process}});
         });

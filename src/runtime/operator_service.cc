@@ -1,7 +1,6 @@
 #include "runtime/operator_service.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -10,7 +9,9 @@
 
 #include "base/file.h"
 #include "base/printable.h"
+#include "runtime/process.h"
 #include "runtime/tls.h"
+#include "runtime/wall_clock.h"
 
 namespace dashf::runtime {
 namespace {
@@ -27,18 +28,6 @@ constexpr std::chrono::milliseconds kLookForEnd(250);  // So often a silent foll
 
 grpc::Status Stops() {
   return {StatusCode::UNAVAILABLE, "the coordinator stops, or is too busy to answer"};
-}
-
-fleet::Millis Now() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
-std::string ThisProcess() {
-  char host[256] = "";
-  ::gethostname(host, sizeof host - 1);
-  return fmt::format("process {} on {}", ::getpid(), host);
 }
 
 v1::Document DocumentOf(const Json& json) {
@@ -134,11 +123,6 @@ Wish WishOf(const NodeId& by, const v1::SteerRequest& request) {
   return wish;
 }
 
-std::size_t CountTakingPart(const std::map<std::string, fleet::Member>& members) {
-  return static_cast<std::size_t>(std::count_if(
-      members.begin(), members.end(), [](const auto& entry) { return entry.second.TakesPart(); }));
-}
-
 // After the request, or after it was found to be so already.
 std::string SaidOfStart(const fleet::State& state, bool changed) {
   const fleet::Round* round = state.round ? &*state.round : nullptr;
@@ -156,9 +140,9 @@ std::string SaidOfStart(const fleet::State& state, bool changed) {
       "round {} begins: {} of {} users and {} of {} servers are here, {} and {} are needed; the "
       "others are waited for up to {:g} s",
       round->number,
-      CountTakingPart(state.users),
+      fleet::CountTakingPart(state.users),
       state.users.size(),
-      CountTakingPart(state.servers),
+      fleet::CountTakingPart(state.servers),
       state.servers.size(),
       state.policy.users_min,
       state.policy.servers_min,
@@ -245,7 +229,7 @@ OperatorService::OperatorService(OperatorCalls calls,
     : calls_(std::move(calls)),
       rounds_(std::move(rounds)),
       recent_(std::move(recent)),
-      started_(Now()) {}
+      started_(WallClock()) {}
 
 template <class T>
 std::optional<T> OperatorService::Ask(
@@ -269,7 +253,7 @@ grpc::Status OperatorService::Status(grpc::ServerContext* context,
   (*json)["coordinator"] = {{"process", ThisProcess()},
                             {"version", DASHF_VERSION},
                             {"since_s", 1e-3 * static_cast<double>(started_)},
-                            {"now_s", 1e-3 * static_cast<double>(Now())}};
+                            {"now_s", 1e-3 * static_cast<double>(WallClock())}};
   *reply = DocumentOf(*json);
   return grpc::Status::OK;
 }

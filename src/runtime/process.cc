@@ -50,6 +50,12 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
 
 }  // namespace
 
+std::string ThisProcess() {
+  char host[256] = "";
+  ::gethostname(host, sizeof host - 1);
+  return fmt::format("process {} on {}", ::getpid(), host);
+}
+
 std::string Describe(const ProcessEnd& end) {
   if (end.signal == 0) return fmt::format("exit {}", end.exit_code);
   return fmt::format("killed by signal {} ({})", end.signal, ::strsignal(end.signal));

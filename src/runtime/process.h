@@ -51,6 +51,8 @@ class ProcessGroup {
 // Ends this process with that exit code if it has not ended by itself within `patience`.
 void ExitWithin(std::chrono::seconds patience, int exit_code);
 
+std::string ThisProcess();  // For people: "process 4711 on edge1".
+
 // SIGINT, SIGTERM and SIGHUP as data: blocked when constructed, in this and later threads, and
 // looked at when convenient. Children started by ProcessGroup get the default behaviour back.
 class StopSignals {

@@ -1,13 +1,13 @@
 #include "runtime/session.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <random>
 
 #include "fleet/user_agent.h"
 #include "runtime/messages.h"
+#include "runtime/process.h"
 #include "runtime/tls.h"
 
 namespace dashf::runtime {
@@ -32,12 +32,6 @@ milliseconds Longer(milliseconds pause) {
   return std::min(
       kPauseMax,
       milliseconds(static_cast<std::int64_t>(factor * static_cast<double>(pause.count()))));
-}
-
-std::string ThisProcess() {
-  char host[256] = "";
-  ::gethostname(host, sizeof host - 1);
-  return fmt::format("process {} on {}", ::getpid(), host);
 }
 
 }  // namespace

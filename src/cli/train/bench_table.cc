@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <set>
 
+#include "base/median.h"
 #include "cli/train/data_options.h"
 #include "train/flop.h"
 
@@ -14,12 +15,6 @@ namespace dashf::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2.0;
-}
 
 double MedianOf(const BenchCell& cell, double BenchOutcome::*member) {
   std::vector<double> values;

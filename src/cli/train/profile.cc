@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "base/file.h"
+#include "base/median.h"
 #include "base/termination.h"
 #include "cli/command.h"
 #include "cli/numbers.h"
@@ -100,12 +101,6 @@ MeasuredProfile ToProfile(const Flags& flags,
                      .kappa_w_per_hz3 = flags.core_power_w / std::pow(clock_hz, 3),
                      .gemm_flop_per_s = flop_per_s};
   return profile;
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2.0;
 }
 
 void PrintChecks(const std::vector<train::ForetoldPhase>& checks) {
