@@ -3,7 +3,6 @@
 again end with the adapters that undisturbed ones bring, to the last bit; and nodes that would do other work are turned
 away. Usage: fleet_test.py DASHF MODEL"""
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -11,57 +10,14 @@ import sys
 import time
 import unittest
 
-from small_fleet import LIMIT_S, NODES, SmallFleet
+import small_fleet
+from small_fleet import LIMIT_S, NODES
 
 DASHF, MODEL = sys.argv[1:3]
 
 
-class Processes(SmallFleet):
+class Processes(small_fleet.Processes):
     dashf, model, maker = DASHF, MODEL, DASHF
-
-    def setUp(self):
-        super().setUp()
-        self.nodes = {}
-
-    def start(self, name, failpoint=""):
-        folder = self.room / "demo" / name
-        log = open(folder / "log", "a")
-        self.addCleanup(log.close)
-        environment = {**os.environ, **({"DASHF_FAILPOINT": failpoint} if failpoint else {})}
-        node = subprocess.Popen([DASHF, NODES[name], "--config", str(folder / "node.json")], cwd="/", stderr=log,
-                                stdout=log, env=environment)
-        self.addCleanup(node.wait)
-        self.addCleanup(node.kill)
-        self.nodes[name] = node
-
-    def log(self, name):
-        return (self.room / "demo" / name / "log").read_text()
-
-    def killed_and_started_again(self, name, failpoint=""):
-        self.assertEqual(self.nodes[name].wait(LIMIT_S), -signal.SIGKILL, self.log(name))
-        self.start(name, failpoint)
-
-    def until_said(self, name, text):
-        until = time.monotonic() + LIMIT_S
-        while text not in self.log(name):
-            self.assertLess(time.monotonic(), until, self.log(name))
-            time.sleep(0.05)
-
-    def events(self, name, event):
-        path = self.room / "demo" / name / "telemetry.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [told for told in map(json.loads, lines) if told["event"] == event]
-
-    def adapters(self, *rounds):
-        for name, node in self.nodes.items():
-            self.assertEqual(node.wait(LIMIT_S), 0, self.log(name))
-        coordinator = self.room / "demo/coordinator"
-        for number in rounds:
-            record = json.loads((coordinator / "rounds" / number / "round.json").read_text())
-            self.assertEqual(record["round"], int(number))
-            self.assertEqual([user["state"] for user in record["users"]], ["done", "done"])
-        return [(self.room / "demo" / user / "state/rounds" / number / "adapter_model.safetensors").read_bytes()
-                for user in ("user-u0", "user-u1") for number in rounds]
 
 
 class Fleet(Processes):
@@ -106,10 +62,6 @@ class Fleet(Processes):
 class InTheMidstOfTraining(Processes):
     training = "epochs_user = 20\nepochs_server = 2\nepochs_joint = 1\nbatch_size = 1\n"
     USER_STEPS, SERVER_STEPS = 120, 12
-
-    def setting(self, name, **settings):
-        path = self.room / "demo" / name / "node.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
 
     def resumed_at(self, name, user=None):
         return [told["step"] for told in self.events(name, "phase_resumed") if user in (None, told["user"])]

@@ -1,10 +1,13 @@
 """A fleet of one server and two users as a test's ground: data, profile and scenario are made once per class, the
 folders by `dashf kit`, a room of its own for each test."""
 import json
+import os
 import pathlib
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
 NODES = {"coordinator": "coordinator", "server-s0": "server", "user-u0": "user", "user-u1": "user"}  # And their verbs.
@@ -59,3 +62,55 @@ class SmallFleet(unittest.TestCase):
         self.kit("add", "server", "s0", "--address", free_address(), "--fleet", "demo")
         for user in ("u0", "u1"):
             self.kit("add", "user", user, "--data", self.made / "data" / user, "--fleet", "demo")
+
+
+class Processes(SmallFleet):
+    """Its nodes where they were made, and how they end."""
+
+    def setUp(self):
+        super().setUp()
+        self.nodes = {}
+
+    def start(self, name, failpoint=""):
+        folder = self.room / "demo" / name
+        log = open(f"{folder}.log", "a")
+        self.addCleanup(log.close)
+        environment = {**os.environ, **({"DASHF_FAILPOINT": failpoint} if failpoint else {})}
+        node = subprocess.Popen([self.dashf, NODES[name], "--config", str(folder / "node.json")], cwd="/", stderr=log,
+                                stdout=log, env=environment)
+        self.addCleanup(node.wait)
+        self.addCleanup(node.kill)
+        self.nodes[name] = node
+
+    def log(self, name):
+        return (self.room / "demo" / f"{name}.log").read_text()
+
+    def killed_and_started_again(self, name, failpoint=""):
+        self.assertEqual(self.nodes[name].wait(LIMIT_S), -signal.SIGKILL, self.log(name))
+        self.start(name, failpoint)
+
+    def until_said(self, name, text):
+        until = time.monotonic() + LIMIT_S
+        while text not in self.log(name):
+            self.assertLess(time.monotonic(), until, self.log(name))
+            time.sleep(0.05)
+
+    def events(self, name, event):
+        path = self.room / "demo" / name / "telemetry.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [told for told in map(json.loads, lines) if told["event"] == event]
+
+    def adapters(self, *rounds):
+        for name, node in self.nodes.items():
+            self.assertEqual(node.wait(LIMIT_S), 0, self.log(name))
+        coordinator = self.room / "demo/coordinator"
+        for number in rounds:
+            record = json.loads((coordinator / "rounds" / number / "round.json").read_text())
+            self.assertEqual(record["round"], int(number))
+            self.assertEqual([user["state"] for user in record["users"]], ["done", "done"])
+        return [(self.room / "demo" / user / "state/rounds" / number / "adapter_model.safetensors").read_bytes()
+                for user in ("user-u0", "user-u1") for number in rounds]
+
+    def setting(self, name, **settings):
+        path = self.room / "demo" / name / "node.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))

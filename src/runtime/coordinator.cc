@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <ctime>
 
 #include "base/check.h"
@@ -12,6 +13,7 @@
 #include "runtime/coordinator_process.h"
 #include "runtime/descriptors.h"
 #include "runtime/failpoint.h"
+#include "runtime/failpoint_log.h"
 #include "runtime/fleet_record.h"
 #include "runtime/plan_scope.h"
 #include "runtime/taking_part.h"
@@ -28,6 +30,7 @@ using Json = nlohmann::ordered_json;
 constexpr int kTickMs = 50;
 constexpr std::chrono::milliseconds kSlowTick(450);
 constexpr std::chrono::seconds kLeaveWithin(10);
+constexpr std::chrono::seconds kStandstill(1);  // Between two ticks.
 constexpr std::chrono::seconds kBetweenLines(10);
 
 // Of a run that nobody will want to resume.
@@ -62,6 +65,9 @@ Expected<void> Coordinator::Open() {
     is_new = (*log)->events() == 0;
     last_at_ = (*log)->last_at();
     log_ = std::move(*log);
+    if (std::getenv("DASHF_FAILPOINT") != nullptr) {
+      log_ = std::make_unique<FailpointLog>(config_.node, std::move(log_));
+    }
   }
   const Scenario& scenario = deployment_.scenario();
   const int layers = scenario.profiles.front().layers();
@@ -204,8 +210,10 @@ bool Coordinator::TakeQueued() {
 
 // What is for every node to look at, however many there are, is looked at so often.
 void Coordinator::Tick() {
-  if (Clock::now() < tick_) return;
-  tick_ = Clock::now() + std::chrono::milliseconds(kTickMs);
+  const auto now = Clock::now();
+  if (now < tick_) return;
+  if (tick_ != Clock::time_point() && now - tick_ > kStandstill) ForgiveSilence(now - tick_);
+  tick_ = now + std::chrono::milliseconds(kTickMs);
   if (const auto left = CheckDescriptorsLeft(); !left) broken_ = left.error();
   if (tick_ > slow_tick_) {
     slow_tick_ = tick_ + kSlowTick;
@@ -256,7 +264,7 @@ void Coordinator::StartPlanning(const fleet::MakePlan& wanted) {
   request.scenario_sha256 = Sha256Hex(text);
   request.folder = FolderOf(wanted.round);
   if (auto written = WriteBoth(request.folder, "scenario.json", text); !written) {
-    Queue(fleet::PlanFailed{wanted.round, wanted.plan, written.error().Text()}, {});
+    broken_ = written.error();
     return;
   }
   Say(fmt::format("round {}: planning {} users on {} servers with {}",
@@ -265,6 +273,7 @@ void Coordinator::StartPlanning(const fleet::MakePlan& wanted) {
                   request.scenario.servers.size(),
                   config_.coordinator_kit.method));
   scenario_sha256_ = request.scenario_sha256;
+  Failpoint(config_.node, "planning");
   if (planning_.joinable()) planning_.join();
   planning_ = std::thread([this, wanted, request = std::move(request)] {
     const Stopwatch watch;
@@ -283,6 +292,10 @@ void Coordinator::StartPlanning(const fleet::MakePlan& wanted) {
 void Coordinator::TakePlan(const fleet::MakePlan& wanted,
                            const Scenario& scenario,
                            const Expected<PlannedRound>& planned) {
+  if (!planned && planned.error().kind == ErrorKind::kIo) {
+    broken_ = planned.error();  // Of its disk, not of the plan, which it owes when it starts again.
+    return;
+  }
   if (!planned) {
     Queue(fleet::PlanFailed{wanted.round, wanted.plan, planned.error().Text()}, {});
     return;
@@ -317,6 +330,7 @@ void Coordinator::TakePlan(const fleet::MakePlan& wanted,
 }
 
 void Coordinator::EndRound(const fleet::Round& round) {
+  Failpoint(config_.node, "round_ended");
   for (const auto& [id, task] : round.tasks) {
     Note("user_ended", {{"round", round.number}, {"user", id}, {"failure", task.failure}});
     if (task.state == fleet::Task::State::kFailed) {
@@ -339,6 +353,7 @@ void Coordinator::EndRound(const fleet::Round& round) {
       !written) {
     broken_ = written.error();
   }
+  Failpoint(config_.node, "recorded");
   end_.record = std::move(record);
   end_.rounds = round.number;
 }

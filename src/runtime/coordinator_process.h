@@ -92,6 +92,7 @@ class Coordinator {
   void Renew(Session& session) const;
   void Changed(const fleet::LoggedEvent& logged);
   void EndRevoked();
+  void ForgiveSilence(Clock::duration stood_still);
   void CheckLeases();
   void Tick();
   void SayProgress();

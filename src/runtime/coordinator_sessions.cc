@@ -50,6 +50,11 @@ void Coordinator::Hello(SessionId id, const NodeId& node, const v1::Hello& hello
           }
           if (!work_) work_ = work;
           Session& session = sessions_[node];
+          if (session.id != 0 && session.id != id) {
+            service_.Refuse(
+                session.id,
+                {grpc::StatusCode::ALREADY_EXISTS, "a later session of this node has begun"});
+          }
           session.id = id;
           session.orders.clear();
           session.sign = {Clipped(process, kProcessBytesMax), WallClock()};
@@ -61,11 +66,20 @@ void Coordinator::Hello(SessionId id, const NodeId& node, const v1::Hello& hello
         });
 }
 
+// A node whose lease has lapsed while its stream stood, for it was stopped, is here again.
 void Coordinator::Alive(SessionId id, const NodeId& node) {
   const auto session = sessions_.find(node);
   if (session == sessions_.end() || session->second.id != id) return;
   session->second.sign.heard_at = WallClock();
   Renew(session->second);
+  const fleet::Member* member = state().Find(node);
+  if (member == nullptr || member->presence == fleet::Presence::kHere) return;
+  Queue(fleet::Joined{node, member->incarnation, ""}, [this, node](const auto& result) {
+    if (result.verdict != fleet::Verdict::kAccepted) return;
+    const std::string process = sessions_[node].sign.process;
+    Say(fmt::format("{} is here again ({})", Name(node), process));
+    Note("joined", {{"who", Name(node)}, {"process", process}});
+  });
 }
 
 void Coordinator::Closed(SessionId id, const NodeId& node, bool goodbye) {
@@ -88,6 +102,11 @@ void Coordinator::EndRevoked() {
     Note("turned_away", {{"who", Name(node)}, {"reason", reason}});
     service_.Refuse(session.id, {grpc::StatusCode::PERMISSION_DENIED, reason});
   }
+}
+
+// While this process was stopped, or its machine asleep, no sign of life could be heard.
+void Coordinator::ForgiveSilence(Clock::duration stood_still) {
+  for (auto& [node, session] : sessions_) session.lease_until += stood_still;
 }
 
 void Coordinator::CheckLeases() {

@@ -98,12 +98,13 @@ class LiveCredentials::State {
     auto loaded = LoadCredentials(paths_, node_);
     if (!loaded) return tl::unexpected(loaded.error());
     if (const auto exposed = ExposedKey(paths_.key)) notice_("warning: " + *exposed);
-    TellEnd(*loaded);
     files_.emplace();
     if (!Stage(*loaded)) {
       return Fail(ErrorKind::kIo, Name(node_), fmt::format("memfd: {}", std::strerror(errno)));
     }
     credentials_ = std::move(*loaded);
+    end_ = EndOf(credentials_.certificate_pem);
+    TellEnd();
     provider_ = std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
         files_->key.path(), files_->certificate.path(), files_->ca.path(), kProviderLooksEveryS);
     watcher_ = std::thread([this] { Watch(); });
@@ -131,6 +132,7 @@ class LiveCredentials::State {
     std::unique_lock lock(mutex_);
     while (!wake_.wait_for(lock, kLookEvery, [this] { return stop_; })) {
       lock.unlock();
+      TellEnd();
       if (const Stamps now = Look(paths_); now != seen_) {
         seen_ = now;
         Take();
@@ -159,20 +161,30 @@ class LiveCredentials::State {
       credentials_ = *loaded;
     }
     notice_(fmt::format("{}: taken, valid until {}", paths_.certificate, EndText(*loaded)));
-    TellEnd(*loaded);
+    end_ = EndOf(loaded->certificate_pem);
+    told_ = 0;
+    TellEnd();
   }
 
-  void TellEnd(const Credentials& credentials) {
-    if (EndOf(credentials.certificate_pem) - system_clock::now() > kSoon) return;
-    notice_(fmt::format("warning: {}: ends on {}; `dashf kit renew` makes another",
+  // Once when it ends soon, and once when it has ended.
+  void TellEnd() {
+    const auto now = system_clock::now();
+    const int stage = end_ <= now ? 2 : end_ - now <= kSoon ? 1 : 0;
+    if (stage <= told_) return;
+    told_ = stage;
+    notice_(fmt::format("warning: {}: {} on {}; `dashf kit renew` makes another",
                         paths_.certificate,
-                        EndText(credentials)));
+                        stage == 2 ? "ended" : "ends",
+                        EndText(Current())));
   }
 
   const CredentialPaths paths_;
   const NodeId node_;
   const Notice notice_;
+  // The watching thread's, once that runs.
   Stamps seen_;
+  system_clock::time_point end_;  // Of the certificate in use.
+  int told_ = 0;
   std::optional<Files> files_;
   mutable std::mutex mutex_;  // Guards the two below.
   Credentials credentials_;

@@ -215,6 +215,7 @@ void ServerProcess::Do(const std::vector<fleet::ServerEffect>& effects) {
       const auto entry = agent_.spool().find(save->user);
       if (entry == agent_.spool().end()) {
         if (const auto known = known_.extract(save->user)) store_.Drop(known.mapped());
+        Failpoint(config_.node, "forgotten");
       } else if (!known_.contains(save->user)) {
         const Attempt attempt = AttemptOf(save->user);
         known_[save->user] = attempt;
@@ -223,6 +224,7 @@ void ServerProcess::Do(const std::vector<fleet::ServerEffect>& effects) {
                                         base_.model.config().layers,
                                         entry->second.decision.server_clock_hz);
         if (!kept) failed_ = kept.error();  // Its disk does not serve.
+        Failpoint(config_.node, "expected");
       }
     } else if (const auto* report = std::get_if<fleet::ReportTraining>(&effect)) {
       const std::lock_guard lock(mutex_);
@@ -243,6 +245,10 @@ void ServerProcess::OnTaken(const Attempt& attempt) {
 }
 
 void ServerProcess::OnTrained(const Attempt& attempt, const Expected<train::PhaseReport>& trained) {
+  if (!trained && trained.error().kind == ErrorKind::kIo) {
+    // Its disk's trouble: what the spool has is what it goes on from.
+    return loop_.Post([this, error = trained.error()] { failed_ = error; });
+  }
   fleet::Outcome outcome;
   if (trained) {
     outcome.measured = {trained->elapsed_s, trained->cpu_s, {}};
@@ -267,6 +273,7 @@ void ServerProcess::SendReports() {
       telemetry_.Write("report_refused",
                        {{"user", report.user}, {"reason", answer.error().Text()}});
     } else if (*answer) {
+      Failpoint(config_.node, "reported");
       loop_.Post([this, report, verdict = **answer] {
         Do(agent_.OnReported(report.user, report.round, report.attempt, verdict));
       });

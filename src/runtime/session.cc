@@ -19,6 +19,8 @@ constexpr std::chrono::seconds kCallDeadline(20);
 constexpr milliseconds kBeat(3'000);  // A fifth of the usual lease.
 constexpr milliseconds kPauseMin(200), kPauseMax(10'000);
 constexpr int kHandshakeTimeoutS = 10;
+constexpr int kIdentityTries =
+    3;  // A coordinator that dies in the handshake looks like one that refuses.
 
 std::uint64_t RandomNumber() {
   std::random_device device;
@@ -74,12 +76,18 @@ void Session::Say(const std::string& line) {
 
 void Session::Run() {
   milliseconds pause = kPauseMin;
+  bool welcome = false;  // Has been, so a certificate that is refused has ended and may be renewed.
+  int refused = 0;       // In a row.
   do {
     const auto met =
         FirstThatAnswers(CoordinatorNode(), config_.coordinator, credentials_, kHandshakeTimeoutS);
-    if (!met && met.error().kind != ErrorKind::kIo) return listener_.on_refused(met.error());
+    welcome = welcome || connected_;
+    refused = !met && met.error().kind != ErrorKind::kIo ? refused + 1 : 0;
+    if (refused == kIdentityTries && !welcome) return listener_.on_refused(met.error());
     connected_ = false;
-    if (!met) {
+    if (refused > 0) {
+      Say(fmt::format("refused, and trying again ({})", met.error().Text()));
+    } else if (!met) {
       Say(fmt::format("the coordinator is not there yet ({})", met.error().Text()));
     } else {
       Reach(*met);

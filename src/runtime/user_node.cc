@@ -30,6 +30,7 @@ namespace {
 
 using fleet::Outcome;
 using fleet::Phase;
+using SystemTime = std::chrono::system_clock::time_point;
 
 constexpr std::chrono::milliseconds kTick(50);
 constexpr std::chrono::seconds kStopWithin(9);
@@ -72,6 +73,8 @@ class UserProcess {
   void Fail(const Error& error) { failed_ = failed_ ? failed_ : error; }
 
   // On the worker's thread.
+  SystemTime CertificateEnd() const { return EndOf(credentials_.Current().certificate_pem); }
+  bool OutlivedExpiry(SystemTime end) const;
   Expected<Outcome> Carry(Phase phase,
                           const fleet::UserMemory& memory,
                           const std::vector<std::string>& addresses);
@@ -230,13 +233,32 @@ void UserProcess::Begin(Phase phase) {
                    {{"round", memory.round}, {"user", config_.node.id}, {"phase", Key(phase)}});
   on_line_(fmt::format("round {}: {}", memory.round, Name(phase)));
   worker_ = std::thread([this, number = ++begun_, phase, memory, addresses = server_addresses_] {
+    auto end = CertificateEnd();
     auto outcome = Carry(phase, memory, addresses);
+    while (!outcome && outcome.error().kind == ErrorKind::kIdentity && OutlivedExpiry(end)) {
+      end = CertificateEnd();
+      outcome = Carry(phase, memory, addresses);
+    }
     if (cancelled_) return;
+    Failpoint(config_.node, fmt::format("{}_done", Key(phase)));
+    if (!outcome && outcome.error().kind == ErrorKind::kIo) {
+      // Its disk's trouble: what it has kept so far is what it goes on from.
+      return loop_.Post([this, error = outcome.error()] { Fail(error); });
+    }
     if (!outcome) outcome = Outcome{outcome.error().Text(), {}, {}, {}};
     loop_.Post([this, number, outcome = *outcome] {
       if (number == begun_) Do(agent_.OnOutcome(outcome));
     });
   });
+}
+
+// Whether a peer had to refuse this node's certificate, which ended at `end`, and there is another.
+bool UserProcess::OutlivedExpiry(SystemTime end) const {
+  using Clock = std::chrono::system_clock;
+  if (end > Clock::now()) return false;
+  on_line_("waiting for a certificate in the place of the one that has ended");
+  while (!cancelled_ && CertificateEnd() <= Clock::now()) std::this_thread::sleep_for(kTick);
+  return !cancelled_;
 }
 
 // The front of what is unreported, until it is answered.
@@ -246,12 +268,14 @@ void UserProcess::SendReport() {
   if (reporter_.joinable()) reporter_.join();
   fleet::PhaseFinished report = agent_.memory().unreported.front();
   report.user = config_.node.id;
+  Failpoint(config_.node, fmt::format("{}_saved", Key(report.phase)));
   reporter_ = std::thread([this, report] {
     const auto answer = session_->Report(report);
     loop_.Post([this, report, answer] {
       reporting_ = false;
       if (!answer) return Fail(answer.error());
       if (!*answer) return;  // Stopped.
+      Failpoint(config_.node, fmt::format("{}_reported", Key(report.phase)));
       const auto& unreported = agent_.memory().unreported;
       const bool front = !unreported.empty() && unreported.front().round == report.round &&
                          unreported.front().attempt == report.attempt &&

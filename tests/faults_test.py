@@ -1,0 +1,277 @@
+#!/usr/bin/env python3
+"""What docs/protocol.md says of faults, with real processes: at each of its failpoints a node is killed, told to stop or
+suspended for longer than its lease; disks fill up, certificates end and are renewed in the middle of a round. Each time
+the rounds end with the adapters of undisturbed ones, to the last bit.
+Usage: faults_test.py DASHF MODEL [--all | TEST...]; without --all a failpoint or two of each role."""
+import datetime
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+import small_fleet
+from small_fleet import LIMIT_S, NODES
+
+DASHF, MODEL = map(os.path.abspath, sys.argv[1:3])
+ALL = "--all" in sys.argv
+LEASE_S = 5  # Signs of life come every 3 s.
+ROLES = {"user": ("user-u1", "user/u1"), "server": ("server-s0", "server/s0"), "coordinator": ("coordinator",) * 2}
+
+
+def failpoints():
+    """By role, as the page lists them; of the steps the second."""
+    page = (pathlib.Path(__file__).resolve().parent.parent / "docs/protocol.md").read_text()
+    rows = re.findall(r"^\| (user|server|coordinator) \| (.*) \|$", page.split("\n## Failpoints\n")[1], re.M)
+    return {role: re.findall(r"`(\w+)`", row.replace("_N", "_2")) for role, row in rows}
+
+
+class Faults(small_fleet.Processes):
+    dashf, model, maker = DASHF, MODEL, DASHF
+    training = "epochs_user = 1\nepochs_server = 1\nepochs_joint = 1\nbatch_size = 2\n"
+    undisturbed = None
+
+    def setUp(self):
+        super().setUp()
+        if Faults.undisturbed is None:
+            self.ready(rounds=2)
+            for name in NODES:
+                self.start(name)
+            Faults.undisturbed = self.adapters("0001", "0002")
+            self.assertEqual(len(set(Faults.undisturbed)), 4)
+            shutil.rmtree(self.room / "demo")
+            self.nodes.clear()
+
+    def ready(self, rounds):
+        self.fleet(rounds)
+        for name in NODES:
+            self.setting(name, threads=1, checkpoint_interval_s=0)
+        kit = json.loads((self.room / "demo/coordinator/node.json").read_text())["coordinator_kit"]
+        self.setting("coordinator", coordinator_kit={**kit, "policy": {**kit["policy"], "lease_s": LEASE_S}})
+
+    def ends_as_undisturbed(self, *rounds):
+        each = [self.undisturbed[user * 2 + int(number) - 1] for user in (0, 1) for number in rounds]
+        self.assertEqual(self.adapters(*rounds), each)
+
+    def until(self, what, *said):
+        until = time.monotonic() + LIMIT_S
+        while not what():
+            self.assertLess(time.monotonic(), until, *said)
+            time.sleep(0.02)
+
+    def until_suspended(self, name):
+        node = self.nodes[name]
+        stat = pathlib.Path(f"/proc/{node.pid}/stat")
+        self.until(lambda: node.poll() is not None or stat.read_text().rpartition(")")[2].split()[0] == "T", name)
+        self.assertIsNone(node.poll(), self.log(name))
+
+    def goes_on(self, name):
+        self.nodes[name].send_signal(signal.SIGCONT)
+
+    def ends(self, name, code, *said):
+        self.assertEqual(self.nodes[name].wait(LIMIT_S), code, self.log(name))
+        for text in said:
+            self.assertIn(text, self.log(name))
+
+    # At failpoints.
+
+    def kill(self, name):
+        self.ends(name, -signal.SIGKILL)
+        self.start(name)
+
+    def term(self, name):
+        self.ends(name, 128 + signal.SIGTERM)
+        self.start(name)
+
+    def stop(self, name):
+        self.until_suspended(name)
+        if name == "coordinator":
+            time.sleep(LEASE_S + 1)
+        else:
+            self.until_said("coordinator", f"{name.replace('-', '/')} is away")
+        self.goes_on(name)
+
+    def at(self, *places):
+        """Each a role, a place and what happens there."""
+        self.ready(rounds=2)
+        begun = {ROLES[role][0]: f"{ROLES[role][1]}:{place}" + ("" if how == "kill" else f":{how}")
+                 for role, place, how in places}
+        for name in NODES:
+            self.start(name, begun.get(name, ""))
+        for role, _, how in places:
+            getattr(self, how)(ROLES[role][0])
+        self.ends_as_undisturbed("0001", "0002")
+
+    def test_each_role_is_disturbed_at_a_failpoint_of_its_own(self):
+        self.at(("user", "upload_saved", "kill"), ("coordinator", "logged_upload", "kill"), ("server", "finished", "term"))
+
+    def test_suspended_for_longer_than_its_lease_a_node_is_away_and_welcome_back(self):
+        self.at(("server", "registered", "stop"), ("user", "verify_done", "stop"))
+
+    def test_a_coordinator_that_was_suspended_takes_nobody_for_away(self):
+        self.at(("coordinator", "logged_local", "stop"))
+        self.assertNotIn("is away", self.log("coordinator"))
+
+    # Certificates.
+
+    def lasting(self, name, seconds):
+        """A certificate of the fleet's authority for the node's key that ends so soon; the one it had."""
+        role, _, node = name.partition("-")
+        folder, authority = self.room / "demo" / name, self.room / "demo/authority"
+        before = (folder / "node.pem").read_bytes()
+        (self.room / "index.txt").write_text("")
+        (self.room / "serial").write_text("7e57")
+        (self.room / "ca.cnf").write_text(
+            "[ca]\ndefault_ca=one\n[one]\ndatabase=index.txt\nnew_certs_dir=.\nserial=serial\ndefault_md=sha256\n"
+            f"policy=any\n[any]\ncommonName=supplied\n[node]\nsubjectAltName=DNS:{node}.{role}.dashf\n"
+            "extendedKeyUsage=serverAuth,clientAuth\nbasicConstraints=CA:FALSE\n")
+        now = datetime.datetime.now(datetime.timezone.utc)
+        begins, ends = ((now + datetime.timedelta(seconds=s)).strftime("%y%m%d%H%M%SZ") for s in (-60, seconds))
+        for command in (["req", "-new", "-key", folder / "node.key", "-subj", f"/CN={role}\\/{node}", "-out", "csr"],
+                        ["ca", "-batch", "-notext", "-config", "ca.cnf", "-in", "csr", "-cert", authority / "ca.pem",
+                         "-keyfile", authority / "ca.key", "-startdate", begins, "-enddate", ends, "-extensions", "node",
+                         "-out", folder / "node.pem"]):
+            subprocess.run(["openssl", *command], cwd=self.room, check=True, capture_output=True, timeout=LIMIT_S)
+        return before
+
+    @unittest.skipUnless(shutil.which("openssl"), "no openssl here")
+    def test_a_certificate_ends_in_the_middle_of_a_round_and_others_are_renewed(self):
+        self.ready(rounds=1)
+        self.start("coordinator")
+        self.start("server-s0")
+        self.start("user-u0")
+        self.until(lambda: self.events("server-s0", "registered"), "server-s0")
+        # What is renewed while the round waits for u1.
+        self.kit("renew", "server/s0", "coordinator", "--fleet", "demo")
+        for name in ("server-s0", "coordinator"):
+            self.until_said(name, "node.pem: taken, valid until ")
+        renewed = self.lasting("user-u1", 8)
+        pem = self.room / "demo/user-u1/node.pem"
+        self.start("user-u1", "user/u1:upload:stop")
+        self.until_suspended("user-u1")
+        self.until(lambda: subprocess.run(["openssl", "x509", "-checkend", "0", "-in", pem], capture_output=True).returncode)
+        self.goes_on("user-u1")
+        self.until_said("user-u1", "waiting for a certificate in the place of the one that has ended")
+        self.assertIn("node.pem: ended on ", self.log("user-u1"))
+        pem.write_bytes(renewed)
+        self.until_said("user-u1", "node.pem: taken, valid until ")
+        self.ends_as_undisturbed("0001")
+
+    # Disks.
+
+    def small_disk(self, name, folder):
+        """A file system of 64 MB in the place of a node's folder, and what fills it."""
+        at = self.room / "demo" / name / folder
+        at.mkdir(exist_ok=True)
+        shutil.copytree(at, self.room / "aside")
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m,mode=0700", "tmpfs", at], check=True)
+        self.addCleanup(subprocess.run, ["umount", "--lazy", at], check=True)
+        shutil.copytree(self.room / "aside", at, dirs_exist_ok=True)
+        return at / "filler"
+
+    def fill(self, filler):
+        try:
+            with open(filler, "wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+        except OSError as full:
+            self.assertEqual(full.errno, 28)
+
+    def full_disk(self, role, folder, place):
+        """The disk is full from that place on: the process says so and ends; with room it goes on."""
+        if not os.environ.get("DASHF_MOUNTS"):
+            self.skipTest("no mount namespaces here")
+        name, node = ROLES[role]
+        self.ready(rounds=1)
+        filler = self.small_disk(name, folder)
+        for each in NODES:
+            self.start(each, f"{node}:{place}:stop" if each == name else "")
+        self.until_suspended(name)
+        self.fill(filler)
+        self.goes_on(name)
+        self.ends(name, 10)
+        self.assertRegex(self.log(name), r"dashf: .*(No space left|disk is full)")
+        filler.unlink()
+        self.start(name)
+        self.ends_as_undisturbed("0001")
+
+    def test_the_users_disk_is_full_where_its_adapter_belongs(self):
+        self.full_disk("user", "state", "verify")
+
+    @unittest.skipUnless(ALL, "with --all")
+    def test_the_users_disk_is_full_where_its_training_ends(self):
+        self.full_disk("user", "state", "local_step_2")
+
+    def test_the_servers_disk_is_full_where_a_training_ends(self):
+        self.full_disk("server", "spool", "joint_step_2")
+
+    def test_the_coordinators_disk_is_full(self):
+        self.full_disk("coordinator", "", "logged_local")
+
+    def test_a_server_without_room_for_an_upload_is_asked_again(self):
+        if not os.environ.get("DASHF_MOUNTS"):
+            self.skipTest("no mount namespaces here")
+        self.ready(rounds=1)
+        filler = self.small_disk("server-s0", "spool")
+        for each in NODES:
+            self.start(each, "user/u1:upload:stop" if each == "user-u1" else "")
+        self.until_suspended("user-u1")
+        self.fill(filler)
+        self.goes_on("user-u1")
+        self.until(lambda: self.events("user-u1", "transfer_waits"), self.log("user-u1"))
+        filler.unlink()
+        self.ends_as_undisturbed("0001")
+
+    # One log.
+
+    def test_a_second_coordinator_on_a_log_is_refused_and_told_the_firsts_process(self):
+        self.ready(rounds=1)
+        self.start("coordinator")
+        self.until_said("coordinator", "waiting for 2 users")
+        other = self.room / "other"
+        shutil.copytree(self.room / "demo/coordinator", other)
+        path = other / "node.json"
+        node = json.loads(path.read_text())
+        kit = node["coordinator_kit"]
+        kit["log"] = str(self.room / "demo/coordinator" / kit["log"])
+        kit["listen"] = small_fleet.free_address()
+        path.write_text(json.dumps(node))
+        second = subprocess.run([DASHF, "coordinator", "--config", str(path)], capture_output=True, text=True,
+                                timeout=LIMIT_S)
+        self.assertEqual(second.returncode, 10, second.stderr)
+        self.assertIn(str(self.nodes["coordinator"].pid), second.stderr)
+        for name in NODES:
+            if name != "coordinator":
+                self.start(name)
+        self.ends_as_undisturbed("0001")
+
+
+def every_failpoint():
+    for role, places in failpoints().items():
+        for place in places:
+            for how in ("kill", "term", "stop"):
+                def test(self, case=(role, place, how)):
+                    self.at(case)
+                setattr(Faults, f"test_at_{role}_{place}_{how}", test)
+
+
+def with_mounts():
+    """Goes on in a mount namespace, where a full disk can be made, if there can be one."""
+    unshare = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    trial = [*unshare, "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    if "DASHF_MOUNTS" in os.environ or not shutil.which("unshare") or subprocess.run(trial, capture_output=True).returncode:
+        return
+    os.environ["DASHF_MOUNTS"] = "1"
+    os.execvp("unshare", [*unshare, sys.executable, *sys.argv])
+
+
+if __name__ == "__main__":
+    with_mounts()
+    if ALL:
+        every_failpoint()
+    unittest.main(argv=[sys.argv[0], "-v", *(word for word in sys.argv[3:] if word != "--all")])
