@@ -1,5 +1,6 @@
-// adapter_config.json of PEFT: whatever is accepted tells of each module whether it is covered, and,
-// given targets, is either refused by the adapter's own rules or written and read again the same.
+// adapter_config.json of PEFT: whatever is accepted tells of each module whether it is covered,
+// and, given targets, is either refused by the adapter's own rules or written and read again the
+// same.
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -35,7 +35,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string bytes(reinterpret_cast<const char*>(data), size);
   Check(bytes);
   std::string file;
-  for (int shift = 0; shift < 64; shift += 8) file += static_cast<char>(std::uint64_t{size} >> shift);
+  for (int shift = 0; shift < 64; shift += 8)
+    file += static_cast<char>(std::uint64_t{size} >> shift);
   Check(file + bytes + std::string(64, '\1'));
   return 0;
 }

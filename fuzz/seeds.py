@@ -179,6 +179,71 @@ def engine(folder):
         shutil.copy(config, folder / "adapter_config" / config.parts[-3])
 
 
+COMPUTE = {"clock_hz_max": 1e9, "flop_per_cycle": 8.0, "kappa_w_per_hz3": 1e-27, "energy_j_per_flop": 0.0}
+PROFILE = {"local_flop": [0.0, 1e9, 2e9], "server_flop": [2e9, 1e9, 0.0], "upload_bit": [1e6, 2e6, 0.0],
+           "download_bit": [2e6, 1e6, 0.0], "local_memory_bytes": [0.0, 1e6, 2e6]}
+
+
+def field(number, value):
+    """One of a message's on the wire: bytes, or a whole number."""
+    if isinstance(value, int):
+        return bytes([number << 3, value])
+    return bytes([number << 3 | 2, len(value)]) + value
+
+
+def fleet(folder):
+    """What nodes are told in their files, and what they say."""
+    training = {"adapter": "lora", "rank": 4, "alpha": 8.0, "rank_stabilized": False, "targets": ["q_proj"],
+                "prompt_length": 4, "arithmetic": "f32", "weights": "f32", "objective": "early_exit", "epochs_user": 1,
+                "epochs_server": 1, "epochs_joint": 0, "batch_size": 2, "accumulate": 1, "learning_rate": 0.003,
+                "schedule": "constant", "warmup": 0.0, "weight_decay": 0.0, "tokens_max": 64, "seed": 1}
+    every = {"schema": "dashf.node/2", "folder": "", "tls": {"ca": "ca.pem", "certificate": "node.pem", "key": "node.key"},
+             "telemetry": "t", "telemetry_limits": {"bytes_max": 67108864, "files_max": 4},
+             "gate": {"folder": "", "turns": 1}, "model": "m", "training": training, "checkpoint_interval_s": 60.0,
+             "threads": 1}
+    own = {"coordinator": {"coordinator_kit": {
+               "listen": "[::]:7440", "advertise": ["c:7440"], "address_file": "address", "scenario": "s.json",
+               "out": "", "method": "price", "seed": 1, "log": "log", "machine_flop_per_s": 1e9,
+               "policy": {"rounds_max": 1, "on_request": False, "interval_s": 0.0, "users_min": 1, "servers_min": 1,
+                          "gather_s": 60.0, "give_up_s": 0.0, "lease_s": 15.0, "grace_s": 60.0, "late_users": True,
+                          "attempts_max": 3, "phase_factor": 0.0, "phase_slack_s": 600.0}}},
+           "server/s0": {"server": {
+               "compute": COMPUTE, "bandwidth_hz": 2e7, "tx_power_w_max": 1.0, "listen": "127.0.0.1:7443",
+               "advertise": [], "spool": {"folder": "spool", "bytes_max": 1000000000}, "work_conserving": True,
+               "memory_bytes_max": 1000000000}},
+           "user/u0": {"user": {
+               "compute": COMPUTE, "tx_power_w_max": 0.1, "memory_bytes_max": 1e9, "profile": PROFILE, "train": "a",
+               "test": "b", "labels": ["yes"], "adapter_folder": "adapter", "state_folder": "state"}}}
+    (folder / "node_config").mkdir(parents=True, exist_ok=True)
+    (folder / "fleet_messages").mkdir(parents=True, exist_ok=True)
+    for node, kit in own.items():
+        reach = [] if node == "coordinator" else ["c:7440", "[2001:db8::1]:7440"]
+        (folder / "node_config" / node.replace("/", "-")).write_text(
+            json.dumps({**every, "node": node, "coordinator": reach, **kit}))
+
+    def hello(role, node):
+        about = {"node": {"role": "ROLE_" + role.upper(), "id": node}, "incarnation": "7", "process": "process 1 on h"}
+        what = {"compute": COMPUTE, "bandwidth_hz": 2e7, "tx_power_w_max": 1.0, "address": ["e:1"]}
+        if role == "user":
+            what = {"compute": COMPUTE, "tx_power_w_max": 0.1, "memory_bytes_max": 1e9, "profile": PROFILE}
+        return {"from": f"{role}/{node}", "hello": {**about, role: what}}
+
+    def report(reporter, user, phase, **more):
+        return {"from": reporter, "report": {"round": 1, "user": user, "attempt": 1, "incarnation": "7",
+                                             "phase": "PHASE_" + phase.upper(), "elapsed_s": 1.5, **more}}
+
+    here = [hello("server", "s0"), hello("user", "u0"), hello("user", "u1"), hello("server", "s1")]
+    quality = {"before": {"loss": 2.0}, "after": {"loss": 1.0, "exact_match": 0.5, "choice_accuracy": 0.5}}
+    done = [report("user/u0", "u0", "local", cpu_s=1.0), report("user/u0", "u0", "upload", bytes="9"),
+            report("server/s0", "u0", "server", cpu_s=1.0), report("user/u0", "u0", "download", bytes="9"),
+            report("user/u0", "u0", "verify", **quality)]
+    again = [report("user/u1", "u1", "upload", failure="no room"), {"from": "server/s0", "lost": 1}]
+    for name, said in {"round": here + done, "failures": here + again + done, "hello": here}.items():
+        (folder / "fleet_messages" / name).write_text(json.dumps(said))
+    node = field(1, field(1, 1) + field(2, b"u0"))
+    (folder / "fleet_messages" / "wire").write_bytes(field(1, node + field(3, b"p") + field(5, field(2, b"1"))))
+
+
 def main():
     dashf, folder = sys.argv[1], pathlib.Path(sys.argv[2])
     for kind in ("scenario", "plan", "profile", "round", "config"):
@@ -196,6 +261,7 @@ def main():
         "machine": {"clock_hz": 1e9, "flop_per_cycle": 8, "kappa_w_per_hz3": 1e-27,
                     "gemm_flop_per_s": 1e9}}))
     engine(folder)
+    fleet(folder)
     for config in (ROOT / "configs").glob("*.toml"):
         shutil.copy(config, folder / "config" / config.stem)
 

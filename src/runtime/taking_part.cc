@@ -13,22 +13,6 @@
 namespace dashf::runtime {
 namespace {
 
-struct Reported {
-  const char* name;
-  double value;
-};
-
-// Every one finite and > 0.
-Expected<void> CheckPositive(const std::string& node, std::initializer_list<Reported> numbers) {
-  for (const Reported& number : numbers) {
-    if (number.value > 0.0 && std::isfinite(number.value)) continue;
-    return Fail(ErrorKind::kBadInput,
-                node,
-                fmt::format("reported {} must be > 0, got {}", number.name, number.value));
-  }
-  return {};
-}
-
 bool SameRows(const SplitProfile& a, const SplitProfile& b) {
   return a.local_flop == b.local_flop && a.server_flop == b.server_flop &&
          a.upload_bit == b.upload_bit && a.download_bit == b.download_bit &&
@@ -58,29 +42,56 @@ Expected<void> CheckProfile(const std::string& node, const SplitProfile& profile
   return {};
 }
 
+// A scenario of one node and a peer, for the rules that hold for each.
+Scenario OneAndAPeer() {
+  const Compute compute{1.0, 1.0, 0.0, 0.0};
+  Scenario pair;
+  pair.noise_density_w_per_hz = 1.0;
+  pair.users = {{"u", "", {}, 1.0, compute, 1.0, 0}};
+  pair.servers = {{"s", "", {}, 1.0, 1.0, {}, compute}};
+  pair.profiles = {{"p", {0.0, 1.0}, {1.0, 0.0}, {1.0, 0.0}, {1.0, 0.0}, {0.0, 1.0}}};
+  pair.links = {{{0, 1.0}}};
+  return pair;
+}
+
+// What breaks a rule would leave everybody without a plan.
+Expected<void> CheckRules(const NodeId& node, const Scenario& pair) {
+  const auto sound = ValidateRules(pair);
+  if (sound) return {};
+  const Error& error = sound.error();
+  return Fail(
+      ErrorKind::kBadInput,
+      Name(node),
+      fmt::format("reported {} {}", error.where.substr(error.where.find('.') + 1), error.message));
+}
+
 Expected<void> CheckReport(const NodeId& node, const v1::UserCapabilities& report, int layers) {
-  const Compute compute = FromWire(report.compute());
-  if (auto sound = CheckPositive(Name(node),
-                                 {{"clock_hz_max", compute.clock_hz_max},
-                                  {"flop_per_cycle", compute.flop_per_cycle},
-                                  {"tx_power_w_max", report.tx_power_w_max()},
-                                  {"memory_bytes_max", report.memory_bytes_max()}});
-      !sound) {
-    return sound;
+  Scenario pair = OneAndAPeer();
+  User& user = pair.users.front();
+  user.compute = FromWire(report.compute());
+  user.tx_power_w_max = report.tx_power_w_max();
+  user.memory_bytes_max = report.memory_bytes_max();
+  SplitProfile profile = FromWire(report.profile());
+  if (auto sound = CheckProfile(Name(node), profile, layers); !sound) return sound;
+  profile.name.swap(pair.profiles.front().name);
+  pair.profiles.front() = std::move(profile);
+  if (auto sound = CheckRules(node, pair); !sound) return sound;
+  for (int k = 0; k <= layers; ++k) {
+    if (pair.SplitAllowed(user, k)) return {};
   }
-  return CheckProfile(Name(node), FromWire(report.profile()), layers);
+  return Fail(ErrorKind::kBadInput,
+              Name(node),
+              fmt::format("reported memory_bytes_max must hold a split of its profile, got {}",
+                          user.memory_bytes_max));
 }
 
 Expected<void> CheckReport(const NodeId& node, const v1::ServerCapabilities& report) {
-  const Compute compute = FromWire(report.compute());
-  if (auto sound = CheckPositive(Name(node),
-                                 {{"clock_hz_max", compute.clock_hz_max},
-                                  {"flop_per_cycle", compute.flop_per_cycle},
-                                  {"bandwidth_hz", report.bandwidth_hz()},
-                                  {"tx_power_w_max", report.tx_power_w_max()}});
-      !sound) {
-    return sound;
-  }
+  Scenario pair = OneAndAPeer();
+  Server& server = pair.servers.front();
+  server.compute = FromWire(report.compute());
+  server.bandwidth_hz = report.bandwidth_hz();
+  server.tx_power_w_max = report.tx_power_w_max();
+  if (auto sound = CheckRules(node, pair); !sound) return sound;
   if (report.address().empty()) {
     return Fail(ErrorKind::kBadInput, Name(node), "must report an address");
   }

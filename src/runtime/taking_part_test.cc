@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "runtime/messages.h"
 #include "runtime/plan_scope.h"
 #include "scenario/generator.h"
@@ -77,6 +79,42 @@ TEST(TakingPart, WhoHasLeftTheScenarioGetsNoPlanAndHoldsNobodyUp) {
   ASSERT_EQ(scope.request.scenario.users.size(), 2U);
   ASSERT_EQ(scope.request.scenario.servers.size(), 1U);
   for (const auto& kept : scope.request.kept) EXPECT_FALSE(kept.has_value());
+}
+
+// One node's nonsense would leave everybody without a plan.
+TEST(TakingPart, WhatBreaksARuleOfScenariosIsRefusedByNameAndValue) {
+  const Scenario scenario = TwoByTwo();
+  v1::Hello sound;
+  v1::UserCapabilities& user = *sound.mutable_user();
+  *user.mutable_compute() = ToWire(scenario.users[0].compute);
+  user.set_tx_power_w_max(0.1);
+  user.set_memory_bytes_max(1e12);
+  *user.mutable_profile() = ToWire(scenario.ProfileOf(scenario.users[0]));
+  const int layers = scenario.profiles.front().layers();
+  ASSERT_TRUE(CapabilitiesOf(UserNode("u0"), sound, layers));
+  const auto said = [layers](const v1::Hello& hello) {
+    const auto report = CapabilitiesOf(UserNode("u0"), hello, layers);
+    return report ? "" : report.error().Text();
+  };
+  v1::Hello hello = sound;
+  hello.mutable_user()->mutable_compute()->set_kappa_w_per_hz3(-1.0);
+  EXPECT_EQ(said(hello), "user/u0: reported compute.kappa_w_per_hz3 must be a number >= 0, got -1");
+  hello = sound;
+  hello.mutable_user()->mutable_profile()->set_local_flop(0, 7.0);
+  EXPECT_THAT(said(hello), testing::HasSubstr("local_flop[0] must be 0"));
+  hello = sound;
+  for (double& bytes : *hello.mutable_user()->mutable_profile()->mutable_local_memory_bytes()) {
+    bytes = 2e9;
+  }
+  hello.mutable_user()->set_memory_bytes_max(1e9);
+  EXPECT_THAT(said(hello), testing::HasSubstr("memory_bytes_max must hold a split"));
+  v1::Hello server;
+  *server.mutable_server()->mutable_compute() = ToWire(scenario.servers[0].compute);
+  server.mutable_server()->set_bandwidth_hz(std::numeric_limits<double>::infinity());
+  server.mutable_server()->set_tx_power_w_max(1.0);
+  server.mutable_server()->add_address("e:1");
+  EXPECT_EQ(CapabilitiesOf(ServerNode("s0"), server, layers).error().Text(),
+            "server/s0: reported bandwidth_hz must be a number > 0, got inf");
 }
 
 }  // namespace
