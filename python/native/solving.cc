@@ -57,11 +57,6 @@ NamedPlan WithIds(const HeldPlan& plan) {
   return named;
 }
 
-std::vector<ServerPrices> PricesOf(const Scenario& scenario, const solvers::SolveResult& solved) {
-  if (!solved.certificate || scenario.objective.delay != DelayMode::kSum) return {};
-  return solved.certificate->boxes.front().servers;
-}
-
 [[noreturn]] void RaiseInterrupt() {
   PyErr_SetNone(PyExc_KeyboardInterrupt);
   throw nb::python_error();
@@ -79,8 +74,7 @@ IterationCallback CallbackOf(const nb::object& function) {
 std::pair<solvers::SolveResult, bool> Search(const Scenario& scenario, const Request& request) {
   OrRaise(Validate(scenario));
   const solvers::Method& method = MethodNamed(request.method);
-  if (request.options.from != nullptr &&
-      (!method.starts_from_plan || scenario.objective.delay != DelayMode::kSum)) {
+  if (request.options.from != nullptr && !solvers::StartsFromPlan(method, scenario)) {
     Raise({ErrorKind::kUsage, "start", "needs method prices and the sum of delays"});
   }
   Expected<solvers::SolveResult> solved;
@@ -143,7 +137,7 @@ PlanPointer Solve(const ScenarioPointer& held,
                         .seed = seed,
                         .termination = solved.termination,
                         .plan = std::move(solved.plan),
-                        .prices = PricesOf(scenario, solved),
+                        .prices = solvers::PricesOf(scenario, solved),
                         .history = std::move(solved.history)};
   if (solved.certificate) document.scr_upper = solved.certificate->scr_upper;
   if (certify && !interrupted && solved.certificate) {

@@ -121,6 +121,7 @@ NewNode CoordinatorOf(const FleetPlan& plan) {
       .out_folder = ".",
       .method = plan.method,
       .seed = 1,
+      .handover_penalty = plan.handover_penalty,
       .policy = {},
       .log_path = "fleet.sqlite",
       .machine_flop_per_s = plan.machine_flop_per_s};

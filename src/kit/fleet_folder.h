@@ -37,8 +37,9 @@ struct FleetPlan {
   std::string listen;                  // Empty: [::] and the port of the first address.
   std::string scenario;                // dashf.scenario/1 as text; empty: there is none yet.
   std::string method = "dashf";
-  double gather_s = 600.0;   // How long a round waits for those who are not here.
-  std::uint32_t rounds = 0;  // 0: without end.
+  double handover_penalty = 0.0;  // As CoordinatorKit's.
+  double gather_s = 600.0;        // How long a round waits for those who are not here.
+  std::uint32_t rounds = 0;       // 0: without end.
   double machine_flop_per_s = 0.0;
   std::string model;  // Absolute, as each node's machine has it.
   runtime::TrainingSettings training;

@@ -263,6 +263,9 @@ void Coordinator::StartPlanning(const fleet::MakePlan& wanted) {
   const std::string text = WriteScenario(request.scenario);
   request.scenario_sha256 = Sha256Hex(text);
   request.folder = FolderOf(wanted.round);
+  const fs::path latest = fs::path(config_.coordinator_kit.out_folder) / "plan.json";
+  const bool is_first = wanted.round == 1 && wanted.plan == 1;
+  if (std::error_code failed; !is_first && fs::exists(latest, failed)) request.standing = latest;
   if (auto written = WriteBoth(request.folder, "scenario.json", text); !written) {
     broken_ = written.error();
     return;
@@ -317,15 +320,22 @@ void Coordinator::TakePlan(const fleet::MakePlan& wanted,
     [[maybe_unused]] const auto copied =
         WriteFileAtomically(fs::path(config_.coordinator_kit.out_folder) / "plan.json", *text);
   }
-  Note("planned",
-       {{"method", config_.coordinator_kit.method},
-        {"scenario_sha256", scenario_sha256_},
-        {"elapsed_s", planned->elapsed_s},
-        {"cpu_s", planned->cpu_s}});
+  if (!planned->standing_refused.empty()) {
+    Say(fmt::format("planned afresh: {}", planned->standing_refused));
+  }
+  Json fields = {{"method", config_.coordinator_kit.method},
+                 {"scenario_sha256", scenario_sha256_},
+                 {"elapsed_s", planned->elapsed_s},
+                 {"cpu_s", planned->cpu_s}};
+  if (planned->handovers) fields["handovers"] = *planned->handovers;
+  Note("planned", std::move(fields));
   Failpoint(config_.node, "planned");
-  Queue(std::move(made), [this, users = scenario.users.size()](const fleet::StepResult& result) {
-    if (result.verdict == fleet::Verdict::kAccepted)
-      Say(fmt::format("{} users have a plan", users));
+  std::string line = fmt::format("{} users have a plan", scenario.users.size());
+  if (planned->handovers) {
+    line += fmt::format(", {} with another server than before", *planned->handovers);
+  }
+  Queue(std::move(made), [this, line](const fleet::StepResult& result) {
+    if (result.verdict == fleet::Verdict::kAccepted) Say(line);
   });
 }
 
@@ -368,6 +378,12 @@ Expected<FleetEnd> RunCoordinator(const NodeConfig& config,
                                   const ProgressLine& progress) {
   auto loaded = ReadScenario(config.coordinator_kit.scenario_path);
   if (!loaded) return tl::unexpected(loaded.error());
+  if (config.coordinator_kit.handover_penalty > 0.0 &&
+      loaded->scenario.objective.delay != DelayMode::kSum) {
+    return Fail(ErrorKind::kBadInput,
+                config.coordinator_kit.scenario_path,
+                "must have the sum of delays, for the coordinator's handover_penalty is above 0");
+  }
   auto telemetry = Telemetry::Open(config.telemetry_path, config.node, config.telemetry_limits);
   if (!telemetry) return tl::unexpected(telemetry.error());
   Coordinator coordinator(

@@ -23,10 +23,17 @@ struct PlanRequest {
   std::string scenario_sha256;   // Of scenario.json, which is written.
   std::filesystem::path folder;  // For plan.json.
   // Per user of the scenario: what it is doing, if it keeps that (its server's place and k count).
+  // In the scenario it has no link but that to its server.
   std::vector<std::optional<Decision>> kept;
+  // The file of the fleet's latest plan, from which this one is to depart as little as it may;
+  // empty: there is none.
+  std::filesystem::path standing;
 };
 struct PlannedRound {
   Plan plan;
+  std::optional<int> handovers;  // Users that change server though theirs is here; if there was a
+                                 // standing plan.
+  std::string standing_refused;  // Why the standing plan's file could not be used.
   std::vector<PhaseSeconds> predicted_s;  // Per user, at the plan's clocks and rates.
   double elapsed_s = 0.0, cpu_s = 0.0;    // Of planning; the coordinator fills them in.
 };

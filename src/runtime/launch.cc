@@ -82,6 +82,7 @@ Expected<LaunchResult> Round::Run() {
                                  .out_folder = launch_.folder.string(),
                                  .method = launch_.method,
                                  .seed = launch_.plan_seed,
+                                 .handover_penalty = launch_.handover_penalty,
                                  .policy = {},
                                  .log_path = "",
                                  .machine_flop_per_s = launch_.machine_flop_per_s};

@@ -28,7 +28,8 @@ struct Launch {
   TrainingSettings training;
   std::string method = "dashf";
   std::uint64_t plan_seed = 1;
-  bool work_conserving = true;  // As ServerKit's.
+  double handover_penalty = 0.0;  // As CoordinatorKit's.
+  bool work_conserving = true;    // As ServerKit's.
   double machine_flop_per_s = 0.0;
   int turns = 1;  // Phases that may compute at the same time: cores.
   std::uint32_t rounds = 1;

@@ -108,6 +108,7 @@ Json ToJson(const CoordinatorKit& kit) {
           {"out", kit.out_folder},
           {"method", kit.method},
           {"seed", kit.seed},
+          {"handover_penalty", kit.handover_penalty},
           {"log", kit.log_path},
           {"policy", ToJson(kit.policy)},
           {"machine_flop_per_s", kit.machine_flop_per_s}};
@@ -281,6 +282,9 @@ CoordinatorKit ReadCoordinatorKit(JsonReader& root) {
   kit.out_folder = reader.String("out");
   kit.method = reader.String("method");
   kit.seed = static_cast<std::uint64_t>(reader.Integer("seed", 0, kSeedMax));
+  if (reader.Has("handover_penalty")) {
+    kit.handover_penalty = reader.Number("handover_penalty", kNonNegative);
+  }
   kit.log_path = reader.String("log");
   kit.policy = ReadPolicy(reader);
   kit.machine_flop_per_s = reader.Number("machine_flop_per_s", kPositive);

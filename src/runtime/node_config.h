@@ -85,7 +85,9 @@ struct CoordinatorKit {
   std::string out_folder;              // scenario.json, plan.json and round.json are written here.
   std::string method;                  // The planning method's name.
   std::uint64_t seed = 1;              // Of the plan.
-  fleet::Policy policy;                // How rounds begin, whom they wait for.
+  // Score units, >= 0: what the plan pays for each user that changes its server (docs/planner.md).
+  double handover_penalty = 0.0;
+  fleet::Policy policy;  // How rounds begin, whom they wait for.
   std::string log_path;  // Of its events; empty: it keeps none, and a signal ends the round.
   double machine_flop_per_s =
       0.0;  // Of the machine that the nodes share, as the profile states it.

@@ -9,13 +9,17 @@ namespace dashf::runtime {
 
 PlanScope ScopeOf(const fleet::State& state, const Scenario& deployment) {
   std::set<std::string> users, servers;
-  AvoidedServers avoided;
+  Reaches reaches;
   for (const auto& [id, task] : state.round->tasks) {
     if (task.Ended()) continue;
     users.insert(id);
-    avoided[id] = {task.failed_at.begin(), task.failed_at.end()};
-    // Who is at work keeps its server, also while that is away.
-    if (task.state == fleet::Task::State::kRunning) servers.insert(task.server);
+    // Who is at work keeps its server, also while that is away, and its place there.
+    if (task.state == fleet::Task::State::kRunning) {
+      servers.insert(task.server);
+      reaches[id].only = task.server;
+    } else {
+      reaches[id].avoided = {task.failed_at.begin(), task.failed_at.end()};
+    }
   }
   for (const auto& [id, server] : state.servers) {
     if (server.TakesPart()) servers.insert(id);
@@ -23,7 +27,7 @@ PlanScope ScopeOf(const fleet::State& state, const Scenario& deployment) {
   PlanScope scope;
   PlanRequest& request = scope.request;
   // Who reaches none of these servers has no part in the plan, and others must not suffer from it.
-  request.scenario = Among(deployment, users, servers, avoided, &scope.unreachable);
+  request.scenario = Among(deployment, users, servers, reaches, &scope.unreachable);
   // So has nobody who has left the scenario since the log has known of it.
   for (const User& user : deployment.users) users.erase(user.id);
   scope.unreachable.insert(scope.unreachable.end(), users.begin(), users.end());

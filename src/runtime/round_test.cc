@@ -353,6 +353,8 @@ TEST_F(Round, AServerKilledInItsTrainingTakesItsOwnUsersAlone) {
 
 TEST_F(Round, UsersOfAServerThatIsKilledFinishOnTheOtherInThisRoundAndTheNext) {
   launch_.rounds = 2;
+  launch_.method = "prices";
+  launch_.handover_penalty = 0.1;
   for (auto& links : launch_.scenario.links) links = {{0, 1e-9}, {1, 1e-9}};
   const LaunchResult result = CarryOutWith("server/s0:server");
   ASSERT_TRUE(result.record.Done()) << said_;
@@ -366,6 +368,12 @@ TEST_F(Round, UsersOfAServerThatIsKilledFinishOnTheOtherInThisRoundAndTheNext) {
   const auto before = ParseRound(first.string(), ReadFile(first).value_or(""));
   ASSERT_TRUE(before) << before.error().Text();
   EXPECT_TRUE(before->Done());
+  // The second round's plan goes on from the first's last.
+  const std::string telemetry = ReadFile(launch_.folder / "telemetry.jsonl").value_or("");
+  const auto planned = telemetry.rfind(R"("event":"planned")");
+  ASSERT_NE(planned, std::string::npos);
+  EXPECT_THAT(telemetry.substr(planned, telemetry.find('\n', planned) - planned),
+              AllOf(HasSubstr(R"("round":2)"), HasSubstr(R"("handovers":0)")));
 }
 
 TEST_F(Round, AUserKilledAtTheLastMomentLeavesNothingHalfWritten) {

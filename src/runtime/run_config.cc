@@ -176,6 +176,7 @@ void ReadSections(const std::string& name,
   Section plan(name, root, "plan", error);
   plan.Read("method", &config->plan.method);
   plan.Read("seed", &config->plan.seed, 0, kSeedMax);
+  plan.ReadNonNegative("handover_penalty", &config->plan.handover_penalty);
   plan.Read("work_conserving", &config->plan.work_conserving);
   Section rounds(name, root, "rounds", error);
   rounds.Read("count", &config->rounds, 1, kCountMax);

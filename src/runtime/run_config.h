@@ -25,6 +25,7 @@ struct RunConfig {
   struct {
     std::string method = "dashf";
     std::uint64_t seed = 1;
+    double handover_penalty = 0.0;     // As CoordinatorKit's.
     bool work_conserving = true;       // As ServerKit's.
     std::vector<std::string> compare;  // Methods of comparison.json; empty: all.
   } plan;

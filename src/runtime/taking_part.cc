@@ -183,7 +183,7 @@ const std::vector<std::string>& Deployment::AddressesOf(const std::string& serve
 Scenario Among(const Scenario& scenario,
                const std::set<std::string>& users,
                const std::set<std::string>& servers,
-               const AvoidedServers& avoided,
+               const Reaches& reaches,
                std::vector<std::string>* unreachable) {
   Scenario among = scenario;
   among.users.clear();
@@ -198,14 +198,14 @@ Scenario Among(const Scenario& scenario,
   for (std::size_t n = 0; n < scenario.users.size(); ++n) {
     const User& user = scenario.users[n];
     if (!users.contains(user.id)) continue;
-    const auto bad = avoided.find(user.id);
+    const auto reach = reaches.find(user.id);
     std::vector<Link> all, good;
     for (const Link& link : scenario.links[n]) {
       const auto at = place.find(link.server);
       if (at == place.end()) continue;
       all.push_back({at->second, link.gain});
       const std::string& id = scenario.servers[static_cast<std::size_t>(link.server)].id;
-      if (bad == avoided.end() || !bad->second.contains(id)) good.push_back(all.back());
+      if (reach == reaches.end() || reach->second.Has(id)) good.push_back(all.back());
     }
     if (all.empty()) {
       unreachable->push_back(user.id);

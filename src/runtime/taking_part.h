@@ -43,14 +43,23 @@ class Deployment {
   std::map<std::string, std::vector<std::string>> addresses_;
 };
 
-// Users and servers by name, in the scenario's order; links between them alone. Of a user's links
-// those to its `avoided` servers are left out as long as it has others. A user without any link is
-// not in it, but in `unreachable`.
-using AvoidedServers = std::map<std::string, std::set<std::string>>;  // By user.
+// Which of a user's links count, as long as any of them is left.
+struct Reach {
+  std::string only;               // That to this server; empty: to any,
+  std::set<std::string> avoided;  // but to these.
+
+  bool Has(const std::string& server) const {
+    return only.empty() ? !avoided.contains(server) : server == only;
+  }
+};
+using Reaches = std::map<std::string, Reach>;  // By user.
+
+// Users and servers by name, in the scenario's order; links between them alone. A user without any
+// link is not in it, but in `unreachable`.
 Scenario Among(const Scenario& scenario,
                const std::set<std::string>& users,
                const std::set<std::string>& servers,
-               const AvoidedServers& avoided,
+               const Reaches& reaches,
                std::vector<std::string>* unreachable);
 
 }  // namespace dashf::runtime

@@ -13,6 +13,8 @@ namespace dashf::runtime {
 namespace {
 
 using testing::ElementsAre;
+using testing::Field;
+using testing::IsEmpty;
 
 // Users u0 and u1, servers s0 and s1.
 Scenario TwoByTwo() {
@@ -115,6 +117,29 @@ TEST(TakingPart, WhatBreaksARuleOfScenariosIsRefusedByNameAndValue) {
   server.mutable_server()->add_address("e:1");
   EXPECT_EQ(CapabilitiesOf(ServerNode("s0"), server, layers).error().Text(),
             "server/s0: reported bandwidth_hz must be a number > 0, got inf");
+}
+
+// A plan of everybody from scratch might give the place of one who is at work to another.
+TEST(TakingPart, WhoIsAtWorkIsPlannedForAtItsServerAlone) {
+  const Scenario scenario = TwoByTwo();
+  fleet::State state;
+  for (const char* id : {"u0", "u1"}) state.users[id].presence = fleet::Presence::kHere;
+  for (const char* id : {"s0", "s1"}) state.servers[id].presence = fleet::Presence::kHere;
+  state.round.emplace();
+  fleet::Task& running = state.round->tasks["u0"];
+  running.state = fleet::Task::State::kRunning;
+  running.server = "s1";
+  running.decision.local_layers = 1;
+  state.round->tasks["u1"].failed_at = {"s0"};
+  const PlanScope scope = ScopeOf(state, scenario);
+  EXPECT_THAT(scope.unreachable, IsEmpty());
+  const auto& links = scope.request.scenario.links;
+  EXPECT_THAT(
+      links,
+      ElementsAre(ElementsAre(Field(&Link::server, 1)), ElementsAre(Field(&Link::server, 1))));
+  ASSERT_TRUE(scope.request.kept[0].has_value());
+  EXPECT_EQ(scope.request.kept[0]->server, 1);
+  EXPECT_FALSE(scope.request.kept[1].has_value());
 }
 
 }  // namespace

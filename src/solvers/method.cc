@@ -44,6 +44,15 @@ constexpr std::array kMethods = {
 
 }  // namespace
 
+bool StartsFromPlan(const Method& method, const Scenario& scenario) {
+  return method.starts_from_plan && scenario.objective.delay == DelayMode::kSum;
+}
+
+std::vector<ServerPrices> PricesOf(const Scenario& scenario, const SolveResult& solved) {
+  if (!solved.certificate || scenario.objective.delay != DelayMode::kSum) return {};
+  return solved.certificate->boxes.front().servers;
+}
+
 std::span<const Method> Methods() {
   return kMethods;
 }

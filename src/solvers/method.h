@@ -73,6 +73,12 @@ struct Method {
   bool starts_from_plan = false;  // Heeds SolveOptions::from.
 };
 
+// It heeds SolveOptions::from for this scenario: with the makespan none does.
+bool StartsFromPlan(const Method& method, const Scenario& scenario);
+// Per server, where a later search may start; none with the makespan, where prices alone are not
+// enough, and of a method that finds none.
+std::vector<ServerPrices> PricesOf(const Scenario& scenario, const SolveResult& solved);
+
 std::span<const Method> Methods();
 const Method* FindMethod(std::string_view name);  // nullptr if there is none of that name.
 

@@ -159,12 +159,6 @@ Expected<void> CheckPriceSearch(const Arguments& arguments, const Scenario& scen
   return {};
 }
 
-// Where a later search may start; with the makespan prices alone are not enough.
-std::vector<ServerPrices> PricesOf(const Scenario& scenario, const solvers::SolveResult& solved) {
-  if (!solved.certificate || scenario.objective.delay != DelayMode::kSum) return {};
-  return solved.certificate->boxes.front().servers;
-}
-
 Expected<const solvers::Method*> MethodNamed(const std::string& name) {
   if (const solvers::Method* method = solvers::FindMethod(name)) return method;
   return Fail(ErrorKind::kUsage,
@@ -228,7 +222,7 @@ Expected<int> RunSolve(const Arguments& arguments) {
   if (arguments.certify) options.time_limit_s *= kSearchShare;
   std::optional<StandingPlan> standing;
   if (!arguments.from.empty()) {
-    if (!method->starts_from_plan || loaded->scenario.objective.delay != DelayMode::kSum) {
+    if (!solvers::StartsFromPlan(*method, loaded->scenario)) {
       return Fail(ErrorKind::kUsage, "--from", "needs method prices and the sum of delays");
     }
     auto read = ReadStandingPlan(arguments.from, loaded->scenario);
@@ -253,7 +247,7 @@ Expected<int> RunSolve(const Arguments& arguments) {
                         .seed = arguments.options.seed,
                         .termination = solved->termination,
                         .plan = solved->plan,
-                        .prices = PricesOf(loaded->scenario, *solved),
+                        .prices = solvers::PricesOf(loaded->scenario, *solved),
                         .history = solved->history};
   if (solved->certificate) document.scr_upper = solved->certificate->scr_upper;
   bool unproven = false;

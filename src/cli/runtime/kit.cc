@@ -69,6 +69,7 @@ Expected<int> Init(const InitFlags& flags, const KitFlags& common) {
     if (!config) return tl::unexpected(config.error());
     plan.training = config->training;
     plan.method = config->plan.method;
+    plan.handover_penalty = config->plan.handover_penalty;
     plan.model = config->model;
   }
   if (!flags.model.empty()) plan.model = flags.model;

@@ -272,6 +272,7 @@ Expected<void> RunSteps::CarryItOut() {
       .training = config_.training,
       .method = config_.plan.method,
       .plan_seed = config_.plan.seed,
+      .handover_penalty = config_.plan.handover_penalty,
       .work_conserving = config_.plan.work_conserving,
       .machine_flop_per_s = profile_.machine.clock_hz * profile_.machine.flop_per_cycle,
       .turns = static_cast<int>(std::max(1U, std::thread::hardware_concurrency())),
