@@ -2,6 +2,7 @@
 """An operator over a fleet of real processes: rounds are asked for, a user is excluded in the middle of one, a server
 drained and let in again, and everything is read as a table and as JSON. Usage: ctl_test.py DASHF MODEL"""
 import json
+import pathlib
 import re
 import signal
 import subprocess
@@ -10,6 +11,13 @@ import time
 import unittest
 
 from small_fleet import LIMIT_S, NODES, SmallFleet
+
+try:
+    import jsonschema
+    SCHEMA = jsonschema.Draft202012Validator(json.loads(
+        (pathlib.Path(__file__).resolve().parent.parent / "docs/schemas/ctl-1.schema.json").read_text()))
+except ImportError:  # cli.schemas says that it is missing.
+    SCHEMA = None
 
 DASHF, MODEL = sys.argv[1:3]
 
@@ -45,6 +53,8 @@ class Operating(SmallFleet):
     def read(self, *words):
         answer = json.loads(self.ctl(*words, "--json"))
         self.assertEqual((answer["schema"], answer["fleet"]), ("dashf.ctl/1", "demo"))
+        if SCHEMA:
+            self.assertEqual([str(error)[:300] for error in SCHEMA.iter_errors(answer)], [])
         return answer
 
     def until(self, holds):
@@ -67,7 +77,8 @@ class Operating(SmallFleet):
         self.assertIn("a round begins when it is asked for", self.ctl("status"))
         self.assertEqual(self.states(), {"server/s0": "never seen", "user/u0": "never seen", "user/u1": "never seen"})
         follower = subprocess.Popen([DASHF, "ctl", "logs", "--follow", "--config", "demo/operator-ada"], cwd=self.room,
-                                    stdout=subprocess.PIPE, text=True)
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(follower.stderr.close)
         self.addCleanup(follower.stdout.close)
         self.addCleanup(follower.wait)
         self.addCleanup(follower.kill)
@@ -79,7 +90,12 @@ class Operating(SmallFleet):
         self.assertEqual((status["phase"], status["round"], status["round_requested"]), ("gathering", 1, True))
         self.assertEqual(status["waited_for"], {"nodes": 3, "names": ["server/s0", "user/u0", "user/u1"]})
         self.assertIn('user/u8 is not of this fleet, did you mean "user/u0"?', self.ctl("exclude", "user/u8", code=3))
-        self.assertIn("NODE: must be server/ID or user/ID, got 'u1'", self.ctl("exclude", "u1", code=2))
+        self.assertIn("NODE: must be server/ID or user/ID, an ID of 1 to 48 letters, digits and hyphens, got 'u1'",
+                      self.ctl("exclude", "u1", code=2))
+        self.assertIn("got 'user/a\\x0ab\\x1b[2J'", self.ctl("drain", "user/a\nb\033[2J", code=2))
+        self.assertIn("NODE: must be coordinator, server/ID, user/ID or operator/NAME", self.ctl("logs", "u1", code=2))
+        self.assertIn('user/u8 is not of this fleet, did you mean "user/u0"?', self.ctl("logs", "user/u8", code=3))
+        self.assertIn('dashf ctl: there is no verb "nods", did you mean "nodes"?', self.ctl("nods", code=2, config=""))
         self.assertIn("reason: must be one line", self.ctl("exclude", "user/u1", "--reason", "a\033[2Jb", code=3))
         self.assertEqual(self.ctl("exclude", "user/u1", "--reason", "smokes"), "user/u1 is excluded\n")
         for name in ("server-s0", "user-u0", "user-u1"):
@@ -138,7 +154,15 @@ class Operating(SmallFleet):
         self.assertEqual(self.ctl("stop", "--reason", "enough"), "the fleet is over\n")
         for name, node in self.nodes.items():
             self.assertEqual(node.wait(LIMIT_S), 0, (self.room / "demo" / name / "log").read_text())
-        self.assertIn("excluded by=operator/ada reason=smokes", follower.stdout.read())
+        # Who follows has waited for the coordinator that came back, and has seen everything once.
+        followed, told = follower.communicate(timeout=LIMIT_S)
+        self.assertEqual(followed.count("excluded by=operator/ada reason=smokes"), 1)
+        self.assertEqual(followed.count(" listening "), 2)
+        self.assertIn("the coordinator is away, trying again: ", told)
+        self.assertIn("the fleet has ended", told)
+        self.assertEqual(follower.returncode, 0)
+        self.assertIn("the fleet has ended: stopped by operator/ada: enough",
+                      (self.room / "demo/user-u0/log").read_text())
 
     def test_nobody_else_may_ask(self):
         self.kit("add", "operator", "bob", "--fleet", "demo")
@@ -152,11 +176,15 @@ class Operating(SmallFleet):
         self.ctl("status")
         self.assertIn("operator/bob is revoked", self.ctl("status", code=9, config="demo/operator-bob"))
         # Two folders are no default, one is.
-        self.assertIn("2 operator's folders are here", subprocess.run(
-            [DASHF, "ctl", "status"], cwd=self.room / "demo", capture_output=True, text=True, check=False).stderr)
+        for folder, said in (("demo", "2 operator's folders are here, operator-ada and operator-bob"),
+                             (".", "there is no operator.json in this folder, nor in an operator-NAME folder of it")):
+            self.assertIn(said, subprocess.run([DASHF, "ctl", "status"], cwd=self.room / folder, capture_output=True,
+                                               text=True, check=False).stderr)
+        (self.room / "demo/operator-ada/node.key").chmod(0o644)
         done = subprocess.run([DASHF, "ctl", "status"], cwd=self.room / "demo/operator-ada", capture_output=True,
                               text=True, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("node.key: others may open this private key (mode 644)", done.stderr)
         # A node's certificate is no operator's, and a node's file no operator's file.
         path = self.room / "demo/operator-ada/operator.json"
         path.write_text(re.sub(r'"(node\.(pem|key))"', r'"../user-u0/\1"', path.read_text()))

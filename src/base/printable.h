@@ -11,6 +11,9 @@ namespace dashf {
 // cursor and is text whatever it quotes.
 std::string Printable(std::string_view text);
 
+// The same with line ends and tabs shown as well: for what a message quotes in a line, as a name.
+std::string PrintableLine(std::string_view text);
+
 // At most `bytes_max` bytes of it, whole characters, "..." at the end of what was longer.
 std::string Clipped(std::string_view text, std::size_t bytes_max);
 

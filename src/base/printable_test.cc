@@ -18,6 +18,11 @@ TEST(Printable, WhatMovesATerminalIsEscaped) {
   EXPECT_EQ(Printable("\xC3"), "\\xc3");
 }
 
+TEST(Printable, ALineStaysOne) {
+  EXPECT_EQ(PrintableLine("a\nb\tc \xC3\xA4\x1B[2J"), "a\\x0ab\\x09c \xC3\xA4\\x1b[2J");
+  EXPECT_EQ(PrintableLine(""), "");
+}
+
 TEST(Clipped, CharactersStayWhole) {
   EXPECT_EQ(Clipped("short", 5), "short");
   EXPECT_EQ(Clipped("longer", 5), "lo...");

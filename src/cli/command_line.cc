@@ -60,6 +60,16 @@ std::string UnknownFlag(const CLI::App& verb) {
   return {};
 }
 
+// A verb's own verb that it does not have; empty: none was named.
+std::string UnknownVerb(const CLI::App& verb) {
+  const std::vector<std::string> names = VerbNames(verb);
+  for (const std::string& word : verb.remaining()) {
+    if (word.starts_with("-") || names.empty()) continue;
+    return fmt::format("there is no verb \"{}\"{}", word, MeantInstead(Nearest(word, names)));
+  }
+  return {};
+}
+
 // In its examples, by where it lies.
 void NameShippedModel(CLI::App* verb) {
   constexpr std::string_view kInSource = "share/models/debian-3m";
@@ -82,11 +92,11 @@ std::string UsageMessage(const CLI::App* app, const CLI::Error& error) {
     name = parent->get_name() + " " + name;
   }
   // Before what is missing, which a flag that was mistyped stood for.
-  const std::string unknown = UnknownFlag(*verb);
-  return fmt::format("{}: {}\n\"{} --help\" says how it is called\n",
-                     name,
-                     unknown.empty() ? error.what() : unknown,
-                     name);
+  std::string what = UnknownVerb(*verb);
+  if (what.empty()) what = UnknownFlag(*verb);
+  if (what.empty()) what = error.what();
+  return fmt::format(
+      "{}: {}\n\"{} --help\" says how it is called\n", name, PrintableLine(what), name);
 }
 
 int PrintCandidates(const CLI::App& app, std::span<char* const> words) {
@@ -123,7 +133,7 @@ int RunCommandLine(int argc,
   if (argc > 1 && argv[1][0] != '-' && std::ranges::find(names, argv[1]) == names.end()) {
     fmt::print(stderr,
                "dashf: there is no verb \"{}\"{}; \"dashf --help\" lists them\n",
-               argv[1],
+               PrintableLine(argv[1]),
                MeantInstead(Nearest(argv[1], names)));
     return kExitUsage;
   }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/printable.h"
+
 namespace dashf::fleet {
 
 std::string Name(const NodeId& node) {
@@ -59,7 +61,7 @@ Expected<void> CheckId(const std::string& where, std::string_view id) {
   return Fail(ErrorKind::kBadInput,
               where,
               fmt::format("must be 1 to 48 letters, digits and hyphens to name a node, got '{}'",
-                          id.substr(0, 64)));
+                          PrintableLine(id.substr(0, 64))));
 }
 
 }  // namespace dashf::fleet

@@ -1,12 +1,17 @@
 #include "runtime/operator_config.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/printable.h"
 #include "runtime/address.h"
 
 namespace dashf::runtime {
@@ -27,12 +32,24 @@ Expected<fs::path> FindIt() {
     }
   }
   if (found.size() == 1) return found.front().lexically_normal();
-  return Fail(
-      ErrorKind::kUsage,
-      "--config",
-      fmt::format("is needed: {} operator's folders are here; `dashf kit add operator NAME` "
-                  "makes one",
-                  found.empty() ? "no" : fmt::to_string(found.size())));
+  if (found.empty()) {
+    return Fail(
+        ErrorKind::kUsage,
+        "--config",
+        fmt::format("is needed: there is no {} in this folder, nor in an operator-NAME folder "
+                    "of it; `dashf kit add operator NAME` makes one",
+                    kOperatorFile));
+  }
+  std::vector<std::string> folders;
+  for (const fs::path& file : found) {
+    folders.push_back(PrintableLine(file.parent_path().lexically_normal().string()));
+  }
+  std::ranges::sort(folders);
+  return Fail(ErrorKind::kUsage,
+              "--config",
+              fmt::format("is needed: {} operator's folders are here, {}",
+                          folders.size(),
+                          fmt::join(folders, " and ")));
 }
 
 }  // namespace

@@ -30,6 +30,10 @@ grpc::Status Stops() {
   return {StatusCode::UNAVAILABLE, "the coordinator stops, or is too busy to answer"};
 }
 
+grpc::Status UnknownNode(const NodeId& node) {
+  return {StatusCode::NOT_FOUND, fmt::format("{} is not of this fleet", Name(node))};
+}
+
 v1::Document DocumentOf(const Json& json) {
   v1::Document document;
   document.set_json(json.dump(-1, ' ', false, Json::error_handler_t::replace));
@@ -92,7 +96,7 @@ Wish WishOf(const NodeId& by, const v1::SteerRequest& request) {
         node && (node->role == Role::kUser || node->role == Role::kServer) && CheckId("", node->id);
     if (!sound) {
       return refused(fmt::format("node: must be server/ID or user/ID, got '{}'",
-                                 Printable(Clipped(request.node(), 64))));
+                                 PrintableLine(Clipped(request.node(), 64))));
     }
     wish.node = *node;
   }
@@ -370,7 +374,7 @@ grpc::Status OperatorService::Steer(grpc::ServerContext* context,
   const auto outcome = ValueOf(std::move(future));
   if (!outcome) return Stops();
   if (outcome->verdict == fleet::Verdict::kUnknown) {
-    return {StatusCode::NOT_FOUND, fmt::format("{} is not of this fleet", Name(wish.node))};
+    return UnknownNode(wish.node);
   }
   if (outcome->verdict == fleet::Verdict::kStale) {
     return {StatusCode::FAILED_PRECONDITION, "the fleet is over, or will be after this round"};
@@ -391,7 +395,14 @@ grpc::Status OperatorService::Logs(grpc::ServerContext* context,
     if (!node || (node->role != Role::kCoordinator && !CheckId("", node->id))) {
       return {StatusCode::INVALID_ARGUMENT,
               fmt::format("node: must be coordinator, server/ID, user/ID or operator/ID, got '{}'",
-                          Printable(Clipped(request->node(), 64)))};
+                          PrintableLine(Clipped(request->node(), 64)))};
+    }
+    if (node->role == Role::kUser || node->role == Role::kServer) {
+      const auto known = Ask<bool>([node](const fleet::State& state, const SignOf&) {
+        return state.Find(*node) != nullptr;
+      });
+      if (!known) return Stops();
+      if (!*known) return UnknownNode(*node);
     }
   }
   const auto wanted = [&node](const std::string& line) { return !node || IsAbout(line, *node); };
@@ -406,7 +417,8 @@ grpc::Status OperatorService::Logs(grpc::ServerContext* context,
       document.set_json(std::move(line));
       if (!writer->Write(document)) return grpc::Status::CANCELLED;
     }
-    if (!request->follow() || part.closed) return grpc::Status::OK;
+    if (!request->follow()) return grpc::Status::OK;
+    if (part.closed) return ended_ ? grpc::Status::OK : Stops();
     if (context->IsCancelled()) return grpc::Status::CANCELLED;
     part = recent_->From(part.next, kLogBytesMax, kLookForEnd);
     std::erase_if(part.lines, [&](const std::string& line) { return !wanted(line); });

@@ -2,6 +2,7 @@
 // coordinator's thread for a piece at a time.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -37,6 +38,9 @@ class OperatorService final : public v1::Operator::Service {
                   std::filesystem::path rounds,
                   std::shared_ptr<RecentLines> recent);
 
+  // Who follows the events is then told that they end for good, not that the coordinator stops.
+  void SayFleetEnded() { ended_ = true; }
+
   grpc::Status Status(grpc::ServerContext* context,
                       const v1::StatusRequest* request,
                       v1::Document* reply) override;
@@ -66,6 +70,7 @@ class OperatorService final : public v1::Operator::Service {
   const std::filesystem::path rounds_;
   const std::shared_ptr<RecentLines> recent_;
   const fleet::Millis started_;
+  std::atomic<bool> ended_ = false;
   std::mutex mutex_;
   std::map<NodeId, int> going_on_;  // Calls, by operator.
 };

@@ -13,6 +13,8 @@
 #include <ctime>
 #include <thread>
 
+#include "base/descriptor.h"
+
 namespace dashf::runtime {
 namespace {
 
@@ -24,8 +26,12 @@ sigset_t StopSet() {
 }
 
 // Between fork and exec: async-signal-safe calls only.
-[[noreturn]] void BecomeChild(
-    pid_t parent, pid_t group, char* const* arguments, char* const* environment, int report) {
+[[noreturn]] void BecomeChild(pid_t parent,
+                              pid_t group,
+                              char* const* arguments,
+                              char* const* environment,
+                              int log,
+                              int report) {
   ::setpgid(0, group);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // It died before the line above.
@@ -34,6 +40,7 @@ sigset_t StopSet() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   const int null = ::open("/dev/null", O_RDONLY);
   if (null >= 0) ::dup2(null, STDIN_FILENO);
+  if (log >= 0) ::dup2(log, STDERR_FILENO);
   ::dup2(STDERR_FILENO, STDOUT_FILENO);
   ::execve(arguments[0], arguments, environment);
   const int reason = errno;
@@ -67,7 +74,11 @@ ProcessGroup::~ProcessGroup() {
 
 Expected<pid_t> ProcessGroup::Start(const std::string& name,
                                     const std::vector<std::string>& arguments,
-                                    const std::vector<std::string>& environment) {
+                                    const std::vector<std::string>& environment,
+                                    const std::string& log) {
+  Descriptor log_file(
+      log.empty() ? -1 : ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+  if (!log.empty() && log_file.get() < 0) return Fail(ErrorKind::kIo, log, std::strerror(errno));
   std::vector<std::string> argument_texts = arguments;
   std::vector<std::string> environment_texts = environment;
   for (char** entry = ::environ; *entry != nullptr; ++entry) environment_texts.push_back(*entry);
@@ -77,7 +88,9 @@ Expected<pid_t> ProcessGroup::Start(const std::string& name,
   const pid_t parent = ::getpid();
   const pid_t group = children_.empty() ? 0 : group_;
   const pid_t child = ::fork();
-  if (child == 0) BecomeChild(parent, group, argv.data(), envp.data(), report[1]);
+  if (child == 0) {
+    BecomeChild(parent, group, argv.data(), envp.data(), log_file.get(), report[1]);
+  }
   const int fork_reason = errno;
   ::close(report[1]);
   int exec_reason = 0;

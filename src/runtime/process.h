@@ -32,10 +32,12 @@ class ProcessGroup {
   ProcessGroup& operator=(const ProcessGroup&) = delete;
 
   // Runs `arguments[0]` with the rest; stdin is empty, stdout goes to stderr, so that only the
-  // parent writes results. `environment` entries ("NAME=value") are added. kIo if it cannot start.
+  // parent writes results, and stderr to the end of the file `log`, if one is named.
+  // `environment` entries ("NAME=value") are added. kIo if it cannot start.
   Expected<pid_t> Start(const std::string& name,
                         const std::vector<std::string>& arguments,
-                        const std::vector<std::string>& environment = {});
+                        const std::vector<std::string>& environment = {},
+                        const std::string& log = "");
 
   std::optional<ProcessEnd> Poll();  // One child that has ended since, if any.
   bool Running(const std::string& name) const;

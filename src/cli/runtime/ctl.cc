@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <set>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
@@ -12,7 +15,10 @@
 #include "cli/command.h"
 #include "cli/nearest.h"
 #include "cli/runtime/ctl_tables.h"
+#include "cli/runtime/node_name.h"
 #include "cli/verbs.h"
+#include "runtime/back_off.h"
+#include "runtime/identity.h"
 #include "runtime/operator_client.h"
 
 namespace dashf::cli {
@@ -21,7 +27,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 using runtime::OperatorClient;
 using runtime::OperatorConfig;
+using runtime::Role;
 using runtime::Steering;
+
+constexpr std::uint32_t kLinesMax = 4096;  // Of its events that a coordinator keeps.
 
 struct CtlFlags {
   std::string config, node, reason;
@@ -36,11 +45,19 @@ void Print(const OperatorConfig& config, Json members) {
   fmt::print("{}", DumpRows(document));
 }
 
+// Once, however often it is connected.
+void WarnOfKey(const OperatorConfig& config) {
+  static bool warned = false;
+  const auto exposed = runtime::ExposedKey(config.tls.key);
+  if (exposed && !std::exchange(warned, true)) fmt::print(stderr, "warning: {}\n", *exposed);
+}
+
 // Reads the operator's file, connects, and asks; the rest prints.
 template <class Ask>
 Expected<int> With(const CtlFlags& flags, const Ask& ask) {
   const auto config = runtime::ReadOperatorConfig(flags.config);
   if (!config) return tl::unexpected(config.error());
+  WarnOfKey(*config);
   auto client = OperatorClient::Connect(*config);
   if (!client) return tl::unexpected(client.error());
   const Expected<void> done = ask(*client, *config);
@@ -94,12 +111,8 @@ Error Explained(const Error& error, const std::string& node, OperatorClient* cli
 
 Expected<int> Steer(Steering what, const CtlFlags& flags) {
   if (!flags.node.empty()) {
-    const auto node = runtime::ParseName(flags.node);
-    if (!node || node->id.empty() || node->role == runtime::Role::kOperator) {
-      return Fail(ErrorKind::kUsage,
-                  "NODE",
-                  fmt::format("must be server/ID or user/ID, got '{}'", flags.node));
-    }
+    const auto node = NodeNamed(flags.node, {Role::kServer, Role::kUser});
+    if (!node) return tl::unexpected(node.error());
   }
   return With(flags, [&](OperatorClient& client, const OperatorConfig& config) -> Expected<void> {
     const auto steered = client.Steer(what, flags.node, flags.reason);
@@ -113,17 +126,75 @@ Expected<int> Steer(Steering what, const CtlFlags& flags) {
   });
 }
 
+// Shows events, and after a break what came since.
+class Follower {
+ public:
+  explicit Follower(bool json) : json_(json) {}
+
+  // The next lines are of a call that begins with what may have been shown.
+  void BeginAnew() { skipping_ = !shown_.empty(); }
+  // Whether stdout takes it.
+  bool Visit(const std::string& line) {
+    const Json event = Json::parse(line, nullptr, false);
+    const auto time = event.is_object() ? event.find("time_s") : event.end();
+    const double at_s =
+        event.is_object() && time != event.end() && time->is_number() ? time->get<double>() : 0.0;
+    const bool was_shown = at_s < at_s_ || (at_s == at_s_ && shown_.contains(line));
+    if (skipping_ && was_shown) return true;
+    skipping_ = false;
+    if (at_s != at_s_) shown_.clear();
+    at_s_ = at_s;
+    shown_.insert(line);
+    if (json_) {
+      fmt::print("{}\n", Printable(line));
+    } else {
+      PrintEvent(line);
+    }
+    return std::fflush(stdout) == 0;
+  }
+
+ private:
+  const bool json_;
+  bool skipping_ = false;
+  double at_s_ = 0.0;            // Of the last event, and
+  std::set<std::string> shown_;  // what was shown of that instant.
+};
+
+// Ends with the fleet, or with Ctrl-C: a coordinator that is away is waited for.
 Expected<int> Logs(const CtlFlags& flags) {
-  return With(flags, [&](OperatorClient& client, const OperatorConfig&) -> Expected<void> {
-    return client.Logs(flags.node, flags.lines, flags.follow, [&](const std::string& line) {
-      if (flags.json) {
-        fmt::print("{}\n", Printable(line));
-      } else {
-        PrintEvent(line);
-      }
-      return std::fflush(stdout) == 0;
+  if (!flags.node.empty()) {
+    const auto node =
+        NodeNamed(flags.node, {Role::kCoordinator, Role::kServer, Role::kUser, Role::kOperator});
+    if (!node) return tl::unexpected(node.error());
+  }
+  Follower follower(flags.json);
+  runtime::BackOff pause;
+  for (bool begun = false, said = false;;) {
+    bool connected = false;
+    const auto done = With(flags, [&](OperatorClient& client, const OperatorConfig&) {
+      connected = begun = true;
+      follower.BeginAnew();
+      const std::uint32_t lines = said ? kLinesMax : flags.lines;
+      Expected<void> shown =
+          client.Logs(flags.node, lines, flags.follow, [&](const std::string& line) {
+            return follower.Visit(line);
+          });
+      if (!shown) shown = tl::unexpected(Explained(shown.error(), flags.node, &client));
+      return shown;
     });
-  });
+    if (done && flags.follow && std::ferror(stdout) == 0) {
+      fmt::print(stderr, "the fleet has ended\n");
+    }
+    if (done || !flags.follow || !begun || done.error().kind != ErrorKind::kIo) return done;
+    if (connected) {
+      pause.Reset();
+      fmt::print(stderr,
+                 "the coordinator is away, trying again: {}\n",
+                 PrintableLine(done.error().Text()));
+    }
+    said = true;
+    std::this_thread::sleep_for(pause.Next());
+  }
 }
 
 CLI::App* AddOne(CLI::App* ctl,
@@ -179,8 +250,12 @@ void AddReading(CLI::App* ctl, Run& run, const Flags& flags) {
   logs->add_option("NODE", flags->node, "Only what is about server/ID, user/ID or operator/ID");
   logs->add_option("--lines", flags->lines, "How many of those that there are; it keeps 4096")
       ->capture_default_str()
-      ->check(CLI::Range(0, 4096));
-  logs->add_flag("--follow", flags->follow, "Go on with what happens, until Ctrl-C");
+      ->check(CLI::Range(0U, kLinesMax));
+  logs->add_flag(
+      "--follow",
+      flags->follow,
+      "Go on with what happens until the fleet ends, or Ctrl-C; a coordinator that is away "
+      "is waited for");
 }
 
 void AddSteering(CLI::App* ctl, Run& run, const Flags& flags) {
