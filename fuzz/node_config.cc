@@ -1,4 +1,4 @@
-// dashf.node/2: what is accepted is written and read again, and written the same.
+// dashf.node/3: what is accepted is written and read again, and written the same.
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -194,14 +194,14 @@ def field(number, value):
 def fleet(folder):
     """What nodes are told in their files, and what they say."""
     training = {"adapter": "lora", "rank": 4, "alpha": 8.0, "rank_stabilized": False, "targets": ["q_proj"],
-                "prompt_length": 4, "arithmetic": "f32", "weights": "f32", "objective": "early_exit", "epochs_user": 1,
+                "prompt_length": 4, "arithmetic": "float32", "weights": "float32", "objective": "early_exit", "epochs_user": 1,
                 "epochs_server": 1, "epochs_joint": 0, "batch_size": 2, "accumulate": 1, "learning_rate": 0.003,
                 "schedule": "constant", "warmup": 0.0, "weight_decay": 0.0, "tokens_max": 64, "seed": 1}
-    every = {"schema": "dashf.node/2", "folder": "", "tls": {"ca": "ca.pem", "certificate": "node.pem", "key": "node.key"},
+    every = {"schema": "dashf.node/3", "folder": "", "tls": {"ca": "ca.pem", "certificate": "node.pem", "key": "node.key"},
              "telemetry": "t", "telemetry_limits": {"bytes_max": 67108864, "files_max": 4},
-             "gate": {"folder": "", "turns": 1}, "model": "m", "training": training, "checkpoint_interval_s": 60.0,
+             "gate": {"folder": "", "turns": 1}, "model": "m", "checkpoint_interval_s": 60.0,
              "threads": 1}
-    own = {"coordinator": {"coordinator_kit": {
+    own = {"coordinator": {"training": training, "coordinator_kit": {
                "listen": "[::]:7440", "advertise": ["c:7440"], "address_file": "address", "scenario": "s.json",
                "out": "", "method": "price", "seed": 1, "log": "log", "machine_flop_per_s": 1e9,
                "policy": {"rounds_max": 1, "on_request": False, "interval_s": 0.0, "users_min": 1, "servers_min": 1,

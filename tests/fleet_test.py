@@ -5,6 +5,7 @@ away. Usage: fleet_test.py DASHF MODEL"""
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -44,19 +45,128 @@ class Fleet(Processes):
         self.assertEqual(self.adapters("0001", "0002"), undisturbed)
         self.assertIn("the log goes on: ", self.log("coordinator"))
 
+    def node_file(self, name, change):
+        path = self.room / "demo" / name / "node.json"
+        node = json.loads(path.read_text())
+        change(node)
+        path.write_text(json.dumps(node))
+
     def test_who_would_do_other_work_is_turned_away_and_a_second_coordinator_is_refused(self):
         self.fleet(rounds=1)
-        node = self.room / "demo/user-u1/node.json"
-        node.write_text(node.read_text().replace('"learning_rate": 0.003', '"learning_rate": 0.004'))
+        other = self.room / "other"
+        shutil.copytree(MODEL, other)
+        (other / "chat_template.jinja").write_text("{{ messages }}")
+        self.node_file("user-u1", lambda node: node.update(model=str(other)))
+        # Settings of its own are none.
+        training = json.loads((self.room / "demo/coordinator/node.json").read_text())["training"]
+        self.node_file("user-u0", lambda node: node.update(training=training))
+        self.start("user-u0")
+        self.assertEqual(self.nodes["user-u0"].wait(LIMIT_S), 3)
+        self.assertIn("user-u0/node.json: training: is the coordinator's to set", self.log("user-u0"))
         self.start("coordinator")
         self.start("user-u1")
         self.assertEqual(self.nodes["user-u1"].wait(LIMIT_S), 3)
-        self.assertIn("training.learning_rate: the fleet has 0.003, this node 0.004", self.log("user-u1"))
+        self.assertIn("tokenizer and chat template (SHA-256): the fleet has ", self.log("user-u1"))
         self.until_said("coordinator", "user/u1 is turned away")
         second = subprocess.run([DASHF, "coordinator", "--config", str(self.room / "demo/coordinator/node.json")],
                                 capture_output=True, text=True, timeout=LIMIT_S)
         self.assertEqual(second.returncode, 10)
         self.assertIn(str(self.nodes["coordinator"].pid), second.stderr)
+
+    def test_settings_are_asked_for_until_they_come_and_again_when_the_coordinator_has_others(self):
+        self.fleet(rounds=0)
+        self.kit("add", "operator", "ada", "--fleet", "demo")
+        self.policy(on_request=True)
+        self.start("user-u0")
+        self.until_said("user-u0", "the coordinator is not there yet")
+        self.nodes["user-u0"].terminate()
+        self.assertEqual(self.nodes["user-u0"].wait(LIMIT_S), 128 + signal.SIGTERM, self.log("user-u0"))
+        for name in ("server-s0", "user-u0", "user-u1", "coordinator"):
+            self.start(name)
+        self.until_said("coordinator", "coordinator on ")
+        self.begin_round()
+        self.until_said("coordinator", "round 1 has ended: every user is done")
+        # The second round waits for a user that stands still when its coordinator comes back with other settings.
+        self.nodes["user-u0"].send_signal(signal.SIGSTOP)
+        self.begin_round()
+        self.until_said("coordinator", "2 users have a plan", times=2)
+        self.until_said("coordinator", "verification finished", times=3)  # The other one's.
+        self.nodes["coordinator"].terminate()
+        self.assertEqual(self.nodes["coordinator"].wait(LIMIT_S), 128 + signal.SIGTERM, self.log("coordinator"))
+
+        def change(node):
+            node["training"] |= {"rank": 4, "learning_rate": 0.002}
+            node["coordinator_kit"]["policy"] |= {"on_request": False, "rounds_max": 3}
+
+        self.node_file("coordinator", change)
+        self.start("coordinator")
+        self.nodes["user-u0"].send_signal(signal.SIGCONT)
+        for name, node in self.nodes.items():
+            self.assertEqual(node.wait(LIMIT_S), 0, self.log(name))
+            if name != "coordinator":
+                self.assertIn("the training settings have changed: training.rank: the fleet has 4, this node 8",
+                              self.log(name))
+        rounds = self.room / "demo/coordinator/rounds"
+        cut = {user["id"]: user for user in json.loads((rounds / "0002/round.json").read_text())["users"]}
+        self.assertEqual(cut["u0"]["failure"], "the training settings were changed in the midst of the round")
+        self.assertEqual([user["state"] for user in json.loads((rounds / "0003/round.json").read_text())["users"]],
+                         ["done", "done"])
+        for user in ("user-u0", "user-u1"):
+            self.assertIn("the adapter of earlier rounds is of other settings: the next begins anew", self.log(user))
+            for folder, rank in (("state/rounds/0001", 8), ("state/rounds/0003", 4), ("adapter", 4)):
+                adapter = json.loads((self.room / "demo" / user / folder / "adapter_config.json").read_text())
+                self.assertEqual(adapter["r"], rank, (user, folder))
+
+
+    def policy(self, **changed):
+        self.node_file("coordinator", lambda node: node["coordinator_kit"]["policy"].update(changed))
+
+    def begin_round(self):
+        subprocess.run([DASHF, "ctl", "start", "--config", str(self.room / "demo/operator-ada")], check=True,
+                       capture_output=True, timeout=LIMIT_S)
+
+    def test_a_node_that_comes_after_the_end_is_told_and_ends(self):
+        self.fleet(rounds=1)
+        self.policy(gather_s=0.5)
+        self.node_file("coordinator", lambda node: node["coordinator_kit"].update(farewell_s=LIMIT_S))
+        for name in ("coordinator", "server-s0", "user-u0"):
+            self.start(name)
+        for name in ("server-s0", "user-u0"):
+            self.assertEqual(self.nodes[name].wait(LIMIT_S), 0, self.log(name))
+            self.assertIn(": the fleet has ended", self.log(name))
+            self.assertNotIn("is away", self.log(name))
+        self.until_said("coordinator", "the fleet is over; 1 nodes that are not here may come")
+        # It has gone, and is started again for those who have not heard.
+        self.nodes["coordinator"].terminate()
+        self.assertEqual(self.nodes["coordinator"].wait(LIMIT_S), 8, self.log("coordinator"))  # As if all had heard.
+        for name in ("user-u1", "coordinator"):
+            self.start(name)
+        self.assertEqual(self.nodes["user-u1"].wait(LIMIT_S), 0, self.log("user-u1"))
+        self.assertIn("user/u1: the fleet has ended: never seen", self.log("user-u1"))
+
+    def test_what_cannot_work_is_named_at_the_start(self):
+        self.fleet(rounds=1)
+        path = self.room / "demo/coordinator/node.json"
+
+        def refused(code, said):
+            done = subprocess.run([DASHF, "coordinator", "--config", str(path)], capture_output=True, text=True,
+                                  timeout=LIMIT_S)
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertIn(said, done.stderr)
+
+        for key, most in (("users_min", 2), ("servers_min", 1)):
+            self.policy(**{key: most + 1})
+            refused(3, f"coordinator_kit.policy.{key}: must be at most {most}, the ")
+            self.policy(**{key: most})
+        address = json.loads(path.read_text())["coordinator_kit"]["listen"]
+        host, port = address.rsplit(":", 1)
+        with socket.create_server((host, int(port))):
+            refused(10, f"{address}: cannot listen there: Address already in use")
+        # A log that was cut to nothing is no new fleet's.
+        (self.room / "demo/coordinator/rounds/0001").mkdir(parents=True)
+        for lose in (lambda log: log.write_bytes(b""), lambda log: log.unlink()):
+            lose(self.room / "demo/coordinator/fleet.sqlite")
+            refused(3, "the rounds of a fleet that had one: put its log back")
 
 
 class InTheMidstOfTraining(Processes):

@@ -77,7 +77,11 @@ class Fleet(SmallFleet):
         self.assertEqual(self.start("user-u1").wait(LIMIT_S), 9)
         self.assertIn("the certificate of user/u1 is revoked", self.log("user-u1"))
         self.assertIn("--new-key", self.kit("renew", "user/u1", "--fleet", "demo", code=3))
-        self.assertIn("cannot be revoked", self.kit("revoke", "coordinator", "--fleet", "demo", code=3))
+        self.assertIn("cannot be revoked, for it is who reads the list: if its key is lost to somebody, make a new "
+                      "fleet", self.kit("revoke", "coordinator", "--fleet", "demo", code=3))
+        self.assertIn("user/u1 was revoked before", self.kit("revoke", "user/u1", "--fleet", "demo"))
+        self.assertIn("got 'user/\\x0a'", self.kit("revoke", "user/\n", "--fleet", "demo", code=2))
+        self.kit("add", "operator", "ada", "--fleet", "demo")
         self.kit("renew", "user/u1", "--new-key", "--fleet", "demo")
         shutil.rmtree(self.room / "machines/user-u1")
         welcome = self.start("user-u1")
@@ -97,6 +101,22 @@ class Fleet(SmallFleet):
         self.assertEqual(welcome.wait(LIMIT_S), 9)
         self.until_said("coordinator", "the list of revoked certificates has changed")
         self.until_said("coordinator", "user/u1 is turned away: the certificate of user/u1 is revoked")
+        nodes = subprocess.run([DASHF, "ctl", "nodes", "--config", str(self.room / "demo/operator-ada")],
+                               capture_output=True, text=True, check=True, timeout=LIMIT_S).stdout
+        self.assertRegex(nodes, r"user/u1 +turned away .* the certificate of user/u1 is revoked")
+
+    def test_epochs_that_the_profile_was_not_measured_with_are_named(self):
+        (self.room / "same.toml").write_text("[training]\nlearning_rate = 0.01\n")  # The profile's epochs are the default.
+        (self.room / "others.toml").write_text("[training]\nepochs_user = 2\nepochs_joint = 1\n")
+        for name, said in (("same", False), ("others", True)):
+            done = subprocess.run([DASHF, "kit", "init", "--name", name, "--address", "h:1", "--model", MODEL, "--config",
+                                   f"{name}.toml", "--profile", str(self.made / "profile.json")], cwd=self.room,
+                                  capture_output=True, text=True, check=True, timeout=LIMIT_S)
+            self.assertEqual("warning: others.toml: nodes train 2 epochs at users, 3 at servers and 1 joint ones, but "
+                             in done.stderr, said, done.stderr)
+            self.assertEqual("warning" in done.stderr, said)
+        training = json.loads((self.room / "others/coordinator/node.json").read_text())["training"]
+        self.assertEqual((training["epochs_user"], training["epochs_server"], training["epochs_joint"]), (2, 3, 1))
 
     def test_keys_are_their_owners_alone_and_nothing_is_replaced(self):
         self.fleet(1, "127.0.0.1:1")

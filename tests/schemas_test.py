@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,7 @@ DASHF, TOKENIZER = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2]
 BAD_INPUT = 3
 # Where docs/formats.md says what a schema says.
 SECTIONS = {"scenario-1": "dashf.scenario/1", "plan-1": "dashf.plan/1", "profile-1": "dashf.profile/1",
-            "node-2": "dashf.node/2", "fleet-1": "dashf.fleet/1", "operator-1": "dashf.operator/1",
+            "node-3": "dashf.node/3", "fleet-1": "dashf.fleet/1", "operator-1": "dashf.operator/1", "ctl-1": "dashf.ctl/1",
             "round-1": "dashf.round/1",
             "comparison": "comparison.json", "evaluation": "`dashf evaluate --json`", "training": "`dashf train --json`",
             "verification": "dashf.plan/1", "study-1": "A study's folder", "sweep-1": "A parameter study's folder"}
@@ -217,7 +218,7 @@ class Schemas(unittest.TestCase):
         self.assertEqual(names, sorted(SECTIONS))
         for name, title in SECTIONS.items():
             keys = properties_of(schema(name))
-            elsewhere = {"schema"} | {key for key in keys if name == "node-2" or key.endswith(("_before", "_after"))}
+            elsewhere = {"schema"} | {key for key in keys if name == "node-3" or key.endswith(("_before", "_after"))}
             for key in keys:
                 text = whole if key in elsewhere or title not in sections else sections[title]
                 word = re.sub("_(before|after)$", "", key)
@@ -266,8 +267,8 @@ class EngineSchemas(Schemas):
         self.assert_valid("plan-1", self.read("run/plan.json"))
         self.assert_valid("comparison", self.read("run/comparison.json"))
         for node in run.rglob("*.json"):
-            if json.loads(node.read_text()).get("schema") == "dashf.node/2":
-                self.assert_valid("node-2", json.loads(node.read_text()))
+            if json.loads(node.read_text()).get("schema") == "dashf.node/3":
+                self.assert_valid("node-3", json.loads(node.read_text()))
         record = self.read("run/round.json")
         self.assertIsNotNone(record["references"])
         self.assert_agree("round-1", record, self.reader("report", run, at="run/round.json"), free=("schema",),
@@ -302,12 +303,59 @@ class EngineSchemas(Schemas):
         self.assertEqual(len(nodes), 3)
         for node in nodes:
             document = json.loads(node.read_text())
-            self.assert_valid("node-2", document)
+            self.assert_valid("node-3", document)
             for what, mutated in mutations(document, free=("spool", "energy_j_per_flop", "user", "server")):
                 # Those may be left out, and so may what says how large telemetry may be, but not in part.
-                optional = ("revoked", "handover_penalty", "checkpoint_interval_s", "without telemetry_limits")
+                optional = ("revoked", "handover_penalty", "checkpoint_interval_s", "farewell_s",
+                            "without telemetry_limits")
                 if "without" in what and not what.endswith(optional):
-                    self.assertFalse(validator("node-2").is_valid(mutated), f"{node}: {what}")
+                    self.assertFalse(validator("node-3").is_valid(mutated), f"{node}: {what}")
+
+    @unittest.skipUnless(" ctl " in dashf("--help").stdout, "this build has no fleets")
+    def test_take_what_an_operator_is_told(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            address = "127.0.0.1:%d" % taken.getsockname()[1]
+        dashf("new", "--users", 2, "--servers", 1, "--profile", self.room / "profile.json", "--out", self.room / "two.json")
+        fleet = self.room / "told"
+        dashf("kit", "init", "--name", "told", "--address", address, "--listen", address, "--profile",
+              self.room / "profile.json", "--scenario", self.room / "two.json", "--model", self.model, "--out", fleet)
+        dashf("kit", "add", "operator", "ada", "--fleet", fleet)
+        path = fleet / "coordinator/node.json"
+        node = json.loads(path.read_text())
+        node["coordinator_kit"]["policy"]["on_request"] = True
+        path.write_text(json.dumps(node))
+        coordinator = subprocess.Popen([DASHF, "coordinator", "--config", path], stderr=subprocess.PIPE, text=True)
+        self.addCleanup(coordinator.stderr.close)
+        self.addCleanup(coordinator.wait)
+        self.addCleanup(coordinator.kill)
+        while "coordinator on" not in coordinator.stderr.readline():
+            self.assertIsNone(coordinator.poll())
+
+        def told(*words):
+            document = json.loads(dashf("ctl", *words, "--json", "--config", fleet / "operator-ada").stdout)
+            self.assert_valid("ctl-1", document)
+            return document
+
+        told("status")
+        told("start")
+        told("exclude", "user/u1", "--reason", "smokes")
+        told("drain", "server/s0")
+        documents = {words: told(*words) for words in (("status",), ("nodes",), ("rounds",))}
+        self.assertEqual(documents["rounds",]["rounds"][0]["state"], "gathering")
+        told("stop", "--now")
+        for words, document in {**documents, ("rounds", 1): self.of_an_ended_round()}.items():
+            self.assert_valid("ctl-1", document)
+            self.assertGreater(len([*mutations(document)]), 3)
+            for what, mutated in mutations(document, free=("schema", "fleet", "process", "version", "reason", "said")):
+                if "without" in what or "with bandwidth" in what:
+                    self.assertFalse(validator("ctl-1").is_valid(mutated), f"{words}: {what}")
+
+    @staticmethod
+    def of_an_ended_round():
+        return {"schema": "dashf.ctl/1", "fleet": "told", "round": 1, "users": [
+            {"user": "u0", "state": "done", "reason": None, "server": "s0", "phase": None, "attempt": 1,
+             "predicted_s": 1.5, "measured_s": 2, "measured_at_planned_s": None}]}
 
 
 if __name__ == "__main__":

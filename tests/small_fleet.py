@@ -23,6 +23,7 @@ def free_address():
 class SmallFleet(unittest.TestCase):
     dashf = model = maker = ""  # Set by the test program; `maker` measures the profile.
     training = "epochs_user = 1\nepochs_server = 1\n"
+    farewell_s = 0.0
 
     @classmethod
     def setUpClass(cls):
@@ -59,6 +60,8 @@ class SmallFleet(unittest.TestCase):
         self.kit("init", "--name", "demo", "--rounds", rounds, *told, "--listen", address,
                  "--profile", self.made / "profile.json", "--scenario", self.made / "s.json", "--model", self.model,
                  "--config", self.made / "run.toml")
+        node = self.room / "demo/coordinator/node.json"  # Whose end tests wait for.
+        node.write_text(node.read_text().replace('"farewell_s": 3600.0', f'"farewell_s": {self.farewell_s}'))
         self.kit("add", "server", "s0", "--address", free_address(), "--fleet", "demo")
         for user in ("u0", "u1"):
             self.kit("add", "user", user, "--data", self.made / "data" / user, "--fleet", "demo")
@@ -89,9 +92,9 @@ class Processes(SmallFleet):
         self.assertEqual(self.nodes[name].wait(LIMIT_S), -signal.SIGKILL, self.log(name))
         self.start(name, failpoint)
 
-    def until_said(self, name, text):
+    def until_said(self, name, text, times=1):
         until = time.monotonic() + LIMIT_S
-        while text not in self.log(name):
+        while self.log(name).count(text) < times:
             self.assertLess(time.monotonic(), until, self.log(name))
             time.sleep(0.05)
 

@@ -13,6 +13,7 @@ struct Configured {
   Policy policy;
   int layers = 0;
   std::vector<std::string> users, servers;
+  std::string settings = {};  // Of the training, in the shell's words.
 };
 struct Joined {  // A node's session began.
   NodeId node;

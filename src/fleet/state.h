@@ -115,7 +115,8 @@ inline constexpr std::size_t kHistoryMax = 1000;
 
 struct State {
   Policy policy;
-  int layers = 0;  // L of the model.
+  int layers = 0;        // L of the model.
+  std::string settings;  // Of the training, in the shell's words; a round is of one kind.
   std::map<std::string, Member> users, servers;
   std::uint32_t rounds_begun = 0;
   bool requested = false;             // A round that has not begun was asked for.

@@ -77,6 +77,11 @@ class Stepper {
     state_.layers = event.layers;
     for (const std::string& id : event.users) state_.users[id];
     for (const std::string& id : event.servers) state_.servers[id];
+    // What was begun as it was is not to be mixed with what would go on otherwise.
+    if (Running() && !state_.settings.empty() && state_.settings != event.settings) {
+      EndTasks("the training settings were changed in the midst of the round");
+    }
+    state_.settings = event.settings;
     Proceed();
     return Done();
   }
@@ -201,7 +206,8 @@ class Stepper {
         if (member.presence != Presence::kAway || at_ < GoneAt(state_, member)) continue;
         member.presence = Presence::kGone;
         member.since = at_;
-        tasks_.LoseNode({role, id}, role == Role::kUser ? "lost" : "was lost");
+        const std::string because = member.refused.empty() ? "" : " (" + member.refused + ")";
+        tasks_.LoseNode({role, id}, (role == Role::kUser ? "lost" : "was lost") + because);
       }
     }
     if (Running()) {
@@ -221,8 +227,7 @@ class Stepper {
     if (event.at_once && state_.round && state_.round->stage != Stage::kEnded) {
       EndGathering();
       Enter(Stage::kRunning);
-      state_.round->planning = false;
-      for (auto& [id, task] : state_.round->tasks) tasks_.Fail(task, event.reason);
+      EndTasks(event.reason);
     }
     Proceed();
     return Done();
@@ -234,6 +239,11 @@ class Stepper {
 
  private:
   StepResult Done() { return {Verdict::kAccepted, std::move(effects_)}; }
+  // Of those who are not done.
+  void EndTasks(const std::string& reason) {
+    state_.round->planning = false;
+    for (auto& [id, task] : state_.round->tasks) tasks_.Fail(task, reason);
+  }
   bool Running() const { return state_.round && state_.round->stage == Stage::kRunning; }
   bool IsAwaited(std::uint32_t round, std::uint32_t plan) const {
     return state_.round && state_.round->number == round && state_.round->plan == plan &&

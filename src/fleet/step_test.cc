@@ -453,5 +453,34 @@ TEST_F(FleetStep, APlanThatNobodyAwaitsOrThatNamesNoServerOfTheFleetIsNotTaken) 
   EXPECT_EQ(TaskOf("u1").state, Task::State::kFailed);
 }
 
+TEST_F(FleetStep, OtherSettingsEndARoundThatRunsAndNoneThatHasNotBegun) {
+  const auto configure = [this](const std::string& settings) {
+    return Take(Configured{policy_, kLayers, {"u0", "u1"}, {"s0", "s1"}, settings});
+  };
+  configure("a");
+  EXPECT_EQ(state_.settings, "a");
+  configure("b");  // It gathers.
+  EXPECT_EQ(state_.round->stage, Round::Stage::kGathering);
+  JoinAll();  // As a log of before there were settings: they say nothing.
+  configure("b");
+  Plan({To("u0", "s0", 2), To("u1", "s1", kLayers)});
+  Finish("u1", Phase::kLocal);
+  Finish("u1", Phase::kVerify);
+  EXPECT_EQ(Count<RoundEnded>(configure("b")), 0);
+  ASSERT_EQ(state_.round->stage, Round::Stage::kRunning);
+  const StepResult changed = configure("c");
+  ASSERT_EQ(Count<RoundEnded>(changed), 1);
+  EXPECT_EQ(state_.settings, "c");
+  const RoundSummary& summary = state_.history.back();
+  EXPECT_EQ(summary.done, 1U);
+  EXPECT_EQ(summary.failed, 1U);
+  const auto ended = std::get<RoundEnded>(
+      *std::find_if(changed.effects.begin(), changed.effects.end(), [](const Effect& effect) {
+        return std::holds_alternative<RoundEnded>(effect);
+      }));
+  EXPECT_THAT(ended.round->tasks.at("u0").failure, HasSubstr("settings were changed"));
+  EXPECT_EQ(ended.round->tasks.at("u1").state, Task::State::kDone);
+}
+
 }  // namespace
 }  // namespace dashf::fleet

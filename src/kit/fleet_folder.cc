@@ -123,6 +123,7 @@ NewNode CoordinatorOf(const FleetPlan& plan) {
       .seed = 1,
       .handover_penalty = plan.handover_penalty,
       .policy = {},
+      .farewell_s = 3600.0,
       .log_path = "fleet.sqlite",
       .machine_flop_per_s = plan.machine_flop_per_s};
   config.coordinator_kit.policy.rounds_max = plan.rounds;
@@ -279,7 +280,6 @@ Expected<Issued> FleetFolder::Add(const NewNode& given) {
   if (!coordinator) return tl::unexpected(coordinator.error());
   FillIn(&node.config);
   node.config.coordinator = AddressesOf(*coordinator);
-  node.config.training = coordinator->training;
   if (node.config.model_folder.empty()) node.config.model_folder = coordinator->model_folder;
   if (auto sound = CheckReadable(node.config); !sound) return tl::unexpected(sound.error());
   return Enrol(id, node.life, [&](const fs::path& folder, const Credentials& credentials) {
@@ -363,7 +363,7 @@ Expected<Issued> FleetFolder::Renew(const NodeId& node, bool new_key, std::chron
   return Issued{node, folder, *certificate};
 }
 
-Expected<void> FleetFolder::Revoke(const NodeId& node) {
+Expected<bool> FleetFolder::Revoke(const NodeId& node) {
   Member* member = record_.Find(node);
   if (member == nullptr) {
     return Fail(ErrorKind::kBadInput, (path_ / kRecord).string(), "has no " + Name(node));
@@ -371,10 +371,13 @@ Expected<void> FleetFolder::Revoke(const NodeId& node) {
   if (node.role == Role::kCoordinator) {
     return Fail(ErrorKind::kBadInput,
                 Name(node),
-                "cannot be revoked: it is who reads the list; `kit renew coordinator --new-key`");
+                "cannot be revoked, for it is who reads the list: if its key is lost to somebody, "
+                "make a new fleet (dashf kit init)");
   }
   const Time now =
       std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
+  const bool changed =
+      std::ranges::any_of(member->certificates, [](const auto& one) { return !one.revoked; });
   for (IssuedCertificate& one : member->certificates) {
     if (!one.revoked) one.revoked = now;
   }
@@ -388,8 +391,10 @@ Expected<void> FleetFolder::Revoke(const NodeId& node) {
   }
   const auto list = authority->ListOf(revoked);
   if (!list) return tl::unexpected(list.error());
-  if (auto done = WriteRecord(); !done) return done;
-  return WriteFileAtomically(FolderOf(runtime::CoordinatorNode()) / kRevoked, *list);
+  auto done = WriteRecord();
+  if (done) done = WriteFileAtomically(FolderOf(runtime::CoordinatorNode()) / kRevoked, *list);
+  if (!done) return tl::unexpected(done.error());
+  return changed;
 }
 
 std::string FleetFolder::LookAtFile(const Member& member, ListedNode* listed) const {

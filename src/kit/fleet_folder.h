@@ -91,9 +91,9 @@ class FleetFolder {
   // Another certificate, for the key that the node has or for a new one. kBadInput if what lies in
   // its folder is not what was issued, or if its key is no longer trusted.
   Expected<Issued> Renew(const runtime::NodeId& node, bool new_key, std::chrono::hours life);
-  // All its certificates; the list in the coordinator's folder says so from then on. Repeating it
-  // writes the list anew.
-  Expected<void> Revoke(const runtime::NodeId& node);
+  // All its certificates; the list in the coordinator's folder says so from then on. False if they
+  // were revoked before: only the list is written anew.
+  Expected<bool> Revoke(const runtime::NodeId& node);
   std::vector<ListedNode> List() const;
 
   const FleetRecord& record() const { return record_; }

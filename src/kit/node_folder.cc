@@ -36,8 +36,8 @@ TimeoutStartSec=infinity
 WatchdogSec=60
 Restart=on-failure
 RestartSec=5
-# A wrong flag, file or certificate stays wrong until somebody mends it.
-RestartPreventExitStatus=2 3 9
+# A wrong flag, file or certificate stays wrong until somebody mends it, and 8 ends a fleet.
+RestartPreventExitStatus=2 3 8 9
 SuccessExitStatus=143
 TimeoutStopSec=20
 LimitNOFILE=65536

@@ -13,6 +13,7 @@
 #include "runtime/live_credentials.h"
 #include "runtime/messages.h"
 #include "runtime/tls.h"
+#include "runtime/training_settings.h"
 
 namespace dashf::loadtest {
 namespace {
@@ -30,6 +31,8 @@ constexpr std::chrono::seconds kCallDeadline(60);
 v1::Work AnyWork() {
   v1::Work work;
   work.set_build("load test");
+  work.set_settings(
+      runtime::WriteTrainingSettings({}));  // The coordinator's, which has the default.
   return work;
 }
 

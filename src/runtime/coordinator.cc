@@ -78,7 +78,7 @@ Expected<void> Coordinator::Open() {
         fmt::format("is of a model of {} layers, the scenario's has {}", state.layers, layers));
   }
   keeper_.emplace(std::move(state), log_.get());
-  fleet::Configured configured{kit.policy, layers, {}, {}};
+  fleet::Configured configured{kit.policy, layers, {}, {}, settings_};
   for (const User& user : scenario.users) configured.users.push_back(user.id);
   for (const Server& server : scenario.servers) configured.servers.push_back(server.id);
   // Whoever was here is believed for one lease.
@@ -94,6 +94,10 @@ Expected<void> Coordinator::Open() {
   }
   if (!is_new) {
     Say(fmt::format("the log goes on: {} rounds have begun", this->state().rounds_begun));
+    const std::string& before = this->state().settings;
+    if (!before.empty() && before != settings_) {
+      Say("the training settings are others: nodes that come ask for them again");
+    }
     for (const fleet::Effect& owed : Owed(this->state())) Act(owed);
   }
   Queue(std::move(configured), {});
@@ -122,22 +126,22 @@ Expected<FleetEnd> Coordinator::Run() {
                   deployment_.scenario().users.size(),
                   deployment_.scenario().servers.size()));
   service_state_.Ready("on " + *address);
-  std::optional<Clock::time_point> leave_by;
   while (TakeQueued()) {
     SendChangedOrders(Finished());
-    if (Finished() && !leave_by) leave_by = Clock::now() + kLeaveWithin;
-    if (leave_by && (service_.sessions() == 0 || Clock::now() > *leave_by)) break;
+    if (Finished() && MayLeave()) break;
     loop_.DoPosted(std::chrono::milliseconds(kTickMs));
     service_state_.Alive();
     Tick();
     const auto signal = signals_.Wait(0);
     if (!signal) continue;
+    if (Finished()) break;
     end_.signal = signal;
     Note("stopped", {{"signal", *signal}});
     if (!config_.coordinator_kit.log_path.empty()) break;  // Its state is safe; others go on.
     Queue(fleet::Stopped{fmt::format("the round was stopped by signal {}", *signal), true, ""}, {});
   }
   service_state_.Stopping();
+  if (Finished()) operators_.SayFleetEnded();
   // Whoever waits for an answer is to ask again.
   loop_.Close();
   recent_->Close();
@@ -154,6 +158,36 @@ bool Coordinator::Finished() const {
   return state().over && (!state().round || state().round->stage == fleet::Round::Stage::kEnded);
 }
 
+std::size_t Coordinator::CountUntold() const {
+  std::size_t untold = 0;
+  for (const auto* members : {&state().users, &state().servers}) {
+    const Role role = members == &state().users ? Role::kUser : Role::kServer;
+    for (const auto& [id, member] : *members) {
+      const NodeId node{role, id};
+      if (member.refused.empty() && deployment_.Has(node) && !told_.contains(node)) ++untold;
+    }
+  }
+  return untold;
+}
+
+bool Coordinator::MayLeave() {
+  const Clock::time_point now = Clock::now();
+  const double farewell_s = config_.coordinator_kit.farewell_s;
+  if (!finished_at_) {
+    finished_at_ = now;
+    const std::size_t untold = CountUntold();
+    if (untold > 0 && farewell_s > 0.0) {
+      Say(fmt::format(
+          "the fleet is over; {} nodes that are not here may come for {:g} s to hear so",
+          untold,
+          farewell_s));
+    }
+  }
+  const bool listening = service_.sessions() > 0 && now <= *finished_at_ + kLeaveWithin;
+  const std::chrono::duration<double> elapsed = now - *finished_at_;
+  return !listening && (elapsed.count() >= farewell_s || CountUntold() == 0);
+}
+
 Expected<std::string> Coordinator::Listen(const LiveCredentials& credentials) {
   const std::string& listen = config_.coordinator_kit.listen;
   int port = 0;
@@ -163,7 +197,7 @@ Expected<std::string> Coordinator::Listen(const LiveCredentials& credentials) {
   builder.RegisterService(&operators_);
   builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);  // Operators are few.
   server_ = builder.BuildAndStart();
-  if (server_ == nullptr || port == 0) return Fail(ErrorKind::kIo, listen, "cannot listen there");
+  if (server_ == nullptr || port == 0) return tl::unexpected(CannotListen(listen));
   const std::string address = Advertised(listen, port, config_.coordinator_kit.advertise).front();
   const auto written = WriteFileAtomically(config_.coordinator_kit.address_path, address);
   if (!written) return tl::unexpected(written.error());
@@ -373,6 +407,43 @@ void Coordinator::Note(std::string_view event, Json fields) {
   telemetry_.Write(event, std::move(fields));
 }
 
+namespace {
+
+// A quorum that the fleet cannot have would be waited for without end.
+Expected<void> CheckQuorum(const CoordinatorKit& kit, const Scenario& scenario) {
+  for (const auto& [key, wanted, there, what] :
+       {std::tuple("users_min", kit.policy.users_min, scenario.users.size(), "users"),
+        std::tuple("servers_min", kit.policy.servers_min, scenario.servers.size(), "servers")}) {
+    if (wanted <= there) continue;
+    return Fail(
+        ErrorKind::kBadInput,
+        fmt::format("coordinator_kit.policy.{}", key),
+        fmt::format(
+            "must be at most {}, the {} of {}, got {}", there, what, kit.scenario_path, wanted));
+  }
+  return {};
+}
+
+// A new log beside an old one's rounds would begin another fleet over them.
+Expected<void> CheckLogIsThere(const CoordinatorKit& kit) {
+  std::error_code failed;
+  if (kit.log_path.empty()) return {};
+  const bool exists = fs::exists(kit.log_path, failed);
+  if (exists && fs::file_size(kit.log_path, failed) > 0) return {};
+  const fs::path rounds = fs::path(kit.out_folder) / "rounds";
+  if (!fs::is_directory(rounds, failed) || fs::is_empty(rounds, failed)) return {};
+  return Fail(
+      ErrorKind::kBadInput,
+      kit.log_path,
+      fmt::format("{}, but {} has the rounds of a fleet that had one: put its log back from a "
+                  "copy; to begin a new fleet, move {} away",
+                  exists ? "is empty" : "is not there",
+                  rounds.string(),
+                  rounds.string()));
+}
+
+}  // namespace
+
 Expected<FleetEnd> RunCoordinator(const NodeConfig& config,
                                   const Planner& planner,
                                   const ProgressLine& progress) {
@@ -384,6 +455,9 @@ Expected<FleetEnd> RunCoordinator(const NodeConfig& config,
                 config.coordinator_kit.scenario_path,
                 "must have the sum of delays, for the coordinator's handover_penalty is above 0");
   }
+  auto sound = CheckQuorum(config.coordinator_kit, loaded->scenario);
+  if (sound) sound = CheckLogIsThere(config.coordinator_kit);
+  if (!sound) return tl::unexpected(sound.error());
   auto telemetry = Telemetry::Open(config.telemetry_path, config.node, config.telemetry_limits);
   if (!telemetry) return tl::unexpected(telemetry.error());
   Coordinator coordinator(

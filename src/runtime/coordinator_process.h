@@ -34,18 +34,8 @@ class Coordinator {
         telemetry_(std::move(telemetry)),
         recent_(telemetry_.KeepRecent()),
         deployment_(std::move(deployment)),
-        service_(
-            {.hello = [this](auto id,
-                             const auto& node,
-                             const auto& hello) { Post([=, this] { Hello(id, node, hello); }); },
-             .alive = [this](auto id, const auto& node) { Post([=, this] { Alive(id, node); }); },
-             .closed = [this](auto id,
-                              const auto& node,
-                              bool bye) { Post([=, this] { Closed(id, node, bye); }); },
-             .report = [this](const auto& node,
-                              const auto& report,
-                              auto answer) { Post([=, this] { Report(node, report, answer); }); },
-             .revoked = [this](const auto& context) { return Revoked(context, revoked_.get()); }}),
+        settings_(WriteTrainingSettings(config.training)),
+        service_(ForNodes()),
         operators_(ForOperators(),
                    std::filesystem::path(config.coordinator_kit.out_folder) / "rounds",
                    recent_) {}
@@ -60,6 +50,10 @@ class Coordinator {
   void Post(NodeLoop::Job job) { loop_.Post(std::move(job)); }
 
   // What nodes say.
+  CoordinatorCalls ForNodes();
+  void Settings(const NodeId& node,
+                const v1::SettingsRequest& asked,
+                const CoordinatorCalls::SettingsAnswer& answer);
   void Hello(SessionId id, const NodeId& node, const v1::Hello& hello);
   void Alive(SessionId id, const NodeId& node);
   void Closed(SessionId id, const NodeId& node, bool goodbye);
@@ -90,9 +84,11 @@ class Coordinator {
     NodeSign sign;
   };
   void Renew(Session& session) const;
+  void SayTurnedAway(const NodeId& node, const std::string& reason);
   void Changed(const fleet::LoggedEvent& logged);
   void EndRevoked();
   void ForgiveSilence(Clock::duration stood_still);
+  void RefuseRevoked(const NodeId& node, const std::string& reason);
   void CheckLeases();
   void Tick();
   void SayProgress();
@@ -111,6 +107,9 @@ class Coordinator {
   void Say(const std::string& line) { progress_(line); }
   void Note(std::string_view event, nlohmann::ordered_json fields);
   bool Finished() const;
+  // Of a fleet that is over: whether those who are to hear it have.
+  bool MayLeave();
+  std::size_t CountUntold() const;
 
   const NodeConfig& config_;
   const Planner& planner_;
@@ -126,11 +125,15 @@ class Coordinator {
   std::vector<fleet::LoggedEvent> events_;
   std::vector<Then> thens_;
   std::optional<Error> broken_;
-  std::optional<v1::Work> work_;  // What everybody's must be.
+  std::optional<v1::Work> work_;  // What everybody's must be, but for
+  const std::string settings_;    // the training settings, which are the coordinator's own.
   std::map<NodeId, Session> sessions_;
+  std::set<NodeId> told_;        // That the fleet is over.
+  std::set<NodeId> refused_;     // Since the list of revoked certificates changed last.
   std::set<NodeId> changed_;     // Whose orders may have,
   std::set<NodeId> forgetting_;  // and to whom that is not urgent.
   bool all_changed_ = false;
+  std::optional<Clock::time_point> finished_at_;
   Clock::time_point tick_, slow_tick_, next_line_;  // The next ones.
   std::string scenario_sha256_;
   std::vector<std::string> unreachable_;  // Users that the plan that is being made leaves out.

@@ -25,33 +25,34 @@ grpc::Status Identify(const CoordinatorCalls& calls,
                         named ? Name(*named) : "nobody")};
   }
   if (calls.revoked(context)) {
-    return {grpc::StatusCode::PERMISSION_DENIED,
-            fmt::format("the certificate of {} is revoked", Name(*peer))};
+    const std::string reason = fmt::format("the certificate of {} is revoked", Name(*peer));
+    calls.refused(*peer, reason);
+    return {grpc::StatusCode::PERMISSION_DENIED, reason};
   }
   *node = *peer;
   return grpc::Status::OK;
 }
 
-// A report that waits for the log. One that nobody answers is to be sent again.
-class PendingReport {
+// A question that waits for the coordinator's thread. One that nobody answers is to be asked again.
+template <class Reply>
+class Pending {
  public:
-  PendingReport(grpc::ServerUnaryReactor* reactor, v1::ReportReply* reply)
-      : reactor_(reactor), reply_(reply) {}
-  ~PendingReport() {
+  Pending(grpc::ServerUnaryReactor* reactor, Reply* reply) : reactor_(reactor), reply_(reply) {}
+  ~Pending() {
     if (!answered_) reactor_->Finish({grpc::StatusCode::UNAVAILABLE, "the coordinator stops"});
   }
-  PendingReport(const PendingReport&) = delete;
-  PendingReport& operator=(const PendingReport&) = delete;
+  Pending(const Pending&) = delete;
+  Pending& operator=(const Pending&) = delete;
 
-  void Answer(const grpc::Status& status, v1::Verdict verdict) {
+  Reply& reply() { return *reply_; }
+  void Answer(const grpc::Status& status) {
     answered_ = true;
-    reply_->set_verdict(verdict);
     reactor_->Finish(status);
   }
 
  private:
   grpc::ServerUnaryReactor* const reactor_;
-  v1::ReportReply* const reply_;
+  Reply* const reply_;
   bool answered_ = false;
 };
 
@@ -189,6 +190,26 @@ grpc::ServerBidiReactor<v1::NodeMessage, v1::Orders>* CoordinatorService::Sessio
   return stream;
 }
 
+grpc::ServerUnaryReactor* CoordinatorService::Settings(grpc::CallbackServerContext* context,
+                                                       const v1::SettingsRequest* request,
+                                                       v1::SettingsReply* reply) {
+  NodeId node;
+  const grpc::Status status = Identify(calls_, *context, request->node(), &node);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (!status.ok()) {
+    reactor->Finish(status);
+    return reactor;
+  }
+  calls_.settings(node,
+                  *request,
+                  [pending = std::make_shared<Pending<v1::SettingsReply>>(reactor, reply)](
+                      const grpc::Status& answer, const v1::SettingsReply& settings) {
+                    pending->reply() = settings;
+                    pending->Answer(answer);
+                  });
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* CoordinatorService::Report(grpc::CallbackServerContext* context,
                                                      const v1::PhaseReport* request,
                                                      v1::ReportReply* reply) {
@@ -199,11 +220,13 @@ grpc::ServerUnaryReactor* CoordinatorService::Report(grpc::CallbackServerContext
     reactor->Finish(status);
     return reactor;
   }
-  calls_.report(
-      node,
-      *request,
-      [pending = std::make_shared<PendingReport>(reactor, reply)](
-          const grpc::Status& answer, v1::Verdict verdict) { pending->Answer(answer, verdict); });
+  calls_.report(node,
+                *request,
+                [pending = std::make_shared<Pending<v1::ReportReply>>(reactor, reply)](
+                    const grpc::Status& answer, v1::Verdict verdict) {
+                  pending->reply().set_verdict(verdict);
+                  pending->Answer(answer);
+                });
   return reactor;
 }
 

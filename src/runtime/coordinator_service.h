@@ -15,14 +15,17 @@ using SessionId = std::uint64_t;  // Of one stream; never used twice.
 
 // Called from gRPC's threads, several at a time. Nodes are who their certificates say.
 struct CoordinatorCalls {
+  // `answer` may be called later, from any thread, exactly once; as every answer here.
+  using SettingsAnswer = std::function<void(const grpc::Status&, const v1::SettingsReply&)>;
+  std::function<void(const NodeId&, const v1::SettingsRequest&, SettingsAnswer answer)> settings;
   std::function<void(SessionId, const NodeId&, const v1::Hello&)> hello;
   std::function<void(SessionId, const NodeId&)> alive;
   std::function<void(SessionId, const NodeId&, bool goodbye)> closed;  // After a hello, once.
   using Answer = std::function<void(const grpc::Status&, v1::Verdict)>;
-  // `answer` may be called later, from any thread, exactly once.
   std::function<void(const NodeId&, const v1::PhaseReport&, Answer answer)> report;
-  // Whether the authority has revoked the peer's certificate: asked before a hello or a report.
+  // Whether the authority has revoked the peer's certificate: asked before all of these.
   std::function<bool(const grpc::ServerContextBase&)> revoked;
+  std::function<void(const NodeId&, const std::string& reason)> refused;  // Then, if it has.
 };
 
 // Thread-safe. Must not be called while a lock is held that `calls` take.
@@ -38,6 +41,9 @@ class CoordinatorService final : public v1::Coordinator::CallbackService {
   bool IsRevoked(SessionId session) const;
   std::size_t sessions() const;
 
+  grpc::ServerUnaryReactor* Settings(grpc::CallbackServerContext* context,
+                                     const v1::SettingsRequest* request,
+                                     v1::SettingsReply* reply) override;
   grpc::ServerBidiReactor<v1::NodeMessage, v1::Orders>* Session(
       grpc::CallbackServerContext* context) override;
   grpc::ServerUnaryReactor* Report(grpc::CallbackServerContext* context,

@@ -1,6 +1,8 @@
 // What nodes say, and what they are told.
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "base/printable.h"
 #include "runtime/coordinator_process.h"
 #include "runtime/fleet_record.h"
@@ -15,22 +17,74 @@ namespace {
 // A session that has broken off is less to be believed than one that is silent.
 constexpr std::chrono::seconds kBrokenLease(3);
 constexpr std::size_t kProcessBytesMax = 256;
+constexpr char kNotOfThisFleet[] = "is not of this fleet";
 
 }  // namespace
+
+CoordinatorCalls Coordinator::ForNodes() {
+  return {
+      .settings = [this](const auto& node,
+                         const auto& asked,
+                         auto answer) { Post([=, this] { Settings(node, asked, answer); }); },
+      .hello = [this](auto id,
+                      const auto& node,
+                      const auto& hello) { Post([=, this] { Hello(id, node, hello); }); },
+      .alive = [this](auto id, const auto& node) { Post([=, this] { Alive(id, node); }); },
+      .closed = [this](auto id,
+                       const auto& node,
+                       bool bye) { Post([=, this] { Closed(id, node, bye); }); },
+      .report = [this](const auto& node,
+                       const auto& report,
+                       auto answer) { Post([=, this] { Report(node, report, answer); }); },
+      .revoked = [this](const auto& context) { return Revoked(context, revoked_.get()); },
+      .refused = [this](const auto& node,
+                        const auto& reason) { Post([=, this] { RefuseRevoked(node, reason); }); }};
+}
 
 void Coordinator::Renew(Session& session) const {
   session.lease_until = Clock::now() + std::chrono::milliseconds(static_cast<std::int64_t>(
                                            1e3 * config_.coordinator_kit.policy.lease_s));
 }
 
+void Coordinator::SayTurnedAway(const NodeId& node, const std::string& reason) {
+  Say(fmt::format("{} is turned away: {}", Name(node), reason));
+  Note("turned_away", {{"who", Name(node)}, {"reason", reason}});
+}
+
+void Coordinator::Settings(const NodeId& node,
+                           const v1::SettingsRequest& asked,
+                           const CoordinatorCalls::SettingsAnswer& answer) {
+  v1::SettingsReply reply;
+  if (state().Find(node) == nullptr || !deployment_.Has(node)) {
+    SayTurnedAway(node, kNotOfThisFleet);
+    return answer({grpc::StatusCode::NOT_FOUND, kNotOfThisFleet}, reply);
+  }
+  v1::Work ours, theirs;
+  ours.set_protocol(kProtocol);
+  ours.set_build(DASHF_VERSION);
+  theirs.set_protocol(asked.protocol());
+  theirs.set_build(Clipped(Printable(asked.build()), kProcessBytesMax));
+  if (const std::string differs = Difference(ours, theirs); !differs.empty()) {
+    SayTurnedAway(node, differs);
+    Queue(fleet::TurnedAway{node, differs}, {});
+    return answer({grpc::StatusCode::FAILED_PRECONDITION, differs}, reply);
+  }
+  if (Finished()) {
+    *reply.mutable_leave() = OrdersOf(state(), deployment_, node).leave();
+    told_.insert(node);
+  } else {
+    reply.set_settings(settings_);
+  }
+  answer(grpc::Status::OK, reply);
+}
+
 void Coordinator::Hello(SessionId id, const NodeId& node, const v1::Hello& hello) {
   const auto refuse = [this, id, node](grpc::StatusCode code, const std::string& reason) {
-    Say(fmt::format("{} is turned away: {}", Name(node), reason));
-    Note("turned_away", {{"who", Name(node)}, {"reason", reason}});
+    SayTurnedAway(node, reason);
     service_.Refuse(id, {code, reason});
   };
   if (state().Find(node) == nullptr || !deployment_.Has(node)) {
-    return refuse(grpc::StatusCode::NOT_FOUND, "is not of this fleet");
+    return refuse(grpc::StatusCode::NOT_FOUND, kNotOfThisFleet);
   }
   auto report = CapabilitiesOf(node, hello, state().layers);
   const std::string differs = work_ ? Difference(*work_, hello.work()) : "";
@@ -38,6 +92,14 @@ void Coordinator::Hello(SessionId id, const NodeId& node, const v1::Hello& hello
     const std::string reason = report ? differs : report.error().Text();
     Queue(fleet::TurnedAway{node, reason}, {});
     return refuse(grpc::StatusCode::FAILED_PRECONDITION, reason);
+  }
+  if (const auto outdated = SettingsDifference(settings_, hello.work().settings());
+      !outdated.empty()) {
+    // It gives up what it is at, and comes back as if it were started again.
+    Queue(fleet::WentAway{node, hello.incarnation()}, {});
+    Say(fmt::format("{} is to ask for the training settings again: {}", Name(node), outdated));
+    Note("settings_outdated", {{"who", Name(node)}, {"reason", outdated}});
+    return service_.Refuse(id, {grpc::StatusCode::ABORTED, outdated});
   }
   // The log has it once.
   if (*report == state().Find(node)->report) report->clear();
@@ -95,18 +157,34 @@ void Coordinator::Closed(SessionId id, const NodeId& node, bool goodbye) {
 void Coordinator::EndRevoked() {
   if (!revoked_->HasChanged()) return;
   Say("the list of revoked certificates has changed");
-  for (const auto& [node, session] : sessions_) {
+  refused_.clear();
+  for (auto& [node, session] : sessions_) {
     if (session.id == 0 || !service_.IsRevoked(session.id)) continue;
     const std::string reason = fmt::format("the certificate of {} is revoked", Name(node));
-    Say(fmt::format("{} is turned away: {}", Name(node), reason));
-    Note("turned_away", {{"who", Name(node)}, {"reason", reason}});
-    service_.Refuse(session.id, {grpc::StatusCode::PERMISSION_DENIED, reason});
+    SayTurnedAway(node, reason);
+    service_.Refuse(std::exchange(session.id, 0), {grpc::StatusCode::PERMISSION_DENIED, reason});
+    // Away at once, with the reason why.
+    if (const fleet::Member* member = state().Find(node)) {
+      Queue(fleet::WentAway{node, member->incarnation}, {});
+      Queue(fleet::TurnedAway{node, reason}, {});
+    }
   }
 }
 
 // While this process was stopped, or its machine asleep, no sign of life could be heard.
 void Coordinator::ForgiveSilence(Clock::duration stood_still) {
   for (auto& [node, session] : sessions_) session.lease_until += stood_still;
+}
+
+// One whose session does not stand. Who holds a revoked certificate says nothing of a node that is
+// here, or has been lately, with another.
+void Coordinator::RefuseRevoked(const NodeId& node, const std::string& reason) {
+  if (!refused_.insert(node).second) return;  // However often it tries.
+  SayTurnedAway(node, reason);
+  const fleet::Member* member = state().Find(node);
+  const bool elsewhere = member != nullptr && (member->presence == fleet::Presence::kHere ||
+                                               member->presence == fleet::Presence::kAway);
+  if (member != nullptr && !elsewhere) Queue(fleet::TurnedAway{node, reason}, {});
 }
 
 void Coordinator::CheckLeases() {
@@ -197,6 +275,7 @@ void Coordinator::SendOrders(const NodeId& node, bool last) {
   std::string text = orders.SerializeAsString();
   if (text == session.orders) return;
   session.orders = std::move(text);
+  if (orders.has_leave()) told_.insert(node);
   service_.Send(session.id, orders, last && orders.has_leave());
 }
 

@@ -3,9 +3,14 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
 
 #include "base/file.h"
+#include "base/printable.h"
 #include "runtime/authority.h"
 #include "runtime/process.h"
 #include "scenario/scenario_io.h"
@@ -57,6 +62,9 @@ class Round {
  private:
   Expected<void> Prepare();
   Expected<void> Start(const NodeConfig& config);
+  std::filesystem::path LogOf(const std::string& name) const;
+  void PassOn();  // What the coordinator has said since.
+  void Tell(const ProcessEnd& end);
   Expected<std::string> CoordinatorAddress();
   Expected<void> StartNodes(const std::string& address);
   void LookAfter();
@@ -68,6 +76,7 @@ class Round {
   StopSignals signals_;
   PrivateFolder private_;  // Outlives the children.
   ProcessGroup children_;
+  std::ifstream coordinators_;  // Its log.
   std::optional<int> signal_;
   Clock::time_point stopped_at_{};
 };
@@ -84,8 +93,10 @@ Expected<LaunchResult> Round::Run() {
                                  .seed = launch_.plan_seed,
                                  .handover_penalty = launch_.handover_penalty,
                                  .policy = {},
+                                 .farewell_s = 0.0,
                                  .log_path = "",
                                  .machine_flop_per_s = launch_.machine_flop_per_s};
+  coordinator.training = launch_.training;
   fleet::Policy& policy = coordinator.coordinator_kit.policy;
   policy.rounds_max = launch_.rounds;
   policy.gather_s = launch_.registration_s;
@@ -97,6 +108,7 @@ Expected<LaunchResult> Round::Run() {
   if (auto done = StartNodes(*address); !done) return tl::unexpected(done.error());
   LookAfter();
   children_.KillAll();
+  PassOn();
   const std::string path = (launch_.folder / "round.json").string();
   const auto text = ReadFile(path);
   if (!text) return Fail(ErrorKind::kRoundFailed, path, "the coordinator left no record");
@@ -109,11 +121,13 @@ Expected<LaunchResult> Round::Run() {
 Expected<void> Round::Prepare() {
   std::error_code failed;
   for (const char* old :
-       {"adapters", "users", "rounds", "round.json", "scenario.json", "plan.json"}) {
+       {"adapters", "users", "rounds", "logs", "round.json", "scenario.json", "plan.json"}) {
     std::filesystem::remove_all(launch_.folder / old, failed);
     if (failed) return Fail(ErrorKind::kIo, (launch_.folder / old).string(), failed.message());
   }
   if (auto made = private_.Make(); !made) return made;
+  std::filesystem::create_directories(launch_.folder / "logs", failed);
+  if (failed) return Fail(ErrorKind::kIo, (launch_.folder / "logs").string(), failed.message());
   auto written =
       WriteFileAtomically(private_.path() / "scenario.json", WriteScenario(launch_.scenario));
   if (!written) return written;
@@ -151,7 +165,6 @@ NodeConfig Round::Common(const NodeId& node) const {
   config.gate_folder = private_.path().string();
   config.gate_turns = launch_.turns;
   config.model_folder = FromHere(launch_.model_folder);
-  config.training = launch_.training;
   return config;
 }
 
@@ -160,10 +173,39 @@ Expected<void> Round::Start(const NodeConfig& config) {
   const std::filesystem::path path = private_.path() / (FileStem(config.node) + ".json");
   if (auto written = WriteFileAtomically(path, WriteNodeConfig(config)); !written) return written;
   const std::string verb = name.substr(0, name.find('/'));
-  const auto started = children_.Start(
-      name, {launch_.program, verb, "--config", path.string()}, launch_.environment);
+  const auto started = children_.Start(name,
+                                       {launch_.program, verb, "--config", path.string()},
+                                       launch_.environment,
+                                       LogOf(name).string());
   if (!started) return tl::unexpected(started.error());
+  if (config.node.role == Role::kCoordinator) coordinators_.open(LogOf(name));
   return {};
+}
+
+std::filesystem::path Round::LogOf(const std::string& name) const {
+  std::string stem = name;
+  std::ranges::replace(stem, '/', '-');
+  return launch_.folder / "logs" / (stem + ".log");
+}
+
+void Round::PassOn() {
+  coordinators_.clear();
+  std::string text((std::istreambuf_iterator<char>(coordinators_)), {});
+  fmt::print(stderr, "{}", Printable(text));
+}
+
+// With its last words.
+void Round::Tell(const ProcessEnd& end) {
+  std::ifstream log(LogOf(end.name));
+  std::string last;
+  for (std::string line; std::getline(log, line);) {
+    if (!line.empty()) last = line;
+  }
+  progress_(fmt::format("{} ended: {}; {}{}",
+                        end.name,
+                        Describe(end),
+                        LogOf(end.name).string(),
+                        last.empty() ? " is empty" : ": " + Printable(last)));
 }
 
 Expected<std::string> Round::CoordinatorAddress() {
@@ -171,6 +213,7 @@ Expected<std::string> Round::CoordinatorAddress() {
   for (const auto until = Clock::now() + kAddressWithin; Clock::now() < until;) {
     if (std::filesystem::exists(path)) return ReadFile(path, 256);
     if (const auto end = children_.Poll()) {
+      PassOn();
       return Fail(
           ErrorKind::kRoundFailed, kCoordinator, "ended before it listened: " + Describe(*end));
     }
@@ -214,11 +257,12 @@ void Round::LookAfter() {
   std::optional<Clock::time_point> coordinator_left;
   while (children_.running() > 0) {
     if (const auto signal = signals_.Wait(kTickMs)) Stop(*signal);
+    PassOn();
     while (const auto end = children_.Poll()) {
       if (end->name == kCoordinator) {
         coordinator_left = Clock::now();
       } else if (end->signal != 0 || end->exit_code != 0) {
-        progress_(fmt::format("{} ended: {}", end->name, Describe(*end)));
+        Tell(*end);
         // Once scenario.json is there, all have registered and the coordinator sees who leaves.
         if (!signal_ && !std::filesystem::exists(launch_.folder / "scenario.json")) {
           children_.Signal(kCoordinator, SIGTERM);

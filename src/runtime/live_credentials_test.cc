@@ -1,12 +1,17 @@
 // Certificates that are replaced under running gRPC servers and clients.
 #include "runtime/live_credentials.h"
 
+#include <arpa/inet.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <chrono>
 #include <mutex>
 #include <thread>
 
+#include "base/descriptor.h"
 #include "base/file.h"
 #include "runtime/authority.h"
 #include "runtime/edge_service.h"
@@ -15,6 +20,7 @@
 namespace dashf::runtime {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 namespace fs = std::filesystem;
@@ -157,6 +163,31 @@ TEST_F(Renewal, TheFirstAddressThatAnswersIsTaken) {
   const auto other = FirstThatAnswers(ServerNode("s1"), {address_, "127.0.0.1:1"}, *user_live_, 5);
   ASSERT_FALSE(other);
   EXPECT_EQ(other.error().kind, ErrorKind::kIdentity);
+  // What went wrong at each, and who answered there.
+  EXPECT_THAT(other.error().Text(),
+              AllOf(HasSubstr("expected server/s1, but the certificate of 'server/s0' answered"),
+                    HasSubstr("; 127.0.0.1:1: cannot connect: Connection refused")));
+}
+
+// It takes the connection, and leaves it at that.
+TEST_F(Renewal, ASilentPeerIsNotSaidToHaveHungUp) {
+  const Descriptor silent(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof at;
+  auto* const address = reinterpret_cast<sockaddr*>(&at);
+  ASSERT_EQ(::bind(silent.get(), address, size), 0);
+  ASSERT_EQ(::listen(silent.get(), 1), 0);
+  ASSERT_EQ(::getsockname(silent.get(), address, &size), 0);
+  const std::string text = fmt::format("127.0.0.1:{}", ntohs(at.sin_port));
+  const auto met = TryHandshake(server_, text, *user_live_, 1);
+  ASSERT_FALSE(met);
+  EXPECT_EQ(met.error().kind, ErrorKind::kIo);
+  EXPECT_THAT(met.error().Text(), HasSubstr("but says nothing within 1 s"));
+  EXPECT_THAT(CannotListen(text).Text(),
+              HasSubstr(text + ": cannot listen there: Address already"));
+  EXPECT_EQ(CannotListen("127.0.0.1:0").message, "cannot listen there");
 }
 
 }  // namespace

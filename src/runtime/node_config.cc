@@ -32,32 +32,6 @@ Json ToJson(const Compute& compute) {
           {"energy_j_per_flop", compute.energy_j_per_flop}};
 }
 
-Json ToJson(const TrainingSettings& training) {
-  const train::LoraConfig& lora = training.adapter.lora;
-  const bool prompt = training.adapter.kind == train::AdapterKind::kAdaptionPrompt;
-  return {{"adapter", prompt ? "adaption_prompt" : "lora"},
-          {"rank", lora.rank},
-          {"alpha", lora.alpha},
-          {"rank_stabilized", lora.rank_stabilized},
-          {"targets", lora.targets},
-          {"prompt_length", training.adapter.prompt.length},
-          {"arithmetic", training.storage.arithmetic},
-          {"weights", training.storage.weights},
-          {"objective",
-           training.objective == train::UserObjective::kEarlyExit ? "early_exit" : "full_depth"},
-          {"epochs_user", training.epochs_user},
-          {"epochs_server", training.epochs_server},
-          {"epochs_joint", training.epochs_joint},
-          {"batch_size", training.batch_size},
-          {"accumulate", training.accumulate},
-          {"learning_rate", training.learning_rate},
-          {"schedule", train::Name(training.schedule.shape)},
-          {"warmup", training.schedule.warmup},
-          {"weight_decay", training.weight_decay},
-          {"tokens_max", training.tokens_max},
-          {"seed", training.seed}};
-}
-
 Json ToJson(const UserKit& kit) {
   Json profile;
   for (const auto& [key, column] : kProfileColumns) profile[key] = kit.profile.*column;
@@ -111,6 +85,7 @@ Json ToJson(const CoordinatorKit& kit) {
           {"handover_penalty", kit.handover_penalty},
           {"log", kit.log_path},
           {"policy", ToJson(kit.policy)},
+          {"farewell_s", kit.farewell_s},
           {"machine_flop_per_s", kit.machine_flop_per_s}};
 }
 
@@ -146,48 +121,6 @@ std::vector<std::string> ReadReachable(JsonReader& reader, std::string_view key)
     }
   });
   return addresses;
-}
-
-TrainingSettings ReadTraining(JsonReader& parent) {
-  JsonReader reader = parent.Object("training");
-  TrainingSettings training;
-  const auto small = [&](std::string_view key) {
-    return static_cast<int>(reader.Integer(key, 1, 1'000'000));
-  };
-  const std::string adapter = reader.String("adapter");
-  if (adapter == "adaption_prompt") {
-    training.adapter.kind = train::AdapterKind::kAdaptionPrompt;
-  } else if (adapter != "lora") {
-    reader.Reject("adapter", "must be lora or adaption_prompt");
-  }
-  train::LoraConfig& lora = training.adapter.lora;
-  lora.rank = small("rank");
-  lora.alpha = reader.Number("alpha", kPositive);
-  lora.rank_stabilized = reader.Boolean("rank_stabilized");
-  lora.targets = Strings(reader, "targets");
-  training.adapter.prompt.length = small("prompt_length");
-  training.storage = {reader.String("arithmetic"), reader.String("weights")};
-  const std::string objective = reader.String("objective");
-  training.objective = objective == "full_depth" ? train::UserObjective::kFullDepth
-                                                 : train::UserObjective::kEarlyExit;
-  if (objective != "full_depth" && objective != "early_exit") {
-    reader.Reject("objective", "must be early_exit or full_depth");
-  }
-  training.epochs_user = small("epochs_user");
-  training.epochs_server = small("epochs_server");
-  training.epochs_joint = static_cast<int>(reader.Integer("epochs_joint", 0, 1'000'000));
-  training.batch_size = small("batch_size");
-  training.accumulate = small("accumulate");
-  training.learning_rate = reader.Number("learning_rate", kPositive);
-  const auto shape = train::ScheduleShapeNamed(reader.String("schedule"));
-  if (!shape) reader.Reject("schedule", "must be constant, linear or cosine");
-  training.schedule = {shape.value_or(train::ScheduleShape::kConstant),
-                       reader.Number("warmup", kNonNegative)};
-  training.weight_decay = reader.Number("weight_decay", kNonNegative);
-  training.tokens_max = small("tokens_max");
-  training.seed = static_cast<std::uint64_t>(reader.Integer("seed", 0, kSeedMax));
-  reader.RejectUnknownKeys();
-  return training;
 }
 
 // Where to listen, and what others are told of it.
@@ -287,6 +220,8 @@ CoordinatorKit ReadCoordinatorKit(JsonReader& root) {
   }
   kit.log_path = reader.String("log");
   kit.policy = ReadPolicy(reader);
+  kit.farewell_s =
+      reader.NumberIfAny("farewell_s", {.low = 0.0, .high = 1e9}).value_or(kit.farewell_s);
   kit.machine_flop_per_s = reader.Number("machine_flop_per_s", kPositive);
   reader.RejectUnknownKeys();
   return kit;
@@ -336,15 +271,11 @@ int NodeConfig::Threads() const {
   return gate_folder.empty() ? std::max(1U, std::thread::hardware_concurrency()) : 1;
 }
 
-std::string WriteTrainingSettings(const TrainingSettings& training) {
-  return ToJson(training).dump();
-}
-
 std::string WriteNodeConfig(const NodeConfig& config) {
   Json tls = {
       {"ca", config.tls.ca}, {"certificate", config.tls.certificate}, {"key", config.tls.key}};
   if (!config.tls.revoked.empty()) tls["revoked"] = config.tls.revoked;
-  Json json = {{"schema", "dashf.node/2"},
+  Json json = {{"schema", "dashf.node/3"},
                {"node", Name(config.node)},
                {"folder", config.folder},
                {"coordinator", config.coordinator},
@@ -354,8 +285,7 @@ std::string WriteNodeConfig(const NodeConfig& config) {
                 {{"bytes_max", config.telemetry_limits.bytes_max},
                  {"files_max", config.telemetry_limits.files_max}}},
                {"gate", {{"folder", config.gate_folder}, {"turns", config.gate_turns}}},
-               {"model", config.model_folder},
-               {"training", ToJson(config.training)}};
+               {"model", config.model_folder}};
   json["checkpoint_interval_s"] = config.checkpoint_interval_s;
   if (config.threads > 0) json["threads"] = config.threads;
   switch (config.node.role) {
@@ -366,6 +296,7 @@ std::string WriteNodeConfig(const NodeConfig& config) {
       json["server"] = ToJson(config.server);
       break;
     case Role::kCoordinator:
+      json["training"] = ToJson(config.training);
       json["coordinator_kit"] = ToJson(config.coordinator_kit);
       break;
     case Role::kOperator:  // Is no node, and has a file of its own.
@@ -379,7 +310,12 @@ Expected<NodeConfig> ParseNodeConfig(const std::string& name, std::string_view b
   if (!document) return tl::unexpected(document.error());
   JsonReader root = document->Root();
   NodeConfig config;
-  if (root.String("schema") != "dashf.node/2") root.Reject("schema", "must be dashf.node/2");
+  if (root.String("schema") != "dashf.node/3") {
+    root.Reject(
+        "schema",
+        "must be dashf.node/3, in which only the coordinator's file has `training` (take it "
+        "out of the others')");
+  }
   const auto node = ParseName(root.String("node"));
   if (!node || node->role != role) root.Reject("node", "must name a node of this verb's role");
   config.node = node.value_or(NodeId{});
@@ -407,15 +343,21 @@ Expected<NodeConfig> ParseNodeConfig(const std::string& name, std::string_view b
           .value_or(config.checkpoint_interval_s);
   config.threads = static_cast<int>(root.IntegerIfAny("threads", 1, 1024).value_or(0));
   config.model_folder = root.String("model");
-  config.training = ReadTraining(root);
+  if (role == Role::kCoordinator) {
+    config.training = ReadTrainingSettings(root.Object("training"));
+  } else if (root.Has("training")) {
+    root.Object("training")
+        .Reject(
+            "is the coordinator's to set: take it out of this file, nodes ask "
+            "the coordinator");
+  }
   if (role == Role::kUser) config.user = ReadUserKit(root);
   if (role == Role::kServer) config.server = ReadServerKit(root);
   if (role == Role::kCoordinator) config.coordinator_kit = ReadCoordinatorKit(root);
   root.RejectUnknownKeys();
   if (document->error()) return tl::unexpected(*document->error());
-  if (const auto sound = config.training.storage.Validate(); !sound) {
-    const Error& error = sound.error();
-    return Fail(error.kind, name + ": training." + error.where, error.message);
+  if (const auto sound = CheckTrainingSettings(name, config.training); !sound) {
+    return tl::unexpected(sound.error());
   }
   ResolvePaths(std::filesystem::absolute(name).parent_path(), &config);
   return config;

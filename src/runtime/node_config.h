@@ -1,6 +1,6 @@
-// dashf.node/2: what one node is told before it starts, as one JSON file: who it is, where its
-// certificate lies, whom to reach, what it owns and how it is to train. `dashf run` writes one per
-// node; `dashf kit` makes those of a fleet over several machines.
+// dashf.node/3: what one node is told before it starts, as one JSON file: who it is, where its
+// certificate lies, whom to reach and what it owns; the coordinator's says how the fleet trains.
+// `dashf run` writes one per node; `dashf kit` makes those of a fleet over several machines.
 #pragma once
 
 #include <cstdint>
@@ -9,50 +9,14 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/rng.h"
 #include "fleet/state.h"
 #include "runtime/identity.h"
 #include "runtime/node.h"
 #include "runtime/telemetry.h"
+#include "runtime/training_settings.h"
 #include "scenario/scenario.h"
-#include "train/adapter.h"
-#include "train/phases.h"
-#include "train/storage_choice.h"
 
 namespace dashf::runtime {
-
-// The same for every node of a round.
-struct TrainingSettings {
-  train::AdapterConfig adapter;
-  train::StorageChoice storage;  // Of the base, on each node.
-  train::UserObjective objective = train::UserObjective::kEarlyExit;
-  int epochs_user = 3;    // Passes of the user phase over the training set, >= 1.
-  int epochs_server = 3;  // Of the server phase, >= 1.
-  int epochs_joint = 0;   // Then of all layers, at the server, >= 0.
-  int batch_size = 8;
-  int accumulate = 1;  // Batches per step.
-  double learning_rate = 3e-3;
-  train::LearningRateSchedule schedule;  // Of each phase.
-  double weight_decay = 0.0;
-  int tokens_max = 256;  // Longer examples are shortened.
-  std::uint64_t seed = 1;
-
-  // The first layer that a server sends back of those that it trained.
-  int FirstReturned(int k) const { return epochs_joint > 0 ? 1 : k + 1; }
-
-  // As the engine wants them, for a phase of so many epochs; each round has batches of its own.
-  train::TrainOptions OptionsFor(int epochs, std::uint32_t round = 1) const {
-    train::TrainOptions options;
-    options.epochs = epochs;
-    options.batch_size = batch_size;
-    options.accumulate = accumulate;
-    options.learning_rate = learning_rate;
-    options.schedule = schedule;
-    options.weight_decay = weight_decay;
-    options.seed = round == 1 ? seed : Rng(seed).Stream("round").Stream(round).Next();
-    return options;
-  }
-};
 
 struct UserKit {
   User device;                        // What it can do; position and profile index are unused.
@@ -87,8 +51,9 @@ struct CoordinatorKit {
   std::uint64_t seed = 1;              // Of the plan.
   // Score units, >= 0: what the plan pays for each user that changes its server (docs/planner.md).
   double handover_penalty = 0.0;
-  fleet::Policy policy;  // How rounds begin, whom they wait for.
-  std::string log_path;  // Of its events; empty: it keeps none, and a signal ends the round.
+  fleet::Policy policy;     // How rounds begin, whom they wait for.
+  double farewell_s = 0.0;  // How long it stays, its fleet over, for those who have not heard so.
+  std::string log_path;     // Of its events; empty: it keeps none, and a signal ends the round.
   double machine_flop_per_s =
       0.0;  // Of the machine that the nodes share, as the profile states it.
 };
@@ -105,15 +70,14 @@ struct NodeConfig {
   double checkpoint_interval_s = 60.0;  // Of a phase of training; 0: after every step.
   int threads = 0;  // Of a computation; 0: all cores, or one if the machine is shared.
   std::string model_folder;
-  TrainingSettings training;
-  UserKit user;  // Only the one of the node's role means anything.
+  TrainingSettings training;  // The coordinator's file has them; others ask it (settings_call.h).
+  UserKit user;               // Only the one of the node's role means anything.
   ServerKit server;
   CoordinatorKit coordinator_kit;
 
   int Threads() const;  // As `threads` says.
 };
 
-std::string WriteTrainingSettings(const TrainingSettings& training);  // As JSON, in one line.
 std::string WriteNodeConfig(const NodeConfig& config);
 // Strict. kBadInput if the file is for another role or an address cannot work. Relative paths are
 // taken from the file's own folder.

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
 #include <thread>
 
 namespace dashf::runtime {
@@ -19,16 +20,8 @@ NodeConfig UserConfig() {
   config.user.train_path = "/n/train";
   config.user.test_path = "/n/test";
   config.user.adapter_folder = "/n/adapter";
-  config.training.objective = train::UserObjective::kFullDepth;
-  config.training.adapter.kind = train::AdapterKind::kAdaptionPrompt;
-  config.training.adapter.prompt.length = 7;
-  config.training.adapter.lora.targets = {"o_proj"};
-  config.training.schedule = {train::ScheduleShape::kLinear, 0.25};
-  config.training.accumulate = 3;
-  config.training.epochs_joint = 2;
   config.threads = 3;
   config.checkpoint_interval_s = 0.0;
-  config.training.storage = {.arithmetic = "auto", .weights = "nf4"};
   config.user.device.compute = {.clock_hz_max = 1, .flop_per_cycle = 2, .kappa_w_per_hz3 = 0};
   config.user.device.tx_power_w_max = 0.1;
   config.user.device.memory_bytes_max = 1e9;
@@ -42,45 +35,81 @@ NodeConfig UserConfig() {
   return config;
 }
 
+NodeConfig CoordinatorConfig() {
+  NodeConfig config;
+  config.node = CoordinatorNode();
+  config.folder = "/c";
+  config.tls = {"/c/ca", "/c/certificate", "/c/key", "/c/revoked"};
+  config.training.objective = train::UserObjective::kFullDepth;
+  config.training.adapter.kind = train::AdapterKind::kAdaptionPrompt;
+  config.training.adapter.prompt.length = 7;
+  config.training.adapter.lora.targets = {"o_proj"};
+  config.training.schedule = {train::ScheduleShape::kLinear, 0.25};
+  config.training.accumulate = 3;
+  config.training.epochs_joint = 2;
+  config.training.storage = {.arithmetic = "auto", .weights = "nf4"};
+  config.coordinator_kit.listen = "127.0.0.1:7440";
+  config.coordinator_kit.machine_flop_per_s = 1.0;
+  return config;
+}
+
 TEST(NodeConfig, SurvivesItsFile) {
   const std::string text = WriteNodeConfig(UserConfig());
   const auto read = ParseNodeConfig("user.json", text, Role::kUser);
   ASSERT_TRUE(read) << read.error().Text();
   EXPECT_EQ(WriteNodeConfig(*read), text);
-  EXPECT_EQ(read->training.objective, train::UserObjective::kFullDepth);
-  EXPECT_EQ(read->training.adapter, UserConfig().training.adapter);
-  EXPECT_EQ(read->training.schedule, UserConfig().training.schedule);
-  EXPECT_EQ(read->training.accumulate, 3);
-  EXPECT_EQ(read->training.epochs_joint, 2);
   EXPECT_EQ(read->Threads(), 3);
   EXPECT_EQ(read->checkpoint_interval_s, 0.0);
-  EXPECT_EQ(read->training.storage, UserConfig().training.storage);
+}
+
+TEST(NodeConfig, TheCoordinatorsFileSaysHowTheFleetTrainsAndNoOther) {
+  const std::string text = WriteNodeConfig(CoordinatorConfig());
+  const auto read = ParseNodeConfig("c.json", text, Role::kCoordinator);
+  ASSERT_TRUE(read) << read.error().Text();
+  EXPECT_EQ(WriteNodeConfig(*read), text);
+  const TrainingSettings& training = read->training;
+  EXPECT_EQ(training.objective, train::UserObjective::kFullDepth);
+  EXPECT_EQ(training.adapter, CoordinatorConfig().training.adapter);
+  EXPECT_EQ(training.schedule, CoordinatorConfig().training.schedule);
+  EXPECT_EQ(training.accumulate, 3);
+  EXPECT_EQ(training.epochs_joint, 2);
+  EXPECT_EQ(training.storage, CoordinatorConfig().training.storage);
+
+  auto user = nlohmann::json::parse(WriteNodeConfig(UserConfig()));
+  EXPECT_FALSE(user.contains("training"));
+  user["training"] = nlohmann::json::parse(text).at("training");
+  const auto refused = ParseNodeConfig("u.json", user.dump(), Role::kUser);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kBadInput);
+  EXPECT_THAT(refused.error().Text(),
+              HasSubstr("u.json: training: is the coordinator's to set: take it out of this file"));
 }
 
 TEST(NodeConfig, WeightsThatTheArithmeticCannotTakeAreRefusedByName) {
-  NodeConfig config = UserConfig();
+  NodeConfig config = CoordinatorConfig();
   const auto failure_of = [&config](const train::StorageChoice& choice) {
     config.training.storage = choice;
-    return ParseNodeConfig("user.json", WriteNodeConfig(config), Role::kUser).error();
+    return ParseNodeConfig("c.json", WriteNodeConfig(config), Role::kCoordinator).error();
   };
   const Error unknown = failure_of({.arithmetic = "float16"});
   EXPECT_EQ(unknown.kind, ErrorKind::kBadInput);
   EXPECT_THAT(unknown.Text(),
-              HasSubstr("user.json: training.arithmetic: must be one of: float32, bfloat16, auto, "
+              HasSubstr("c.json: training.arithmetic: must be one of: float32, bfloat16, auto, "
                         "got float16"));
   EXPECT_THAT(failure_of({.arithmetic = "bfloat16", .weights = "int8"}).Text(),
-              HasSubstr("user.json: training.weights: must be bfloat16 or auto"));
+              HasSubstr("c.json: training.weights: must be bfloat16 or auto"));
 }
 
 TEST(NodeConfig, AnotherRolesFileAndABrokenOneAreRefusedByName) {
-  std::string text = WriteNodeConfig(UserConfig());
-  EXPECT_THAT(ParseNodeConfig("user.json", text, Role::kServer).error().Text(),
-              HasSubstr("this verb's role"));
+  EXPECT_THAT(
+      ParseNodeConfig("user.json", WriteNodeConfig(UserConfig()), Role::kServer).error().Text(),
+      HasSubstr("this verb's role"));
+  std::string text = WriteNodeConfig(CoordinatorConfig());
   const std::string key = "\"batch_size\": 8";
   text.replace(text.find(key), key.size(), "\"batch_size\": 0");
-  const auto read = ParseNodeConfig("user.json", text, Role::kUser);
+  const auto read = ParseNodeConfig("c.json", text, Role::kCoordinator);
   ASSERT_FALSE(read);
-  EXPECT_THAT(read.error().Text(), HasSubstr("user.json: training.batch_size"));
+  EXPECT_THAT(read.error().Text(), HasSubstr("c.json: training.batch_size"));
 }
 
 std::string ReplacedIn(std::string text, const std::string& old, const std::string& by) {
@@ -181,10 +210,10 @@ TEST(NodeConfig, AServersWayOfSharingIsItsOwnToSay) {
 TEST(NodeConfig, FilesOfAnotherVersionAndUnknownKeysAreRefused) {
   const std::string user = WriteNodeConfig(UserConfig());
   EXPECT_THAT(
-      ParseNodeConfig("u.json", ReplacedIn(user, "dashf.node/2", "dashf.node/1"), Role::kUser)
+      ParseNodeConfig("u.json", ReplacedIn(user, "dashf.node/3", "dashf.node/2"), Role::kUser)
           .error()
           .Text(),
-      HasSubstr("u.json: schema: must be dashf.node/2"));
+      HasSubstr("u.json: schema: must be dashf.node/3, in which only the coordinator's file"));
   EXPECT_THAT(ParseNodeConfig("u.json", ReplacedIn(user, "\"folder\"", "\"fodler\""), Role::kUser)
                   .error()
                   .Text(),

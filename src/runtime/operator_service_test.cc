@@ -86,11 +86,13 @@ class Operators : public testing::Test {
   NodeLoop loop_;
   std::atomic<bool> stop_ = false, revoked_ = false;
   std::shared_ptr<RecentLines> recent_ = std::make_shared<RecentLines>();
-  CoordinatorService coordinator_{{.hello = [](auto, const auto&, const auto&) {},
+  CoordinatorService coordinator_{{.settings = {},
+                                   .hello = [](auto, const auto&, const auto&) {},
                                    .alive = [](auto, const auto&) {},
                                    .closed = [](auto, const auto&, bool) {},
                                    .report = [](const auto&, const auto&, const auto&) {},
-                                   .revoked = [](const auto&) { return false; }}};
+                                   .revoked = [](const auto&) { return false; },
+                                   .refused = {}}};
   OperatorService service_{Calls(), folder_ / "rounds", recent_};
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
@@ -224,20 +226,24 @@ TEST_F(Operators, ARoundThatRunsIsReadFromTheStateAndOneThatHasEndedFromItsRecor
 }
 
 TEST_F(Operators, ReadTheLatestEventsOfOneNodeAndFollowThem) {
-  recent_->Add(R"({"event":"joined","who":"user/u1"})");
-  recent_->Add(R"({"event":"joined","who":"user/u11"})");
-  recent_->Add(R"({"event":"phase_finished","user":"u1","failure":"\"user\":\"u2\""})");
+  recent_->Add(R"({"event":"joined","who":"user/u001"})");
+  recent_->Add(R"({"event":"joined","who":"user/u0011"})");
+  recent_->Add(R"({"event":"phase_finished","user":"u001","failure":"\"user\":\"u002\""})");
   OperatorClient client = Client();
   std::vector<std::string> lines;
   const auto keep = [&lines](const std::string& line) {
     lines.push_back(line);
     return lines.size() < 4;
   };
-  ASSERT_TRUE(client.Logs("user/u1", 10, false, keep));
+  ASSERT_TRUE(client.Logs("user/u001", 10, false, keep));
   EXPECT_THAT(lines, ElementsAre(HasSubstr("joined"), HasSubstr("phase_finished")));
   lines.clear();
-  ASSERT_TRUE(client.Logs("user/u2", 10, false, keep));
+  ASSERT_TRUE(client.Logs("user/u002", 10, false, keep));
   EXPECT_THAT(lines, SizeIs(0));
+  const auto unknown = client.Logs("user/u9", 10, false, keep);
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().kind, ErrorKind::kBadInput);
+  EXPECT_EQ(unknown.error().message, "user/u9 is not of this fleet");
   std::atomic<bool> read = false;
   std::thread writer([&] {
     while (!read) {
@@ -249,6 +255,17 @@ TEST_F(Operators, ReadTheLatestEventsOfOneNodeAndFollowThem) {
   read = true;
   writer.join();
   EXPECT_THAT(lines, SizeIs(4));
+}
+
+TEST_F(Operators, WhoFollowsIsToldWhetherTheFleetHasEndedOrTheCoordinatorStops) {
+  OperatorClient client = Client();
+  const auto keep = [](const std::string&) { return true; };
+  recent_->Close();
+  const auto stopped = client.Logs("", 1, true, keep);
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().kind, ErrorKind::kIo);
+  service_.SayFleetEnded();
+  EXPECT_TRUE(client.Logs("", 1, true, keep));
 }
 
 TEST_F(Operators, ACoordinatorThatStopsLeavesNobodyWaiting) {
@@ -276,7 +293,7 @@ TEST_F(Operators, HaveAFileOfTheirOwnThatIsReadStrictly) {
     return ParseOperatorConfig("operator.json", text).error().Text();
   };
   EXPECT_THAT(refusal("operator/ada", "user/ada"), HasSubstr("operator: must be operator/NAME"));
-  EXPECT_THAT(refusal("dashf.operator/1", "dashf.node/2"), HasSubstr("must be dashf.operator/1"));
+  EXPECT_THAT(refusal("dashf.operator/1", "dashf.node/3"), HasSubstr("must be dashf.operator/1"));
   EXPECT_THAT(refusal("127.0.0.1", "0.0.0.0"), HasSubstr("coordinator[0]"));
   EXPECT_THAT(refusal("\"fleet\"", "\"flete\""), HasSubstr("fleet"));
 }

@@ -240,24 +240,39 @@ std::string SaidBy(const NodeConfig& config, const fs::path& path) {
   return said;
 }
 
+class TellsSettingsAndNothingElse final : public v1::Coordinator::Service {
+ public:
+  explicit TellsSettingsAndNothingElse(const TrainingSettings& training)
+      : text_(WriteTrainingSettings(training)) {}
+  grpc::Status Settings(grpc::ServerContext*,
+                        const v1::SettingsRequest*,
+                        v1::SettingsReply* reply) override {
+    reply->set_settings(text_);
+    return grpc::Status::OK;
+  }
+  grpc::Status Session(grpc::ServerContext*,
+                       grpc::ServerReaderWriter<v1::Orders, v1::NodeMessage>*) override {
+    return {grpc::StatusCode::NOT_FOUND, "is not of this fleet"};
+  }
+
+ private:
+  const std::string text_;
+};
+
 TEST_F(Round, ANodeSaysWhatItComputesWithAndWhatItTookUnlessItsMachinesRunHasSaidIt) {
   const auto authority = CertificateAuthority::Create();
-  // Where the coordinator should be, somebody of another fleet answers: the node ends at once.
   int port = 0;
   grpc::ServerBuilder builder;
-  ListenOn(builder,
-           "127.0.0.1:0",
-           CertificateAuthority::Create()->Issue(CoordinatorNode()).value(),
-           &port);
-  v1::EdgeServer::CallbackService nothing;
-  builder.RegisterService(&nothing);
-  const auto stranger = builder.BuildAndStart();
+  ListenOn(builder, "127.0.0.1:0", authority->Issue(CoordinatorNode()).value(), &port);
+  TrainingSettings training = launch_.training;
+  training.storage.weights = "int8";
+  TellsSettingsAndNothingElse coordinator(training);
+  builder.RegisterService(&coordinator);
+  const auto listening = builder.BuildAndStart();
   NodeConfig config;
   config.folder = (folder_ / "node").string();
   config.coordinator = {"127.0.0.1:" + std::to_string(port)};
   config.model_folder = launch_.model_folder;
-  config.training = launch_.training;
-  config.training.storage.weights = "int8";
   config.server = {.device = launch_.scenario.servers[0], .listen = "127.0.0.1:0", .advertise = {}};
   config.user = {.device = launch_.scenario.users[0],
                  .profile = launch_.scenario.profiles[0],
@@ -274,7 +289,7 @@ TEST_F(Round, ANodeSaysWhatItComputesWithAndWhatItTookUnlessItsMachinesRunHasSai
     config.gate_folder = "";
     const std::string said = SaidBy(config, folder_ / "node.json");
     EXPECT_THAT(said, HasSubstr(start));
-    EXPECT_THAT(said, HasSubstr("its certificate is refused"));
+    EXPECT_THAT(said, HasSubstr("coordinator: is not of this fleet"));
     for (const std::string& file : {launch_.data[0].train, launch_.data[0].test}) {
       const std::string took = file + ": 8 Alpaca records, 8 shortened to 64 tokens";
       EXPECT_EQ(said.find(took) != std::string::npos, node.role == Role::kUser) << said;

@@ -21,6 +21,7 @@
 #include "runtime/server_training.h"
 #include "runtime/service_state.h"
 #include "runtime/session.h"
+#include "runtime/settings_call.h"
 #include "runtime/telemetry.h"
 #include "runtime/tls.h"
 #include "runtime/work.h"
@@ -49,14 +50,16 @@ class ServerProcess {
  public:
   ServerProcess(const NodeConfig& config,
                 const LiveCredentials& credentials,
-                Telemetry telemetry,
+                const Telemetry& telemetry,
+                const ServiceState& service_state,
                 BaseModel base,
                 const std::string& model_sha256,
                 UserStore* store,
                 const ProgressLine& on_line)
       : config_(config),
         credentials_(credentials),
-        telemetry_(std::move(telemetry)),
+        telemetry_(telemetry),
+        service_state_(service_state),
         base_(std::move(base)),
         store_(*store),
         service_(config.node, store),
@@ -70,7 +73,8 @@ class ServerProcess {
                    .on_ended = std::bind_front(&ServerProcess::OnTrained, this)}) {}
   ~ServerProcess();
 
-  Expected<int> Run(const v1::Work& work);
+  // The exit code; none if the fleet's settings are not those of `work` any more.
+  Expected<std::optional<int>> Run(const v1::Work& work);
 
  private:
   Expected<std::vector<std::string>> Listen();  // What users are told.
@@ -86,7 +90,8 @@ class ServerProcess {
 
   const NodeConfig& config_;
   const LiveCredentials& credentials_;
-  const Telemetry telemetry_;
+  const Telemetry& telemetry_;
+  const ServiceState& service_state_;
   const BaseModel base_;
   UserStore& store_;
   EdgeService service_;
@@ -97,9 +102,7 @@ class ServerProcess {
   std::map<std::string, Attempt> known_;  // What the store was told to expect.
   std::optional<v1::Leave> leave_;
   std::optional<Error> failed_;
-  bool registered_ = false;
-  ServiceState service_state_;
-  const ServicePulse pulse_{&service_state_};
+  bool registered_ = false, outdated_ = false;
   std::mutex mutex_;
   std::condition_variable reports_changed_;
   std::deque<fleet::PhaseFinished> reports_;  // Guarded by mutex_, as stop_.
@@ -132,7 +135,7 @@ Expected<std::vector<std::string>> ServerProcess::Listen() {
   ListenOn(builder, listen, credentials_, &port);
   builder.RegisterService(&service_);
   server_ = builder.BuildAndStart();
-  if (server_ == nullptr || port == 0) return Fail(ErrorKind::kIo, listen, "cannot listen there");
+  if (server_ == nullptr || port == 0) return tl::unexpected(CannotListen(listen));
   return Advertised(listen, port, config_.server.advertise);
 }
 
@@ -149,7 +152,7 @@ v1::Hello ServerProcess::Hello(const v1::Work& work,
   return hello;
 }
 
-Expected<int> ServerProcess::Run(const v1::Work& work) {
+Expected<std::optional<int>> ServerProcess::Run(const v1::Work& work) {
   const auto addresses = Listen();
   if (!addresses) return tl::unexpected(addresses.error());
   session_.emplace(
@@ -159,10 +162,15 @@ Expected<int> ServerProcess::Run(const v1::Work& work) {
       Session::Listener{
           .on_orders = [this](const auto& orders) { loop_.Post([=, this] { Heed(orders); }); },
           .on_line = on_line_,
-          .on_refused = [this](const auto& error) { loop_.Post([=, this] { failed_ = error; }); }});
+          .on_refused = [this](const auto& error) { loop_.Post([=, this] { failed_ = error; }); },
+          .on_outdated =
+              [this](const auto& how) {
+                on_line_("the training settings have changed: " + how);
+                loop_.Post([this] { outdated_ = true; });
+              }});
   trainer_ = std::thread([this] { training_.Run(); });
   reporter_ = std::thread([this] { SendReports(); });
-  while (!failed_ && !leave_) {
+  while (!failed_ && !leave_ && !outdated_) {
     loop_.DoPosted(kTick);
     if (const auto left = CheckDescriptorsLeft(); !left) failed_ = left.error();
     if (const auto signal = signals_.Wait(0)) {
@@ -171,7 +179,8 @@ Expected<int> ServerProcess::Run(const v1::Work& work) {
     }
   }
   if (failed_) return tl::unexpected(*failed_);
-  return 0;
+  if (outdated_) return std::nullopt;
+  return EndOfFleet(config_.node, *leave_, on_line_);
 }
 
 void ServerProcess::Heed(const v1::Orders& orders) {
@@ -281,29 +290,58 @@ void ServerProcess::SendReports() {
   }
 }
 
-}  // namespace
-
-Expected<int> RunServer(const NodeConfig& config, const ProgressLine& on_line) {
-  RaiseDescriptorLimit();
-  const auto credentials = LiveCredentials::Load(config.tls, config.node, SayNotice);
-  if (!credentials) return tl::unexpected(credentials.error());
-  auto telemetry = Telemetry::Open(config.telemetry_path, config.node, config.telemetry_limits);
-  if (!telemetry) return tl::unexpected(telemetry.error());
+// As long as the settings in `config` are the fleet's; then none.
+Expected<std::optional<int>> ServeAsTold(const NodeConfig& config,
+                                         const LiveCredentials& credentials,
+                                         const Telemetry& telemetry,
+                                         const ServiceState& service_state,
+                                         const ServerVoice& voice) {
+  const auto storage = BaseStorage(config.training.storage);
+  if (!storage) return tl::unexpected(storage.error());
+  voice.on_storage(*storage);
   auto base = LoadBaseModel(config.model_folder, config.training.storage, config.Threads());
   if (!base) return tl::unexpected(base.error());
   const auto work = WorkOf(config);
   if (!work) return tl::unexpected(work.error());
   const auto store = UserStore::Open(config.server.spool_folder, config.server.spool_bytes_max);
   if (!store) return tl::unexpected(store.error());
-  for (const std::string& damaged : (*store)->damaged()) on_line("spool: " + damaged);
+  for (const std::string& damaged : (*store)->damaged()) voice.on_line("spool: " + damaged);
   ServerProcess node(config,
-                     *credentials,
-                     std::move(*telemetry),
+                     credentials,
+                     telemetry,
+                     service_state,
                      std::move(*base),
                      work->model_sha256(),
                      store->get(),
-                     on_line);
+                     voice.on_line);
   return node.Run(*work);
+}
+
+}  // namespace
+
+Expected<int> RunServer(const NodeConfig& config, const ServerVoice& voice) {
+  RaiseDescriptorLimit();
+  const auto credentials = LiveCredentials::Load(config.tls, config.node, SayNotice);
+  if (!credentials) return tl::unexpected(credentials.error());
+  const auto telemetry =
+      Telemetry::Open(config.telemetry_path, config.node, config.telemetry_limits);
+  if (!telemetry) return tl::unexpected(telemetry.error());
+  ServiceState service_state;
+  const ServicePulse pulse(&service_state);
+  for (;;) {
+    auto told = AskForSettings(config, *credentials, voice.on_line);
+    if (!told) return tl::unexpected(told.error());
+    if (told->signal) return 128 + *told->signal;
+    if (told->leave) {
+      SayFleetEnded(*told->leave, voice.on_line);
+      return 0;
+    }
+    NodeConfig as_told = config;
+    as_told.training = std::move(*told->training);
+    const auto end = ServeAsTold(as_told, *credentials, *telemetry, service_state, voice);
+    if (!end) return tl::unexpected(end.error());
+    if (*end) return **end;
+  }
 }
 
 }  // namespace dashf::runtime

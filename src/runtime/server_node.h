@@ -2,14 +2,23 @@
 // adapters of layers 1..k, trains layers k+1..L on them and hands those back.
 #pragma once
 
+#include <functional>
+
 #include "base/error.h"
 #include "runtime/node_config.h"
 #include "runtime/telemetry.h"
+#include "train/compute.h"
 
 namespace dashf::runtime {
 
-// Serves until the fleet is over: 0; or a signal ends it: 128 + its number. kIdentity if a
-// certificate is refused, kBadInput if the coordinator turns it away.
-Expected<int> RunServer(const NodeConfig& config, const ProgressLine& on_line);
+struct ServerVoice {  // Whom its process tells what it does, as of a user's.
+  std::function<void(const llama::Storage&)> on_storage;
+  ProgressLine on_line;
+};
+
+// Asks the coordinator how to train and serves until the fleet is over: 0; or a signal ends it: 128
+// + its number. Settings that change are taken as by a user. kIdentity if a certificate is refused,
+// kBadInput if the coordinator turns it away.
+Expected<int> RunServer(const NodeConfig& config, const ServerVoice& voice);
 
 }  // namespace dashf::runtime

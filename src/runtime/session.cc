@@ -2,10 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <random>
-
 #include "fleet/user_agent.h"
+#include "runtime/back_off.h"
 #include "runtime/messages.h"
 #include "runtime/process.h"
 #include "runtime/tls.h"
@@ -17,24 +15,9 @@ using std::chrono::milliseconds;
 
 constexpr std::chrono::seconds kCallDeadline(20);
 constexpr milliseconds kBeat(3'000);  // A fifth of the usual lease.
-constexpr milliseconds kPauseMin(200), kPauseMax(10'000);
 constexpr int kHandshakeTimeoutS = 10;
 constexpr int kIdentityTries =
     3;  // A coordinator that dies in the handshake looks like one that refuses.
-
-std::uint64_t RandomNumber() {
-  std::random_device device;
-  return (static_cast<std::uint64_t>(device()) << 32) | device();
-}
-
-// Twice as long as before, and not for all nodes at the same time.
-milliseconds Longer(milliseconds pause) {
-  static thread_local std::minstd_rand random(static_cast<unsigned>(RandomNumber()));
-  const double factor = 1.5 + std::uniform_real_distribution<>(0.0, 1.0)(random);
-  return std::min(
-      kPauseMax,
-      milliseconds(static_cast<std::int64_t>(factor * static_cast<double>(pause.count()))));
-}
 
 }  // namespace
 
@@ -75,7 +58,7 @@ void Session::Say(const std::string& line) {
 }
 
 void Session::Run() {
-  milliseconds pause = kPauseMin;
+  BackOff pause;
   bool welcome = false;  // Has been, so a certificate that is refused has ended and may be renewed.
   int refused = 0;       // In a row.
   do {
@@ -93,8 +76,8 @@ void Session::Run() {
       Reach(*met);
       if (!RunStream()) return;
     }
-    pause = connected_ ? kPauseMin : Longer(pause);
-  } while (WaitFor(pause));
+    if (connected_) pause.Reset();
+  } while (WaitFor(pause.Next()));
 }
 
 void Session::Reach(const std::string& address) {
@@ -139,6 +122,7 @@ bool Session::RunStream() {
   }
   for (v1::Orders orders; stream->Read(&orders);) {
     connected_ = true;
+    left_ = left_ || orders.has_leave();
     said_.clear();
     listener_.on_orders(orders);
   }
@@ -148,19 +132,32 @@ bool Session::RunStream() {
     changed_.notify_all();
   }
   if (beats.joinable()) beats.join();
-  return Refused(stream->Finish());
+  return MayTryAgain(stream->Finish());
 }
 
-// Whether another stream may be tried.
-bool Session::Refused(const grpc::Status& status) {
+std::optional<Error> RefusalIn(const grpc::Status& status) {
   switch (status.error_code()) {
     case grpc::StatusCode::PERMISSION_DENIED:
     case grpc::StatusCode::UNAUTHENTICATED:
-      listener_.on_refused({ErrorKind::kIdentity, "coordinator", status.error_message()});
-      return false;
+      return Error{ErrorKind::kIdentity, "coordinator", status.error_message()};
     case grpc::StatusCode::FAILED_PRECONDITION:
     case grpc::StatusCode::NOT_FOUND:
-      listener_.on_refused({ErrorKind::kBadInput, "coordinator", status.error_message()});
+      return Error{ErrorKind::kBadInput, "coordinator", status.error_message()};
+    default:
+      return std::nullopt;
+  }
+}
+
+// Whether another stream may be tried.
+bool Session::MayTryAgain(const grpc::Status& status) {
+  if (left_) return false;
+  if (const auto refused = RefusalIn(status)) {
+    listener_.on_refused(*refused);
+    return false;
+  }
+  switch (status.error_code()) {
+    case grpc::StatusCode::ABORTED:
+      listener_.on_outdated(status.error_message());
       return false;
     case grpc::StatusCode::ALREADY_EXISTS:
       Say("waiting: " + status.error_message());
@@ -174,7 +171,7 @@ bool Session::Refused(const grpc::Status& status) {
 
 Expected<std::optional<fleet::Verdict>> Session::Report(const fleet::PhaseFinished& report) {
   const v1::PhaseReport wire = ToWire(config_.node, incarnation(), report);
-  milliseconds pause = kPauseMin;
+  BackOff pause;
   do {
     const auto stub = Stub();
     if (stub == nullptr) continue;  // No coordinator has answered yet.
@@ -189,8 +186,7 @@ Expected<std::optional<fleet::Verdict>> Session::Report(const fleet::PhaseFinish
                status.error_code() == grpc::StatusCode::PERMISSION_DENIED) {
       return Fail(ErrorKind::kRoundFailed, "coordinator", status.error_message());
     }
-    pause = Longer(pause);
-  } while (WaitFor(pause));
+  } while (WaitFor(pause.Next()));
   return std::optional<fleet::Verdict>();
 }
 

@@ -19,6 +19,10 @@
 
 namespace dashf::runtime {
 
+// Whether, and why, the coordinator will not have this node however often it asks: kIdentity for a
+// certificate, kBadInput for the rest.
+std::optional<Error> RefusalIn(const grpc::Status& status);
+
 class Session {
  public:
   struct Listener {  // Called from the session's thread; must not block for long.
@@ -27,6 +31,9 @@ class Session {
     // It will not be opened again: a certificate is refused (kIdentity) or the node may not take
     // part (kBadInput).
     std::function<void(const Error&)> on_refused;
+    // It will not be opened again either: the node's training settings are not the fleet's any
+    // more, with what differs.
+    std::function<void(const std::string&)> on_outdated;
   };
 
   // `config` and `credentials` must outlive it. `hello` lacks node and incarnation.
@@ -49,7 +56,7 @@ class Session {
   void Reach(const std::string& address);
   // One stream, until it ends; whether another may be tried.
   bool RunStream();
-  bool Refused(const grpc::Status& status);
+  bool MayTryAgain(const grpc::Status& status);
   std::shared_ptr<v1::Coordinator::Stub> Stub();
   bool WaitFor(std::chrono::milliseconds pause);  // False once stopped.
   void Say(const std::string& line);              // Not twice the same in a row.
@@ -64,6 +71,7 @@ class Session {
   std::condition_variable changed_;
   bool stop_ = false;
   bool connected_ = false;
+  bool left_ = false;  // It was told that the fleet is over, and expects nothing further.
   std::string said_;
   std::thread thread_;
 };

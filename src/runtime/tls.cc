@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/printable.h"
 #include "runtime/address.h"
 #include "runtime/transfer.h"
 #include "runtime/x509.h"
@@ -80,6 +81,30 @@ Expected<Socket> Connect(const std::string& text, int timeout_s) {
   return Fail(ErrorKind::kIo, text, reason);
 }
 
+// Why nobody can listen at the address; empty if this process just could, or it is no address.
+std::string WhyNoSocket(const std::string& text) {
+  const auto address = ParseAddress("", text);
+  if (!address) return "";
+  addrinfo hints{};
+  hints.ai_flags = AI_PASSIVE;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const std::string port = fmt::to_string(address->port);
+  const int failed = ::getaddrinfo(address->host.c_str(), port.c_str(), &hints, &found);
+  if (failed != 0) return ::gai_strerror(failed);
+  const std::unique_ptr<addrinfo, openssl::Deleter<::freeaddrinfo>> results(found);
+  for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
+    const Socket socket(::socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const int reuse = 1;  // As gRPC does: what a process before this one has left is no matter.
+    ::setsockopt(socket.file(), SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
+    if (::bind(socket.file(), at->ai_addr, at->ai_addrlen) != 0 ||
+        ::listen(socket.file(), 1) != 0) {
+      return std::strerror(errno);
+    }
+  }
+  return "";
+}
+
 bool Use(SSL_CTX* context, const Credentials& credentials) {
   const auto authorities = x509::ParseCertificates("", credentials.ca_pem);
   const auto chain = x509::ParseCertificates("", credentials.certificate_pem);
@@ -101,6 +126,46 @@ bool Use(SSL_CTX* context, const Credentials& credentials) {
 }
 
 constexpr char kNoReason[] = "no reason given";
+
+// Keeps whose certificate was refused, for OpenSSL forgets it. As SSL_verify_cb wants it.
+int NoteRefused(int accepted, X509_STORE_CTX* context) {
+  if (accepted == 1) return 1;
+  const auto* connection = static_cast<const SSL*>(
+      X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  auto* name = static_cast<std::string*>(SSL_get_app_data(connection));
+  X509* leaf = X509_STORE_CTX_get0_cert(context);
+  if (name != nullptr && leaf != nullptr) *name = x509::CommonName(leaf);
+  return 0;
+}
+
+// Of a peer's certificate that is not taken; `name` is what it says of itself.
+Error CertificateRefused(const NodeId& peer,
+                         const std::string& where,
+                         const std::string& name,
+                         long reason) {
+  if (reason == X509_V_ERR_HOSTNAME_MISMATCH) {
+    return {ErrorKind::kIdentity,
+            where,
+            fmt::format("expected {}, but the certificate of '{}' answered there",
+                        Name(peer),
+                        Printable(Clipped(name, 64)))};
+  }
+  return {ErrorKind::kIdentity,
+          where,
+          fmt::format("its certificate is refused: {}", X509_verify_cert_error_string(reason))};
+}
+
+// Whether the peer's silence has ended what OpenSSL waited for, after an outcome that was not 1.
+bool WasSilent(const SSL* connection, int outcome) {
+  const int what = SSL_get_error(connection, outcome);
+  return what == SSL_ERROR_WANT_READ || what == SSL_ERROR_WANT_WRITE;
+}
+
+Error Silent(const std::string& where, int timeout_s) {
+  return {ErrorKind::kIo,
+          where,
+          fmt::format("takes the connection, but says nothing within {} s", timeout_s)};
+}
 
 // Whether the peer hung up instead of answering: it is gone, or never was a peer of ours.
 bool HungUp() {
@@ -166,6 +231,12 @@ void ListenOn(grpc::ServerBuilder& builder,
   builder.AddListeningPort(address, grpc::experimental::TlsServerCredentials(options), port);
 }
 
+// gRPC says no more than that it cannot.
+Error CannotListen(const std::string& address) {
+  const std::string reason = WhyNoSocket(address);
+  return {ErrorKind::kIo, address, "cannot listen there" + (reason.empty() ? "" : ": " + reason)};
+}
+
 std::optional<NodeId> PeerOf(const grpc::ServerContextBase& context) {
   const auto auth = context.auth_context();
   if (auth == nullptr || !auth->IsPeerAuthenticated()) return std::nullopt;
@@ -193,7 +264,7 @@ Expected<void> TryHandshake(const NodeId& peer,
     return Fail(ErrorKind::kIdentity, where, "own credentials are unusable: " + Reason(kNoReason));
   }
   const Connection connection(SSL_new(context.get()));
-  std::string host = HostName(peer);
+  std::string host = HostName(peer), refused;
   if (!connection || SSL_set_fd(connection.get(), socket->file()) != 1 ||
       SSL_set1_host(connection.get(), host.c_str()) != 1 ||
       SSL_ctrl(
@@ -201,14 +272,14 @@ Expected<void> TryHandshake(const NodeId& peer,
           1) {
     return Fail(ErrorKind::kIdentity, where, Reason(kNoReason));
   }
-  if (SSL_connect(connection.get()) != 1) {
+  SSL_set_app_data(connection.get(), &refused);
+  SSL_set_verify(connection.get(), SSL_VERIFY_PEER, NoteRefused);
+  if (const int outcome = SSL_connect(connection.get()); outcome != 1) {
     const long verified = SSL_get_verify_result(connection.get());
     if (verified != X509_V_OK) {
-      return Fail(
-          ErrorKind::kIdentity,
-          where,
-          fmt::format("its certificate is refused: {}", X509_verify_cert_error_string(verified)));
+      return tl::unexpected(CertificateRefused(peer, where, refused, verified));
     }
+    if (WasSilent(connection.get(), outcome)) return tl::unexpected(Silent(where, timeout_s));
     if (HungUp()) return Fail(ErrorKind::kIo, where, "hung up in the TLS handshake");
     return Fail(ErrorKind::kIdentity,
                 where,
@@ -217,7 +288,9 @@ Expected<void> TryHandshake(const NodeId& peer,
   // In TLS 1.3 the server judges our certificate after our side of the handshake is over: only its
   // first bytes (HTTP/2 SETTINGS) show that it has accepted it.
   char byte = 0;
-  if (SSL_read(connection.get(), &byte, 1) == 1) return {};
+  const int outcome = SSL_read(connection.get(), &byte, 1);
+  if (outcome == 1) return {};
+  if (WasSilent(connection.get(), outcome)) return tl::unexpected(Silent(where, timeout_s));
   // gRPC refuses by hanging up, without an alert: a peer that died just now looks the same.
   return Fail(ErrorKind::kIdentity,
               where,
@@ -229,13 +302,20 @@ Expected<std::string> FirstThatAnswers(const NodeId& peer,
                                        const std::vector<std::string>& addresses,
                                        const LiveCredentials& credentials,
                                        int timeout_s) {
-  Error failure{ErrorKind::kIo, Name(peer), "has no address"};
+  std::vector<Error> failures;
   for (const std::string& address : addresses) {
     const auto met = TryHandshake(peer, address, credentials, timeout_s);
     if (met) return address;
-    if (failure.kind != ErrorKind::kIdentity) failure = met.error();
+    failures.push_back(met.error());
   }
-  return tl::unexpected(failure);
+  if (failures.empty()) return Fail(ErrorKind::kIo, Name(peer), "has no address");
+  if (failures.size() == 1) return tl::unexpected(failures.front());
+  Error all{ErrorKind::kIo, Name(peer), "answers at none of its addresses"};
+  for (const Error& failure : failures) {
+    if (failure.kind == ErrorKind::kIdentity) all.kind = failure.kind;
+    all.message += (&failure == &failures.front() ? ": " : "; ") + failure.Text();
+  }
+  return tl::unexpected(all);
 }
 
 }  // namespace dashf::runtime

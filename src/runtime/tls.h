@@ -29,6 +29,9 @@ void ListenOn(grpc::ServerBuilder& builder,
               const LiveCredentials& credentials,
               int* port);
 
+// For a server that could not be built at that address: with the cause, if it can be found.
+Error CannotListen(const std::string& address);
+
 // The node that the peer's certificate names; none on a connection without one.
 std::optional<NodeId> PeerOf(const grpc::ServerContextBase& context);
 
@@ -36,15 +39,16 @@ std::optional<NodeId> PeerOf(const grpc::ServerContextBase& context);
 bool Revoked(const grpc::ServerContextBase& context, RevokedCertificates* revoked);
 
 // One handshake before the first call, so that a refused certificate is told from a peer that is
-// not there: kIdentity says which side refused and why, kIo that nobody answers. Blocks for at most
+// not there: kIdentity says which side refused and why, or who answered instead of `peer`; kIo that
+// nobody answers. Blocks for at most
 // `timeout_s` per network step and address that the host's name has.
 Expected<void> TryHandshake(const NodeId& peer,
                             const std::string& address,
                             const LiveCredentials& credentials,
                             int timeout_s);
 
-// The first of several addresses of one peer at which it answers; otherwise the last one's error,
-// or that of one whose certificate was refused.
+// The first of several addresses of one peer at which it answers; otherwise what went wrong at
+// each, kIdentity if a certificate was refused at one.
 Expected<std::string> FirstThatAnswers(const NodeId& peer,
                                        const std::vector<std::string>& addresses,
                                        const LiveCredentials& credentials,

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 constexpr char kMemory[] = "memory.json", kBest[] = "best.json";
 constexpr char kBestLayers[] = "best.safetensors", kBase[] = "base.safetensors";
 constexpr char kLocal[] = "local.safetensors", kReturned[] = "returned.safetensors";
-constexpr char kCheckpoint[] = "local.checkpoint";
+constexpr char kCheckpoint[] = "local.checkpoint", kAdapter[] = "adapter.json";
 constexpr char kTransfer[] = "transfer";
 constexpr char kSchema[] = "dashf.user-state/1";
 
@@ -45,13 +45,36 @@ Expected<UserFolder> UserFolder::Open(const fs::path& state_folder,
                                       const fs::path& adapter_folder,
                                       const std::string& model_folder,
                                       const train::ModelConfig& model,
-                                      train::Adapter fresh) {
+                                      train::Adapter fresh,
+                                      const std::string& adapter_settings) {
   std::error_code failed;
   fs::create_directories(state_folder, failed);
   if (failed) return Fail(ErrorKind::kIo, state_folder.string(), failed.message());
   UserFolder folder(state_folder, adapter_folder, model_folder, model, std::move(fresh));
+  if (auto done = folder.TakeSettings(adapter_settings); !done) return tl::unexpected(done.error());
   if (auto sound = folder.Adapter(0, 0); !sound) return tl::unexpected(sound.error());
   return folder;
+}
+
+// What comes of other settings, of another shape or scale, is no beginning. Each round's adapter
+// stays where it is.
+Expected<void> UserFolder::TakeSettings(const std::string& adapter_settings) {
+  const fs::path path = state_folder_ / kAdapter;
+  const auto wanted = nlohmann::json::parse(adapter_settings);
+  if (fs::exists(path)) {
+    const auto last = ReadJson(path);
+    if (!last) return tl::unexpected(last.error());
+    if (last->value("adapter", nlohmann::json()) == wanted) return {};
+    begins_anew_ = fs::exists(state_folder_ / kBestLayers);
+    std::error_code failed;
+    for (const char* old : {kBase, kLocal, kReturned, kCheckpoint, kBest, kBestLayers}) {
+      fs::remove(state_folder_ / old, failed);
+      if (failed) return Fail(ErrorKind::kIo, (state_folder_ / old).string(), failed.message());
+    }
+    fs::remove_all(state_folder_ / kTransfer, failed);
+  }
+  const nlohmann::json json = {{"schema", kSchema}, {"adapter", wanted}};
+  return WriteFileAtomically(path, json.dump() + "\n");
 }
 
 Expected<fleet::UserMemory> UserFolder::ReadMemory() const {

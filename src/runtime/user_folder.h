@@ -15,13 +15,17 @@ namespace dashf::runtime {
 
 class UserFolder {
  public:
-  // `fresh` fixes shapes and is what the first round begins from. Makes the folder. kIo if it
-  // cannot be used, kBadInput if what lies there is of another adapter or another version.
+  // `fresh` fixes shapes and is what the first round begins from; `adapter_settings`, an object of
+  // JSON, says what it is. Makes the folder; what was trained with others is begun anew. kIo if it
+  // cannot be used, kBadInput if what lies there is damaged or of another version.
   static Expected<UserFolder> Open(const std::filesystem::path& state_folder,
                                    const std::filesystem::path& adapter_folder,
                                    const std::string& model_folder,
                                    const train::ModelConfig& model,
-                                   train::Adapter fresh);
+                                   train::Adapter fresh,
+                                   const std::string& adapter_settings);
+  // Earlier rounds have left an adapter of other settings, which is none to go on from.
+  bool BeginsAnew() const { return begins_anew_; }
 
   Expected<fleet::UserMemory> ReadMemory() const;
   Expected<void> WriteMemory(const fleet::UserMemory& memory) const;
@@ -51,6 +55,7 @@ class UserFolder {
              std::string model_folder,
              const train::ModelConfig& model,
              train::Adapter fresh);
+  Expected<void> TakeSettings(const std::string& adapter_settings);
   Expected<void> WritePeft(const train::Adapter& adapter,
                            const std::filesystem::path& folder) const;
 
@@ -58,6 +63,7 @@ class UserFolder {
   std::string model_folder_;
   train::ModelConfig model_;
   train::Adapter fresh_;
+  bool begins_anew_ = false;
 };
 
 }  // namespace dashf::runtime

@@ -1,474 +1,113 @@
 #include "runtime/user_node.h"
 
-#include <fmt/format.h>
-
-#include <atomic>
-#include <condition_variable>
-#include <thread>
 #include <utility>
 
-#include "base/termination.h"
-#include "fleet/user_agent.h"
-#include "runtime/compute_gate.h"
-#include "runtime/edge_link.h"
-#include "runtime/failpoint.h"
-#include "runtime/kept_phase.h"
-#include "runtime/learning.h"
-#include "runtime/messages.h"
-#include "runtime/node_loop.h"
-#include "runtime/process.h"
-#include "runtime/service_state.h"
-#include "runtime/session.h"
-#include "runtime/telemetry.h"
-#include "runtime/tls.h"
-#include "runtime/user_folder.h"
+#include "runtime/live_credentials.h"
+#include "runtime/settings_call.h"
+#include "runtime/user_process.h"
 #include "runtime/work.h"
-#include "train/peft_io.h"
 
 namespace dashf::runtime {
 namespace {
 
-using fleet::Outcome;
-using fleet::Phase;
-using SystemTime = std::chrono::system_clock::time_point;
-
-constexpr std::chrono::milliseconds kTick(50);
-constexpr std::chrono::seconds kStopWithin(9);
-constexpr int kHandshakeTimeoutS = 10;
-
-// One thread decides (fleet::UserAgent), one carries a phase out, one reports.
-class UserProcess {
- public:
-  UserProcess(const NodeConfig& config,
-              const LiveCredentials& credentials,
-              Telemetry telemetry,
-              BaseModel base,
-              std::vector<corpus::Sample> train,
-              train::HeldOut held_out,
-              UserFolder folder,
-              fleet::UserMemory memory,
-              const ProgressLine& on_line)
-      : config_(config),
-        credentials_(credentials),
-        telemetry_(std::move(telemetry)),
-        base_(std::move(base)),
-        train_(std::move(train)),
-        held_out_(std::move(held_out)),
-        data_(corpus::WriteSamples(train_)),
-        folder_(std::move(folder)),
-        agent_(std::move(memory), base_.model.config().layers),
-        on_line_(on_line) {}
-  ~UserProcess();
-
-  Expected<int> Run(const v1::Work& work);
-
- private:
-  v1::Hello Hello(const v1::Work& work) const;
-  void Heed(const v1::Orders& orders);
-  void Do(const std::vector<fleet::UserEffect>& effects);
-  void Begin(Phase phase);
-  void Cancel();
-  void SendReport();
-  void LeaveIfDone();
-  void Fail(const Error& error) { failed_ = failed_ ? failed_ : error; }
-
-  // On the worker's thread.
-  SystemTime CertificateEnd() const { return EndOf(credentials_.Current().certificate_pem); }
-  bool OutlivedExpiry(SystemTime end) const;
-  Expected<Outcome> Carry(Phase phase,
-                          const fleet::UserMemory& memory,
-                          const std::vector<std::string>& addresses);
-  Expected<Outcome> TrainLocally(const fleet::UserMemory& memory);
-  Expected<Outcome> Upload(const fleet::UserMemory& memory, EdgeLink* edge) const;
-  Expected<Outcome> Download(const fleet::UserMemory& memory, EdgeLink* edge);
-  Expected<Outcome> Verify(const fleet::UserMemory& memory);
-
-  const NodeConfig& config_;
-  const LiveCredentials& credentials_;
-  const Telemetry telemetry_;
-  const BaseModel base_;
-  const std::vector<corpus::Sample> train_;
-  const train::HeldOut held_out_;
-  const std::string data_;    // As it is sent.
-  std::string model_sha256_;  // Set before the worker begins.
-  const UserFolder folder_;
-  fleet::UserAgent agent_;
-  const ProgressLine& on_line_;
-  NodeLoop loop_;
-  StopSignals signals_;
-  std::vector<std::string> server_addresses_;
-  ServiceState service_state_;
-  const ServicePulse pulse_{&service_state_};
-  bool registered_ = false, reporting_ = false;
-  std::uint64_t begun_ = 0;  // Phases; an outcome counts for the one begun last.
-  std::optional<v1::Leave> leave_;
-  std::optional<Error> failed_;
-  bool over_ = false;
-  std::atomic<bool> cancelled_ = false;  // The worker's phase is not wanted any more.
-  std::mutex mutex_;
-  std::condition_variable ready_changed_;
-  bool ready_ = false;  // Guarded by mutex_: the server has finished.
-  std::thread worker_, reporter_;
-  std::optional<Session> session_;
+// What does not depend on the settings, read once.
+struct OwnSamples {
+  std::vector<corpus::Sample> train, test;
+  corpus::DataReport taken_train, taken_test;
 };
 
-UserProcess::~UserProcess() {
-  Cancel();  // First of all, for it keeps what the worker has come to.
-  if (session_) session_->Stop();
-  if (reporter_.joinable()) reporter_.join();
-}
-
-v1::Hello UserProcess::Hello(const v1::Work& work) const {
-  v1::Hello hello;
-  *hello.mutable_work() = work;
-  v1::UserCapabilities& user = *hello.mutable_user();
-  const UserKit& kit = config_.user;
-  *user.mutable_compute() = runtime::ToWire(kit.device.compute);
-  user.set_tx_power_w_max(kit.device.tx_power_w_max);
-  user.set_memory_bytes_max(kit.device.memory_bytes_max);
-  *user.mutable_profile() = runtime::ToWire(kit.profile);
-  user.set_samples(train_.size());
-  user.set_data_bytes(data_.size());
-  return hello;
-}
-
-Expected<int> UserProcess::Run(const v1::Work& work) {
-  model_sha256_ = work.model_sha256();
-  session_.emplace(
-      config_,
-      credentials_,
-      Hello(work),
-      Session::Listener{
-          .on_orders = [this](const auto& orders) { loop_.Post([=, this] { Heed(orders); }); },
-          .on_line = on_line_,
-          .on_refused = [this](const auto& error) { loop_.Post([=, this] { Fail(error); }); }});
-  if (!agent_.memory().unreported.empty()) SendReport();
-  while (!failed_ && !over_) {
-    loop_.DoPosted(kTick);
-    if (const auto signal = signals_.Wait(0)) {
-      ExitWithin(kStopWithin, 128 + *signal);  // If a step takes longer.
-      return 128 + *signal;
-    }
-  }
-  if (failed_) return tl::unexpected(*failed_);
-  if (leave_->success()) return 0;
-  return dashf::Fail(ErrorKind::kRoundFailed, Name(config_.node), leave_->reason());
-}
-
-void UserProcess::Heed(const v1::Orders& orders) {
-  if (!std::exchange(registered_, true)) {
-    telemetry_.Write("registered", {{"incarnation", session_->incarnation()}});
-    service_state_.Ready("registered");
-    Failpoint(config_.node, "registered");
-  }
-  fleet::UserOrders heeded;
-  if (orders.has_work()) {
-    const v1::Assignment& work = orders.work();
-    const int layers = base_.model.config().layers;
-    if (static_cast<int>(work.layers()) != layers || work.local_layers() > work.layers()) {
-      return Fail({ErrorKind::kBadInput,
-                   config_.model_folder,
-                   fmt::format("has {} layers, the assignment says {} of {}",
-                               layers,
-                               work.local_layers(),
-                               work.layers())});
-    }
-    heeded.kind = fleet::UserOrders::Kind::kWork;
-    heeded.round = work.round();
-    heeded.attempt = static_cast<int>(work.attempt());
-    heeded.server = work.server();
-    heeded.decision = DecisionIn(work);
-    heeded.phase = runtime::FromWire(work.phase()).value_or(Phase::kLocal);
-    server_addresses_ = {work.server_address().begin(), work.server_address().end()};
-    const std::lock_guard lock(mutex_);
-    ready_ = heeded.phase >= Phase::kDownload;
-    ready_changed_.notify_all();
-  } else if (orders.has_leave()) {
-    heeded.kind = fleet::UserOrders::Kind::kLeave;
-    leave_ = orders.leave();
-  } else {
-    on_line_("resting: " + orders.rest().reason());
-  }
-  Do(agent_.OnOrders(heeded));
-  LeaveIfDone();
-}
-
-void UserProcess::LeaveIfDone() {
-  over_ = leave_ && agent_.memory().unreported.empty();
-}
-
-void UserProcess::Do(const std::vector<fleet::UserEffect>& effects) {
-  for (const fleet::UserEffect& effect : effects) {
-    Expected<void> done;
-    if (std::holds_alternative<fleet::Save>(effect)) {
-      done = folder_.WriteMemory(agent_.memory());
-    } else if (std::holds_alternative<fleet::NewRound>(effect)) {
-      done = folder_.BeginRound();
-    } else if (std::holds_alternative<fleet::Cancel>(effect)) {
-      Cancel();
-    } else if (std::holds_alternative<fleet::Report>(effect)) {
-      SendReport();
-    } else if (const auto* begin = std::get_if<fleet::Begin>(&effect)) {
-      Begin(begin->phase);
-    }
-    if (!done) return Fail(done.error());
-  }
-}
-
-void UserProcess::Cancel() {
-  {
-    const std::lock_guard lock(mutex_);
-    cancelled_ = true;
-    ready_changed_.notify_all();
-  }
-  if (worker_.joinable()) worker_.join();
-  cancelled_ = false;
-}
-
-void UserProcess::Begin(Phase phase) {
-  if (worker_.joinable()) worker_.join();  // Its outcome was the last thing it had to do.
-  const fleet::UserMemory& memory = agent_.memory();
-  Failpoint(config_.node, Key(phase));
-  telemetry_.Write("phase_started",
-                   {{"round", memory.round}, {"user", config_.node.id}, {"phase", Key(phase)}});
-  on_line_(fmt::format("round {}: {}", memory.round, Name(phase)));
-  worker_ = std::thread([this, number = ++begun_, phase, memory, addresses = server_addresses_] {
-    auto end = CertificateEnd();
-    auto outcome = Carry(phase, memory, addresses);
-    while (!outcome && outcome.error().kind == ErrorKind::kIdentity && OutlivedExpiry(end)) {
-      end = CertificateEnd();
-      outcome = Carry(phase, memory, addresses);
-    }
-    if (cancelled_) return;
-    Failpoint(config_.node, fmt::format("{}_done", Key(phase)));
-    if (!outcome && outcome.error().kind == ErrorKind::kIo) {
-      // Its disk's trouble: what it has kept so far is what it goes on from.
-      return loop_.Post([this, error = outcome.error()] { Fail(error); });
-    }
-    if (!outcome) outcome = Outcome{outcome.error().Text(), {}, {}, {}};
-    loop_.Post([this, number, outcome = *outcome] {
-      if (number == begun_) Do(agent_.OnOutcome(outcome));
-    });
-  });
-}
-
-// Whether a peer had to refuse this node's certificate, which ended at `end`, and there is another.
-bool UserProcess::OutlivedExpiry(SystemTime end) const {
-  using Clock = std::chrono::system_clock;
-  if (end > Clock::now()) return false;
-  on_line_("waiting for a certificate in the place of the one that has ended");
-  while (!cancelled_ && CertificateEnd() <= Clock::now()) std::this_thread::sleep_for(kTick);
-  return !cancelled_;
-}
-
-// The front of what is unreported, until it is answered.
-void UserProcess::SendReport() {
-  if (reporting_ || agent_.memory().unreported.empty()) return;
-  reporting_ = true;
-  if (reporter_.joinable()) reporter_.join();
-  fleet::PhaseFinished report = agent_.memory().unreported.front();
-  report.user = config_.node.id;
-  Failpoint(config_.node, fmt::format("{}_saved", Key(report.phase)));
-  reporter_ = std::thread([this, report] {
-    const auto answer = session_->Report(report);
-    loop_.Post([this, report, answer] {
-      reporting_ = false;
-      if (!answer) return Fail(answer.error());
-      if (!*answer) return;  // Stopped.
-      Failpoint(config_.node, fmt::format("{}_reported", Key(report.phase)));
-      const auto& unreported = agent_.memory().unreported;
-      const bool front = !unreported.empty() && unreported.front().round == report.round &&
-                         unreported.front().attempt == report.attempt &&
-                         unreported.front().phase == report.phase;
-      if (front) Do(agent_.OnReported(**answer));
-      SendReport();
-      LeaveIfDone();
-    });
-  });
-}
-
-Expected<Outcome> UserProcess::Carry(Phase phase,
-                                     const fleet::UserMemory& memory,
-                                     const std::vector<std::string>& addresses) {
-  if (phase == Phase::kLocal) return TrainLocally(memory);
-  if (phase == Phase::kVerify) return Verify(memory);
-  // The first that answers; the first if none does, so that the transfer says why.
-  const NodeId server = ServerNode(memory.server);
-  std::string address = addresses.empty() ? "" : addresses.front();
-  if (addresses.size() > 1) {
-    address =
-        FirstThatAnswers(server, addresses, credentials_, kHandshakeTimeoutS).value_or(address);
-  }
-  EdgeLink edge(
-      {.attempt = {config_.node.id, memory.round, static_cast<std::uint32_t>(memory.attempt)},
-       .server = server,
-       .address = address,
-       .folder = folder_.TransferFolder(memory.round, memory.attempt),
-       .wanted = [this] { return !cancelled_.load(); },
-       .on_pause =
-           [this, round = memory.round](const std::string& reason,
-                                        std::chrono::milliseconds pause) {
-             telemetry_.Write("transfer_waits",
-                              {{"round", round},
-                               {"reason", reason},
-                               {"pause_s", static_cast<double>(pause.count()) / 1e3}});
-           },
-       .patience = {}},
-      credentials_);
-  return phase == Phase::kUpload ? Upload(memory, &edge) : Download(memory, &edge);
-}
-
-Expected<Outcome> UserProcess::TrainLocally(const fleet::UserMemory& memory) {
-  const TrainingSettings& training = config_.training;
-  const int k = memory.decision.local_layers;
-  auto adapter = folder_.Adapter(0, 0);
-  if (!adapter) return tl::unexpected(adapter.error());
-  const auto examples =
-      corpus::TokenizeSamples(train_, base_.tokenizer, base_.chat, training.tokens_max);
-  if (!examples) return tl::unexpected(examples.error());
-  ComputeGate gate(config_.gate_folder, config_.gate_turns);
-  const Stopwatch watch;
-  PhaseWork work{base_.model,
-                 *examples,
-                 1,
-                 k,
-                 training.objective,
-                 training.OptionsFor(training.epochs_user, memory.round),
-                 *adapter,
-                 {}};
-  work.identity = IdentityOf(work, model_sha256_, memory.round, training);
-  auto phase = KeptPhase::Begin(
-      {.path = folder_.CheckpointPath(),
-       .interval_s = config_.checkpoint_interval_s,
-       .node = config_.node,
-       .telemetry = &telemetry_,
-       .about = {{"round", memory.round}, {"user", config_.node.id}, {"phase", "local"}},
-       .clock_s = [&] { return watch.MeasuredS() - gate.waited_s(); }},
-      work);
-  if (!phase) return tl::unexpected(phase.error());
-  for (bool more = true; more;) {
-    const auto entered = gate.Enter([this] { return !cancelled_.load(); });
-    if (!entered) return tl::unexpected(entered.error());
-    if (!*entered) {
-      phase->Keep();
-      return Outcome{};  // Nobody asks for it now.
-    }
-    const auto advanced = phase->Advance();
-    if (!advanced) return tl::unexpected(advanced.error());
-    more = *advanced;
-  }
-  const train::PhaseReport trained = phase->training().Finish(&*adapter);
-  if (auto sound = train::CheckDivergence(trained); !sound) return tl::unexpected(sound.error());
-  const KeptPhase::Spent spent = phase->spent();
-  if (auto kept = folder_.WriteLocal(*adapter, k); !kept) return tl::unexpected(kept.error());
-  return Outcome{"", {spent.elapsed_s, spent.cpu_s, {}}, {}, {}};
-}
-
-// A user that goes on from an earlier round sends all layers: the server's are not fresh either.
-Expected<Outcome> UserProcess::Upload(const fleet::UserMemory& memory, EdgeLink* edge) const {
-  const int k = memory.decision.local_layers;
-  const auto adapter = folder_.Adapter(k, 0);
-  if (!adapter) return tl::unexpected(adapter.error());
-  const int last = folder_.GoesOn() ? base_.model.config().layers : k;
-  const auto sent = edge->Upload(data_, last > 0 ? train::EncodeLayers(*adapter, 1, last) : "");
-  if (!sent) return tl::unexpected(sent.error());
-  return Outcome{"", {sent->elapsed_s, {}, sent->bytes}, {}, {}};
-}
-
-Expected<Outcome> UserProcess::Download(const fleet::UserMemory& memory, EdgeLink* edge) {
-  {
-    std::unique_lock lock(mutex_);
-    ready_changed_.wait(lock, [this] { return ready_ || cancelled_; });
-    if (cancelled_) return Outcome{};
-  }
-  std::string layers;
-  const auto received = edge->Download(&layers);
-  if (!received) return tl::unexpected(received.error());
-  const int k = memory.decision.local_layers, first = config_.training.FirstReturned(k);
-  auto adapter = folder_.Adapter(k, 0);  // Tried before it is kept.
-  if (!adapter) return tl::unexpected(adapter.error());
-  const auto& model = base_.model.config();
-  if (auto sound = train::DecodeLayers(layers, first, model.layers, model, &*adapter); !sound) {
-    return tl::unexpected(sound.error());
-  }
-  if (auto kept = folder_.WriteReturned(layers); !kept) return tl::unexpected(kept.error());
-  return Outcome{"", {received->elapsed_s, {}, received->bytes}, {}, {}};
-}
-
-Expected<Outcome> UserProcess::Verify(const fleet::UserMemory& memory) {
-  ComputeGate gate(config_.gate_folder, config_.gate_turns);
-  const auto wanted = [this] { return !cancelled_.load(); };
-  const auto entered = gate.Enter(wanted);
-  if (!entered) return tl::unexpected(entered.error());
-  if (!*entered) return Outcome{};
-  const Stopwatch watch;
-  const auto& model = base_.model.config();
-  const int k = memory.decision.local_layers;
-  const auto adapter = folder_.Adapter(k, k < model.layers ? config_.training.FirstReturned(k) : 0);
-  if (!adapter) return tl::unexpected(adapter.error());
-  if (auto sound = train::CheckAdapter(*adapter, model); !sound) {
-    return tl::unexpected(sound.error());
-  }
-  const auto before = QualityOf(base_.model, nullptr, held_out_);
-  if (!before) return tl::unexpected(before.error());
-  const auto after = QualityOf(base_.model, &*adapter, held_out_);
-  if (!after) return tl::unexpected(after.error());
-  const double loss = after->loss.value_or(0.0);
-  if (auto kept = folder_.Keep(*adapter, memory.round, loss); !kept) {
-    return tl::unexpected(kept.error());
-  }
-  return Outcome{"", {watch.ElapsedS(), {}, {}}, *before, *after};
-}
-
-}  // namespace
-
-Expected<int> RunUser(const NodeConfig& config,
-                      const OnData& on_data,
-                      const ProgressLine& on_line) {
-  const auto credentials = LiveCredentials::Load(config.tls, config.node, SayNotice);
-  if (!credentials) return tl::unexpected(credentials.error());
-  auto telemetry = Telemetry::Open(config.telemetry_path, config.node, config.telemetry_limits);
-  if (!telemetry) return tl::unexpected(telemetry.error());
-  auto base = LoadBaseModel(config.model_folder, config.training.storage, config.Threads());
-  if (!base) return tl::unexpected(base.error());
-  corpus::DataReport taken_train, taken_test;
-  auto train = corpus::ReadSamples(config.user.train_path, std::nullopt, &taken_train);
+Expected<OwnSamples> ReadFiles(const UserKit& kit) {
+  OwnSamples files;
+  auto train = corpus::ReadSamples(kit.train_path, std::nullopt, &files.taken_train);
   if (!train) return tl::unexpected(train.error());
-  const int tokens_max = config.training.tokens_max;
-  const auto examples =
-      corpus::TokenizeSamples(*train, base->tokenizer, base->chat, tokens_max, &taken_train);
+  auto test = corpus::ReadSamples(kit.test_path, std::nullopt, &files.taken_test);
+  if (!test) return tl::unexpected(test.error());
+  files.train = std::move(*train);
+  files.test = std::move(*test);
+  return files;
+}
+
+// As long as the settings in `config` are the fleet's; then none.
+Expected<std::optional<int>> TrainAsTold(const NodeConfig& config,
+                                         const LiveCredentials& credentials,
+                                         const Telemetry& telemetry,
+                                         const ServiceState& service_state,
+                                         OwnSamples files,
+                                         const UserVoice& voice) {
+  const TrainingSettings& training = config.training;
+  const auto storage = BaseStorage(training.storage);
+  if (!storage) return tl::unexpected(storage.error());
+  voice.on_storage(*storage);
+  auto base = LoadBaseModel(config.model_folder, training.storage, config.Threads());
+  if (!base) return tl::unexpected(base.error());
+  const auto examples = corpus::TokenizeSamples(
+      files.train, base->tokenizer, base->chat, training.tokens_max, &files.taken_train);
   if (!examples)
     return Fail(examples.error().kind, config.user.train_path, examples.error().Text());
-  const auto test = corpus::ReadSamples(config.user.test_path, std::nullopt, &taken_test);
-  if (!test) return tl::unexpected(test.error());
-  auto adapter =
-      train::InitialAdapter(base->model.config(), config.training.adapter, config.training.seed);
+  auto adapter = train::InitialAdapter(base->model.config(), training.adapter, training.seed);
   if (!adapter) return tl::unexpected(adapter.error());
-  auto held_out = train::PrepareHeldOut(
-      *test, config.user.labels, base->tokenizer, base->chat, tokens_max, &taken_test);
+  auto held_out = train::PrepareHeldOut(files.test,
+                                        config.user.labels,
+                                        base->tokenizer,
+                                        base->chat,
+                                        training.tokens_max,
+                                        &files.taken_test);
   if (!held_out) return Fail(held_out.error().kind, config.user.test_path, held_out.error().Text());
-  on_data(config.user.train_path, taken_train);
-  on_data(config.user.test_path, taken_test);
+  voice.on_data(config.user.train_path, files.taken_train);
+  voice.on_data(config.user.test_path, files.taken_test);
   const auto work = WorkOf(config);
   if (!work) return tl::unexpected(work.error());
   auto folder = UserFolder::Open(config.user.state_folder,
                                  config.user.adapter_folder,
                                  config.model_folder,
                                  base->model.config(),
-                                 std::move(*adapter));
+                                 std::move(*adapter),
+                                 WriteAdapterSettings(training));
   if (!folder) return tl::unexpected(folder.error());
+  if (folder->BeginsAnew()) {
+    voice.on_line("the adapter of earlier rounds is of other settings: the next begins anew");
+  }
   auto memory = folder->ReadMemory();
   if (!memory) return tl::unexpected(memory.error());
   UserProcess node(config,
-                   *credentials,
-                   std::move(*telemetry),
+                   credentials,
+                   telemetry,
+                   service_state,
                    std::move(*base),
-                   std::move(*train),
+                   std::move(files.train),
                    std::move(*held_out),
                    std::move(*folder),
                    std::move(*memory),
-                   on_line);
+                   voice.on_line);
   return node.Run(*work);
+}
+
+}  // namespace
+
+Expected<int> RunUser(const NodeConfig& config, const UserVoice& voice) {
+  const auto credentials = LiveCredentials::Load(config.tls, config.node, SayNotice);
+  if (!credentials) return tl::unexpected(credentials.error());
+  const auto telemetry =
+      Telemetry::Open(config.telemetry_path, config.node, config.telemetry_limits);
+  if (!telemetry) return tl::unexpected(telemetry.error());
+  const auto files = ReadFiles(config.user);
+  if (!files) return tl::unexpected(files.error());
+  ServiceState service_state;
+  const ServicePulse pulse(&service_state);
+  for (;;) {
+    auto told = AskForSettings(config, *credentials, voice.on_line);
+    if (!told) return tl::unexpected(told.error());
+    if (told->signal) return 128 + *told->signal;
+    if (told->leave) {
+      SayFleetEnded(*told->leave, voice.on_line);
+      return 0;
+    }
+    NodeConfig as_told = config;
+    as_told.training = std::move(*told->training);
+    const auto end = TrainAsTold(as_told, *credentials, *telemetry, service_state, *files, voice);
+    if (!end) return tl::unexpected(end.error());
+    if (*end) return **end;
+  }
 }
 
 }  // namespace dashf::runtime

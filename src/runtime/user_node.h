@@ -9,15 +9,24 @@
 #include "corpus/samples.h"
 #include "runtime/node_config.h"
 #include "runtime/telemetry.h"
+#include "train/compute.h"
 
 namespace dashf::runtime {
 
-// Told of each of the user's files what was taken of it.
-using OnData = std::function<void(const std::string& path, const corpus::DataReport& report)>;
+// Whom a user's process tells what it does.
+struct UserVoice {
+  // How it computes, each time that it has been told how to train.
+  std::function<void(const llama::Storage&)> on_storage;
+  // What was taken of each of its files.
+  std::function<void(const std::string& path, const corpus::DataReport& report)> on_data;
+  ProgressLine on_line;
+};
 
-// Takes part in rounds until the fleet is over: 0; or a signal ends it: 128 + its number, and its
-// state folder has what it needs to go on. kIdentity if a certificate is refused, kBadInput if the
-// coordinator turns it away, kRoundFailed if its last part failed, with the reason.
-Expected<int> RunUser(const NodeConfig& config, const OnData& on_data, const ProgressLine& on_line);
+// Asks the coordinator how to train and takes part in rounds until the fleet is over: 0; or a
+// signal ends it: 128 + its number, and its state folder has what it needs to go on. A coordinator
+// that comes back with other settings is asked anew, and what was begun with the old ones is given
+// up. kIdentity if a certificate is refused, kBadInput if the coordinator turns it away,
+// kRoundFailed if its last part failed, with the reason.
+Expected<int> RunUser(const NodeConfig& config, const UserVoice& voice);
 
 }  // namespace dashf::runtime

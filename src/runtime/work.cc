@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "base/digest.h"
@@ -16,7 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint32_t kProtocol = 2;
 constexpr std::uint64_t kBytesMax = std::uint64_t{1} << 40;
 
 bool IsText(const std::string& name) {
@@ -85,16 +83,7 @@ std::string Difference(const v1::Work& wanted, const v1::Work& offered) {
                   start(wanted.text_sha256()),
                   start(offered.text_sha256()));
   }
-  if (wanted.settings() == offered.settings()) return "";
-  const auto ours = nlohmann::json::parse(wanted.settings(), nullptr, false);
-  const auto theirs = nlohmann::json::parse(offered.settings(), nullptr, false);
-  if (ours.is_object() && theirs.is_object()) {
-    for (const auto& [key, value] : ours.items()) {
-      const auto other = theirs.value(key, nlohmann::json());
-      if (other != value) return differ("training." + key, value.dump(), other.dump());
-    }
-  }
-  return "training settings differ";
+  return "";
 }
 
 }  // namespace dashf::runtime

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/numbers.h"
 #include "cli/runtime/kit_nodes.h"
+#include "cli/runtime/node_name.h"
 #include "cli/verbs.h"
 #include "kit/fleet_folder.h"
 #include "runtime/run_config.h"
@@ -55,6 +56,30 @@ void Tell(const kit::Issued& issued, const char* what, bool json) {
   }
 }
 
+// Plans count the work that the profile was measured with.
+void NameOtherEpochs(const InitFlags& flags,
+                     const runtime::TrainingSettings& training,
+                     const MeasuredProfile& profile) {
+  if (training.epochs_user == profile.epochs && training.epochs_server == profile.epochs &&
+      training.epochs_joint == profile.joint_epochs) {
+    return;
+  }
+  fmt::print(stderr,
+             "warning: {}: nodes train {} epochs at users, {} at servers and {} joint ones, but {} "
+             "was measured with {:g}, {:g} and {:g}, which is the work that plans count: dashf "
+             "profile --epochs {} --joint-epochs {}\n",
+             flags.config.empty() ? "without --config" : flags.config,
+             training.epochs_user,
+             training.epochs_server,
+             training.epochs_joint,
+             flags.profile,
+             profile.epochs,
+             profile.epochs,
+             profile.joint_epochs,
+             training.epochs_server,
+             training.epochs_joint);
+}
+
 Expected<int> Init(const InitFlags& flags, const KitFlags& common) {
   kit::FleetPlan plan;
   plan.name = flags.name;
@@ -82,6 +107,7 @@ Expected<int> Init(const InitFlags& flags, const KitFlags& common) {
   }
   const auto profile = ReadProfile(flags.profile);
   if (!profile) return tl::unexpected(profile.error());
+  NameOtherEpochs(flags, plan.training, *profile);
   plan.machine_flop_per_s = profile->machine.clock_hz * profile->machine.flop_per_cycle;
   if (!flags.scenario.empty()) {
     const auto loaded = ReadScenario(flags.scenario);
@@ -94,21 +120,16 @@ Expected<int> Init(const InitFlags& flags, const KitFlags& common) {
   return kExitOk;
 }
 
-// "s0" alone says no role.
-Expected<runtime::NodeId> NodeNamed(const std::string& name) {
-  if (const auto node = runtime::ParseName(name)) return *node;
-  return Fail(
-      ErrorKind::kUsage,
-      "NODE",
-      fmt::format("must be coordinator, server/ID, user/ID or operator/ID, got '{}'", name));
-}
+using runtime::Role;
+constexpr std::initializer_list<Role> kMembers = {
+    Role::kCoordinator, Role::kServer, Role::kUser, Role::kOperator};
 
 Expected<int> Renew(const RenewFlags& flags, const KitFlags& common) {
   auto fleet = FleetFolder::Open(common.fleet);
   if (!fleet) return tl::unexpected(fleet.error());
   std::vector<runtime::NodeId> nodes;
   for (const std::string& name : flags.nodes) {
-    const auto node = NodeNamed(name);
+    const auto node = NodeNamed(name, kMembers);
     if (!node) return tl::unexpected(node.error());
     nodes.push_back(*node);
   }
@@ -131,17 +152,22 @@ Expected<int> Renew(const RenewFlags& flags, const KitFlags& common) {
 Expected<int> Revoke(const RenewFlags& flags, const KitFlags& common) {
   auto fleet = FleetFolder::Open(common.fleet);
   if (!fleet) return tl::unexpected(fleet.error());
+  std::vector<std::string> before;
   for (const std::string& name : flags.nodes) {
-    const auto node = NodeNamed(name);
+    const auto node = NodeNamed(name, kMembers);
     if (!node) return tl::unexpected(node.error());
-    if (auto done = fleet->Revoke(*node); !done) return tl::unexpected(done.error());
+    const auto changed = fleet->Revoke(*node);
+    if (!changed) return tl::unexpected(changed.error());
+    if (!*changed) before.push_back(name);
   }
   const std::string list = (fleet->FolderOf(runtime::CoordinatorNode()) / "revoked.pem").string();
   if (flags.json) {
-    fmt::print("{}\n", Json{{"revoked", flags.nodes}, {"list", list}}.dump());
-  } else {
-    fmt::print("{} is new: copy it over the coordinator's, which reads it while it runs\n", list);
+    const Json said = {{"revoked", flags.nodes}, {"were_revoked_before", before}, {"list", list}};
+    fmt::print("{}\n", said.dump());
+    return kExitOk;
   }
+  for (const std::string& name : before) fmt::print("{} was revoked before\n", name);
+  fmt::print("{} is new: copy it over the coordinator's, which reads it while it runs\n", list);
   return kExitOk;
 }
 

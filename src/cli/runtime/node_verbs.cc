@@ -13,7 +13,6 @@
 #include "cli/verbs.h"
 #include "runtime/coordinator.h"
 #include "runtime/folder_lock.h"
-#include "runtime/learning.h"
 #include "runtime/process.h"
 #include "runtime/server_node.h"
 #include "runtime/user_node.h"
@@ -29,7 +28,7 @@ void AddNodeVerb(CLI::App& app,
                  Expected<int> (*go)(const std::string& config_path)) {
   const auto config = std::make_shared<std::string>();
   CLI::App* verb = AddEngineVerb(app, name);
-  verb->add_option("--config", *config, "dashf.node/2 file")->required();
+  verb->add_option("--config", *config, "dashf.node/3 file")->required();
   verb->footer(footer);
   verb->callback([config, go, &run] { run = [config, go] { return go(*config); }; });
 }
@@ -53,16 +52,13 @@ bool SaysWhatItDoes(const runtime::NodeConfig& config) {
   return config.gate_folder.empty();
 }
 
-Expected<void> SayNodesStart(const runtime::NodeConfig& config) {
-  const auto storage = runtime::BaseStorage(config.training.storage);
-  if (!storage) return tl::unexpected(storage.error());
-  if (SaysWhatItDoes(config)) SayStart(*storage);
-  return {};
+std::function<void(const llama::Storage&)> StartLineOf(const runtime::NodeConfig& config) {
+  if (!SaysWhatItDoes(config)) return [](const llama::Storage&) {};
+  return SayStart;
 }
 
 // What happens, a line at a time with the node's name.
 std::function<void(const std::string&)> LinesOf(const runtime::NodeConfig& config) {
-  if (!SaysWhatItDoes(config)) return [](const std::string&) {};
   return [name = Name(config.node)](const std::string& line) {
     fmt::print(stderr, "{}: {}\n", name, line);
   };
@@ -74,8 +70,7 @@ Expected<int> GoServer(const std::string& path) {
   if (!config) return tl::unexpected(config.error());
   const auto lock = runtime::FolderLock::Take(config->folder, Name(config->node));
   if (!lock) return tl::unexpected(lock.error());
-  if (auto sound = SayNodesStart(*config); !sound) return tl::unexpected(sound.error());
-  return runtime::RunServer(*config, LinesOf(*config));
+  return runtime::RunServer(*config, {StartLineOf(*config), LinesOf(*config)});
 }
 
 Expected<int> GoUser(const std::string& path) {
@@ -84,11 +79,10 @@ Expected<int> GoUser(const std::string& path) {
   if (!config) return tl::unexpected(config.error());
   const auto lock = runtime::FolderLock::Take(config->folder, Name(config->node));
   if (!lock) return tl::unexpected(lock.error());
-  if (auto sound = SayNodesStart(*config); !sound) return tl::unexpected(sound.error());
   const auto tell = [&config](const std::string& file, const corpus::DataReport& report) {
     if (SaysWhatItDoes(*config)) TellData(file, report);
   };
-  return runtime::RunUser(*config, tell, LinesOf(*config));
+  return runtime::RunUser(*config, {StartLineOf(*config), tell, LinesOf(*config)});
 }
 
 }  // namespace

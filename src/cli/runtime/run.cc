@@ -389,7 +389,8 @@ constexpr const char* kFooter =
 data the sections task. Processes talk over mutual TLS on 127.0.0.1.
 
 Written to OUT: scenario.json, plan.json, comparison.json, profile.json, round.json, telemetry.jsonl,
-data/, adapters/USER/ (PEFT, each user's best so far), report.html; rounds/N/ has each round's files.
+data/, adapters/USER/ (PEFT, each user's best so far), report.html; rounds/N/ has each round's files,
+logs/ what each process said.
 Exit 8: the round did not finish for every user; round.json says who and why.
 
 Examples:
