@@ -78,7 +78,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Policy,
                                    phase_factor,
                                    phase_slack_s)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(
-    Member, presence, incarnation, since, report, refused, excluded, drained)
+    Member, presence, incarnation, since, report, refused, excluded, drained, rounds_done)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Measured, elapsed_s, cpu_s, bytes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Task,
                                    state,

@@ -51,6 +51,7 @@ struct Member {
   std::string refused;            // Why it may not take part; empty: it may.
   bool excluded = false;          // An operator said so, and only an operator may take it back.
   bool drained = false;           // As excluded, but what it is at goes on to its end.
+  std::uint32_t rounds_done = 0;  // A user's, so that it goes on from an adapter.
 
   // It may be given work.
   bool TakesPart() const { return presence == Presence::kHere && refused.empty() && !drained; }

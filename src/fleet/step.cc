@@ -195,7 +195,11 @@ class Stepper {
     if (!state_.round || event.round != state_.round->number) return {Verdict::kStale, {}};
     const Verdict verdict = tasks_.Report(event);
     if (verdict != Verdict::kAccepted) return {verdict, {}};
-    if (tasks_.any_ended()) Proceed();  // Else nothing follows, and rounds may be large.
+    if (!tasks_.any_ended()) return Done();  // Nothing follows, and rounds may be large.
+    if (state_.round->tasks.at(event.user).state == TaskState::kDone) {
+      if (Member* user = state_.Find(UserNode(event.user))) ++user->rounds_done;
+    }
+    Proceed();
     return Done();
   }
 

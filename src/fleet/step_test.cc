@@ -134,6 +134,7 @@ TEST_F(FleetStep, CarriesASplitUserThroughAllFivePhasesAndAnAllLocalOneThroughTw
   EXPECT_EQ(Finish("u1", Phase::kUpload).verdict, Verdict::kOutOfOrder);
   Finish("u1", Phase::kLocal);
   EXPECT_EQ(Count<RoundEnded>(Finish("u1", Phase::kVerify)), 1);
+  for (const char* user : {"u0", "u1"}) EXPECT_EQ(state_.users.at(user).rounds_done, 1U);
   EXPECT_TRUE(state_.round->Done());
   EXPECT_EQ(OrdersOfUser(state_, "u0").kind, UserOrders::Kind::kLeave);
   EXPECT_TRUE(OrdersOfServer(state_, "s1").leave);

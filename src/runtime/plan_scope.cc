@@ -7,6 +7,31 @@
 
 namespace dashf::runtime {
 
+namespace {
+
+// A user that goes on from an adapter sends all of its layers up, also those that its server is to
+// train: the base's are not where they go on from.
+void SendAllLayers(const std::map<std::string, fleet::Member>& members, Scenario* scenario) {
+  std::map<int, int> with_all;  // By profile.
+  for (User& user : scenario->users) {
+    const auto member = members.find(user.id);
+    if (member == members.end() || member->second.rounds_done == 0) continue;
+    const auto [at, is_new] =
+        with_all.emplace(user.profile, static_cast<int>(scenario->profiles.size()));
+    if (is_new) {
+      SplitProfile profile = scenario->ProfileOf(user);
+      const double all_bit = profile.upload_bit[0] + profile.download_bit[0];
+      // None where the user trains all layers and needs no server.
+      for (double& bit : profile.upload_bit) bit = bit > 0.0 ? all_bit : 0.0;
+      profile.name += ", all layers up";
+      scenario->profiles.push_back(std::move(profile));
+    }
+    user.profile = at->second;
+  }
+}
+
+}  // namespace
+
 PlanScope ScopeOf(const fleet::State& state, const Scenario& deployment) {
   std::set<std::string> users, servers;
   Reaches reaches;
@@ -28,6 +53,7 @@ PlanScope ScopeOf(const fleet::State& state, const Scenario& deployment) {
   PlanRequest& request = scope.request;
   // Who reaches none of these servers has no part in the plan, and others must not suffer from it.
   request.scenario = Among(deployment, users, servers, reaches, &scope.unreachable);
+  SendAllLayers(state.users, &request.scenario);
   // So has nobody who has left the scenario since the log has known of it.
   for (const User& user : deployment.users) users.erase(user.id);
   scope.unreachable.insert(scope.unreachable.end(), users.begin(), users.end());

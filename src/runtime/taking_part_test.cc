@@ -142,5 +142,29 @@ TEST(TakingPart, WhoIsAtWorkIsPlannedForAtItsServerAlone) {
   EXPECT_FALSE(scope.request.kept[1].has_value());
 }
 
+TEST(TakingPart, WhoGoesOnFromAnAdapterIsPlannedForWithAllLayersUp) {
+  const Scenario scenario = TwoByTwo();
+  fleet::State state;
+  for (const char* id : {"u0", "u1"}) state.users[id].presence = fleet::Presence::kHere;
+  state.users["u1"].rounds_done = 1;
+  state.servers["s0"].presence = fleet::Presence::kHere;
+  state.round.emplace();
+  for (const char* id : {"u0", "u1"}) state.round->tasks[id];
+  const PlanScope scope = ScopeOf(state, scenario);
+  const Scenario& planned = scope.request.scenario;
+  const SplitProfile& given = scenario.ProfileOf(scenario.users[1]);
+  EXPECT_EQ(planned.ProfileOf(planned.users[0]).upload_bit,
+            scenario.ProfileOf(scenario.users[0]).upload_bit);
+  const SplitProfile& all = planned.ProfileOf(planned.users[1]);
+  EXPECT_TRUE(Validate(planned));
+  for (int k = 0; k < given.layers(); ++k) {
+    // The data, and the adapters of all layers: what comes back where the server trains them all.
+    EXPECT_EQ(all.upload_bit[static_cast<std::size_t>(k)],
+              given.upload_bit[0] + given.download_bit[0]);
+  }
+  EXPECT_EQ(all.upload_bit.back(), 0.0);
+  EXPECT_EQ(all.download_bit, given.download_bit);
+}
+
 }  // namespace
 }  // namespace dashf::runtime
