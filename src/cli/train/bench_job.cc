@@ -6,7 +6,6 @@
 #include <array>
 #include <ctime>
 #include <filesystem>
-#include <optional>
 #include <utility>
 
 #include "base/file.h"
@@ -18,7 +17,6 @@
 #include "train/memory_forecast.h"
 #include "train/peft_io.h"
 #include "train/phases.h"
-#include "train/server_batch.h"
 
 namespace dashf::cli {
 namespace {
@@ -29,7 +27,6 @@ constexpr std::array<std::pair<Trains, const char*>, 5> kTrains = {{
     {Trains::kUserEarlyExit, "user_early_exit"},
     {Trains::kUserFullDepth, "user_full_depth"},
     {Trains::kServer, "server"},
-    {Trains::kServerTogether, "server_together"},
 }};
 
 corpus::Example ReadExample(JsonReader reader) {
@@ -89,34 +86,15 @@ Expected<train::PhaseReport> Train(const train::Model& model,
       return TrainUserPhase(
           model, examples, job.split, train::UserObjective::kFullDepth, options, adapter);
     case Trains::kServer:
-    case Trains::kServerTogether:
       break;
   }
   return TrainServerPhase(model, examples, job.split, options, adapter);
-}
-
-Expected<void> TrainTogether(const train::Model& model,
-                             const BenchJob& job,
-                             bool recompute,
-                             const train::Adapter& start) {
-  std::vector<train::Adapter> adapters(job.phases.size(), start);
-  std::vector<train::BatchedUser> users;
-  for (std::size_t user = 0; user < job.phases.size(); ++user) {
-    users.push_back(
-        {&ExamplesOf(job, user), job.split, OptionsOf(job, user, recompute), &adapters[user]});
-  }
-  Expected<void> all;
-  TrainServerBatch(model, users, [&all](std::size_t, const Expected<train::PhaseReport>& ended) {
-    if (!ended && all) all = tl::unexpected(ended.error());
-  });
-  return all;
 }
 
 Expected<void> TrainPhases(const train::Model& model,
                            const BenchJob& job,
                            bool recompute,
                            train::Adapter adapter) {
-  if (job.trains == Trains::kServerTogether) return TrainTogether(model, job, recompute, adapter);
   for (std::size_t phase = 0; phase < job.phases.size(); ++phase) {
     const auto trained = Train(model, job, phase, recompute, &adapter);
     if (!trained) return tl::unexpected(trained.error());
@@ -124,13 +102,12 @@ Expected<void> TrainPhases(const train::Model& model,
   return {};
 }
 
-// Of the phase that takes most; of users together it is not foretold.
-std::optional<double> ForetoldBytes(const train::ModelConfig& model,
-                                    const llama::Storage& storage,
-                                    const BenchJob& job,
-                                    bool recompute,
-                                    const train::Adapter& adapter) {
-  if (job.trains == Trains::kServerTogether) return std::nullopt;
+// Of the phase that takes most.
+double ForetoldBytes(const train::ModelConfig& model,
+                     const llama::Storage& storage,
+                     const BenchJob& job,
+                     bool recompute,
+                     const train::Adapter& adapter) {
   const bool user = job.trains == Trains::kUserEarlyExit || job.trains == Trains::kUserFullDepth;
   const auto objective = job.trains == Trains::kUserEarlyExit ? train::UserObjective::kEarlyExit
                                                               : train::UserObjective::kFullDepth;
@@ -226,14 +203,14 @@ Expected<void> CarryOutJob(const BenchJob& job, const llama::Storage& storage, b
   if (!config) return tl::unexpected(config.error());
   auto adapter = train::LoadAdapter(job.adapter_dir, *config);
   if (!adapter) return tl::unexpected(adapter.error());
-  const auto foretold_bytes = ForetoldBytes(*config, storage, job, recompute, *adapter);
+  const double foretold_bytes = ForetoldBytes(*config, storage, job, recompute, *adapter);
   const auto model = train::LoadModel(job.model_dir, storage);
   if (!model) return tl::unexpected(model.error());
   const double loaded_bytes = ResidentMemoryBytes();
   const auto trained = TrainPhases(*model, job, recompute, std::move(*adapter));
   if (!trained) return trained;
   const double peak_bytes = PeakMemoryBytes();  // Before the matrix product takes its own.
-  nlohmann::ordered_json line = {
+  const nlohmann::ordered_json line = {
       {"program",
        fmt::format("dashf {}{}{}",
                    DASHF_VERSION,
@@ -247,8 +224,7 @@ Expected<void> CarryOutJob(const BenchJob& job, const llama::Storage& storage, b
       {"loaded_bytes", loaded_bytes},
       {"peak_bytes", peak_bytes},
       {"gemm_flop_per_s", train::MeasureGemmFlopPerS()},
-  };
-  if (foretold_bytes) line["foretold_bytes"] = *foretold_bytes;
+      {"foretold_bytes", foretold_bytes}};
   fmt::print("{}\n", line.dump());
   return {};
 }

@@ -23,7 +23,7 @@ struct BenchPhase {
   int epochs = 1;
 };
 
-enum class Trains { kAllLayers, kUserEarlyExit, kUserFullDepth, kServer, kServerTogether };
+enum class Trains { kAllLayers, kUserEarlyExit, kUserFullDepth, kServer };
 
 struct BenchJob {
   std::string model_dir;
@@ -36,7 +36,7 @@ struct BenchJob {
   double weight_decay = 0.0;
   double gradient_norm_max = 1.0;
   std::vector<BenchBatch> batches = {};
-  // One after the other on one adapter; kServerTogether: side by side, each of a user of its own.
+  // One after the other on one adapter.
   std::vector<BenchPhase> phases = {};
 };
 

@@ -62,14 +62,6 @@ BenchMeasurement PlanMeasurement(const BenchSubject& subject, const BenchProgram
     for (const BenchPhase& phase : PhasesOf(subject.batches, 1)) job.phases.push_back(phase);
   }
   plan.server.push_back({engine, job, kLossTolerance});
-  job.batches = subject.users;
-  for (const BenchPhase& phase : PhasesOf(subject.users, kSteps)) {
-    job.phases = {phase};
-    plan.apart.push_back({engine, job, kLossTolerance});
-  }
-  job.trains = Trains::kServerTogether;
-  job.phases = PhasesOf(subject.users, kSteps);
-  plan.together.push_back({engine, job, kLossTolerance});
   return plan;
 }
 

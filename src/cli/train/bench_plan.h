@@ -23,8 +23,6 @@ struct BenchMeasurement {
   std::vector<BenchCell> user;  // Early exit and full depth.
   // Three epochs with the hidden states kept, and with new ones in each.
   std::vector<BenchCell> server;
-  // One cell with the server's phase of several users, and one for each user alone.
-  std::vector<BenchCell> together, apart;
 };
 
 struct BenchPrograms {

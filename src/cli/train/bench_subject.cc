@@ -11,8 +11,7 @@
 namespace dashf::cli {
 namespace {
 
-constexpr int kPool = 16;  // Batches that are made of examples sorted by length.
-constexpr std::ptrdiff_t kUsers = 8;
+constexpr int kPool = 16;       // Batches that are made of examples sorted by length.
 constexpr int kFirstToken = 3;  // Below are the special ones.
 constexpr std::uint64_t kSeed = 1;
 
@@ -96,14 +95,6 @@ void Share(std::vector<corpus::Example> examples, int batch_size, BenchSubject* 
         examples.begin() +
         std::clamp((count * quarters - 2 * size) / 4, std::ptrdiff_t{0}, count - size);
     subject->batches.emplace_back(begin, begin + size);
-  }
-  const std::ptrdiff_t shorter = (count + 1) / 2;
-  for (std::ptrdiff_t user = 0; user < kUsers; ++user) {
-    BenchBatch own;
-    for (std::ptrdiff_t i = 0; i < size; ++i) {
-      own.push_back(examples[static_cast<std::size_t>((i * kUsers + user) % shorter)]);
-    }
-    subject->users.push_back(std::move(own));
   }
 }
 

@@ -27,7 +27,6 @@ struct BenchSubject {
   // Two of those that a training on the data would have, where batches are made of examples of
   // similar length: the ones at a quarter and at three quarters of the lengths.
   std::vector<BenchBatch> batches = {};
-  std::vector<BenchBatch> users = {};  // Of eight users, who have the shorter half of the examples.
 };
 
 struct BatchRules {

@@ -125,43 +125,6 @@ Json ServerRow(const std::vector<BenchCell>& cells, const BenchCell& full) {
           {"all_layers_times_longer", epochs * SweepS(full) / cached_s}};
 }
 
-// From the end of the first step, which all take together, to that of the last.
-double StepsS(const std::vector<std::vector<BenchStep>>& phases) {
-  double first_s = 0.0, last_s = 0.0;
-  for (const std::vector<BenchStep>& steps : phases) {
-    first_s = std::max(first_s, steps.front().elapsed_s);
-    last_s = std::max(last_s, steps.back().elapsed_s);
-  }
-  return last_s - first_s;
-}
-
-double StepsS(const BenchCell& cell) {
-  std::vector<double> times;
-  for (const BenchOutcome& outcome : cell.outcomes) times.push_back(StepsS(outcome.phases));
-  return Median(times);
-}
-
-Json UsersRow(const BenchCell& together, const std::vector<BenchCell>& apart) {
-  double tokens = 0.0, apart_s = 0.0, apart_bytes = 0.0;
-  for (const BenchCell& cell : apart) {
-    apart_s += StepsS(cell);
-    apart_bytes += MedianOf(cell, &BenchOutcome::peak_bytes);
-  }
-  for (const BenchBatch& batch : together.job.batches) tokens += train::VolumeOf(batch).tokens;
-  const double together_s = StepsS(together);
-  const double peak_bytes = MedianOf(together, &BenchOutcome::peak_bytes);
-  return {{"users", apart.size()},
-          {"split", together.job.split},
-          {"threads", together.job.threads},
-          {"tokens_per_step", tokens},
-          {"together_s", together_s},
-          {"apart_s", apart_s},
-          {"apart_times_longer", apart_s / together_s},
-          {"peak_bytes", peak_bytes},
-          {"apart_peak_bytes", apart_bytes},
-          {"memory_share", peak_bytes / apart_bytes}};
-}
-
 void PrintHeading(const Json& model) {
   fmt::print(stderr,
              "\n{}: {:.1f}M parameters, {} layers; batches of",
@@ -266,8 +229,7 @@ Json RowsOf(const BenchSubject& subject, const BenchMeasurement& measurement) {
           {"gemm", gemm},
           {"steps", steps},
           {"user", user},
-          {"server", phases ? ServerRow(measurement.server, *engine) : Json()},
-          {"users", phases ? UsersRow(measurement.together.front(), measurement.apart) : Json()}};
+          {"server", phases ? ServerRow(measurement.server, *engine) : Json()}};
 }
 
 void PrintTable(const Json& model) {
@@ -297,17 +259,6 @@ void PrintTable(const Json& model) {
              server["epochs"].get<int>(),
              server["recomputed_times_longer"].get<double>(),
              server["all_layers_times_longer"].get<double>());
-  const Json& users = model["users"];
-  fmt::print(stderr,
-             "{:<28}{:>8}  k = {}: {} users in one batch of {:.0f} tokens; apart {:.2f} times as "
-             "long, together {:.0f} % of their memory\n",
-             "server, several users",
-             users["threads"].get<int>(),
-             users["split"].get<int>(),
-             users["users"].get<int>(),
-             users["tokens_per_step"].get<double>(),
-             users["apart_times_longer"].get<double>(),
-             100.0 * users["memory_share"].get<double>());
 }
 
 }  // namespace dashf::cli

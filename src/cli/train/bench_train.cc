@@ -85,13 +85,6 @@ Expected<void> CheckLosses(const BenchMeasurement& measurement) {
       if (auto same = CheckLosses(cell, difference); !same) return same;
     }
   }
-  for (std::size_t user = 0; user < measurement.apart.size(); ++user) {
-    const BenchOutcome& together = measurement.together.front().outcomes.back();
-    BenchOutcome own;
-    own.phases = {together.phases[user]};
-    const double difference = LossDifference(own, measurement.apart[user].outcomes.back(), 0);
-    if (auto same = CheckLosses(measurement.together.front(), difference); !same) return same;
-  }
   return {};
 }
 
@@ -111,11 +104,7 @@ Expected<BenchMeasurement> MeasureSubject(const Flags& flags,
                                                   flags.steps_alone});
   for (int repeat = 1; repeat <= flags.repeats; ++repeat) {
     fmt::print(stderr, "{}: repeat {} of {}\n", subject.name, repeat, flags.repeats);
-    for (auto* cells : {&measurement.steps,
-                        &measurement.user,
-                        &measurement.server,
-                        &measurement.together,
-                        &measurement.apart}) {
+    for (auto* cells : {&measurement.steps, &measurement.user, &measurement.server}) {
       for (BenchCell& cell : *cells) {
         if (auto done = Measure(flags, folder / "job.json", &cell); !done) {
           return tl::unexpected(done.error());
