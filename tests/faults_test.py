@@ -74,7 +74,7 @@ class Faults(small_fleet.Processes):
         self.nodes[name].send_signal(signal.SIGCONT)
 
     def ends(self, name, code, *said):
-        self.assertEqual(self.nodes[name].wait(LIMIT_S), code, self.log(name))
+        self.assertEqual(self.exit_code(name), code, self.log(name))
         for text in said:
             self.assertIn(text, self.log(name))
 
@@ -97,7 +97,7 @@ class Faults(small_fleet.Processes):
         self.goes_on(name)
 
     def at(self, *places):
-        """Each a role, a place and what happens there."""
+        """Each a role, a place and what happens there, in the order in which they are come to."""
         self.ready(rounds=2)
         begun = {ROLES[role][0]: f"{ROLES[role][1]}:{place}" + ("" if how == "kill" else f":{how}")
                  for role, place, how in places}
@@ -108,7 +108,7 @@ class Faults(small_fleet.Processes):
         self.ends_as_undisturbed("0001", "0002")
 
     def test_each_role_is_disturbed_at_a_failpoint_of_its_own(self):
-        self.at(("user", "upload_saved", "kill"), ("coordinator", "logged_upload", "kill"), ("server", "finished", "term"))
+        self.at(("user", "upload_saved", "kill"), ("server", "finished", "term"), ("coordinator", "round_ended", "kill"))
 
     def test_suspended_for_longer_than_its_lease_a_node_is_away_and_welcome_back(self):
         self.at(("server", "registered", "stop"), ("user", "verify_done", "stop"))

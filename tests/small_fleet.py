@@ -3,6 +3,7 @@ folders by `dashf kit`, a room of its own for each test."""
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -15,9 +16,15 @@ LIMIT_S = 400
 
 
 def free_address():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return "127.0.0.1:%d" % taken.getsockname()[1]
+    """Below the ports that connections get as their own end, so that nobody takes it meanwhile."""
+    for port in random.SystemRandom().sample(range(10000, 32000), 100):
+        with socket.socket() as trial:
+            try:
+                trial.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return f"127.0.0.1:{port}"
+    raise OSError("no free port")
 
 
 class SmallFleet(unittest.TestCase):
@@ -88,8 +95,16 @@ class Processes(SmallFleet):
     def log(self, name):
         return (self.room / "demo" / f"{name}.log").read_text()
 
+    def exit_code(self, name):
+        try:
+            return self.nodes[name].wait(LIMIT_S)
+        except subprocess.TimeoutExpired:
+            told = lambda node: (self.room / "demo" / node / "telemetry.jsonl").read_text().splitlines()[-8:]
+            self.fail(f"{name} goes on for ever\n" + "\n".join(
+                "\n".join([node + ":", self.log(node), *told(node)]) for node in self.nodes))
+
     def killed_and_started_again(self, name, failpoint=""):
-        self.assertEqual(self.nodes[name].wait(LIMIT_S), -signal.SIGKILL, self.log(name))
+        self.assertEqual(self.exit_code(name), -signal.SIGKILL, self.log(name))
         self.start(name, failpoint)
 
     def until_said(self, name, text, times=1):
@@ -104,8 +119,8 @@ class Processes(SmallFleet):
         return [told for told in map(json.loads, lines) if told["event"] == event]
 
     def adapters(self, *rounds):
-        for name, node in self.nodes.items():
-            self.assertEqual(node.wait(LIMIT_S), 0, self.log(name))
+        for name in self.nodes:
+            self.assertEqual(self.exit_code(name), 0, self.log(name))
         coordinator = self.room / "demo/coordinator"
         for number in rounds:
             record = json.loads((coordinator / "rounds" / number / "round.json").read_text())

@@ -82,6 +82,7 @@ class ServerProcess {
   void Heed(const v1::Orders& orders);
   void Heed(fleet::ServerOrders orders);
   void Do(const std::vector<fleet::ServerEffect>& effects);
+  void Keep(const std::string& user);
   Attempt AttemptOf(const std::string& user) const;
   void SendReports();  // Until stopped.
   // On the training's thread.
@@ -221,26 +222,34 @@ void ServerProcess::Heed(fleet::ServerOrders orders) {
 void ServerProcess::Do(const std::vector<fleet::ServerEffect>& effects) {
   for (const fleet::ServerEffect& effect : effects) {
     if (const auto* save = std::get_if<fleet::SaveEntry>(&effect)) {
-      const auto entry = agent_.spool().find(save->user);
-      if (entry == agent_.spool().end()) {
-        if (const auto known = known_.extract(save->user)) store_.Drop(known.mapped());
-        Failpoint(config_.node, "forgotten");
-      } else if (!known_.contains(save->user)) {
-        const Attempt attempt = AttemptOf(save->user);
-        known_[save->user] = attempt;
-        const auto kept = store_.Expect(attempt,
-                                        entry->second.decision.local_layers,
-                                        base_.model.config().layers,
-                                        entry->second.decision.server_clock_hz);
-        if (!kept) failed_ = kept.error();  // Its disk does not serve.
-        Failpoint(config_.node, "expected");
-      }
+      Keep(save->user);
     } else if (const auto* report = std::get_if<fleet::ReportTraining>(&effect)) {
       const std::lock_guard lock(mutex_);
       reports_.push_back(agent_.ReportOf(report->user));
       reports_changed_.notify_all();
     }
   }
+}
+
+// What the store is to expect of this user: what the agent has, which may be a later attempt than
+// the one it was told, for a coordinator that starts again says what stands.
+void ServerProcess::Keep(const std::string& user) {
+  const auto entry = agent_.spool().find(user);
+  const bool expected = entry != agent_.spool().end();
+  if (const auto known = known_.find(user);
+      known != known_.end() && !(expected && known->second == AttemptOf(user))) {
+    store_.Drop(known->second);
+    known_.erase(known);
+    Failpoint(config_.node, "forgotten");
+  }
+  if (!expected || known_.contains(user)) return;
+  known_[user] = AttemptOf(user);
+  const auto kept = store_.Expect(known_[user],
+                                  entry->second.decision.local_layers,
+                                  base_.model.config().layers,
+                                  entry->second.decision.server_clock_hz);
+  if (!kept) failed_ = kept.error();  // Its disk does not serve.
+  Failpoint(config_.node, "expected");
 }
 
 Attempt ServerProcess::AttemptOf(const std::string& user) const {
