@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <ctime>
 #include <filesystem>
 #include <utility>
@@ -22,12 +21,12 @@ namespace dashf::cli {
 namespace {
 
 constexpr int kTokenMax = 1 << 30;
-constexpr std::array<std::pair<Trains, const char*>, 5> kTrains = {{
+constexpr std::pair<Trains, const char*> kTrains[] = {
     {Trains::kAllLayers, "all_layers"},
     {Trains::kUserEarlyExit, "user_early_exit"},
     {Trains::kUserFullDepth, "user_full_depth"},
     {Trains::kServer, "server"},
-}};
+};
 
 corpus::Example ReadExample(JsonReader reader) {
   corpus::Example example;
