@@ -454,6 +454,16 @@ TEST_F(FleetStep, APlanThatNobodyAwaitsOrThatNamesNoServerOfTheFleetIsNotTaken) 
   EXPECT_EQ(TaskOf("u1").state, Task::State::kFailed);
 }
 
+TEST_F(FleetStep, AUserThatIsTurnedAwayInTheMidstOfItsRoundFailsByThatReasonOnceItIsGone) {
+  Begin();
+  Take(WentAway{UserNode("u0"), 1});
+  Take(TurnedAway{UserNode("u0"), "its certificate is revoked"});
+  EXPECT_FALSE(TaskOf("u0").Ended());  // Within its grace another one lets it in again.
+  at_ += 10'000;
+  Take(TimePassed{});
+  EXPECT_EQ(TaskOf("u0").failure, "lost (its certificate is revoked) during local training");
+}
+
 TEST_F(FleetStep, OtherSettingsEndARoundThatRunsAndNoneThatHasNotBegun) {
   const auto configure = [this](const std::string& settings) {
     return Take(Configured{policy_, kLayers, {"u0", "u1"}, {"s0", "s1"}, settings});

@@ -63,7 +63,7 @@ void Coordinator::Settings(const NodeId& node,
   ours.set_protocol(kProtocol);
   ours.set_build(DASHF_VERSION);
   theirs.set_protocol(asked.protocol());
-  theirs.set_build(Clipped(Printable(asked.build()), kProcessBytesMax));
+  theirs.set_build(asked.build());
   if (const std::string differs = Difference(ours, theirs); !differs.empty()) {
     SayTurnedAway(node, differs);
     Queue(fleet::TurnedAway{node, differs}, {});

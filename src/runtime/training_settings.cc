@@ -4,11 +4,14 @@
 
 #include <limits>
 
+#include "base/printable.h"
+
 namespace dashf::runtime {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr std::size_t kShownBytesMax = 64;  // Of what a peer says.
 constexpr std::int64_t kSeedMax = std::numeric_limits<std::int64_t>::max();
 
 }  // namespace
@@ -125,10 +128,12 @@ std::string SettingsDifference(const std::string& ours, const std::string& their
     for (const auto& [key, value] : one.items()) {
       const Json their_value = other.value(key, Json());
       if (their_value == value) continue;
+      const std::string theirs_text =
+          their_value.dump(-1, ' ', false, Json::error_handler_t::replace);
       return fmt::format("training.{}: the fleet has {}, this node {}",
                          key,
                          value.dump(),
-                         their_value.dump(-1, ' ', false, Json::error_handler_t::replace));
+                         PrintableLine(Clipped(theirs_text, kShownBytesMax)));
     }
   }
   return "training settings differ";

@@ -57,6 +57,10 @@ TEST(TrainingSettings, DifferByNameAndBothValues) {
   EXPECT_EQ(WriteAdapterSettings(one), WriteAdapterSettings(other));
   other.adapter.lora.rank = 4;
   EXPECT_NE(WriteAdapterSettings(one), WriteAdapterSettings(other));
+  EXPECT_LT(SettingsDifference(WriteTrainingSettings(one),
+                               "{\"adapter\":\"" + std::string(100'000, 'a') + "\"}")
+                .size(),
+            200U);  // However much a node says.
   EXPECT_NE(SettingsDifference(WriteTrainingSettings(one), ""), "");
   EXPECT_NE(SettingsDifference(WriteTrainingSettings(one), "{\"rank\":\"\xff\"}"), "");
 }

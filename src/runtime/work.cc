@@ -8,6 +8,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/printable.h"
 #include "train/checkpoint.h"
 
 namespace dashf::runtime {
@@ -15,6 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::size_t kShownBytesMax = 64;  // Of what a peer says.
 constexpr std::uint64_t kBytesMax = std::uint64_t{1} << 40;
 
 bool IsText(const std::string& name) {
@@ -71,9 +73,11 @@ std::string Difference(const v1::Work& wanted, const v1::Work& offered) {
     return differ("protocol", wanted.protocol(), offered.protocol());
   }
   if (wanted.build() != offered.build()) {
-    return differ("version of dashf", wanted.build(), offered.build());
+    return differ("version of dashf",
+                  wanted.build(),
+                  PrintableLine(Clipped(offered.build(), kShownBytesMax)));
   }
-  const auto start = [](const std::string& digest) { return digest.substr(0, 12); };
+  const auto start = [](const std::string& digest) { return PrintableLine(digest.substr(0, 12)); };
   if (wanted.model_sha256() != offered.model_sha256()) {
     return differ(
         "base model (SHA-256)", start(wanted.model_sha256()), start(offered.model_sha256()));
