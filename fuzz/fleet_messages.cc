@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "fleet/codec.h"
 #include "fleet/step.h"
+#include "runtime/emulation.h"
 #include "runtime/messages.h"
 #include "runtime/orders_wire.h"
 #include "runtime/plan_scope.h"
@@ -25,6 +26,8 @@ namespace {
 using namespace dashf;
 using namespace dashf::runtime;
 using nlohmann::json;
+
+constexpr Emulation kEmulation{.time_scale = 2.0, .machine_flop_per_s = 1e9};
 
 const Scenario& World() {
   static const Scenario world = [] {
@@ -84,9 +87,11 @@ class Fleet {
     const auto folded = fleet::StateFromJson(Again(ToJson(state_)));
     DASHF_CHECK(folded);
     DASHF_CHECK(ToJson(*folded) == ToJson(state_));
-    for (const User& user : World().users) (void)OrdersOf(state_, deployment_, UserNode(user.id));
+    for (const User& user : World().users) {
+      (void)OrdersOf(state_, deployment_, kEmulation, UserNode(user.id));
+    }
     for (const Server& server : World().servers) {
-      (void)OrdersOf(state_, deployment_, ServerNode(server.id));
+      (void)OrdersOf(state_, deployment_, kEmulation, ServerNode(server.id));
     }
     for (const fleet::Effect& effect : result.effects) {
       if (const auto* plan = std::get_if<fleet::MakePlan>(&effect)) Plan(*plan);

@@ -32,6 +32,7 @@ Expected<Round> ReadRound(const std::filesystem::path& path, const LoadedScenari
   }
   Round round{.model = std::move(record->model),
               .seed = record->seed,
+              .emulation = record->emulation,
               .users = {},
               .servers = std::move(record->servers),
               .exhaustive_scr = record->exhaustive_scr,

@@ -29,6 +29,7 @@ struct RoundUser : UserRecord {
 struct Round {
   std::string model;
   std::uint64_t seed = 0;
+  std::optional<EmulationRecord> emulation;
   std::vector<RoundUser> users;  // In the scenario's order; unknown users are an error.
   std::vector<ServerRecord> servers;
   std::optional<double> exhaustive_scr;

@@ -212,11 +212,18 @@ std::string PhasesSection(const RunDirectory& run) {
                         *measured});
     }
   }
-  std::string section =
+  const auto& emulation = run.round->emulation;
+  std::string section = fmt::format(
       "<section><h2>Predicted and measured times</h2>\n<p>Predicted by the plan; measured in the "
-      "round, as the same work and bytes would take at the plan's clocks and rates. The column "
-      "\"here\" is the wall-clock time of the user's four phases on the machine that ran "
-      "them.</p>\n";
+      "round, {}. The column \"here\" is the wall-clock time of the user's four phases on the "
+      "machine that ran them.</p>\n",
+      emulation ? fmt::format("by the wall's clock, of which {:.3g} s are one of the plan's: links "
+                              "and clocks were held to the plan, which asked for {:.2f} of the "
+                              "machine's {} cores at its busiest",
+                              emulation->time_scale,
+                              emulation->cores_asked,
+                              emulation->cores)
+                : "as the same work and bytes would take at the plan's clocks and rates");
   if (!points.empty()) {
     section += fmt::format("<div class=\"columns\"><div>{}</div><div>{}</div></div>\n",
                            PhasesSvg(points),

@@ -1,6 +1,7 @@
 #include "round/round_record.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
@@ -188,6 +189,18 @@ void AtPlannedRates(const Scenario& scenario,
           transfer(record->predicted_s.download, record->download_bytes, profile.download_bit[k])};
 }
 
+std::vector<double> PredictionErrors(const RoundRecord& record,
+                                     std::optional<double> PhaseSeconds::*phase) {
+  std::vector<double> errors;
+  for (const UserRecord& user : record.users) {
+    const auto& predicted_s = user.predicted_s.*phase;
+    const auto& measured_s = user.measured_at_planned_s.*phase;
+    if (!predicted_s || !measured_s || !(*predicted_s > 0.0 && *measured_s > 0.0)) continue;
+    errors.push_back(std::abs(*measured_s / *predicted_s - 1.0));
+  }
+  return errors;
+}
+
 std::string WriteRound(const RoundRecord& record) {
   Json json = {
       {"schema", "dashf.round/1"},
@@ -196,11 +209,18 @@ std::string WriteRound(const RoundRecord& record) {
       {"model", record.model},
       {"seed", record.seed},
       {"state", record.Done() ? "done" : "failed"},
+      {"emulation", nullptr},
       {"data", Json::array()},
       {"users", Json::array()},
       {"references", nullptr},
       {"servers", Json::array()},
       {"bound", {{"exhaustive_scr", OrNull(record.exhaustive_scr)}, {"gap", OrNull(record.gap)}}}};
+  if (const auto& emulation = record.emulation) {
+    json["emulation"] = {{"time_scale", emulation->time_scale},
+                         {"cores_asked", emulation->cores_asked},
+                         {"cores", emulation->cores},
+                         {"node_cores_asked", emulation->node_cores_asked}};
+  }
   for (const DataRecord& data : record.data) json["data"].push_back(ToJson(data));
   for (const UserRecord& user : record.users) json["users"].push_back(ToJson(user));
   for (const ServerRecord& server : record.servers) {
@@ -227,6 +247,14 @@ Expected<RoundRecord> ParseRound(const std::string& name, std::string_view bytes
   record.model = root.String("model");
   record.seed =
       static_cast<std::uint64_t>(root.Integer("seed", 0, std::numeric_limits<std::int64_t>::max()));
+  if (root.HasValue("emulation")) {
+    JsonReader emulation = root.Object("emulation");
+    record.emulation = {emulation.Number("time_scale", kPositive),
+                        emulation.Number("cores_asked", kNonNegative),
+                        static_cast<int>(emulation.Integer("cores", 0, 1 << 20)),
+                        emulation.Number("node_cores_asked", kNonNegative)};
+    emulation.RejectUnknownKeys();
+  }
   if (root.HasValue("data")) {
     root.ForEach("data", [&](JsonReader reader) { record.data.push_back(ReadData(reader)); });
   }

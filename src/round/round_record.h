@@ -31,9 +31,10 @@ struct UserRecord {
   int layers = 0;
   std::optional<std::string> failure;               // None: done.
   PhaseSeconds predicted_s;                         // By the plan, at its clocks and rates.
-  PhaseSeconds measured_s;                          // On this machine, unpaced.
+  PhaseSeconds measured_s;                          // By this machine's clock.
   std::optional<double> local_cpu_s, server_cpu_s;  // Processor seconds of the training phases.
-  // The measured work and bytes at the plan's clocks and rates: comparable with predicted_s.
+  // Comparable with predicted_s: if emulated, measured_s in the plan's seconds; else the measured
+  // work and bytes at the plan's clocks and rates.
   PhaseSeconds measured_at_planned_s;
   std::optional<std::uint64_t> upload_bytes, download_bytes;
   Quality before, after;
@@ -65,11 +66,20 @@ struct DataRecord {
   std::vector<std::string> keys_not_read;
 };
 
+// Of a round in which every phase went as fast as the plan says and no faster.
+struct EmulationRecord {
+  double time_scale = 1.0;        // Seconds of the wall's clock for one of the plan's; > 0.
+  double cores_asked = 0.0;       // That the plan keeps busy at the same time, at the most,
+  int cores = 0;                  // and that the machine has; 0: not known.
+  double node_cores_asked = 0.0;  // Of those asked, the most of one node.
+};
+
 struct RoundRecord {
   std::optional<std::string> scenario_sha256;  // None: the round ended before it was planned.
   std::uint32_t number = 1;                    // Of the round.
   std::string model;
   std::uint64_t seed = 1;
+  std::optional<EmulationRecord> emulation;
   std::vector<DataRecord> data;  // Empty from a coordinator, which sees none.
   std::vector<UserRecord> users;
   std::vector<ServerRecord> servers;
@@ -89,6 +99,10 @@ void AtPlannedRates(const Scenario& scenario,
                     const Decision& decision,
                     double machine_flop_per_s,
                     UserRecord* record);
+
+// |measured_at_planned_s / predicted_s - 1| of the users for whom both are known and > 0.
+std::vector<double> PredictionErrors(const RoundRecord& record,
+                                     std::optional<double> PhaseSeconds::*phase);
 
 std::string WriteRound(const RoundRecord& record);
 Expected<RoundRecord> ParseRound(const std::string& name, std::string_view bytes);

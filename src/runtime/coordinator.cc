@@ -369,7 +369,10 @@ void Coordinator::TakePlan(const fleet::MakePlan& wanted,
     line += fmt::format(", {} with another server than before", *planned->handovers);
   }
   Queue(std::move(made), [this, line](const fleet::StepResult& result) {
-    if (result.verdict == fleet::Verdict::kAccepted) Say(line);
+    if (result.verdict != fleet::Verdict::kAccepted) return;
+    Say(line);
+    const auto emulated = EmulationOf(*state().round, deployment_.scenario(), emulation_);
+    if (emulated) Say(EmulationLine(*emulated));
   });
 }
 
@@ -381,8 +384,7 @@ void Coordinator::EndRound(const fleet::Round& round) {
       Say(fmt::format("user {} FAILED: {}", id, task.failure));
     }
   }
-  RoundRecord record =
-      RecordOf(round, state(), deployment_.scenario(), config_.coordinator_kit.machine_flop_per_s);
+  RoundRecord record = RecordOf(round, state(), deployment_.scenario(), emulation_);
   if (const auto text = ReadFile(FolderOf(round.number) / "scenario.json")) {
     record.scenario_sha256 = Sha256Hex(*text);
   }

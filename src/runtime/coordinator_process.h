@@ -10,6 +10,7 @@
 #include "fleet/keeper.h"
 #include "runtime/coordinator.h"
 #include "runtime/coordinator_service.h"
+#include "runtime/emulation.h"
 #include "runtime/node_loop.h"
 #include "runtime/operator_service.h"
 #include "runtime/process.h"
@@ -117,6 +118,8 @@ class Coordinator {
   Telemetry telemetry_;
   const std::shared_ptr<RecentLines> recent_;
   Deployment deployment_;
+  const Emulation emulation_{config_.coordinator_kit.time_scale,
+                             config_.coordinator_kit.machine_flop_per_s};
   NodeLoop loop_;
 
   std::unique_ptr<fleet::EventLog> log_;

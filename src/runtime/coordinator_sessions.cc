@@ -70,7 +70,7 @@ void Coordinator::Settings(const NodeId& node,
     return answer({grpc::StatusCode::FAILED_PRECONDITION, differs}, reply);
   }
   if (Finished()) {
-    *reply.mutable_leave() = OrdersOf(state(), deployment_, node).leave();
+    *reply.mutable_leave() = OrdersOf(state(), deployment_, emulation_, node).leave();
     told_.insert(node);
   } else {
     reply.set_settings(settings_);
@@ -271,7 +271,7 @@ void Coordinator::SendOrders(const NodeId& node, bool last) {
   const auto found = sessions_.find(node);
   if (found == sessions_.end() || found->second.id == 0) return;
   Session& session = found->second;
-  const v1::Orders orders = OrdersOf(state(), deployment_, node);
+  const v1::Orders orders = OrdersOf(state(), deployment_, emulation_, node);
   std::string text = orders.SerializeAsString();
   if (text == session.orders) return;
   session.orders = std::move(text);

@@ -15,6 +15,7 @@
 #include "runtime/artefact_file.h"
 #include "runtime/failpoint.h"
 #include "runtime/messages.h"
+#include "runtime/paced.h"
 #include "runtime/tls.h"
 #include "runtime/transfer.h"
 
@@ -133,7 +134,10 @@ bool EdgeLink::Pause(const std::string& reason, int tries_in_vain) const {
   const std::chrono::milliseconds pause(
       std::uniform_int_distribution<std::int64_t>(longest.count() / 2, longest.count())(random));
   if (settings_.on_pause) settings_.on_pause(reason, pause);
-  const auto until = std::chrono::steady_clock::now() + pause;
+  return WaitUntil(std::chrono::steady_clock::now() + pause);
+}
+
+bool EdgeLink::WaitUntil(std::chrono::steady_clock::time_point until) const {
   while (settings_.wanted()) {
     const auto left = until - std::chrono::steady_clock::now();
     if (left <= left.zero()) return true;
@@ -192,6 +196,7 @@ Expected<Transferred> EdgeLink::Upload(std::string_view data, std::string_view a
                Announce(artefact));
   }
   const std::uint64_t bytes = data.size() + adapters.size();
+  std::optional<PacedLink> link;  // From the first chunk on.
   const auto once = [&](Transferred* transferred) {
     transferred->bytes = bytes;
     Call call(settings_);
@@ -200,13 +205,14 @@ Expected<Transferred> EdgeLink::Upload(std::string_view data, std::string_view a
     const bool reached = stream->Write(first) && stream->Read(&progress);
     bool open = reached && !progress.complete() && progress.bytes() <= bytes;
     if (open) {
+      if (!link && settings_.upload_bit_per_s > 0.0) link.emplace(settings_.upload_bit_per_s);
       ChunkSource source(artefacts, progress.bytes());
       ChunkSize size;
       v1::UploadPart part;
       for (ChunkView chunk; open && source.Next(&chunk, size.bytes());) {
-        *part.mutable_chunk() = ToWire(chunk);
+        Fill(chunk, part.mutable_chunk());
         const Stopwatch watch;
-        open = stream->Write(part);
+        open = (!link || WaitUntil(link->Crossed(chunk.data.size()))) && stream->Write(part);
         size.Took(watch.ElapsedS());
         if (open) transferred->bytes_moved += chunk.data.size();
         call.Progress();

@@ -41,8 +41,9 @@ class EdgeLink {
   struct Settings {
     Attempt attempt;
     NodeId server;
-    std::string address;           // HOST:PORT.
-    std::filesystem::path folder;  // This attempt's own: what has come so far is kept there.
+    std::string address;            // HOST:PORT.
+    std::filesystem::path folder;   // This attempt's own: what has come so far is kept there.
+    double upload_bit_per_s = 0.0;  // And no faster; 0: as fast as it goes.
     // Asked about ten times a second, by another thread too; once false, a transfer ends.
     std::function<bool()> wanted;
     // Told why the server is to be asked again.
@@ -69,7 +70,8 @@ class EdgeLink {
                        std::optional<IncomingFile>* incoming,
                        Transferred* transferred);
   Expected<void> ShakeHands() const;
-  bool Pause(const std::string& reason, int tries_in_vain) const;  // False: no longer wanted.
+  bool Pause(const std::string& reason, int tries_in_vain) const;     // False: no longer wanted.
+  bool WaitUntil(std::chrono::steady_clock::time_point until) const;  // The same.
   Error Failed(const std::string& reason) const;
 
   const Settings settings_;

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include <optional>
+#include <thread>
 
 #include "base/rng.h"
 #include "base/termination.h"
@@ -132,6 +133,39 @@ TEST_F(BreakingLink, ATransferThatIsCutAnywhereOnceArrivesExactlyOnceAndBitEqual
     breaks += proxy.connections() - 1;
     ASSERT_LT(cut, 1'000'000);
   }
+}
+
+// A plan's link, either way: no faster than its rate, whatever the machine could do.
+TEST_F(BreakingLink, APacedTransferArrivesBitEqualAndTakesAtLeastAsLongAsItsRateSays) {
+  constexpr double kBitPerS = 1.6e6;
+  const std::string trained = RandomBytes(25'000, 3);
+  Begin();
+  EdgeLink::Settings settings = SettingsFor(Direct());
+  settings.upload_bit_per_s = kBitPerS;
+  EdgeLink link(settings, user_);
+  const auto sent = link.Upload(data_, adapters_);
+  ASSERT_TRUE(sent) << sent.error().Text();
+  EXPECT_GE(sent->elapsed_s, 8.0 * 27'000 / kBitPerS);
+  ExpectOneJob();
+  ASSERT_TRUE(store_->Finish(attempt_, trained, 1, 1));
+  service_->SetPace(attempt_, kBitPerS);
+  std::string received;
+  const auto got = link.Download(&received);
+  ASSERT_TRUE(got) << got.error().Text();
+  EXPECT_TRUE(received == trained);
+  EXPECT_GE(got->elapsed_s, 8.0 * 25'000 / kBitPerS);
+}
+
+TEST_F(BreakingLink, APacedUploadThatIsNoLongerWantedEndsWithoutWaitingForItsLink) {
+  Begin();
+  EdgeLink::Settings settings = SettingsFor(Direct());
+  settings.upload_bit_per_s = 8.0;  // The first chunk alone would take over an hour.
+  std::thread stop([this] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    wanted_ = false;
+  });
+  EXPECT_FALSE(EdgeLink(settings, user_).Upload(data_, adapters_));
+  stop.join();
 }
 
 // No connection ever lives for more than some 20 kB of it.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <optional>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "base/termination.h"
 #include "runtime/failpoint.h"
 #include "runtime/messages.h"
+#include "runtime/paced.h"
 #include "runtime/tls.h"
 #include "runtime/transfer.h"
 
@@ -178,7 +180,7 @@ class EdgeService::Downloading final : public grpc::ServerWriteReactor<v1::Downl
   Downloading(EdgeService* service,
               grpc::CallbackServerContext* context,
               const v1::DownloadRequest& request)
-      : call_(service, context) {
+      : call_(service, context), timer_(service->disk_) {
     const grpc::Status status = Begin(request);
     if (status.ok()) {
       StartWrite(&part_);
@@ -202,7 +204,9 @@ class EdgeService::Downloading final : public grpc::ServerWriteReactor<v1::Downl
     chunk.set_crc32c(Crc32c(data));
     offset_ += data.size();
     since_write_ = {};
-    StartWrite(&part_);
+    if (!link_) return StartWrite(&part_);
+    timer_.expires_at(link_->Crossed(data.size()));
+    timer_.async_wait([this](const boost::system::error_code&) { StartWrite(&part_); });
   }
 
   void OnDone() override { delete this; }
@@ -210,9 +214,12 @@ class EdgeService::Downloading final : public grpc::ServerWriteReactor<v1::Downl
  private:
   grpc::Status Begin(const v1::DownloadRequest& request) {
     if (grpc::Status status = call_.Admit(request.user()); !status.ok()) return status;
-    auto result =
-        call_.service_.store_->Result({request.user(), request.round(), request.attempt()});
+    const Attempt attempt{request.user(), request.round(), request.attempt()};
+    auto result = call_.service_.store_->Result(attempt);
     if (!result) return ToStatus(result.error());
+    if (const double bit_per_s = call_.service_.PaceOf(attempt); bit_per_s > 0.0) {
+      link_.emplace(bit_per_s);
+    }
     result_ = std::move(*result);
     const Announced& announced = result_->announced().front();
     if (request.sha256() == announced.sha256) offset_ = std::min(request.bytes(), announced.bytes);
@@ -227,7 +234,20 @@ class EdgeService::Downloading final : public grpc::ServerWriteReactor<v1::Downl
   ChunkSize size_;
   Stopwatch since_write_;
   v1::DownloadPart part_;
+  std::optional<PacedLink> link_;
+  boost::asio::steady_timer timer_;  // Until a chunk has crossed the link.
 };
+
+void EdgeService::SetPace(const Attempt& attempt, double download_bit_per_s) {
+  const std::lock_guard lock(mutex_);
+  paces_[attempt.user] = {attempt, download_bit_per_s};
+}
+
+double EdgeService::PaceOf(const Attempt& attempt) {
+  const std::lock_guard lock(mutex_);
+  const auto found = paces_.find(attempt.user);
+  return found != paces_.end() && found->second.first == attempt ? found->second.second : 0.0;
+}
 
 grpc::ServerBidiReactor<v1::UploadPart, v1::UploadProgress>* EdgeService::Upload(
     grpc::CallbackServerContext* context) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "dashf.grpc.pb.h"
 #include "runtime/node.h"
@@ -23,6 +24,9 @@ class EdgeService final : public v1::EdgeServer::CallbackService {
   EdgeService(const EdgeService&) = delete;
   EdgeService& operator=(const EdgeService&) = delete;
 
+  // How fast an attempt's downloads that begin from now on may go; 0: as fast as they can.
+  void SetPace(const Attempt& attempt, double download_bit_per_s);
+
   grpc::ServerBidiReactor<v1::UploadPart, v1::UploadProgress>* Upload(
       grpc::CallbackServerContext* context) override;
   grpc::ServerWriteReactor<v1::DownloadPart>* Download(grpc::CallbackServerContext* context,
@@ -33,11 +37,14 @@ class EdgeService final : public v1::EdgeServer::CallbackService {
   class Uploading;
   class Downloading;
 
+  double PaceOf(const Attempt& attempt);
+
   const NodeId node_;
   UserStore* const store_;
   Watchdog watchdog_;
   std::mutex mutex_;
-  std::map<std::string, int> calls_;  // That go on, by peer.
+  std::map<std::string, int> calls_;                         // That go on, by peer.
+  std::map<std::string, std::pair<Attempt, double>> paces_;  // By user.
   // For what waits for the disk: gRPC's own threads are few, and serve all peers.
   boost::asio::thread_pool disk_{4};
 };

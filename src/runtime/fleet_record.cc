@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <map>
+#include <thread>
+#include <utility>
+#include <vector>
 
 namespace dashf::runtime {
 namespace {
@@ -36,7 +39,7 @@ void FillMeasured(const Task& task, UserRecord* user) {
 UserRecord UserRecordOf(const Task& task,
                         const Scenario& scenario,
                         std::size_t n,
-                        double machine_flop_per_s) {
+                        const Emulation& emulation) {
   UserRecord user;
   user.server = task.server;
   user.local_layers = task.decision.local_layers;
@@ -49,8 +52,17 @@ UserRecord UserRecordOf(const Task& task,
   user.predicted_s = task.predicted_s;
   Decision decision = task.decision;
   decision.server = *server;
-  if (machine_flop_per_s > 0.0) {
-    AtPlannedRates(scenario, n, decision, machine_flop_per_s, &user);
+  if (emulation.time_scale > 0.0) {
+    user.measured_at_planned_s = user.measured_s;
+    for (const auto phase : {&PhaseSeconds::local,
+                             &PhaseSeconds::upload,
+                             &PhaseSeconds::server,
+                             &PhaseSeconds::download}) {
+      auto& seconds = user.measured_at_planned_s.*phase;
+      if (seconds) *seconds /= emulation.time_scale;
+    }
+  } else if (emulation.machine_flop_per_s > 0.0) {
+    AtPlannedRates(scenario, n, decision, emulation.machine_flop_per_s, &user);
   }
   return user;
 }
@@ -60,13 +72,14 @@ UserRecord UserRecordOf(const Task& task,
 RoundRecord RecordOf(const fleet::Round& round,
                      const fleet::State& state,
                      const Scenario& scenario,
-                     double machine_flop_per_s) {
+                     const Emulation& emulation) {
   RoundRecord record;
+  record.emulation = EmulationOf(round, scenario, emulation);
   for (std::size_t n = 0; n < scenario.users.size(); ++n) {
     const std::string& id = scenario.users[n].id;
     UserRecord user;
     if (const auto task = round.tasks.find(id); task != round.tasks.end()) {
-      user = UserRecordOf(task->second, scenario, n, machine_flop_per_s);
+      user = UserRecordOf(task->second, scenario, n, emulation);
     } else {
       const auto absent = round.absent.find(id);
       user.failure = "had no part: " + (absent == round.absent.end() ? "absent" : absent->second);
@@ -90,6 +103,53 @@ RoundRecord RecordOf(const fleet::Round& round,
     record.servers.push_back(std::move(row));
   }
   return record;
+}
+
+std::optional<EmulationRecord> EmulationOf(const fleet::Round& round,
+                                           const Scenario& scenario,
+                                           const Emulation& emulation) {
+  if (!(emulation.time_scale > 0.0)) return std::nullopt;
+  std::vector<PlannedPhases> all;
+  std::map<std::string, std::vector<PlannedPhases>> at_server;
+  double most = 0.0;
+  for (const User& user : scenario.users) {
+    const auto task = round.tasks.find(user.id);
+    if (task == round.tasks.end() || task->second.attempt == 0) continue;
+    PlannedPhases planned{task->second.predicted_s, {}};
+    planned.pace = PaceOf(scenario.ProfileOf(user),
+                          task->second.decision.local_layers,
+                          planned.predicted_s,
+                          emulation);
+    all.push_back(planned);
+    most = std::max(most, std::exchange(planned.pace.local_cores, 0.0));
+    at_server[task->second.server].push_back(planned);
+  }
+  for (const auto& [server, users] : at_server) most = std::max(most, CoresAsked(users));
+  return EmulationRecord{emulation.time_scale,
+                         CoresAsked(all),
+                         static_cast<int>(std::thread::hardware_concurrency()),
+                         most};
+}
+
+std::string EmulationLine(const EmulationRecord& emulation) {
+  std::string line = fmt::format(
+      "emulated: a second of the plan takes {:.3g} s; at its busiest it asks for {:.2f} of {} "
+      "cores, for one node {:.2f}",
+      emulation.time_scale,
+      emulation.cores_asked,
+      emulation.cores,
+      emulation.node_cores_asked);
+  // A node computes on one core of a machine that it shares.
+  const double times_too_much =
+      std::max(emulation.cores > 0 ? emulation.cores_asked / emulation.cores : 0.0,
+               emulation.node_cores_asked);
+  if (times_too_much > 1.0) {
+    line += fmt::format(
+        "; WARNING: more than there is, so phases will take longer than planned: "
+        "a time scale of {:.2g} would do",
+        emulation.time_scale * times_too_much);
+  }
+  return line;
 }
 
 std::string FinishedLine(const Task& task, const fleet::PhaseFinished& report, int layers) {

@@ -5,17 +5,24 @@
 
 #include "fleet/event.h"
 #include "round/round_record.h"
+#include "runtime/emulation.h"
 #include "scenario/scenario.h"
 
 namespace dashf::runtime {
 
 // Users and servers in the scenario's order, with how each ended; users that had no part in the
-// round have failed with the reason. `scenario` is the deployment's with all reports;
-// `machine_flop_per_s` of the machine that the nodes share, 0 if they do not share one.
+// round have failed with the reason. `scenario` is the deployment's with all reports.
 RoundRecord RecordOf(const fleet::Round& round,
                      const fleet::State& state,
                      const Scenario& scenario,
-                     double machine_flop_per_s);
+                     const Emulation& emulation);
+
+// What an emulated round asks of the machine, by its latest plan; none: it is not emulated.
+std::optional<EmulationRecord> EmulationOf(const fleet::Round& round,
+                                           const Scenario& scenario,
+                                           const Emulation& emulation);
+// For people: what it asks for, and whether that is more than there is.
+std::string EmulationLine(const EmulationRecord& emulation);
 
 // A line of progress about a phase that ended.
 std::string FinishedLine(const fleet::Task& task, const fleet::PhaseFinished& report, int layers);

@@ -95,7 +95,8 @@ Expected<LaunchResult> Round::Run() {
                                  .policy = {},
                                  .farewell_s = 0.0,
                                  .log_path = "",
-                                 .machine_flop_per_s = launch_.machine_flop_per_s};
+                                 .machine_flop_per_s = launch_.machine_flop_per_s,
+                                 .time_scale = launch_.time_scale};
   coordinator.training = launch_.training;
   fleet::Policy& policy = coordinator.coordinator_kit.policy;
   policy.rounds_max = launch_.rounds;
@@ -162,8 +163,12 @@ NodeConfig Round::Common(const NodeId& node) const {
   config.folder = (private_.path() / FileStem(node)).string();
   config.tls = PathsIn(private_.path() / "tls", node);
   config.telemetry_path = (launch_.folder / "telemetry.jsonl").string();
-  config.gate_folder = private_.path().string();
-  config.gate_turns = launch_.turns;
+  if (launch_.time_scale > 0.0) {
+    config.threads = 1;  // Waiting for one another is part of what is measured.
+  } else {
+    config.gate_folder = private_.path().string();
+    config.gate_turns = launch_.turns;
+  }
   config.model_folder = FromHere(launch_.model_folder);
   return config;
 }
@@ -233,7 +238,7 @@ Expected<void> Round::StartNodes(const std::string& address) {
                      .listen = kLoopback,
                      .advertise = {},
                      .spool_folder = (private_.path() / "spool" / server.id).string(),
-                     .work_conserving = launch_.work_conserving};
+                     .work_conserving = launch_.work_conserving && !(launch_.time_scale > 0.0)};
     if (auto done = Start(config); !done) return done;
   }
   for (std::size_t n = 0; n < scenario.users.size(); ++n) {

@@ -31,7 +31,8 @@ struct Launch {
   double handover_penalty = 0.0;  // As CoordinatorKit's.
   bool work_conserving = true;    // As ServerKit's.
   double machine_flop_per_s = 0.0;
-  int turns = 1;  // Phases that may compute at the same time: cores.
+  double time_scale = 0.0;  // As CoordinatorKit's.
+  int turns = 1;            // Phases that may compute at the same time: cores.
   std::uint32_t rounds = 1;
   double registration_s = 120.0;         // How long the first round waits for everybody.
   std::vector<std::string> environment;  // For the children: "NAME=value".

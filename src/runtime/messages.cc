@@ -67,11 +67,15 @@ v1::SplitProfile ToWire(const SplitProfile& profile) {
 
 v1::Chunk ToWire(const ChunkView& chunk) {
   v1::Chunk wire;
-  wire.set_artefact(chunk.artefact);
-  wire.set_offset(chunk.offset);
-  wire.set_data(chunk.data.data(), chunk.data.size());
-  wire.set_crc32c(chunk.crc32c);
+  Fill(chunk, &wire);
   return wire;
+}
+
+void Fill(const ChunkView& chunk, v1::Chunk* wire) {
+  wire->set_artefact(chunk.artefact);
+  wire->set_offset(chunk.offset);
+  wire->mutable_data()->assign(chunk.data);
+  wire->set_crc32c(chunk.crc32c);
 }
 
 v1::Artefact ToWire(v1::ArtefactKind kind, const Announced& announced) {
@@ -222,6 +226,23 @@ void Fill(const Decision& decision, v1::Assignment* assignment) {
   assignment->set_bandwidth_hz(decision.bandwidth_hz);
   assignment->set_server_tx_power_w(decision.server_tx_power_w);
   assignment->set_server_clock_hz(decision.server_clock_hz);
+}
+
+v1::Pace ToWire(const Pace& pace) {
+  v1::Pace wire;
+  wire.set_upload_bit_per_s(pace.upload_bit_per_s);
+  wire.set_download_bit_per_s(pace.download_bit_per_s);
+  wire.set_local_cores(pace.local_cores);
+  wire.set_server_cores(pace.server_cores);
+  return wire;
+}
+
+Pace FromWire(const v1::Pace& pace) {
+  const auto sound = [](double rate) { return std::isfinite(rate) && rate > 0.0 ? rate : 0.0; };
+  return {.upload_bit_per_s = sound(pace.upload_bit_per_s()),
+          .download_bit_per_s = sound(pace.download_bit_per_s()),
+          .local_cores = sound(pace.local_cores()),
+          .server_cores = sound(pace.server_cores())};
 }
 
 Decision DecisionIn(const v1::Assignment& assignment) {

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "dashf.pb.h"
 #include "fleet/step.h"
+#include "runtime/emulation.h"
 #include "runtime/node.h"
 #include "runtime/transfer.h"
 #include "scenario/scenario.h"
@@ -18,6 +19,7 @@ v1::Verdict ToWire(fleet::Verdict verdict);
 v1::Compute ToWire(const Compute& compute);
 v1::SplitProfile ToWire(const SplitProfile& profile);
 v1::Chunk ToWire(const ChunkView& chunk);
+void Fill(const ChunkView& chunk, v1::Chunk* wire);  // Into the memory that its last data had.
 v1::Artefact ToWire(v1::ArtefactKind kind, const Announced& announced);
 v1::PhaseReport ToWire(const NodeId& reporter,
                        std::uint64_t incarnation,
@@ -35,5 +37,8 @@ Announced FromWire(const v1::Artefact& artefact);
 // a failure longer than a page. Control characters become spaces.
 Expected<fleet::PhaseFinished> FromWire(const NodeId& reporter, const v1::PhaseReport& report);
 Decision DecisionIn(const v1::Assignment& assignment);
+v1::Pace ToWire(const Pace& pace);
+// What makes no sense holds nobody back.
+Pace FromWire(const v1::Pace& pace);
 
 }  // namespace dashf::runtime

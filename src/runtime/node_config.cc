@@ -75,18 +75,20 @@ Json ToJson(const fleet::Policy& policy) {
 }
 
 Json ToJson(const CoordinatorKit& kit) {
-  return {{"listen", kit.listen},
-          {"advertise", kit.advertise},
-          {"address_file", kit.address_path},
-          {"scenario", kit.scenario_path},
-          {"out", kit.out_folder},
-          {"method", kit.method},
-          {"seed", kit.seed},
-          {"handover_penalty", kit.handover_penalty},
-          {"log", kit.log_path},
-          {"policy", ToJson(kit.policy)},
-          {"farewell_s", kit.farewell_s},
-          {"machine_flop_per_s", kit.machine_flop_per_s}};
+  Json json = {{"listen", kit.listen},
+               {"advertise", kit.advertise},
+               {"address_file", kit.address_path},
+               {"scenario", kit.scenario_path},
+               {"out", kit.out_folder},
+               {"method", kit.method},
+               {"seed", kit.seed},
+               {"handover_penalty", kit.handover_penalty},
+               {"log", kit.log_path},
+               {"policy", ToJson(kit.policy)},
+               {"farewell_s", kit.farewell_s},
+               {"machine_flop_per_s", kit.machine_flop_per_s}};
+  if (kit.time_scale > 0.0) json["time_scale"] = kit.time_scale;
+  return json;
 }
 
 Compute ReadCompute(JsonReader& parent) {
@@ -223,6 +225,7 @@ CoordinatorKit ReadCoordinatorKit(JsonReader& root) {
   kit.farewell_s =
       reader.NumberIfAny("farewell_s", {.low = 0.0, .high = 1e9}).value_or(kit.farewell_s);
   kit.machine_flop_per_s = reader.Number("machine_flop_per_s", kPositive);
+  kit.time_scale = reader.NumberIfAny("time_scale", kPositive).value_or(0.0);
   reader.RejectUnknownKeys();
   return kit;
 }

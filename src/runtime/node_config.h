@@ -55,7 +55,9 @@ struct CoordinatorKit {
   double farewell_s = 0.0;  // How long it stays, its fleet over, for those who have not heard so.
   std::string log_path;     // Of its events; empty: it keeps none, and a signal ends the round.
   double machine_flop_per_s =
-      0.0;  // Of the machine that the nodes share, as the profile states it.
+      0.0;                  // Of the machine that the nodes share, as the profile states it.
+  double time_scale = 0.0;  // Seconds that one of the plan's takes (emulation.h); 0: nodes go as
+                            // fast as they can.
 };
 
 struct NodeConfig {

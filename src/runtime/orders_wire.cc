@@ -8,6 +8,7 @@ namespace {
 
 v1::Assignment AssignmentOf(const fleet::State& state,
                             const Deployment& deployment,
+                            const Emulation& emulation,
                             const std::string& user,
                             const std::string& server,
                             std::uint32_t round,
@@ -23,12 +24,20 @@ v1::Assignment AssignmentOf(const fleet::State& state,
   assignment.set_round(round);
   assignment.set_attempt(static_cast<std::uint32_t>(attempt));
   Fill(decision, &assignment);
+  const SplitProfile* profile = deployment.ProfileOf(user);
+  if (emulation.time_scale > 0.0 && profile != nullptr) {
+    *assignment.mutable_pace() = ToWire(PaceOf(
+        *profile, decision.local_layers, state.round->tasks.at(user).predicted_s, emulation));
+  }
   return assignment;
 }
 
 }  // namespace
 
-v1::Orders OrdersOf(const fleet::State& state, const Deployment& deployment, const NodeId& node) {
+v1::Orders OrdersOf(const fleet::State& state,
+                    const Deployment& deployment,
+                    const Emulation& emulation,
+                    const NodeId& node) {
   v1::Orders wire;
   if (node.role == Role::kServer) {
     const fleet::ServerOrders orders = OrdersOfServer(state, node.id);
@@ -38,8 +47,14 @@ v1::Orders OrdersOf(const fleet::State& state, const Deployment& deployment, con
     }
     for (const auto& work : orders.work) {
       v1::Assignment& assignment = *wire.mutable_serve()->add_assignments();
-      assignment = AssignmentOf(
-          state, deployment, work.user, node.id, work.round, work.attempt, work.decision);
+      assignment = AssignmentOf(state,
+                                deployment,
+                                emulation,
+                                work.user,
+                                node.id,
+                                work.round,
+                                work.attempt,
+                                work.decision);
       assignment.set_phase(ToWire(work.uploaded ? fleet::Phase::kServer : fleet::Phase::kUpload));
     }
     wire.mutable_serve();
@@ -51,8 +66,14 @@ v1::Orders OrdersOf(const fleet::State& state, const Deployment& deployment, con
       wire.mutable_rest()->set_reason(orders.reason);
       break;
     case fleet::UserOrders::Kind::kWork:
-      *wire.mutable_work() = AssignmentOf(
-          state, deployment, node.id, orders.server, orders.round, orders.attempt, orders.decision);
+      *wire.mutable_work() = AssignmentOf(state,
+                                          deployment,
+                                          emulation,
+                                          node.id,
+                                          orders.server,
+                                          orders.round,
+                                          orders.attempt,
+                                          orders.decision);
       wire.mutable_work()->set_phase(ToWire(orders.phase));
       break;
     case fleet::UserOrders::Kind::kLeave:

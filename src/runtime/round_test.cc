@@ -14,6 +14,7 @@
 #include "corpus/tokenizer.h"
 #include "dashf.grpc.pb.h"
 #include "runtime/authority.h"
+#include "runtime/emulation.h"
 #include "runtime/launch.h"
 #include "runtime/learning.h"
 #include "runtime/process.h"
@@ -175,6 +176,15 @@ class Round : public testing::Test {
   std::string said_;
 };
 
+// Of one layer's factors on its first target.
+float Distance(const train::Adapter& one, const train::Adapter& other, int layer) {
+  const auto i = static_cast<std::size_t>(layer - 1);
+  const std::vector<float>&a = one.layers[i][0].b, &b = other.layers[i][0].b;
+  float largest = 0.0F;
+  for (std::size_t j = 0; j < a.size(); ++j) largest = std::max(largest, std::abs(a[j] - b[j]));
+  return largest;
+}
+
 TEST_F(Round, EveryUserEndsWithACheckedAdapterAndMeasuredPhases) {
   const LaunchResult result = CarryOutWith("");
   ASSERT_TRUE(result.record.Done()) << said_;
@@ -225,6 +235,35 @@ TEST_F(Round, AServerMayKeepTheClockSharesOfItsUsersStrictly) {
     EXPECT_GT(user.server_cpu_s.value_or(0.0), 0.0);
     ASSERT_TRUE(user.before.loss && user.after.loss);
     EXPECT_LT(*user.after.loss, *user.before.loss);
+  }
+}
+
+// Never faster than planned, whatever the machine could do; how much slower is the machine's to say
+// (dashf run prints it).
+TEST_F(Round, AnEmulatedRoundGoesNoFasterThanItsPlanAndBringsTheSameAdapters) {
+  ASSERT_TRUE(CarryOutWith("").record.Done()) << said_;
+  std::vector<train::Adapter> unpaced;
+  for (const char* user : {"u0", "u1", "u2"}) unpaced.push_back(AdapterOf(user).value());
+  const Emulation emulation{.time_scale = 2.0, .machine_flop_per_s = 4e10};
+  launch_.time_scale = emulation.time_scale;
+  launch_.machine_flop_per_s = emulation.machine_flop_per_s;  // A quarter of a core for a node.
+  const LaunchResult result = CarryOutWith("");
+  ASSERT_TRUE(result.record.Done() && result.record.emulation->cores_asked > 0.0) << said_;
+  for (std::size_t n = 0; n < 3; ++n) {
+    const UserRecord& user = result.record.users[n];
+    SCOPED_TRACE(user.id);
+    const int k = user.local_layers;
+    const Pace pace = PaceOf(launch_.scenario.profiles[0], k, user.predicted_s, emulation);
+    const PhaseSeconds& wall = user.measured_s;
+    ASSERT_TRUE(pace.upload_bit_per_s > 0.0 && pace.server_cores > 0.0);
+    EXPECT_GE(*wall.upload * pace.upload_bit_per_s, 8.0 * static_cast<double>(*user.upload_bytes));
+    EXPECT_GE(*wall.download * pace.download_bit_per_s,
+              8.0 * static_cast<double>(*user.download_bytes));
+    EXPECT_GE(*wall.server * pace.server_cores, 0.999 * *user.server_cpu_s);
+    EXPECT_TRUE(k == 0 || *wall.local * pace.local_cores >= 0.999 * *user.local_cpu_s);
+    EXPECT_DOUBLE_EQ(*user.measured_at_planned_s.upload, *wall.upload / 2.0);
+    const train::Adapter adapter = AdapterOf(user.id).value();
+    for (const int layer : {1, kLayers}) EXPECT_EQ(Distance(adapter, unpaced[n], layer), 0.0F);
   }
 }
 
@@ -298,15 +337,6 @@ TEST_F(Round, ANodeSaysWhatItComputesWithAndWhatItTookUnlessItsMachinesRunHasSai
     EXPECT_THAT(SaidBy(config, folder_ / "node.json"),
                 AllOf(Not(HasSubstr(start)), Not(HasSubstr("Alpaca"))));
   }
-}
-
-// Of one layer's factors on its first target.
-float Distance(const train::Adapter& one, const train::Adapter& other, int layer) {
-  const auto i = static_cast<std::size_t>(layer - 1);
-  const std::vector<float>&a = one.layers[i][0].b, &b = other.layers[i][0].b;
-  float largest = 0.0F;
-  for (std::size_t j = 0; j < a.size(); ++j) largest = std::max(largest, std::abs(a[j] - b[j]));
-  return largest;
 }
 
 TEST_F(Round, UsersAndServersHoldTheBaseAsTheConfigurationSays) {

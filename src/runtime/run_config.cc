@@ -180,6 +180,8 @@ void ReadSections(const std::string& name,
   plan.Read("work_conserving", &config->plan.work_conserving);
   Section rounds(name, root, "rounds", error);
   rounds.Read("count", &config->rounds, 1, kCountMax);
+  Section emulation(name, root, "emulation", error);
+  emulation.ReadPositive("time_scale", &config->time_scale);
   Section compare(name, root, "compare", error);
   compare.Read("methods", &config->plan.compare);
   Section model(name, root, "model", error);
@@ -212,6 +214,7 @@ Expected<RunConfig> ParseRunConfig(const std::string& name, std::string_view tex
   static constexpr std::string_view kSections[] = {"scenario",
                                                    "plan",
                                                    "rounds",
+                                                   "emulation",
                                                    "compare",
                                                    "model",
                                                    "data",

@@ -29,8 +29,9 @@ struct RunConfig {
     bool work_conserving = true;       // As ServerKit's.
     std::vector<std::string> compare;  // Methods of comparison.json; empty: all.
   } plan;
-  int rounds = 1;     // >= 1; users go on from their adapters.
-  std::string model;  // A model folder; empty: the one that ships.
+  int rounds = 1;           // >= 1; users go on from their adapters.
+  double time_scale = 0.0;  // Of a plan that is emulated (emulation.h); 0: it is not.
+  std::string model;        // A model folder; empty: the one that ships.
   struct {
     std::string folder;       // One subfolder per user with train.jsonl and test.jsonl, or
     std::string file;         // one file of samples, shared out among the users, or

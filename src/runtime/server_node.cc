@@ -193,6 +193,12 @@ void ServerProcess::Heed(const v1::Orders& orders) {
   if (orders.has_leave()) {
     leave_ = orders.leave();
   } else {
+    for (const v1::Assignment& work : orders.serve().assignments()) {
+      const Attempt attempt{work.user(), work.round(), work.attempt()};
+      const Pace pace = FromWire(work.pace());
+      service_.SetPace(attempt, pace.download_bit_per_s);
+      training_.SetShare(attempt, work.server_clock_hz(), pace.server_cores);
+    }
     Heed(OrdersIn(orders.serve()));
   }
 }
@@ -207,9 +213,6 @@ void ServerProcess::Heed(fleet::ServerOrders orders) {
     work.uploaded = false;
   }
   Do(agent_.OnOrders(orders));
-  for (const auto& [user, entry] : agent_.spool()) {
-    training_.SetClock(AttemptOf(user), entry.decision.server_clock_hz);
-  }
   for (const Attempt& attempt : committed) Do(agent_.OnUploaded(attempt.user));
   for (const FinishedJob& job : store_.Finished()) {
     fleet::Outcome outcome;

@@ -46,7 +46,7 @@ double BytesForTraining(const ServerKit& kit, const BaseModel& base) {
 struct ServerTraining::Learner {
   Attempt attempt;
   int k = 0;
-  double server_clock_hz = 0.0;
+  double share = 0.0;  // Of the server.
   std::vector<corpus::Example> examples = {};
   train::Adapter adapter = {};
   double bytes = 0.0;  // Foretold, without the base.
@@ -93,8 +93,8 @@ Expected<ServerTraining::OneLearner> ServerTraining::Prepare(const TrainingJob& 
                             job.local_layers,
                             job.layers));
   }
-  auto learner =
-      std::make_unique<Learner>(Learner{job.attempt, job.local_layers, job.server_clock_hz});
+  auto learner = std::make_unique<Learner>(
+      Learner{job.attempt, job.local_layers, ShareOf(job.server_clock_hz, 0.0)});
   const auto samples = corpus::ParseSamples("user " + job.attempt.user + "'s data set", job.data);
   if (!samples) return tl::unexpected(samples.error());
   auto adapter = train::InitialAdapter(model, training_.adapter, training_.seed);
@@ -216,25 +216,26 @@ void ServerTraining::HeedChanges() {
     waiting_.reset();
   }
   const std::lock_guard lock(mutex_);
-  if (!std::exchange(clocks_changed_, false)) return;
+  if (!std::exchange(given_changed_, false)) return;
   for (const auto& [user, learner] : learners_) {
-    const auto found = clocks_.find(user);
-    if (found == clocks_.end() || found->second.first != learner->attempt) continue;
-    if (found->second.second == learner->server_clock_hz) continue;
-    learner->server_clock_hz = found->second.second;
-    shares_.SetShare(user, ShareOf(*learner), NowS());
+    const auto found = given_.find(user);
+    if (found == given_.end() || found->second.first != learner->attempt) continue;
+    if (found->second.second == learner->share) continue;
+    learner->share = found->second.second;
+    shares_.SetShare(user, learner->share, NowS());
   }
 }
 
-void ServerTraining::SetClock(const Attempt& attempt, double server_clock_hz) {
+void ServerTraining::SetShare(const Attempt& attempt, double server_clock_hz, double cores) {
   const std::lock_guard lock(mutex_);
-  clocks_[attempt.user] = {attempt, server_clock_hz};
-  clocks_changed_ = true;
+  given_[attempt.user] = {attempt, ShareOf(server_clock_hz, cores)};
+  given_changed_ = true;
 }
 
 // A plan gives no clock where it sees no work.
-double ServerTraining::ShareOf(const Learner& learner) const {
-  const double share = learner.server_clock_hz / config_.server.device.compute.clock_hz_max;
+double ServerTraining::ShareOf(double server_clock_hz, double cores) const {
+  const double share = cores > 0.0 ? cores / train::Threads()
+                                   : server_clock_hz / config_.server.device.compute.clock_hz_max;
   return std::isfinite(share) && share > 0.0 ? share : 1.0;
 }
 
@@ -288,9 +289,9 @@ void ServerTraining::Join(OneLearner learner) {
   if (earlier != learners_.end()) Drop(earlier->second.get());
   {
     const std::lock_guard lock(mutex_);
-    const auto found = clocks_.find(user);
-    if (found != clocks_.end() && found->second.first == learner->attempt) {
-      learner->server_clock_hz = found->second.second;
+    const auto found = given_.find(user);
+    if (found != given_.end() && found->second.first == learner->attempt) {
+      learner->share = found->second.second;
     }
   }
   const bool jointly =
@@ -299,12 +300,12 @@ void ServerTraining::Join(OneLearner learner) {
   if (auto begun = BeginPhase(learner.get(), jointly); !begun) {
     return listener_.on_ended(learner->attempt, tl::unexpected(begun.error()));
   }
-  shares_.Join(user, ShareOf(*learner), NowS());
+  shares_.Join(user, learner->share, NowS());
   telemetry_.Write("phase_started",
                    {{"round", learner->attempt.round},
                     {"user", user},
                     {"phase", "server"},
-                    {"clock_share", ShareOf(*learner)}});
+                    {"clock_share", learner->share}});
   Failpoint(config_.node, "server");
   learners_.emplace(user, std::move(learner));
 }

@@ -46,8 +46,9 @@ class ServerTraining {
   // dropped meanwhile, ends this user's phase alone.
   void Run();
 
-  // The attempt's share of the server's clock, by the newest plan. From any thread.
-  void SetClock(const Attempt& attempt, double server_clock_hz);
+  // The attempt's share of the server, by the newest plan: its clock, or as many cores of the
+  // machine if those are not 0. From any thread.
+  void SetShare(const Attempt& attempt, double server_clock_hz, double cores);
 
  private:
   struct Learner;
@@ -66,7 +67,7 @@ class ServerTraining {
   void Advance(Learner* learner);
   void Finish(Learner* learner);
   void End(Learner* learner, const Expected<train::PhaseReport>& report);  // Deletes it.
-  double ShareOf(const Learner& learner) const;
+  double ShareOf(double server_clock_hz, double cores) const;
   // Seconds of this server: those in which others had its machine's turn do not count.
   double NowS() const { return clock_.MeasuredS() - gate_.waited_s(); }
 
@@ -84,8 +85,8 @@ class ServerTraining {
   std::map<std::string, OneLearner> learners_;  // By user.
   OneLearner waiting_;                          // For memory; those behind it are in the store.
   std::mutex mutex_;
-  std::map<std::string, std::pair<Attempt, double>> clocks_;  // By user; guarded by mutex_.
-  bool clocks_changed_ = false;                               // Too.
+  std::map<std::string, std::pair<Attempt, double>> given_;  // Shares by user; guarded by mutex_.
+  bool given_changed_ = false;                               // Too.
 };
 
 }  // namespace dashf::runtime

@@ -166,7 +166,7 @@ TEST_F(ServerSide, ANewPlanMayTurnTheSharesRound) {
   Upload("u0", 1, 1e8);
   Upload("u1", 1, 8e8);
   on_taken_ = [this](const Attempt& attempt) {
-    training_->SetClock(attempt, attempt.user == "u0" ? 8e8 : 1e8);
+    training_->SetShare(attempt, attempt.user == "u0" ? 8e8 : 1e8, 0.0);
   };
   Train(2);
   EXPECT_THAT(order_, ElementsAre("u0", "u1"));

@@ -174,6 +174,12 @@ Expected<void> Deployment::Hear(const NodeId& node, const std::string& report) {
   return {};
 }
 
+const SplitProfile* Deployment::ProfileOf(const std::string& user) const {
+  const auto place = place_.find(UserNode(user));
+  if (place == place_.end()) return nullptr;
+  return &scenario_.ProfileOf(scenario_.users[place->second]);
+}
+
 const std::vector<std::string>& Deployment::AddressesOf(const std::string& server) const {
   static const std::vector<std::string> kNone;
   const auto found = addresses_.find(server);

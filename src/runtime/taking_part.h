@@ -35,6 +35,7 @@ class Deployment {
   const Scenario& scenario() const { return scenario_; }
   // Where a server's users reach it, in the order in which to try; none: it has not said.
   const std::vector<std::string>& AddressesOf(const std::string& server) const;
+  const SplitProfile* ProfileOf(const std::string& user) const;  // Null: it has no such user.
 
  private:
   Scenario scenario_;

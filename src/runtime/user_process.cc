@@ -8,6 +8,7 @@
 #include "runtime/failpoint.h"
 #include "runtime/kept_phase.h"
 #include "runtime/messages.h"
+#include "runtime/paced.h"
 #include "runtime/settings_call.h"
 #include "runtime/tls.h"
 #include "train/peft_io.h"
@@ -100,7 +101,8 @@ void UserProcess::Heed(const v1::Orders& orders) {
     heeded.server = work.server();
     heeded.decision = DecisionIn(work);
     heeded.phase = runtime::FromWire(work.phase()).value_or(Phase::kLocal);
-    server_addresses_ = {work.server_address().begin(), work.server_address().end()};
+    terms_ = {{work.server_address().begin(), work.server_address().end()},
+              runtime::FromWire(work.pace())};
     const std::lock_guard lock(mutex_);
     ready_ = heeded.phase >= Phase::kDownload;
     ready_changed_.notify_all();
@@ -154,12 +156,12 @@ void UserProcess::Begin(Phase phase) {
   telemetry_.Write("phase_started",
                    {{"round", memory.round}, {"user", config_.node.id}, {"phase", Key(phase)}});
   on_line_(fmt::format("round {}: {}", memory.round, Name(phase)));
-  worker_ = std::thread([this, number = ++begun_, phase, memory, addresses = server_addresses_] {
+  worker_ = std::thread([this, number = ++begun_, phase, memory, terms = terms_] {
     auto end = CertificateEnd();
-    auto outcome = Carry(phase, memory, addresses);
+    auto outcome = Carry(phase, memory, terms);
     while (!outcome && outcome.error().kind == ErrorKind::kIdentity && OutlivedExpiry(end)) {
       end = CertificateEnd();
-      outcome = Carry(phase, memory, addresses);
+      outcome = Carry(phase, memory, terms);
     }
     if (cancelled_) return;
     Failpoint(config_.node, fmt::format("{}_done", Key(phase)));
@@ -213,13 +215,19 @@ void UserProcess::SendReport() {
   });
 }
 
+void UserProcess::WaitUntil(std::chrono::steady_clock::time_point until) {
+  std::unique_lock lock(mutex_);
+  ready_changed_.wait_until(lock, until, [this] { return cancelled_.load(); });
+}
+
 Expected<Outcome> UserProcess::Carry(Phase phase,
                                      const fleet::UserMemory& memory,
-                                     const std::vector<std::string>& addresses) {
-  if (phase == Phase::kLocal) return TrainLocally(memory);
+                                     const Terms& terms) {
+  if (phase == Phase::kLocal) return TrainLocally(memory, terms.pace.local_cores);
   if (phase == Phase::kVerify) return Verify(memory);
   // The first that answers; the first if none does, so that the transfer says why.
   const NodeId server = ServerNode(memory.server);
+  const std::vector<std::string>& addresses = terms.server_addresses;
   std::string address = addresses.empty() ? "" : addresses.front();
   if (addresses.size() > 1) {
     address =
@@ -230,6 +238,7 @@ Expected<Outcome> UserProcess::Carry(Phase phase,
        .server = server,
        .address = address,
        .folder = folder_.TransferFolder(memory.round, memory.attempt),
+       .upload_bit_per_s = terms.pace.upload_bit_per_s,
        .wanted = [this] { return !cancelled_.load(); },
        .on_pause =
            [this, round = memory.round](const std::string& reason,
@@ -244,7 +253,8 @@ Expected<Outcome> UserProcess::Carry(Phase phase,
   return phase == Phase::kUpload ? Upload(memory, &edge) : Download(memory, &edge);
 }
 
-Expected<Outcome> UserProcess::TrainLocally(const fleet::UserMemory& memory) {
+// On so many cores, however fast they could be used; 0: as fast as it goes.
+Expected<Outcome> UserProcess::TrainLocally(const fleet::UserMemory& memory, double cores) {
   const TrainingSettings& training = config_.training;
   const int k = memory.decision.local_layers;
   auto adapter = folder_.Adapter(0, 0);
@@ -272,6 +282,8 @@ Expected<Outcome> UserProcess::TrainLocally(const fleet::UserMemory& memory) {
        .clock_s = [&] { return watch.MeasuredS() - gate.waited_s(); }},
       work);
   if (!phase) return tl::unexpected(phase.error());
+  std::optional<PacedWork> paced;
+  if (cores > 0.0) paced.emplace(cores);
   for (bool more = true; more;) {
     const auto entered = gate.Enter([this] { return !cancelled_.load(); });
     if (!entered) return tl::unexpected(entered.error());
@@ -282,6 +294,9 @@ Expected<Outcome> UserProcess::TrainLocally(const fleet::UserMemory& memory) {
     const auto advanced = phase->Advance();
     if (!advanced) return tl::unexpected(advanced.error());
     more = *advanced;
+    if (!paced) continue;
+    gate.Leave();
+    WaitUntil(paced->Due(phase->training().cpu_s()));
   }
   const train::PhaseReport trained = phase->training().Finish(&*adapter);
   if (auto sound = train::CheckDivergence(trained); !sound) return tl::unexpected(sound.error());

@@ -15,6 +15,7 @@
 #include "corpus/samples.h"
 #include "fleet/user_agent.h"
 #include "runtime/edge_link.h"
+#include "runtime/emulation.h"
 #include "runtime/learning.h"
 #include "runtime/live_credentials.h"
 #include "runtime/node_config.h"
@@ -68,13 +69,20 @@ class UserProcess {
   void LeaveIfDone();
   void Fail(const Error& error) { failed_ = failed_ ? failed_ : error; }
 
+  // What the orders say beside what the agent remembers.
+  struct Terms {
+    std::vector<std::string> server_addresses;
+    Pace pace;
+  };
+
   // On the worker's thread.
   SystemTime CertificateEnd() const;
   bool OutlivedExpiry(SystemTime end) const;
   Expected<fleet::Outcome> Carry(fleet::Phase phase,
                                  const fleet::UserMemory& memory,
-                                 const std::vector<std::string>& addresses);
-  Expected<fleet::Outcome> TrainLocally(const fleet::UserMemory& memory);
+                                 const Terms& terms);
+  Expected<fleet::Outcome> TrainLocally(const fleet::UserMemory& memory, double cores);
+  void WaitUntil(std::chrono::steady_clock::time_point until);  // Or for its being cancelled.
   Expected<fleet::Outcome> Upload(const fleet::UserMemory& memory, EdgeLink* edge) const;
   Expected<fleet::Outcome> Download(const fleet::UserMemory& memory, EdgeLink* edge);
   Expected<fleet::Outcome> Verify(const fleet::UserMemory& memory);
@@ -93,7 +101,7 @@ class UserProcess {
   const ProgressLine& on_line_;
   NodeLoop loop_;
   StopSignals signals_;
-  std::vector<std::string> server_addresses_;
+  Terms terms_;
   bool registered_ = false, reporting_ = false;
   std::uint64_t begun_ = 0;  // Phases; an outcome counts for the one begun last.
   std::optional<v1::Leave> leave_;

@@ -43,6 +43,7 @@ constexpr double kMethodTimeLimitS = 30.0;
 struct Flags {
   std::string input, out;
   std::string model, data, method;
+  double time_scale = 0.0;                              // 0: as configured.
   int rounds = 0, train_records = 0, test_records = 0;  // 0: as configured.
   bool no_references = false;
   bool json = false;
@@ -66,6 +67,7 @@ Expected<RunConfig> Configure(const Flags& flags) {
   }
   if (!flags.method.empty()) config.plan.method = flags.method;
   if (flags.rounds > 0) config.rounds = flags.rounds;
+  if (flags.time_scale > 0.0) config.time_scale = flags.time_scale;
   if (flags.train_records > 0) config.data.train_records = flags.train_records;
   if (flags.test_records > 0) config.data.test_records = flags.test_records;
   if (flags.no_references) config.references = {.all_server = false, .centralised = false};
@@ -275,6 +277,7 @@ Expected<void> RunSteps::CarryItOut() {
       .handover_penalty = config_.plan.handover_penalty,
       .work_conserving = config_.plan.work_conserving,
       .machine_flop_per_s = profile_.machine.clock_hz * profile_.machine.flop_per_cycle,
+      .time_scale = config_.time_scale,
       .turns = static_cast<int>(std::max(1U, std::thread::hardware_concurrency())),
       .rounds = static_cast<std::uint32_t>(config_.rounds),
       .environment = {}};
@@ -410,6 +413,10 @@ void AddRun(CLI::App& app, Run& run) {
       "--data", flags->data, "Folder with u0/train.jsonl ..., or one file to share out");
   verb->add_option("--method", flags->method, "Planning method instead of the configured one");
   verb->add_option("--rounds", flags->rounds, "Rounds, one after the other")
+      ->check(CLI::PositiveNumber);
+  verb->add_option("--time-scale",
+                   flags->time_scale,
+                   "Carry the plan out as it assumes, one of its seconds in so many")
       ->check(CLI::PositiveNumber);
   verb->add_option("--train-records", flags->train_records, "Training records per user")
       ->check(CLI::PositiveNumber);

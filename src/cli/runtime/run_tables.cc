@@ -5,6 +5,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <string>
+#include <utility>
+
+#include "base/median.h"
+#include "runtime/fleet_record.h"
 
 namespace dashf::cli {
 namespace {
@@ -65,9 +69,9 @@ void PrintQuality(const RoundRecord& record) {
 }
 
 void PrintTimes(const RoundRecord& record) {
-  fmt::print(
-      "\nPhase times (s): p = predicted by the plan, m = measured work and bytes at the plan's\n"
-      "clocks and rates, w = wall clock on this machine\n");
+  fmt::print("\nPhase times (s): p = predicted by the plan, m = {},\nw = wall clock\n",
+             record.emulation ? "wall clock in the plan's seconds"
+                              : "measured work and bytes at the plan's clocks and rates");
   fmt::print("{:<6} {:^26}  {:^26}  {:^26}  {:^26}\n",
              "",
              "local training",
@@ -89,6 +93,24 @@ void PrintTimes(const RoundRecord& record) {
                  Seconds(user.measured_s.*phase));
     }
     fmt::print("\n");
+  }
+}
+
+void PrintErrors(const RoundRecord& record) {
+  fmt::print("\n{:<16} {:>6} {:>12} {:>11}\n", "|m / p - 1| (%)", "users", "median", "worst");
+  static constexpr std::pair<const char*, std::optional<double> PhaseSeconds::*> kPhases[] = {
+      {"local training", &PhaseSeconds::local},
+      {"upload", &PhaseSeconds::upload},
+      {"server training", &PhaseSeconds::server},
+      {"download", &PhaseSeconds::download}};
+  for (const auto& [name, phase] : kPhases) {
+    const std::vector<double> errors = PredictionErrors(record, phase);
+    if (errors.empty()) continue;
+    fmt::print("{:<16} {:>6} {:>12.1f} {:>11.1f}\n",
+               name,
+               errors.size(),
+               100.0 * Median(errors),
+               100.0 * *std::max_element(errors.begin(), errors.end()));
   }
 }
 
@@ -145,6 +167,10 @@ void PrintRun(const RoundRecord& record,
   PrintQuality(record);
   PrintServers(record);
   PrintTimes(record);
+  PrintErrors(record);
+  if (const auto& emulation = record.emulation) {
+    fmt::print("\n{}\n", runtime::EmulationLine(*emulation));
+  }
   fmt::print("\nPlanning methods on this scenario\n");
   solvers::PrintComparison(comparison);
   if (plan_scr > 0.0) fmt::print("\nSCR of the plan carried out: {:.6e}\n", plan_scr);

@@ -1,0 +1,93 @@
+#include "runtime/emulation.h"
+
+#include <gtest/gtest.h>
+
+#include "base/rng.h"
+#include "runtime/pacer.h"
+
+namespace dashf::runtime {
+namespace {
+
+constexpr double kTolerance = 1e-12;
+
+// Two layers; the middle row is the one that is used.
+SplitProfile Profile() {
+  return {.name = "p",
+          .local_flop = {0.0, 6e9, 12e9},
+          .server_flop = {12e9, 8e9, 0.0},
+          .upload_bit = {1e6, 2e6, 0.0},
+          .download_bit = {3e6, 4e6, 0.0},
+          .local_memory_bytes = {0.0, 1.0, 2.0}};
+}
+
+TEST(PaceOf, IsThePlansWorkInThePlansTime) {
+  const PhaseSeconds predicted{3.0, 4.0, 2.0, 8.0};
+  const Pace pace = PaceOf(Profile(), 1, predicted, {1.0, 8e9});
+  EXPECT_DOUBLE_EQ(pace.upload_bit_per_s, 2e6 / 4.0);
+  EXPECT_DOUBLE_EQ(pace.download_bit_per_s, 4e6 / 8.0);
+  EXPECT_DOUBLE_EQ(pace.local_cores, 6e9 / 3.0 / 8e9);
+  EXPECT_DOUBLE_EQ(pace.server_cores, 8e9 / 2.0 / 8e9);
+}
+
+TEST(PaceOf, ATenthOfTheTimeIsTenTimesThePace) {
+  const PhaseSeconds predicted{3.0, 4.0, 2.0, 8.0};
+  const Pace once = PaceOf(Profile(), 1, predicted, {1.0, 8e9});
+  const Pace fast = PaceOf(Profile(), 1, predicted, {0.1, 8e9});
+  EXPECT_NEAR(fast.upload_bit_per_s, 10 * once.upload_bit_per_s, 1e-6);
+  EXPECT_NEAR(fast.server_cores, 10 * once.server_cores, kTolerance);
+}
+
+TEST(PaceOf, HoldsNobodyBackWhereThereIsNothingToHoldTo) {
+  const PhaseSeconds predicted{3.0, 4.0, 2.0, 8.0};
+  for (const Pace& pace : {PaceOf(Profile(), 1, predicted, {0.0, 8e9}),
+                           PaceOf(Profile(), 1, {}, {1.0, 8e9}),
+                           PaceOf(Profile(), 2, {3.0, 0.0, 0.0, 0.0}, {1.0, 0.0})}) {
+    EXPECT_EQ(pace.upload_bit_per_s, 0.0);
+    EXPECT_EQ(pace.download_bit_per_s, 0.0);
+    EXPECT_EQ(pace.local_cores, 0.0);
+    EXPECT_EQ(pace.server_cores, 0.0);
+  }
+  // Links need no machine.
+  EXPECT_GT(PaceOf(Profile(), 1, predicted, {1.0, 0.0}).upload_bit_per_s, 0.0);
+}
+
+TEST(CoresAsked, AreThoseOfTheBusiestMoment) {
+  // One trains from 0 to 3 and at its server from 4 to 6, the other from 0 to 1 and from 2 to 5.
+  const PlannedPhases one{{3.0, 1.0, 2.0, 1.0}, {0, 0, 0.5, 0.25}};
+  const PlannedPhases other{{1.0, 1.0, 3.0, 1.0}, {0, 0, 0.125, 1.0}};
+  EXPECT_DOUBLE_EQ(CoresAsked({}), 0.0);
+  EXPECT_DOUBLE_EQ(CoresAsked({one}), 0.5);
+  EXPECT_DOUBLE_EQ(CoresAsked({one, other}), 1.5);
+  // What ends when something else begins does not count beside it.
+  EXPECT_DOUBLE_EQ(CoresAsked({{{2.0, 0.0, 1.0, 0.0}, {0, 0, 1.0, 1.0}}}), 1.0);
+}
+
+TEST(Pacer, PiecesTakeAsLongAsTheirSumDoes) {
+  Rng rng(1);
+  Pacer pacer(250.0, 10.0);
+  double units = 0.0, now_s = 10.0;
+  for (int i = 0; i < 1000; ++i) {
+    const double piece = rng.Uniform(0.1, 50.0);
+    units += piece;
+    now_s = pacer.Next(piece, now_s);
+    ASSERT_NEAR(now_s, 10.0 + units / 250.0, 1e-9);
+  }
+}
+
+TEST(Pacer, CatchesUpWithWhatWasLate) {
+  Pacer pacer(1.0, 0.0);
+  EXPECT_DOUBLE_EQ(pacer.Next(1.0, 0.0), 1.0);
+  EXPECT_DOUBLE_EQ(pacer.Next(1.0, 1.7), 2.0);  // 0.7 s late: over when it should be.
+  EXPECT_DOUBLE_EQ(pacer.Next(1.0, 9.0), 3.0);  // And it may be over before it has begun.
+}
+
+TEST(Pacer, CatchesUpWithNoMoreThanItsPatience) {
+  Pacer pacer(1.0, 0.0, 0.5);
+  EXPECT_DOUBLE_EQ(pacer.Next(1.0, 0.0), 1.0);
+  EXPECT_DOUBLE_EQ(pacer.Next(1.0, 1.25), 2.0);
+  EXPECT_DOUBLE_EQ(pacer.Next(1.0, 10.0), 10.5);
+  EXPECT_DOUBLE_EQ(pacer.Next(1.0, 10.5), 11.5);
+}
+
+}  // namespace
+}  // namespace dashf::runtime
