@@ -41,7 +41,7 @@ inline const std::vector<Verb> kEngineVerbs = {
 #ifdef DASHF_RUNTIME
     {"run", "Plan a scenario and carry the plan out for real on this machine"},
     {"study", "Measure what a split costs in quality, against training all layers in one place"},
-    {"coordinator", "Be a round's coordinator: register, plan, assign, record"},
+    {"coordinator", "Be a fleet's coordinator: register, plan, assign, record"},
     {"server", "Be an edge server: train layers k+1..L for its users"},
     {"user", "Be a mobile user: train layers 1..k, send, receive, evaluate"},
     {"kit", "Make, renew and revoke what the nodes of a fleet over several machines need"},

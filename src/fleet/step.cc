@@ -82,6 +82,12 @@ class Stepper {
       EndTasks("the training settings were changed in the midst of the round");
     }
     state_.settings = event.settings;
+    // Over by its count alone, and now there are to be more.
+    const std::uint32_t rounds_max = event.policy.rounds_max;
+    if (state_.over_by.empty() && state_.over_reason.empty() &&
+        (rounds_max == 0 || state_.rounds_begun < rounds_max)) {
+      state_.over = false;
+    }
     Proceed();
     return Done();
   }
