@@ -116,11 +116,9 @@ TEST_F(FleetStep, GivesARoundUpThatHasNoQuorumByThen) {
   EXPECT_EQ(Count<RoundEnded>(Take(TimePassed{})), 1);
   EXPECT_THAT(TaskOf("u0").failure, HasSubstr("1 of at least 2 users"));
   EXPECT_TRUE(state_.over);
-  ++policy_.rounds_max;
-  at_ += 10'000;
+  policy_.rounds_max = 2;
   Configure();
   EXPECT_FALSE(state_.over) << "there are to be more";
-  EXPECT_EQ(state_.rounds_begun, policy_.rounds_max);
 }
 
 TEST_F(FleetStep, CarriesASplitUserThroughAllFivePhasesAndAnAllLocalOneThroughTwo) {
