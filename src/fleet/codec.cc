@@ -100,25 +100,23 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(
     Round, number, stage, began, ended, since, plan, planning, plan_wanted, tasks, absent)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(
     RoundSummary, number, began, ended, done, failed, absent, predicted_s, measured_s)
-// Logs of before there were settings in them are read as well.
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(State,
-                                                policy,
-                                                layers,
-                                                settings,
-                                                users,
-                                                servers,
-                                                rounds_begun,
-                                                requested,
-                                                next_round_at,
-                                                round,
-                                                last,
-                                                history,
-                                                over,
-                                                over_reason,
-                                                over_by)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(State,
+                                   policy,
+                                   layers,
+                                   settings,
+                                   users,
+                                   servers,
+                                   rounds_begun,
+                                   requested,
+                                   next_round_at,
+                                   round,
+                                   last,
+                                   history,
+                                   over,
+                                   over_reason,
+                                   over_by)
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
-    Configured, policy, layers, users, servers, settings)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Configured, policy, layers, users, servers, settings)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Joined, node, incarnation, report)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TurnedAway, node, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WentAway, node, incarnation)

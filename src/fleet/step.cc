@@ -78,7 +78,7 @@ class Stepper {
     for (const std::string& id : event.users) state_.users[id];
     for (const std::string& id : event.servers) state_.servers[id];
     // What was begun as it was is not to be mixed with what would go on otherwise.
-    if (Running() && !state_.settings.empty() && state_.settings != event.settings) {
+    if (Running() && state_.settings != event.settings) {
       EndTasks("the training settings were changed in the midst of the round");
     }
     state_.settings = event.settings;

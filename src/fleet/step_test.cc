@@ -475,7 +475,7 @@ TEST_F(FleetStep, OtherSettingsEndARoundThatRunsAndNoneThatHasNotBegun) {
   EXPECT_EQ(state_.settings, "a");
   configure("b");  // It gathers.
   EXPECT_EQ(state_.round->stage, Round::Stage::kGathering);
-  JoinAll();  // As a log of before there were settings: they say nothing.
+  JoinAll();
   configure("b");
   Plan({To("u0", "s0", 2), To("u1", "s1", kLayers)});
   Finish("u1", Phase::kLocal);

@@ -340,20 +340,9 @@ Expected<int> RunServer(const NodeConfig& config, const ServerVoice& voice) {
   if (!telemetry) return tl::unexpected(telemetry.error());
   ServiceState service_state;
   const ServicePulse pulse(&service_state);
-  for (;;) {
-    auto told = AskForSettings(config, *credentials, voice.on_line);
-    if (!told) return tl::unexpected(told.error());
-    if (told->signal) return 128 + *told->signal;
-    if (told->leave) {
-      SayFleetEnded(*told->leave, voice.on_line);
-      return 0;
-    }
-    NodeConfig as_told = config;
-    as_told.training = std::move(*told->training);
-    const auto end = ServeAsTold(as_told, *credentials, *telemetry, service_state, voice);
-    if (!end) return tl::unexpected(end.error());
-    if (*end) return **end;
-  }
+  return LiveAsTold(config, *credentials, voice.on_line, [&](const NodeConfig& as_told) {
+    return ServeAsTold(as_told, *credentials, *telemetry, service_state, voice);
+  });
 }
 
 }  // namespace dashf::runtime

@@ -26,6 +26,12 @@ constexpr int kTickMs = 50;
 constexpr int kHandshakeTimeoutS = 10;
 constexpr int kIdentityTries = 3;  // As of a session.
 
+struct SettingsAnswer {  // One of the three.
+  std::optional<TrainingSettings> training;
+  std::optional<v1::Leave> leave;  // The fleet is over.
+  std::optional<int> signal;       // It came before an answer.
+};
+
 // The asking thread's.
 class Asking {
  public:
@@ -132,7 +138,9 @@ class Asking {
   std::thread thread_;                   // Last: it uses the others.
 };
 
-}  // namespace
+void SayFleetEnded(const v1::Leave& leave, const ProgressLine& on_line) {
+  on_line("the fleet has ended" + (leave.reason().empty() ? "" : ": " + leave.reason()));
+}
 
 Expected<SettingsAnswer> AskForSettings(const NodeConfig& config,
                                         const LiveCredentials& credentials,
@@ -148,8 +156,26 @@ Expected<SettingsAnswer> AskForSettings(const NodeConfig& config,
   return asking.Take();
 }
 
-void SayFleetEnded(const v1::Leave& leave, const ProgressLine& on_line) {
-  on_line("the fleet has ended" + (leave.reason().empty() ? "" : ": " + leave.reason()));
+}  // namespace
+
+Expected<int> LiveAsTold(const NodeConfig& config,
+                         const LiveCredentials& credentials,
+                         const ProgressLine& on_line,
+                         const Life& live) {
+  for (;;) {
+    auto told = AskForSettings(config, credentials, on_line);
+    if (!told) return tl::unexpected(told.error());
+    if (told->signal) return 128 + *told->signal;
+    if (told->leave) {
+      SayFleetEnded(*told->leave, on_line);
+      return 0;
+    }
+    NodeConfig as_told = config;
+    as_told.training = std::move(*told->training);
+    const auto end = live(as_told);
+    if (!end) return tl::unexpected(end.error());
+    if (*end) return **end;
+  }
 }
 
 Expected<int> EndOfFleet(const NodeId& node, const v1::Leave& leave, const ProgressLine& on_line) {
