@@ -2,6 +2,7 @@
 
 #include "fleet/orders.h"
 #include "runtime/messages.h"
+#include "runtime/plan_scope.h"
 
 namespace dashf::runtime {
 namespace {
@@ -26,8 +27,12 @@ v1::Assignment AssignmentOf(const fleet::State& state,
   Fill(decision, &assignment);
   const SplitProfile* profile = deployment.ProfileOf(user);
   if (emulation.time_scale > 0.0 && profile != nullptr) {
-    *assignment.mutable_pace() = ToWire(PaceOf(
-        *profile, decision.local_layers, state.round->tasks.at(user).predicted_s, emulation));
+    const fleet::Member* member = state.Find(UserNode(user));
+    const bool goes_on = member != nullptr && member->rounds_done > 0;
+    *assignment.mutable_pace() = ToWire(PaceOf(goes_on ? WithAllLayersUp(*profile) : *profile,
+                                               decision.local_layers,
+                                               state.round->tasks.at(user).predicted_s,
+                                               emulation));
   }
   return assignment;
 }

@@ -9,8 +9,6 @@ namespace dashf::runtime {
 
 namespace {
 
-// A user that goes on from an adapter sends all of its layers up, also those that its server is to
-// train: the base's are not where they go on from.
 void SendAllLayers(const std::map<std::string, fleet::Member>& members, Scenario* scenario) {
   std::map<int, int> with_all;  // By profile.
   for (User& user : scenario->users) {
@@ -19,18 +17,21 @@ void SendAllLayers(const std::map<std::string, fleet::Member>& members, Scenario
     const auto [at, is_new] =
         with_all.emplace(user.profile, static_cast<int>(scenario->profiles.size()));
     if (is_new) {
-      SplitProfile profile = scenario->ProfileOf(user);
-      const double all_bit = profile.upload_bit[0] + profile.download_bit[0];
-      // None where the user trains all layers and needs no server.
-      for (double& bit : profile.upload_bit) bit = bit > 0.0 ? all_bit : 0.0;
-      profile.name += ", all layers up";
-      scenario->profiles.push_back(std::move(profile));
+      scenario->profiles.push_back(WithAllLayersUp(scenario->ProfileOf(user)));
     }
     user.profile = at->second;
   }
 }
 
 }  // namespace
+
+SplitProfile WithAllLayersUp(SplitProfile profile) {
+  const double all_bit = profile.upload_bit[0] + profile.download_bit[0];
+  // None where the user trains all layers and needs no server.
+  for (double& bit : profile.upload_bit) bit = bit > 0.0 ? all_bit : 0.0;
+  profile.name += ", all layers up";
+  return profile;
+}
 
 PlanScope ScopeOf(const fleet::State& state, const Scenario& deployment) {
   std::set<std::string> users, servers;

@@ -8,6 +8,10 @@
 
 namespace dashf::runtime {
 
+// A user that goes on from an adapter sends all of its layers up, also those that its server is to
+// train: the base's are not where they go on from.
+SplitProfile WithAllLayersUp(SplitProfile profile);
+
 struct PlanScope {
   PlanRequest request;                   // Without folder and digest.
   std::vector<std::string> unreachable;  // Users that no server here can serve; not in the request.

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "runtime/messages.h"
+#include "runtime/orders_wire.h"
 #include "runtime/plan_scope.h"
 #include "scenario/generator.h"
 
@@ -164,6 +165,18 @@ TEST(TakingPart, WhoGoesOnFromAnAdapterIsPlannedForWithAllLayersUp) {
   }
   EXPECT_EQ(all.upload_bit.back(), 0.0);
   EXPECT_EQ(all.download_bit, given.download_bit);
+  // An emulated round paces what is sent by what was planned.
+  fleet::Task& task = state.round->tasks["u1"];
+  task.state = fleet::Task::State::kRunning;
+  task.attempt = 1;
+  task.server = "s0";
+  task.decision.local_layers = 1;
+  task.predicted_s.upload = 2.0;
+  state.round->stage = fleet::Round::Stage::kRunning;
+  state.layers = given.layers();
+  const v1::Orders orders =
+      OrdersOf(state, Deployment(scenario), Emulation{1.0, 0.0}, UserNode("u1"));
+  EXPECT_DOUBLE_EQ(orders.work().pace().upload_bit_per_s(), all.upload_bit[1] / 2.0);
 }
 
 }  // namespace
