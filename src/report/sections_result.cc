@@ -219,10 +219,13 @@ std::string PhasesSection(const RunDirectory& run) {
       "machine that ran them.</p>\n",
       emulation ? fmt::format("by the wall's clock, of which {:.3g} s are one of the plan's: links "
                               "and clocks were held to the plan, which asked for {:.2f} of the "
-                              "machine's {} cores at its busiest",
+                              "machine's {} cores at its busiest; {} phases were late by "
+                              "more than {:.0f} %",
                               emulation->time_scale,
                               emulation->cores_asked,
-                              emulation->cores)
+                              emulation->cores,
+                              emulation->late.size(),
+                              100.0 * kLate)
                 : "as the same work and bytes would take at the plan's clocks and rates");
   if (!points.empty()) {
     section += fmt::format("<div class=\"columns\"><div>{}</div><div>{}</div></div>\n",

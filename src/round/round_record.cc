@@ -93,6 +93,44 @@ Json ToJson(const std::vector<ReferenceRecord>& records) {
   return json;
 }
 
+Json ToJson(const EmulationRecord& emulation) {
+  Json json = {{"time_scale", emulation.time_scale},
+               {"cores_asked", emulation.cores_asked},
+               {"cores", emulation.cores},
+               {"node_cores_asked", emulation.node_cores_asked},
+               {"late", Json::array()}};
+  for (const LatePhase& late : emulation.late) {
+    json["late"].push_back({{"user", late.user},
+                            {"phase", late.phase},
+                            {"planned_s", late.planned_s},
+                            {"took_s", late.took_s},
+                            {"cores_asked", OrNull(late.cores_asked)},
+                            {"cores_had", OrNull(late.cores_had)}});
+  }
+  return json;
+}
+
+EmulationRecord ReadEmulation(JsonReader reader) {
+  EmulationRecord emulation{reader.Number("time_scale", kPositive),
+                            reader.Number("cores_asked", kNonNegative),
+                            static_cast<int>(reader.Integer("cores", 0, 1 << 20)),
+                            reader.Number("node_cores_asked", kNonNegative),
+                            {}};
+  if (reader.HasValue("late")) {
+    reader.ForEach("late", [&](JsonReader row) {
+      emulation.late.push_back({row.String("user"),
+                                row.String("phase"),
+                                row.Number("planned_s", kNonNegative),
+                                row.Number("took_s", kNonNegative),
+                                row.NumberIfAny("cores_asked"),
+                                row.NumberIfAny("cores_had")});
+      row.RejectUnknownKeys();
+    });
+  }
+  reader.RejectUnknownKeys();
+  return emulation;
+}
+
 std::optional<std::uint64_t> OptionalBytes(JsonReader& reader, const std::string& key) {
   return reader.IntegerIfAny(key, 0, std::int64_t{1} << 53);
 }
@@ -215,12 +253,7 @@ std::string WriteRound(const RoundRecord& record) {
       {"references", nullptr},
       {"servers", Json::array()},
       {"bound", {{"exhaustive_scr", OrNull(record.exhaustive_scr)}, {"gap", OrNull(record.gap)}}}};
-  if (const auto& emulation = record.emulation) {
-    json["emulation"] = {{"time_scale", emulation->time_scale},
-                         {"cores_asked", emulation->cores_asked},
-                         {"cores", emulation->cores},
-                         {"node_cores_asked", emulation->node_cores_asked}};
-  }
+  if (record.emulation) json["emulation"] = ToJson(*record.emulation);
   for (const DataRecord& data : record.data) json["data"].push_back(ToJson(data));
   for (const UserRecord& user : record.users) json["users"].push_back(ToJson(user));
   for (const ServerRecord& server : record.servers) {
@@ -247,14 +280,7 @@ Expected<RoundRecord> ParseRound(const std::string& name, std::string_view bytes
   record.model = root.String("model");
   record.seed =
       static_cast<std::uint64_t>(root.Integer("seed", 0, std::numeric_limits<std::int64_t>::max()));
-  if (root.HasValue("emulation")) {
-    JsonReader emulation = root.Object("emulation");
-    record.emulation = {emulation.Number("time_scale", kPositive),
-                        emulation.Number("cores_asked", kNonNegative),
-                        static_cast<int>(emulation.Integer("cores", 0, 1 << 20)),
-                        emulation.Number("node_cores_asked", kNonNegative)};
-    emulation.RejectUnknownKeys();
-  }
+  if (root.HasValue("emulation")) record.emulation = ReadEmulation(root.Object("emulation"));
   if (root.HasValue("data")) {
     root.ForEach("data", [&](JsonReader reader) { record.data.push_back(ReadData(reader)); });
   }

@@ -66,12 +66,24 @@ struct DataRecord {
   std::vector<std::string> keys_not_read;
 };
 
+// A phase of an emulated round that took longer than it was to, on the wall's clock.
+struct LatePhase {
+  std::string user;
+  std::string phase;  // "local", "upload", "server" or "download".
+  double planned_s = 0.0, took_s = 0.0;
+  // Of a training: cores of the machine that it asked for, if the profile knows them, and that it
+  // used while it went on.
+  std::optional<double> cores_asked, cores_had;
+};
+inline constexpr double kLate = 0.05;  // By more than this share of its time.
+
 // Of a round in which every phase went as fast as the plan says and no faster.
 struct EmulationRecord {
-  double time_scale = 1.0;        // Seconds of the wall's clock for one of the plan's; > 0.
-  double cores_asked = 0.0;       // That the plan keeps busy at the same time, at the most,
-  int cores = 0;                  // and that the machine has; 0: not known.
-  double node_cores_asked = 0.0;  // Of those asked, the most of one node.
+  double time_scale = 1.0;           // Seconds of the wall's clock for one of the plan's; > 0.
+  double cores_asked = 0.0;          // That the plan keeps busy at the same time, at the most,
+  int cores = 0;                     // and that the machine has; 0: not known.
+  double node_cores_asked = 0.0;     // Of those asked, the most of one node.
+  std::vector<LatePhase> late = {};  // Where the machine was not as fast as the plan.
 };
 
 struct RoundRecord {

@@ -29,6 +29,12 @@ TEST(RoundRecord, SurvivesItsFileWithAbsentNumbersStillAbsent) {
   record.servers = {{"s0", std::nullopt}, {"s1", "lost"}};
   record.references = {{{"u0", {.loss = 1.0, .exact_match = 0.5, .choice_accuracy = {}}}}, {}};
   record.gap = 0.125;
+  record.emulation = {
+      .time_scale = 2.0,
+      .cores_asked = 0.5,
+      .cores = 2,
+      .node_cores_asked = 0.25,
+      .late = {{"u0", "server", 1.0, 1.5, 0.25, 0.75}, {"u0", "upload", 1, 2, {}, {}}}};
   const std::string text = WriteRound(record);
   const auto read = ParseRound("round.json", text);
   ASSERT_TRUE(read) << read.error().Text();

@@ -40,8 +40,9 @@ std::optional<ClockShares::Turn> ClockShares::Next(double now_s) const {
   if (users_.empty()) return std::nullopt;
   double longest_s = 0.0;
   for (const auto& [name, user] : users_) longest_s = std::max(longest_s, user.longest_s);
-  const auto deadline = [longest_s](const User& user) {
-    return user.eligible + longest_s / user.share;
+  // Kept strictly, shares of several users may be of different units.
+  const auto deadline = [this, longest_s](const User& user) {
+    return user.eligible + (work_conserving_ ? longest_s : user.longest_s) / user.share;
   };
   const double now = Virtual(now_s);
   const auto* next = &*users_.begin();

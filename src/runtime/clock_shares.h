@@ -5,6 +5,8 @@
 // TR-95-22): a user may take a step once it has had no more than its share, and of those who may
 // the one goes first for whom the longest step would be over first at its share. What a user has
 // had then differs from its share by less than the longest step, however many users there are.
+// Shares and costs are in any unit of work of the user's own where shares are kept strictly: who is
+// to do a whole in 8 s has a share of 1/8 and steps that cost their part of it.
 #pragma once
 
 #include <map>
@@ -19,7 +21,8 @@ class ClockShares {
   // other. Otherwise each has its share of the server's time and no more, even if it then idles.
   explicit ClockShares(bool work_conserving) : work_conserving_(work_conserving) {}
 
-  // From now on; what others had before is no debt of theirs. `share` > 0: of the server's clock.
+  // From now on; what others had before is no debt of theirs. `share` > 0: of the server's clock,
+  // per second.
   void Join(const std::string& user, double share, double now_s);
   void SetShare(const std::string& user, double share, double now_s);
   void Leave(const std::string& user, double now_s);

@@ -158,5 +158,54 @@ TEST(ClockShares, KeptStrictlyOnAServerThatIsAskedForTooMuchTheyShareInProportio
   EXPECT_NEAR(machine.now_s, 400.0, 1e-9);
 }
 
+// Every user has a whole to do in its time, in steps that take the machine what they take: less
+// than they are planned to, all together, and each up to several times as long as another.
+TEST(ClockShares, KeptStrictlyWorkOfAPlannedTimeIsOverThenHoweverUnevenStepsAre) {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    SCOPED_TRACE(seed);
+    Rng rng(seed);
+    ClockShares shares(kStrict);
+    struct User {
+      double planned_s, due_s;
+      int steps, done = 0;
+      double ended_s = 0.0;
+    };
+    std::vector<User> users;
+    const std::size_t count = 1 + rng.Below(5);
+    for (std::size_t u = 0; u < count; ++u) {
+      const double planned_s = rng.Uniform(2.0, 20.0);
+      users.push_back({planned_s, planned_s, 4 + static_cast<int>(rng.Below(30))});
+      shares.Join(NameOf(u), 1.0 / planned_s, 0.0);
+    }
+    double now_s = 0.0, longest_s = 0.0;
+    for (std::size_t left = count; left > 0;) {
+      for (std::size_t u = 0; u < count; ++u) {
+        const bool over = users[u].done == users[u].steps && users[u].ended_s == 0.0;
+        if (!over || shares.SettledAt(NameOf(u), now_s) > now_s + 1e-9) continue;
+        users[u].ended_s = now_s;
+        shares.Leave(NameOf(u), now_s);
+        --left;
+      }
+      const auto turn = shares.Next(now_s);
+      if (!turn) break;
+      const auto u = static_cast<std::size_t>(std::stoi(turn->user.substr(1)));
+      now_s = std::max(now_s, turn->at_s);
+      if (users[u].done == users[u].steps) continue;
+      // At most a half of the machine is asked for.
+      const double most_s =
+          users[u].planned_s / users[u].steps / (2.0 * static_cast<double>(count));
+      const double step_s = most_s * rng.Uniform(0.2, 1.0);
+      longest_s = std::max(longest_s, step_s);
+      now_s += step_s;
+      shares.Charge(turn->user, 1.0 / users[u].steps);
+      ++users[u].done;
+    }
+    for (std::size_t u = 0; u < count; ++u) {
+      EXPECT_GE(users[u].ended_s, users[u].due_s - 1e-6) << NameOf(u);
+      EXPECT_LE(users[u].ended_s, users[u].due_s + 2.0 * longest_s) << NameOf(u);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace dashf::runtime

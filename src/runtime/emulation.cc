@@ -23,12 +23,23 @@ Pace PaceOf(const SplitProfile& profile,
   const auto rate = [&](const std::vector<double>& units, const std::optional<double>& seconds) {
     return Rate(units.at(k), seconds, emulation.time_scale);
   };
-  Pace pace{.upload_bit_per_s = rate(profile.upload_bit, predicted_s.upload),
-            .download_bit_per_s = rate(profile.download_bit, predicted_s.download)};
-  if (!(emulation.machine_flop_per_s > 0.0)) return pace;
-  pace.local_cores = rate(profile.local_flop, predicted_s.local) / emulation.machine_flop_per_s;
-  pace.server_cores = rate(profile.server_flop, predicted_s.server) / emulation.machine_flop_per_s;
-  return pace;
+  return {.upload_bit_per_s = rate(profile.upload_bit, predicted_s.upload),
+          .download_bit_per_s = rate(profile.download_bit, predicted_s.download),
+          .local_s = predicted_s.local.value_or(0.0) * emulation.time_scale,
+          .server_s = predicted_s.server.value_or(0.0) * emulation.time_scale};
+}
+
+AskedCores AskedCoresOf(const SplitProfile& profile,
+                        int local_layers,
+                        const PhaseSeconds& predicted_s,
+                        const Emulation& emulation) {
+  if (!(emulation.time_scale > 0.0 && emulation.machine_flop_per_s > 0.0)) return {};
+  const auto k = static_cast<std::size_t>(local_layers);
+  const auto cores = [&](const std::vector<double>& flop, const std::optional<double>& seconds) {
+    return Rate(flop.at(k), seconds, emulation.time_scale) / emulation.machine_flop_per_s;
+  };
+  return {cores(profile.local_flop, predicted_s.local),
+          cores(profile.server_flop, predicted_s.server)};
 }
 
 double CoresAsked(const std::vector<PlannedPhases>& users) {
@@ -40,9 +51,9 @@ double CoresAsked(const std::vector<PlannedPhases>& users) {
       now_s += seconds.value_or(0.0);
       changes.emplace_back(now_s, -cores);
     };
-    pass(user.predicted_s.local, user.pace.local_cores);
+    pass(user.predicted_s.local, user.cores.local);
     pass(user.predicted_s.upload, 0.0);
-    pass(user.predicted_s.server, user.pace.server_cores);
+    pass(user.predicted_s.server, user.cores.server);
   }
   std::sort(changes.begin(), changes.end());  // What ends at a time ends before what begins then.
   double cores = 0.0, most = 0.0;

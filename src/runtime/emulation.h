@@ -13,14 +13,13 @@ namespace dashf::runtime {
 struct Emulation {
   double time_scale = 0.0;          // Seconds that one of the plan's takes; 0: nobody is held back.
   double machine_flop_per_s = 0.0;  // Of one core of the nodes' machines, as the profile states it;
-                                    // 0: not known, and training is not held back.
+                                    // 0: not known, and not what the plan asks of them.
 };
 
-// How fast a user's phases may go; 0: as fast as they can.
+// How fast a user's phases may go, on the wall's clock; 0: as fast as they can.
 struct Pace {
   double upload_bit_per_s = 0.0, download_bit_per_s = 0.0;  // r(b, p), r(b, q) of (2).
-  double local_cores = 0.0, server_cores = 0.0;  // Processor seconds per second: c f of (1) in
-                                                 // cores of the machine.
+  double local_s = 0.0, server_s = 0.0;  // For the phase's work: W / (c f), W / (c s) of (1).
 };
 
 // Of a user that was predicted these times with this profile and split.
@@ -29,9 +28,18 @@ Pace PaceOf(const SplitProfile& profile,
             const PhaseSeconds& predicted_s,
             const Emulation& emulation);
 
+// What its training asks of the nodes' machines meanwhile, in their cores; 0: not known.
+struct AskedCores {
+  double local = 0.0, server = 0.0;
+};
+AskedCores AskedCoresOf(const SplitProfile& profile,
+                        int local_layers,
+                        const PhaseSeconds& predicted_s,
+                        const Emulation& emulation);
+
 struct PlannedPhases {
   PhaseSeconds predicted_s;
-  Pace pace;
+  AskedCores cores;
 };
 // How many cores the plan keeps busy at the same time, at the most: all users begin at once.
 double CoresAsked(const std::vector<PlannedPhases>& users);

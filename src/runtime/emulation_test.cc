@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "base/rng.h"
 #include "runtime/pacer.h"
 
@@ -20,13 +23,13 @@ SplitProfile Profile() {
           .local_memory_bytes = {0.0, 1.0, 2.0}};
 }
 
-TEST(PaceOf, IsThePlansWorkInThePlansTime) {
+TEST(PaceOf, IsThePlansBitsAndTrainingInThePlansTime) {
   const PhaseSeconds predicted{3.0, 4.0, 2.0, 8.0};
-  const Pace pace = PaceOf(Profile(), 1, predicted, {1.0, 8e9});
+  const Pace pace = PaceOf(Profile(), 1, predicted, {1.0, 0.0});  // Needs no machine.
   EXPECT_DOUBLE_EQ(pace.upload_bit_per_s, 2e6 / 4.0);
   EXPECT_DOUBLE_EQ(pace.download_bit_per_s, 4e6 / 8.0);
-  EXPECT_DOUBLE_EQ(pace.local_cores, 6e9 / 3.0 / 8e9);
-  EXPECT_DOUBLE_EQ(pace.server_cores, 8e9 / 2.0 / 8e9);
+  EXPECT_DOUBLE_EQ(pace.local_s, 3.0);
+  EXPECT_DOUBLE_EQ(pace.server_s, 2.0);
 }
 
 TEST(PaceOf, ATenthOfTheTimeIsTenTimesThePace) {
@@ -34,32 +37,38 @@ TEST(PaceOf, ATenthOfTheTimeIsTenTimesThePace) {
   const Pace once = PaceOf(Profile(), 1, predicted, {1.0, 8e9});
   const Pace fast = PaceOf(Profile(), 1, predicted, {0.1, 8e9});
   EXPECT_NEAR(fast.upload_bit_per_s, 10 * once.upload_bit_per_s, 1e-6);
-  EXPECT_NEAR(fast.server_cores, 10 * once.server_cores, kTolerance);
+  EXPECT_NEAR(fast.server_s, once.server_s / 10, kTolerance);
 }
 
 TEST(PaceOf, HoldsNobodyBackWhereThereIsNothingToHoldTo) {
-  const PhaseSeconds predicted{3.0, 4.0, 2.0, 8.0};
-  for (const Pace& pace : {PaceOf(Profile(), 1, predicted, {0.0, 8e9}),
-                           PaceOf(Profile(), 1, {}, {1.0, 8e9}),
-                           PaceOf(Profile(), 2, {3.0, 0.0, 0.0, 0.0}, {1.0, 0.0})}) {
+  for (const Pace& pace : {PaceOf(Profile(), 1, {3.0, 4.0, 2.0, 8.0}, {0.0, 8e9}),
+                           PaceOf(Profile(), 1, {}, {1.0, 8e9})}) {
     EXPECT_EQ(pace.upload_bit_per_s, 0.0);
     EXPECT_EQ(pace.download_bit_per_s, 0.0);
-    EXPECT_EQ(pace.local_cores, 0.0);
-    EXPECT_EQ(pace.server_cores, 0.0);
+    EXPECT_EQ(pace.local_s, 0.0);
+    EXPECT_EQ(pace.server_s, 0.0);
   }
-  // Links need no machine.
-  EXPECT_GT(PaceOf(Profile(), 1, predicted, {1.0, 0.0}).upload_bit_per_s, 0.0);
+}
+
+TEST(AskedCoresOf, IsThePlansWorkInItsTimeByWhatACoreDoes) {
+  const PhaseSeconds predicted{3.0, 4.0, 2.0, 8.0};
+  const AskedCores cores = AskedCoresOf(Profile(), 1, predicted, {1.0, 8e9});
+  EXPECT_DOUBLE_EQ(cores.local, 6e9 / 3.0 / 8e9);
+  EXPECT_DOUBLE_EQ(cores.server, 8e9 / 2.0 / 8e9);
+  EXPECT_DOUBLE_EQ(AskedCoresOf(Profile(), 1, predicted, {4.0, 8e9}).server, cores.server / 4.0);
+  EXPECT_EQ(AskedCoresOf(Profile(), 1, predicted, {1.0, 0.0}).local, 0.0);
+  EXPECT_EQ(AskedCoresOf(Profile(), 0, {0.0, 4.0, 2.0, 8.0}, {1.0, 8e9}).local, 0.0);
 }
 
 TEST(CoresAsked, AreThoseOfTheBusiestMoment) {
   // One trains from 0 to 3 and at its server from 4 to 6, the other from 0 to 1 and from 2 to 5.
-  const PlannedPhases one{{3.0, 1.0, 2.0, 1.0}, {0, 0, 0.5, 0.25}};
-  const PlannedPhases other{{1.0, 1.0, 3.0, 1.0}, {0, 0, 0.125, 1.0}};
+  const PlannedPhases one{{3.0, 1.0, 2.0, 1.0}, {0.5, 0.25}};
+  const PlannedPhases other{{1.0, 1.0, 3.0, 1.0}, {0.125, 1.0}};
   EXPECT_DOUBLE_EQ(CoresAsked({}), 0.0);
   EXPECT_DOUBLE_EQ(CoresAsked({one}), 0.5);
   EXPECT_DOUBLE_EQ(CoresAsked({one, other}), 1.5);
   // What ends when something else begins does not count beside it.
-  EXPECT_DOUBLE_EQ(CoresAsked({{{2.0, 0.0, 1.0, 0.0}, {0, 0, 1.0, 1.0}}}), 1.0);
+  EXPECT_DOUBLE_EQ(CoresAsked({{{2.0, 0.0, 1.0, 0.0}, {1.0, 1.0}}}), 1.0);
 }
 
 TEST(Pacer, PiecesTakeAsLongAsTheirSumDoes) {
@@ -72,6 +81,41 @@ TEST(Pacer, PiecesTakeAsLongAsTheirSumDoes) {
     now_s = pacer.Next(piece, now_s);
     ASSERT_NEAR(now_s, 10.0 + units / 250.0, 1e-9);
   }
+}
+
+// A machine whose steps take what they take, by a clock of its own.
+TEST(Schedule, TheWholeTakesItsTimeHoweverUnevenStepsAreWhileEachIsInTime) {
+  Rng rng(2);
+  for (int trial = 0; trial < 100; ++trial) {
+    const double planned_s = rng.Uniform(0.5, 20.0), began_s = rng.Uniform(0.0, 100.0);
+    const Schedule schedule(planned_s, 0.0, began_s);
+    const int steps = 1 + static_cast<int>(rng.Below(40));
+    double now_s = began_s;
+    for (int step = 1; step <= steps; ++step) {
+      now_s += rng.Uniform(0.0, planned_s / steps);  // Cold caches or not: several times as long.
+      now_s = std::max(now_s, schedule.Due(1.0 * step / steps));
+      ASSERT_NEAR(now_s, began_s + planned_s * step / steps, 1e-9);
+    }
+  }
+}
+
+TEST(Schedule, ALateStepIsCaughtUpWithAndAMachineThatIsTooSlowIsLateByItsOwnTimes) {
+  const Schedule schedule(10.0, 0.0, 0.0);
+  const auto run = [&](const std::vector<double>& steps_s) {
+    double now_s = 0.0, done = 0.0;
+    for (const double step_s : steps_s) {
+      done += 1.0 / static_cast<double>(steps_s.size());
+      now_s = std::max(now_s + step_s, schedule.Due(done));
+    }
+    return now_s;
+  };
+  EXPECT_NEAR(run({1.0, 5.0, 1.0, 1.0}), 10.0, 1e-9);
+  EXPECT_NEAR(run({4.0, 4.0, 4.0, 4.0}), 16.0, 1e-9);  // As asked for nothing.
+}
+
+TEST(Schedule, WhatWasDoneBeforeTakesNoTime) {
+  const Schedule schedule(8.0, 0.75, 100.0);
+  EXPECT_DOUBLE_EQ(schedule.Due(1.0), 102.0);
 }
 
 TEST(Pacer, CatchesUpWithWhatWasLate) {

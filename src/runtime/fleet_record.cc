@@ -105,30 +105,58 @@ RoundRecord RecordOf(const fleet::Round& round,
   return record;
 }
 
+namespace {
+
+// The phases of this user that have ended, and too late.
+void AddLate(const std::string& user,
+             const Task& task,
+             const AskedCores& cores,
+             double time_scale,
+             std::vector<LatePhase>* late) {
+  const auto known = [](double asked) { return asked > 0.0 ? std::optional(asked) : std::nullopt; };
+  const auto add = [&](Phase phase, const std::optional<double>& predicted_s, double asked) {
+    const auto found = task.measured.find(std::string(Key(phase)));
+    if (found == task.measured.end() || !predicted_s || !found->second.elapsed_s) return;
+    const double planned_s = *predicted_s * time_scale, took_s = *found->second.elapsed_s;
+    if (!(planned_s > 0.0) || took_s <= (1.0 + kLate) * planned_s) return;
+    LatePhase& row =
+        late->emplace_back(LatePhase{user, std::string(Key(phase)), planned_s, took_s, {}, {}});
+    row.cores_asked = known(asked);
+    if (found->second.cpu_s) row.cores_had = *found->second.cpu_s / took_s;
+  };
+  add(Phase::kLocal, task.predicted_s.local, cores.local);
+  add(Phase::kUpload, task.predicted_s.upload, 0.0);
+  add(Phase::kServer, task.predicted_s.server, cores.server);
+  add(Phase::kDownload, task.predicted_s.download, 0.0);
+}
+
+}  // namespace
+
 std::optional<EmulationRecord> EmulationOf(const fleet::Round& round,
                                            const Scenario& scenario,
                                            const Emulation& emulation) {
   if (!(emulation.time_scale > 0.0)) return std::nullopt;
   std::vector<PlannedPhases> all;
   std::map<std::string, std::vector<PlannedPhases>> at_server;
-  double most = 0.0;
+  EmulationRecord record{.time_scale = emulation.time_scale,
+                         .cores = static_cast<int>(std::thread::hardware_concurrency())};
+  double& most = record.node_cores_asked;
   for (const User& user : scenario.users) {
     const auto task = round.tasks.find(user.id);
     if (task == round.tasks.end() || task->second.attempt == 0) continue;
     PlannedPhases planned{task->second.predicted_s, {}};
-    planned.pace = PaceOf(scenario.ProfileOf(user),
-                          task->second.decision.local_layers,
-                          planned.predicted_s,
-                          emulation);
+    planned.cores = AskedCoresOf(scenario.ProfileOf(user),
+                                 task->second.decision.local_layers,
+                                 planned.predicted_s,
+                                 emulation);
+    AddLate(user.id, task->second, planned.cores, emulation.time_scale, &record.late);
     all.push_back(planned);
-    most = std::max(most, std::exchange(planned.pace.local_cores, 0.0));
+    most = std::max(most, std::exchange(planned.cores.local, 0.0));
     at_server[task->second.server].push_back(planned);
   }
   for (const auto& [server, users] : at_server) most = std::max(most, CoresAsked(users));
-  return EmulationRecord{emulation.time_scale,
-                         CoresAsked(all),
-                         static_cast<int>(std::thread::hardware_concurrency()),
-                         most};
+  record.cores_asked = CoresAsked(all);
+  return record;
 }
 
 std::string EmulationLine(const EmulationRecord& emulation) {
@@ -148,6 +176,25 @@ std::string EmulationLine(const EmulationRecord& emulation) {
         "; WARNING: more than there is, so phases will take longer than planned: "
         "a time scale of {:.2g} would do",
         emulation.time_scale * times_too_much);
+  }
+  if (emulation.late.empty()) return line;
+  const LatePhase& worst = *std::max_element(
+      emulation.late.begin(), emulation.late.end(), [](const LatePhase& a, const LatePhase& b) {
+        return a.took_s * b.planned_s < b.took_s * a.planned_s;
+      });
+  line += fmt::format(
+      "; {} phases were late by more than {:.0f} %, the worst {} of user {}: {:.3g} "
+      "s instead of {:.3g} s",
+      emulation.late.size(),
+      100.0 * kLate,
+      worst.phase,
+      worst.user,
+      worst.took_s,
+      worst.planned_s);
+  if (worst.cores_asked && worst.cores_had) {
+    line += fmt::format(", with {:.2f} cores for the {:.2f} that it asked for",
+                        *worst.cores_had,
+                        *worst.cores_asked);
   }
   return line;
 }

@@ -17,7 +17,8 @@ RoundRecord RecordOf(const fleet::Round& round,
                      const Scenario& scenario,
                      const Emulation& emulation);
 
-// What an emulated round asks of the machine, by its latest plan; none: it is not emulated.
+// What an emulated round asks of the machine, by its latest plan, and where that was not as fast;
+// none: it is not emulated.
 std::optional<EmulationRecord> EmulationOf(const fleet::Round& round,
                                            const Scenario& scenario,
                                            const Emulation& emulation);

@@ -232,17 +232,17 @@ v1::Pace ToWire(const Pace& pace) {
   v1::Pace wire;
   wire.set_upload_bit_per_s(pace.upload_bit_per_s);
   wire.set_download_bit_per_s(pace.download_bit_per_s);
-  wire.set_local_cores(pace.local_cores);
-  wire.set_server_cores(pace.server_cores);
+  wire.set_local_s(pace.local_s);
+  wire.set_server_s(pace.server_s);
   return wire;
 }
 
 Pace FromWire(const v1::Pace& pace) {
-  const auto sound = [](double rate) { return std::isfinite(rate) && rate > 0.0 ? rate : 0.0; };
+  const auto sound = [](double value) { return std::isfinite(value) && value > 0.0 ? value : 0.0; };
   return {.upload_bit_per_s = sound(pace.upload_bit_per_s()),
           .download_bit_per_s = sound(pace.download_bit_per_s()),
-          .local_cores = sound(pace.local_cores()),
-          .server_cores = sound(pace.server_cores())};
+          .local_s = sound(pace.local_s()),
+          .server_s = sound(pace.server_s())};
 }
 
 Decision DecisionIn(const v1::Assignment& assignment) {

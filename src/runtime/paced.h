@@ -1,5 +1,5 @@
-// A pacer (pacer.h) by the clock on the wall: a plan's link, kept to by whoever sends on it, and a
-// plan's clock, kept to by whoever trains.
+// By the clock on the wall (pacer.h): a plan's link, kept to by whoever sends on it, and a plan's
+// time for a training, kept to by whoever trains.
 #pragma once
 
 #include <chrono>
@@ -44,19 +44,18 @@ class PacedLink {
 
 class PacedWork {
  public:
-  // Processor seconds per second, > 0. What others take of the machine is caught up with.
-  explicit PacedWork(double cores) : paced_(cores, std::numeric_limits<double>::infinity()) {}
+  // Work that takes so many seconds, > 0, as a whole; a share `done` of it was done before.
+  PacedWork(double planned_s, double done) : schedule_(planned_s, done, 0.0) {}
 
-  // When the work so far, of so many processor seconds in all, is to be over.
-  Paced::Clock::time_point Due(double cpu_s) {
-    const double more_s = cpu_s - cpu_s_;
-    cpu_s_ = cpu_s;
-    return paced_.Next(more_s);
+  // When so much of it is to be over.
+  Paced::Clock::time_point Due(double done) const {
+    const std::chrono::duration<double> at(schedule_.Due(done));
+    return began_ + std::chrono::duration_cast<Paced::Clock::duration>(at);
   }
 
  private:
-  Paced paced_;
-  double cpu_s_ = 0.0;
+  const Paced::Clock::time_point began_ = Paced::Clock::now();
+  const Schedule schedule_;
 };
 
 }  // namespace dashf::runtime

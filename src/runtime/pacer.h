@@ -26,4 +26,20 @@ class Pacer {
   double free_s_;  // When all pieces so far are over.
 };
 
+// Work that is to be even over its planned time: each piece is over when as large a share of the
+// time has passed as of the work. It does not matter how long pieces take while the machine is fast
+// enough; where it was not, what follows catches up. Pure.
+class Schedule {
+ public:
+  // The rest of the work begins now: a share `done` in [0, 1] of it was done before.
+  Schedule(double planned_s, double done, double now_s)
+      : planned_s_(planned_s), done_(done), begun_s_(now_s) {}
+
+  // When that much of the work is to be over, and not before.
+  double Due(double done) const { return begun_s_ + planned_s_ * (done - done_); }
+
+ private:
+  const double planned_s_, done_, begun_s_;
+};
+
 }  // namespace dashf::runtime

@@ -246,7 +246,7 @@ TEST_F(Round, AnEmulatedRoundGoesNoFasterThanItsPlanAndBringsTheSameAdapters) {
   for (const char* user : {"u0", "u1", "u2"}) unpaced.push_back(AdapterOf(user).value());
   const Emulation emulation{.time_scale = 2.0, .machine_flop_per_s = 4e10};
   launch_.time_scale = emulation.time_scale;
-  launch_.machine_flop_per_s = emulation.machine_flop_per_s;  // A quarter of a core for a node.
+  launch_.machine_flop_per_s = emulation.machine_flop_per_s;  // What it asks for.
   const LaunchResult result = CarryOutWith("");
   ASSERT_TRUE(result.record.Done() && result.record.emulation->cores_asked > 0.0) << said_;
   for (std::size_t n = 0; n < 3; ++n) {
@@ -255,12 +255,12 @@ TEST_F(Round, AnEmulatedRoundGoesNoFasterThanItsPlanAndBringsTheSameAdapters) {
     const int k = user.local_layers;
     const Pace pace = PaceOf(launch_.scenario.profiles[0], k, user.predicted_s, emulation);
     const PhaseSeconds& wall = user.measured_s;
-    ASSERT_TRUE(pace.upload_bit_per_s > 0.0 && pace.server_cores > 0.0);
+    ASSERT_TRUE(pace.upload_bit_per_s > 0.0 && pace.server_s > 0.0);
     EXPECT_GE(*wall.upload * pace.upload_bit_per_s, 8.0 * static_cast<double>(*user.upload_bytes));
     EXPECT_GE(*wall.download * pace.download_bit_per_s,
               8.0 * static_cast<double>(*user.download_bytes));
-    EXPECT_GE(*wall.server * pace.server_cores, 0.999 * *user.server_cpu_s);
-    EXPECT_TRUE(k == 0 || *wall.local * pace.local_cores >= 0.999 * *user.local_cpu_s);
+    EXPECT_GE(*wall.server, 0.999 * pace.server_s);
+    EXPECT_TRUE(k == 0 || *wall.local >= 0.999 * pace.local_s);
     EXPECT_DOUBLE_EQ(*user.measured_at_planned_s.upload, *wall.upload / 2.0);
     const train::Adapter adapter = AdapterOf(user.id).value();
     for (const int layer : {1, kLayers}) EXPECT_EQ(Distance(adapter, unpaced[n], layer), 0.0F);

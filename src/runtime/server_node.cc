@@ -197,7 +197,7 @@ void ServerProcess::Heed(const v1::Orders& orders) {
       const Attempt attempt{work.user(), work.round(), work.attempt()};
       const Pace pace = FromWire(work.pace());
       service_.SetPace(attempt, pace.download_bit_per_s);
-      training_.SetShare(attempt, work.server_clock_hz(), pace.server_cores);
+      training_.SetShare(attempt, work.server_clock_hz(), pace.server_s);
     }
     Heed(OrdersIn(orders.serve()));
   }

@@ -40,21 +40,27 @@ double BytesForTraining(const ServerKit& kit, const BaseModel& base) {
   return all - static_cast<double>(base.model.weights().Bytes());
 }
 
+double FlopOf(const PhaseWork& work) {
+  return train::PhaseTraining::FlopOf(
+      work.model, work.examples, work.first, work.last, work.objective, work.options, work.adapter);
+}
+
 }  // namespace
 
 // One user on its way.
 struct ServerTraining::Learner {
   Attempt attempt;
   int k = 0;
-  double share = 0.0;  // Of the server.
+  Share share;
   std::vector<corpus::Example> examples = {};
   train::Adapter adapter = {};
   double bytes = 0.0;  // Foretold, without the base.
   bool jointly = false;
   train::TrainingIdentity own = {}, joint = {};  // Of its two phases, by what was uploaded.
   std::optional<KeptPhase> phase = {};
-  train::PhaseReport report = {};  // Of the phases that are over.
-  bool over = false;               // All is trained; its share of time has not passed yet.
+  double flop = 0.0, flop_before = 0.0;  // Of both phases; of the one that is over.
+  train::PhaseReport report = {};        // Of the phases that are over.
+  bool over = false;                     // All is trained; its share of time has not passed yet.
 
   void Add(const train::PhaseReport& more) {
     report.steps += more.steps;
@@ -121,6 +127,7 @@ Expected<ServerTraining::OneLearner> ServerTraining::Prepare(const TrainingJob& 
   learner->own = IdentityOf(own, model_sha256_, job.attempt.round, training_);
   learner->joint = IdentityOf(joint, model_sha256_, job.attempt.round, training_);
   learner->bytes = ForetoldBytes(*learner);
+  learner->flop = FlopOf(own) + (training_.epochs_joint > 0 ? FlopOf(joint) : 0.0);
   return learner;
 }
 
@@ -164,6 +171,7 @@ Expected<void> ServerTraining::BeginPhase(Learner* learner, bool jointly) {
   if (learner->phase) earlier = learner->phase->spent();
   learner->phase.reset();  // Its memory first.
   learner->jointly = jointly;
+  learner->flop_before = jointly ? FlopOf(PhaseOf(*learner, false)) : 0.0;
   auto begun = KeptPhase::Begin({.path = store_.CheckpointPath(attempt),
                                  .interval_s = config_.checkpoint_interval_s,
                                  .node = config_.node,
@@ -182,6 +190,7 @@ Expected<void> ServerTraining::BeginPhase(Learner* learner, bool jointly) {
 void ServerTraining::Run() {
   while (!store_.Closed()) {
     HeedChanges();
+    FinishSettled();
     TakeUp(milliseconds(0));
     const double now_s = NowS();
     const auto turn = shares_.Next(now_s);
@@ -217,26 +226,40 @@ void ServerTraining::HeedChanges() {
   }
   const std::lock_guard lock(mutex_);
   if (!std::exchange(given_changed_, false)) return;
+  for (const auto& [user, given] : given_) by_wall_ = by_wall_ || given.second.of_work;
   for (const auto& [user, learner] : learners_) {
     const auto found = given_.find(user);
     if (found == given_.end() || found->second.first != learner->attempt) continue;
     if (found->second.second == learner->share) continue;
+    const bool another_unit = found->second.second.of_work != learner->share.of_work;
     learner->share = found->second.second;
-    shares_.SetShare(user, learner->share, NowS());
+    if (another_unit) {  // What it has had in the other does not count.
+      shares_.Leave(user, NowS());
+      shares_.Join(user, learner->share.per_s, NowS());
+    } else {
+      shares_.SetShare(user, learner->share.per_s, NowS());
+    }
   }
 }
 
-void ServerTraining::SetShare(const Attempt& attempt, double server_clock_hz, double cores) {
+void ServerTraining::SetShare(const Attempt& attempt, double server_clock_hz, double planned_s) {
   const std::lock_guard lock(mutex_);
-  given_[attempt.user] = {attempt, ShareOf(server_clock_hz, cores)};
+  given_[attempt.user] = {attempt, ShareOf(server_clock_hz, planned_s)};
   given_changed_ = true;
 }
 
 // A plan gives no clock where it sees no work.
-double ServerTraining::ShareOf(double server_clock_hz, double cores) const {
-  const double share = cores > 0.0 ? cores / train::Threads()
-                                   : server_clock_hz / config_.server.device.compute.clock_hz_max;
-  return std::isfinite(share) && share > 0.0 ? share : 1.0;
+ServerTraining::Share ServerTraining::ShareOf(double server_clock_hz, double planned_s) const {
+  if (planned_s > 0.0 && !config_.server.work_conserving) return {1.0 / planned_s, true};
+  const double share = server_clock_hz / config_.server.device.compute.clock_hz_max;
+  return {std::isfinite(share) && share > 0.0 ? share : 1.0, false};
+}
+
+double ServerTraining::Served(const Learner& learner) const {
+  const train::PhaseTraining& training = learner.phase->training();
+  if (!learner.share.of_work) return training.cpu_s() / train::Threads();
+  const double flop = learner.flop_before + training.flop_done();
+  return learner.flop > 0.0 ? flop / learner.flop : 1.0;
 }
 
 // In the order in which the store gives them, so that none waits for ever.
@@ -292,6 +315,7 @@ void ServerTraining::Join(OneLearner learner) {
     const auto found = given_.find(user);
     if (found != given_.end() && found->second.first == learner->attempt) {
       learner->share = found->second.second;
+      by_wall_ = by_wall_ || learner->share.of_work;
     }
   }
   const bool jointly =
@@ -300,31 +324,42 @@ void ServerTraining::Join(OneLearner learner) {
   if (auto begun = BeginPhase(learner.get(), jointly); !begun) {
     return listener_.on_ended(learner->attempt, tl::unexpected(begun.error()));
   }
-  shares_.Join(user, learner->share, NowS());
+  shares_.Join(user, learner->share.per_s, NowS());
   telemetry_.Write("phase_started",
                    {{"round", learner->attempt.round},
                     {"user", user},
                     {"phase", "server"},
-                    {"clock_share", learner->share}});
+                    {learner->share.of_work ? "planned_s" : "clock_share",
+                     learner->share.of_work ? 1.0 / learner->share.per_s : learner->share.per_s}});
   Failpoint(config_.node, "server");
   learners_.emplace(user, std::move(learner));
 }
 
 void ServerTraining::Serve(const std::string& user) {
   Learner* const learner = learners_.at(user).get();
-  if (learner->over) return Finish(learner);
+  if (learner->over) return;  // Not quite settled yet, or it would have been finished.
   const auto entered = gate_.Enter([this] { return !store_.Closed(); });
   if (!entered) return End(learner, tl::unexpected(entered.error()));
   if (*entered) Advance(learner);
 }
 
+// Nobody's step goes before these.
+void ServerTraining::FinishSettled() {
+  std::vector<Learner*> settled;
+  for (const auto& [user, learner] : learners_) {
+    const double now_s = NowS();
+    if (learner->over && shares_.SettledAt(user, now_s) <= now_s) settled.push_back(learner.get());
+  }
+  for (Learner* learner : settled) Finish(learner);
+}
+
 // A step has all of the server's threads.
 void ServerTraining::Advance(Learner* learner) {
   KeptPhase& phase = *learner->phase;
-  const double before_s = phase.training().cpu_s();
+  const double before = Served(*learner);
   const auto more = phase.Advance();
   const std::string& user = learner->attempt.user;
-  shares_.Charge(user, (phase.training().cpu_s() - before_s) / train::Threads());
+  shares_.Charge(user, Served(*learner) - before);
   if (!more) return End(learner, tl::unexpected(more.error()));
   if (*more) return;
   const train::PhaseReport report = phase.training().Finish(&learner->adapter);

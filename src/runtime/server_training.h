@@ -46,9 +46,10 @@ class ServerTraining {
   // dropped meanwhile, ends this user's phase alone.
   void Run();
 
-  // The attempt's share of the server, by the newest plan: its clock, or as many cores of the
-  // machine if those are not 0. From any thread.
-  void SetShare(const Attempt& attempt, double server_clock_hz, double cores);
+  // The attempt's share of the server, by the newest plan: its clock, or, where shares are kept
+  // strictly, what all of its training takes on the wall's clock (emulation.h) if that is not 0.
+  // From any thread.
+  void SetShare(const Attempt& attempt, double server_clock_hz, double planned_s);
 
  private:
   struct Learner;
@@ -64,12 +65,22 @@ class ServerTraining {
   void HeedChanges();
   void Drop(Learner* learner);
   void Serve(const std::string& user);
+  void FinishSettled();
   void Advance(Learner* learner);
   void Finish(Learner* learner);
   void End(Learner* learner, const Expected<train::PhaseReport>& report);  // Deletes it.
-  double ShareOf(double server_clock_hz, double cores) const;
-  // Seconds of this server: those in which others had its machine's turn do not count.
-  double NowS() const { return clock_.MeasuredS() - gate_.waited_s(); }
+  // What a user may have of the server, and in which unit: its whole work, or processor seconds.
+  struct Share {
+    double per_s = 0.0;
+    bool of_work = false;
+    friend bool operator==(const Share&, const Share&) = default;
+  };
+  Share ShareOf(double server_clock_hz, double planned_s) const;
+  // In the unit of its share.
+  double Served(const Learner& learner) const;
+  // Seconds of this server: those in which others had its machine's turn do not count, unless a
+  // plan is held to the wall's clock.
+  double NowS() const { return clock_.MeasuredS() - (by_wall_ ? 0.0 : gate_.waited_s()); }
 
   const NodeConfig& config_;
   const TrainingSettings& training_;
@@ -85,8 +96,9 @@ class ServerTraining {
   std::map<std::string, OneLearner> learners_;  // By user.
   OneLearner waiting_;                          // For memory; those behind it are in the store.
   std::mutex mutex_;
-  std::map<std::string, std::pair<Attempt, double>> given_;  // Shares by user; guarded by mutex_.
-  bool given_changed_ = false;                               // Too.
+  bool by_wall_ = false;                                    // A share is of a user's work.
+  std::map<std::string, std::pair<Attempt, Share>> given_;  // By user; guarded by mutex_.
+  bool given_changed_ = false;                              // Too.
 };
 
 }  // namespace dashf::runtime

@@ -180,6 +180,22 @@ TEST_F(ServerSide, SharesKeptStrictlyLeaveTheRestOfTheTimeUnused) {
   EXPECT_GT(reports.at("u0")->elapsed_s, 19.9 * reports.at("u0")->cpu_s);
 }
 
+// Joint epochs are part of the work that a plan has a time for.
+TEST_F(ServerSide, WhatThePlanHasATimeForTakesThatTime) {
+  config_.server.work_conserving = false;
+  config_.training.epochs_joint = 1;
+  Upload("u0", 1);
+  Upload("u1", 2);
+  on_taken_ = [this](const Attempt& attempt) {
+    training_->SetShare(attempt, 1e9, attempt.user == "u0" ? 1.0 : 0.5);
+  };
+  const Reports reports = Train(2);
+  ASSERT_TRUE(reports.at("u0") && reports.at("u1"));
+  EXPECT_THAT(order_, ElementsAre("u1", "u0"));
+  EXPECT_GE(reports.at("u0")->elapsed_s, 0.999);
+  EXPECT_GE(reports.at("u1")->elapsed_s, 0.4995);
+}
+
 TEST_F(ServerSide, WhatDoesNotFitIntoMemoryWaitsAndWhatNeverWillIsRefusedWithBothNumbers) {
   const auto base = static_cast<std::uint64_t>(base_.model.weights().Bytes());
   config_.server.memory_bytes_max = base + 14'000'000;  // Enough for one at a time.

@@ -223,7 +223,7 @@ void UserProcess::WaitUntil(std::chrono::steady_clock::time_point until) {
 Expected<Outcome> UserProcess::Carry(Phase phase,
                                      const fleet::UserMemory& memory,
                                      const Terms& terms) {
-  if (phase == Phase::kLocal) return TrainLocally(memory, terms.pace.local_cores);
+  if (phase == Phase::kLocal) return TrainLocally(memory, terms.pace.local_s);
   if (phase == Phase::kVerify) return Verify(memory);
   // The first that answers; the first if none does, so that the transfer says why.
   const NodeId server = ServerNode(memory.server);
@@ -253,8 +253,8 @@ Expected<Outcome> UserProcess::Carry(Phase phase,
   return phase == Phase::kUpload ? Upload(memory, &edge) : Download(memory, &edge);
 }
 
-// On so many cores, however fast they could be used; 0: as fast as it goes.
-Expected<Outcome> UserProcess::TrainLocally(const fleet::UserMemory& memory, double cores) {
+// In so many seconds of the wall's clock, if this machine can; 0: as fast as it goes.
+Expected<Outcome> UserProcess::TrainLocally(const fleet::UserMemory& memory, double planned_s) {
   const TrainingSettings& training = config_.training;
   const int k = memory.decision.local_layers;
   auto adapter = folder_.Adapter(0, 0);
@@ -279,11 +279,15 @@ Expected<Outcome> UserProcess::TrainLocally(const fleet::UserMemory& memory, dou
        .node = config_.node,
        .telemetry = &telemetry_,
        .about = {{"round", memory.round}, {"user", config_.node.id}, {"phase", "local"}},
-       .clock_s = [&] { return watch.MeasuredS() - gate.waited_s(); }},
+       .clock_s = [&] { return watch.MeasuredS() - (planned_s > 0.0 ? 0.0 : gate.waited_s()); }},
       work);
   if (!phase) return tl::unexpected(phase.error());
+  const double flop = train::PhaseTraining::FlopOf(
+      work.model, *examples, work.first, work.last, work.objective, work.options, *adapter);
   std::optional<PacedWork> paced;
-  if (cores > 0.0) paced.emplace(cores);
+  if (planned_s > 0.0 && flop > 0.0) {
+    paced.emplace(planned_s, phase->training().flop_done() / flop);
+  }
   for (bool more = true; more;) {
     const auto entered = gate.Enter([this] { return !cancelled_.load(); });
     if (!entered) return tl::unexpected(entered.error());
@@ -296,7 +300,7 @@ Expected<Outcome> UserProcess::TrainLocally(const fleet::UserMemory& memory, dou
     more = *advanced;
     if (!paced) continue;
     gate.Leave();
-    WaitUntil(paced->Due(phase->training().cpu_s()));
+    WaitUntil(paced->Due(phase->training().flop_done() / flop));
   }
   const train::PhaseReport trained = phase->training().Finish(&*adapter);
   if (auto sound = train::CheckDivergence(trained); !sound) return tl::unexpected(sound.error());

@@ -81,7 +81,7 @@ class UserProcess {
   Expected<fleet::Outcome> Carry(fleet::Phase phase,
                                  const fleet::UserMemory& memory,
                                  const Terms& terms);
-  Expected<fleet::Outcome> TrainLocally(const fleet::UserMemory& memory, double cores);
+  Expected<fleet::Outcome> TrainLocally(const fleet::UserMemory& memory, double planned_s);
   void WaitUntil(std::chrono::steady_clock::time_point until);  // Or for its being cancelled.
   Expected<fleet::Outcome> Upload(const fleet::UserMemory& memory, EdgeLink* edge) const;
   Expected<fleet::Outcome> Download(const fleet::UserMemory& memory, EdgeLink* edge);

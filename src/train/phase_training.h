@@ -36,12 +36,25 @@ class PhaseTraining {
   PhaseTraining& operator=(PhaseTraining&&) noexcept;
   ~PhaseTraining();
 
+  // The phase's work in FLOP, by the model's shape (flop.h).
+  static double FlopOf(const Model& model,
+                       const std::vector<corpus::Example>& examples,
+                       int first,
+                       int last,
+                       UserObjective objective,
+                       const TrainOptions& options,
+                       const Adapter& adapter);
+
   // Computes the next piece, a batch of the hidden states that are computed once or an optimiser
   // step; false if that was the last, or if there was none. Errors as TrainLayers'.
   Expected<bool> Advance();
 
-  int steps() const;                   // Taken, also before the state that it went on from.
-  double cpu_s() const;                // Processor time of the process during Advance(), in all.
+  int steps() const;     // Taken, also before the state that it went on from.
+  double cpu_s() const;  // Processor time of the process during Advance(), in all.
+  // Of FlopOf(), what is done: steps also before the state that it went on from, each in proportion
+  // to its tokens, and hidden states as far as this process has them. All of it once the phase is
+  // over, however it ended.
+  double flop_done() const;
   const TrainingState& state() const;  // After the last step.
   // Writes the phase's layers as they are into `adapter`; elapsed_s is left to the caller.
   PhaseReport Finish(Adapter* adapter) const;

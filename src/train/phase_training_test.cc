@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "train/flop.h"
 #include "train/testing.h"
 #include "train/trained_parameters.h"
 
@@ -39,6 +40,56 @@ std::vector<User> ThreeUsers() {
     users.push_back(std::move(user));
   }
   return users;
+}
+
+TEST(PhaseTraining, ItsWorkGrowsByEveryPieceInProportionToTokensUpToAllOfIt) {
+  const Model model = TinyModel(TinyConfig(), 1);
+  for (const User& user : ThreeUsers()) {
+    SCOPED_TRACE(user.k);
+    const int layers = model.config().layers;
+    const PhaseFlop flop = FlopOfLayers(model.config(),
+                                        user.adapter.config,
+                                        VolumeOf(user.examples, model.config().sliding_window),
+                                        user.k + 1,
+                                        layers,
+                                        UserObjective::kFullDepth);
+    const double all = PhaseTraining::FlopOf(model,
+                                             user.examples,
+                                             user.k + 1,
+                                             layers,
+                                             UserObjective::kFullDepth,
+                                             user.options,
+                                             user.adapter);
+    EXPECT_DOUBLE_EQ(all, flop.once + 2 * flop.pass);  // Two epochs.
+    PhaseTraining training = std::move(*user.Begin(model));
+    EXPECT_EQ(training.flop_done(), 0.0);
+    const double tokens = VolumeOf(user.examples).tokens;
+    for (bool more = true; more;) {
+      const double before = training.flop_done();
+      more = *training.Advance();
+      EXPECT_GT(training.flop_done(), before);
+      if (training.steps() == 0) continue;
+      const double passes = static_cast<double>(training.state().tokens) / tokens;
+      EXPECT_NEAR(training.flop_done(), flop.once + passes * flop.pass, 1e-9 * all);
+    }
+    EXPECT_EQ(training.flop_done(), all);
+  }
+}
+
+TEST(PhaseTraining, WhatWasDoneBeforeItWentOnCountsAsDone) {
+  const Model model = TinyModel(TinyConfig(), 1);
+  User user = ThreeUsers()[2];
+  PhaseTraining first = std::move(*user.Begin(model));
+  while (first.steps() < 3) ASSERT_TRUE(*first.Advance());
+  const TrainingState state = first.state();
+  user.options.from = &state;
+  PhaseTraining second = std::move(*user.Begin(model));
+  EXPECT_GT(second.flop_done(), 0.0);
+  EXPECT_LT(second.flop_done(), first.flop_done());  // Its hidden states are to be computed anew.
+  ASSERT_TRUE(*second.Advance());
+  while (second.steps() < 4) ASSERT_TRUE(second.Advance());
+  while (first.steps() < 4) ASSERT_TRUE(first.Advance());
+  EXPECT_EQ(second.flop_done(), first.flop_done());
 }
 
 TEST(PhaseTraining, PiecesInAnyOrderBetweenUsersGiveTheBytesOfEachAlone) {
