@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
@@ -120,7 +121,7 @@ int RunCommandLine(int argc,
   app.require_subcommand(1);
   app.failure_message(UsageMessage);
   Run run;
-  for (const AddVerb& add : verbs) add(app, run);
+  for (const AddVerb& add : verbs) add(Command(&app), run);
   for (const Verb& verb : elsewhere) app.add_subcommand(verb.name, verb.summary);
   for (CLI::App* verb : app.get_subcommands([](CLI::App*) { return true; })) {
     verb->group(GroupOf(verb->get_name()));

@@ -2,11 +2,14 @@
 // completion/ through `dashf --complete WORD...`, answered from the application as it stands.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+namespace CLI {
+class App;
+}
 
 namespace dashf::cli {
 

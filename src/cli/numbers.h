@@ -1,40 +1,21 @@
-// What flags demand of the numbers they are given.
+// What flags demand of the numbers they are given. CLI11's own Range and PositiveNumber let NaN and
+// infinity pass.
 #pragma once
 
-#include <fmt/format.h>
-
-#include <CLI/CLI.hpp>
-#include <cmath>
+#include <functional>
 #include <string>
-#include <utility>
+
+#include "cli/options.h"
 
 namespace dashf::cli {
 
-// For every flag that is a floating-point number; CLI11's own PositiveNumber and
-// NonNegativeNumber let NaN and infinity pass. `rule` follows "must be a ", `kept` decides.
-template <class Kept>
-CLI::Validator FiniteNumber(std::string rule, std::string type_name, Kept kept) {
-  return CLI::Validator(
-      [rule = std::move(rule), kept](std::string& text) {
-        double value = 0.0;
-        const bool number = CLI::detail::lexical_cast(text, value) && std::isfinite(value);
-        if (number && kept(value)) return std::string();
-        return fmt::format("must be a {}, got {}", rule, text);
-      },
-      std::move(type_name));
-}
-inline CLI::Validator FinitePositive() {
-  return FiniteNumber("finite number > 0", "POSITIVE", [](double value) { return value > 0.0; });
-}
-inline CLI::Validator FiniteNonNegative() {
-  return FiniteNumber(
-      "finite number >= 0", "NONNEGATIVE", [](double value) { return value >= 0.0; });
-}
-// A limit is one that ends.
-inline CLI::Validator TimeLimit() {
-  return FiniteNumber("finite number of seconds > 0 (without the flag there is no limit)",
-                      "SECONDS",
-                      [](double value) { return value > 0.0; });
-}
+// `rule` follows "must be a ", `kept` decides.
+Check FiniteNumber(const std::string& rule,
+                   const std::string& type_name,
+                   const std::function<bool(double)>& kept);
+Check Within(double low, double high);
+Check FinitePositive();
+Check FiniteNonNegative();
+Check TimeLimit();  // s. A limit is one that ends.
 
 }  // namespace dashf::cli

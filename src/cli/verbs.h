@@ -4,10 +4,12 @@
 // loading alone takes about a second.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 #include <vector>
 
+#include "base/check.h"
 #include "cli/command.h"
 
 namespace dashf::cli {
@@ -60,21 +62,17 @@ inline const std::vector<Verb> kEngineBenches = {
 };
 
 // Adds the subcommand of an engine verb under its name and summary in the table above.
-inline CLI::App* AddEngineVerb(CLI::App& app, std::string_view name) {
-  for (const Verb& verb : kEngineVerbs) {
-    if (verb.name == name) return app.add_subcommand(verb.name, verb.summary);
-  }
-  return nullptr;
+inline Command AddEngineVerb(Command app, std::string_view name) {
+  const auto verb = std::ranges::find(kEngineVerbs, name, &Verb::name);
+  DASHF_CHECK(verb != kEngineVerbs.end());
+  return app.add_subcommand(verb->name, verb->summary);
 }
-inline CLI::App* AddEngineBench(CLI::App& app, std::string_view name) {
-  const auto found =
-      app.get_subcommands([](const CLI::App* verb) { return verb->get_name() == "bench"; });
-  CLI::App* bench =
-      found.empty() ? app.add_subcommand("bench")->require_subcommand(1) : found.front();
-  for (const Verb& verb : kEngineBenches) {
-    if (verb.name == name) return bench->add_subcommand(verb.name, verb.summary);
-  }
-  return nullptr;
+inline Command AddEngineBench(Command app, std::string_view name) {
+  const auto verb = std::ranges::find(kEngineBenches, name, &Verb::name);
+  DASHF_CHECK(verb != kEngineBenches.end());
+  Command bench = app.subcommand("bench");
+  bench.require_subcommand();
+  return bench.add_subcommand(verb->name, verb->summary);
 }
 
 }  // namespace dashf::cli

@@ -17,8 +17,8 @@ namespace dashf::cli {
 namespace {
 
 int Lead(int argc, char** argv, Ranks* ranks) {
-  const AddVerb verbs[] = {[ranks](CLI::App& app, Run& run) { AddSolve(app, run, ranks); },
-                           [ranks](CLI::App& app, Run& run) { AddSweep(app, run, ranks); }};
+  const AddVerb verbs[] = {[ranks](Command app, Run& run) { AddSolve(app, run, ranks); },
+                           [ranks](Command app, Run& run) { AddSweep(app, run, ranks); }};
   int code = RunCommandLine(argc, argv, verbs, {});
   Announce(SharedWork::kEnd, ranks);
   Broadcast(ranks, std::as_writable_bytes(std::span(&code, 1)));

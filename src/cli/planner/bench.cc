@@ -304,84 +304,88 @@ Expected<int> RunBench(const Arguments& arguments) {
 }
 
 // With --families, and how the rows are written.
-void AddFamilyOptions(const std::shared_ptr<Arguments>& arguments, CLI::App* planner) {
-  auto* families = planner->add_option("--families",
+void AddFamilyOptions(const std::shared_ptr<Arguments>& arguments,
+                      Command planner,
+                      Option eua,
+                      Option replan) {
+  Option families = planner.add_option("--families",
                                        arguments->families,
                                        "Families of dashf new --family, comma-separated, or all: "
                                        "the default against every baseline");
-  families->delimiter(',')->excludes("--replan")->excludes("--eua");
+  families.delimiter(',').excludes(replan).excludes(eua);
   planner
-      ->add_option("--baselines",
-                   arguments->baselines,
-                   "Methods that --families compares with, comma-separated [all]")
-      ->delimiter(',')
-      ->needs(families);
+      .add_option("--baselines",
+                  arguments->baselines,
+                  "Methods that --families compares with, comma-separated [all]")
+      .delimiter(',')
+      .needs(families);
   planner
-      ->add_option("--baseline-time-limit-s",
-                   arguments->baseline_limit_s,
-                   "For each plan of a baseline with --families")
-      ->check(TimeLimit())
-      ->capture_default_str()
-      ->needs(families);
+      .add_option("--baseline-time-limit-s",
+                  arguments->baseline_limit_s,
+                  "For each plan of a baseline with --families")
+      .check(TimeLimit())
+      .capture_default_str()
+      .needs(families);
   planner
-      ->add_option(
-          "--out",
-          arguments->out,
-          "File for each scenario's results with --families, as JSON lines; what it has is "
-          "not measured again")
-      ->needs(families);
-  auto* json =
-      planner->add_flag("--json", arguments->json, "Write one JSON object instead of a table");
-  planner->add_flag("--csv", arguments->csv, "Write CSV instead of a table, with --families")
-      ->excludes(json)
-      ->needs(families);
+      .add_option("--out",
+                  arguments->out,
+                  "File for each scenario's results with --families, as JSON lines; what it has is "
+                  "not measured again")
+      .needs(families);
+  Option json =
+      planner.add_flag("--json", arguments->json, "Write one JSON object instead of a table");
+  planner.add_flag("--csv", arguments->csv, "Write CSV instead of a table, with --families")
+      .excludes(json)
+      .needs(families);
 }
 
 }  // namespace
 
-void AddBench(CLI::App& app, Run& run) {
+void AddBench(Command app, Run& run) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App* verb =
+  Command verb =
       app.add_subcommand("bench", "Measure planning, training or the runtime on this machine");
-  verb->require_subcommand(1);
-  verb->footer("Examples:\n  dashf bench planner --sizes 10x2,50x5 --delay sum");
-  for (const Verb& bench : kEngineBenches) verb->add_subcommand(bench.name, bench.summary);
-  CLI::App* planner = verb->add_subcommand(
+  verb.require_subcommand();
+  verb.footer("Examples:\n  dashf bench planner --sizes 10x2,50x5 --delay sum");
+  for (const Verb& bench : kEngineBenches) verb.add_subcommand(bench.name, bench.summary);
+  Command planner = verb.add_subcommand(
       "planner", "Gap, time and memory of method prices by size; medians over seeds 1, 2, ...");
   solvers::SolveOptions& options = arguments->options;
   options.wants_bound = true;
   options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   planner
-      ->add_option("--sizes",
-                   arguments->sizes,
-                   "USERSxSERVERS of the default study, comma-separated; above 1000 users each "
-                   "reaches its 8 strongest servers")
-      ->delimiter(',')
-      ->capture_default_str();
-  auto* delay = planner->add_option("--delay", arguments->delays, "Delay modes, comma-separated");
-  delay->delimiter(',')->check(CLI::IsMember({"sum", "makespan"}))->capture_default_str();
-  planner
-      ->add_option(
-          "--eua", arguments->eua, "Also the EUA data set: CSV files of sites and of users")
-      ->type_name("SITES USERS")
-      ->expected(2);
-  planner->add_option("--seeds", arguments->seeds, "Scenarios per row")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  planner->add_option("--gap-target", options.gap_target, "As in solve")
-      ->check(Within(0.0, 1.0))
-      ->capture_default_str();
-  planner->add_option("--time-limit-s", options.time_limit_s, "For each plan")->check(TimeLimit());
-  planner->add_option("--threads", options.threads, "Threads [the machine's]")
-      ->check(CLI::Range(1, 1024));
-  planner
-      ->add_flag("--replan",
-                 arguments->replan,
-                 "Measure going on from a standing plan (solve --from) after 1 % of the users have "
-                 "moved, and after a server has vanished, against planning afresh (sum)")
-      ->excludes(delay);
-  AddFamilyOptions(arguments, planner);
-  planner->footer(
+      .add_option("--sizes",
+                  arguments->sizes,
+                  "USERSxSERVERS of the default study, comma-separated; above 1000 users each "
+                  "reaches its 8 strongest servers")
+      .delimiter(',')
+      .capture_default_str();
+  Option delay = planner.add_option("--delay", arguments->delays, "Delay modes, comma-separated");
+  delay.delimiter(',').check(IsMember({"sum", "makespan"})).capture_default_str();
+  Option eua =
+      planner
+          .add_option(
+              "--eua", arguments->eua, "Also the EUA data set: CSV files of sites and of users")
+          .type_name("SITES USERS")
+          .expected(2);
+  planner.add_option("--seeds", arguments->seeds, "Scenarios per row")
+      .check(Range(1, 1000))
+      .capture_default_str();
+  planner.add_option("--gap-target", options.gap_target, "As in solve")
+      .check(Within(0.0, 1.0))
+      .capture_default_str();
+  planner.add_option("--time-limit-s", options.time_limit_s, "For each plan").check(TimeLimit());
+  planner.add_option("--threads", options.threads, "Threads [the machine's]").check(Range(1, 1024));
+  Option replan =
+      planner
+          .add_flag(
+              "--replan",
+              arguments->replan,
+              "Measure going on from a standing plan (solve --from) after 1 % of the users have "
+              "moved, and after a server has vanished, against planning afresh (sum)")
+          .excludes(delay);
+  AddFamilyOptions(arguments, planner, eua, replan);
+  planner.footer(
       "Every plan is checked by the evaluator and every bound is proven. peak is the process's, "
       "over "
       "all rows so far.\n"
@@ -396,7 +400,7 @@ void AddBench(CLI::App& app, Run& run) {
       "  dashf bench planner --sizes 10000x200 --delay sum --seeds 1\n"
       "  dashf bench planner --sizes 50x5 --json | jq '.rows[0].gap'\n"
       "  dashf bench planner --families all --sizes 6x2,50x5 --delay sum --out families.jsonl");
-  planner->callback([arguments, &run] {
+  planner.callback([arguments, &run] {
     run = [arguments] {
       if (!arguments->families.empty()) return RunOnFamilies(*arguments);
       return arguments->replan ? RunReplan(*arguments) : RunBench(*arguments);

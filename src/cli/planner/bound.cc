@@ -147,29 +147,28 @@ Expected<int> RunBound(const Arguments& arguments) {
 
 }  // namespace
 
-void AddBound(CLI::App& app, Run& run) {
+void AddBound(Command app, Run& run) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App* verb =
+  Command verb =
       app.add_subcommand("bound", "Prove how far a plan is from the best, whoever made it");
   solvers::SolveOptions& options = arguments->options;
   options.wants_bound = true;
   options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  verb->add_option("SCENARIO", arguments->scenario, "dashf.scenario/1 file")->required();
-  verb->add_option("PLAN", arguments->plan, "dashf.plan/1 file; must be feasible")->required();
-  verb->add_option("--gap-target",
-                   options.gap_target,
-                   "The search ends with a bound within this share of the best plan it knows")
-      ->check(Within(0.0, 1.0))
-      ->capture_default_str();
-  verb->add_option("--time-limit-s",
-                   options.time_limit_s,
-                   "End by then with the best bound so far, if any; exit 5")
-      ->check(TimeLimit());
-  verb->add_option("--threads", options.threads, "Same bound with any number")
-      ->check(CLI::Range(1, 1024));
-  verb->add_option("--out", arguments->out, "Where the plan with its bound goes")->required();
-  verb->add_flag("--json", arguments->json, "Write one JSON object instead of a sentence");
-  verb->footer(
+  verb.add_option("SCENARIO", arguments->scenario, "dashf.scenario/1 file").required();
+  verb.add_option("PLAN", arguments->plan, "dashf.plan/1 file; must be feasible").required();
+  verb.add_option("--gap-target",
+                  options.gap_target,
+                  "The search ends with a bound within this share of the best plan it knows")
+      .check(Within(0.0, 1.0))
+      .capture_default_str();
+  verb.add_option("--time-limit-s",
+                  options.time_limit_s,
+                  "End by then with the best bound so far, if any; exit 5")
+      .check(TimeLimit());
+  verb.add_option("--threads", options.threads, "Same bound with any number").check(Range(1, 1024));
+  verb.add_option("--out", arguments->out, "Where the plan with its bound goes").required();
+  verb.add_flag("--json", arguments->json, "Write one JSON object instead of a sentence");
+  verb.footer(
       "The plan may be of any method, or of another program: the bound does not depend on it.\n"
       "A bound that the plan states already is proven again, and kept where it is the lower one.\n"
       "Examples:\n"
@@ -177,7 +176,7 @@ void AddBound(CLI::App& app, Run& run) {
       "  dashf bound scenario.json plan.json --out certified.json\n"
       "  dashf verify scenario.json certified.json\n"
       "  dashf bound scenario.json mine.json --time-limit-s 60 --out certified.json --json");
-  verb->callback([arguments, &run] { run = [arguments] { return RunBound(*arguments); }; });
+  verb.callback([arguments, &run] { run = [arguments] { return RunBound(*arguments); }; });
 }
 
 }  // namespace dashf::cli

@@ -50,22 +50,22 @@ Expected<int> RunCheck(const Arguments& arguments) {
 
 }  // namespace
 
-void AddCheck(CLI::App& app, Run& run) {
+void AddCheck(Command app, Run& run) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand(
+  Command verb = app.add_subcommand(
       "check",
       "Warn of numbers in a scenario that look like another unit, of links below the noise and of "
       "servers that nobody reaches");
-  verb->add_option("SCENARIO", arguments->scenario, "dashf.scenario/1 file")->required();
-  verb->add_flag("--strict", arguments->strict, "Exit 3 if there is a warning");
-  verb->add_flag("--json", arguments->json, "Write one JSON object instead of sentences");
-  verb->footer(
+  verb.add_option("SCENARIO", arguments->scenario, "dashf.scenario/1 file").required();
+  verb.add_flag("--strict", arguments->strict, "Exit 3 if there is a warning");
+  verb.add_flag("--json", arguments->json, "Write one JSON object instead of sentences");
+  verb.footer(
       "Exit 0 with or without warnings, 3 for a file that breaks a rule (or with --strict for a "
       "warning),\n4 for a scenario without any plan.\n"
       "Examples:\n"
       "  dashf check scenario.json\n"
       "  dashf check scenario.json --strict --json | jq '.warnings[].kind'");
-  verb->callback([arguments, &run] { run = [arguments] { return RunCheck(*arguments); }; });
+  verb.callback([arguments, &run] { run = [arguments] { return RunCheck(*arguments); }; });
 }
 
 }  // namespace dashf::cli

@@ -50,30 +50,29 @@ Expected<int> RunCompare(const Arguments& arguments) {
 
 }  // namespace
 
-void AddCompare(CLI::App& app, Run& run) {
+void AddCompare(Command app, Run& run) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App* verb =
+  Command verb =
       app.add_subcommand("compare", "Plan one scenario by every method and print one table");
-  verb->add_option("SCENARIO", arguments->scenario, "dashf.scenario/1 file")->required();
-  verb->add_option("--methods", arguments->methods, "Comma-separated; all by default")
-      ->delimiter(',');
-  verb->add_option("--seed", arguments->seed, "For the methods that draw at random")
-      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 62))
-      ->capture_default_str();
-  verb->add_option("--time-limit-s", arguments->time_limit_s, "For each method")
-      ->check(TimeLimit());
-  verb->add_option("--jobs",
-                   arguments->jobs,
-                   "Methods planned at once [the machine's cores]; same plans with any number, but "
-                   "1 gives the fairest times")
-      ->check(CLI::Range(1, 1024));
-  verb->add_flag("--json", arguments->json, "Write one JSON object instead of a table");
-  verb->footer(
+  verb.add_option("SCENARIO", arguments->scenario, "dashf.scenario/1 file").required();
+  verb.add_option("--methods", arguments->methods, "Comma-separated; all by default")
+      .delimiter(',');
+  verb.add_option("--seed", arguments->seed, "For the methods that draw at random")
+      .check(Range(std::uint64_t{0}, std::uint64_t{1} << 62))
+      .capture_default_str();
+  verb.add_option("--time-limit-s", arguments->time_limit_s, "For each method").check(TimeLimit());
+  verb.add_option("--jobs",
+                  arguments->jobs,
+                  "Methods planned at once [the machine's cores]; same plans with any number, but "
+                  "1 gives the fairest times")
+      .check(Range(1, 1024));
+  verb.add_flag("--json", arguments->json, "Write one JSON object instead of a table");
+  verb.footer(
       "Examples:\n"
       "  dashf compare scenario.json\n"
       "  dashf compare scenario.json --methods dashf,greedy,exhaustive --json\n"
       "  dashf compare scenario.json --jobs 1  # one after the other, for their times");
-  verb->callback([arguments, &run] { run = [arguments] { return RunCompare(*arguments); }; });
+  verb.callback([arguments, &run] { run = [arguments] { return RunCompare(*arguments); }; });
 }
 
 }  // namespace dashf::cli

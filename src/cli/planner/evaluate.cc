@@ -134,14 +134,14 @@ Expected<int> RunEvaluate(const Arguments& arguments) {
 
 }  // namespace
 
-void AddEvaluate(CLI::App& app, Run& run) {
+void AddEvaluate(Command app, Run& run) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand(
+  Command verb = app.add_subcommand(
       "evaluate", "Recompute delay, energy, score and every limit of a plan; exit 4 if infeasible");
-  verb->add_option("SCENARIO", arguments->scenario, "dashf.scenario/1 file")->required();
-  verb->add_option("PLAN", arguments->plan, "dashf.plan/1 file")->required();
-  verb->add_flag("--json", arguments->json, "Write one JSON object instead of a table");
-  verb->footer(
+  verb.add_option("SCENARIO", arguments->scenario, "dashf.scenario/1 file").required();
+  verb.add_option("PLAN", arguments->plan, "dashf.plan/1 file").required();
+  verb.add_flag("--json", arguments->json, "Write one JSON object instead of a table");
+  verb.footer(
       "A plan made elsewhere needs no more than its decisions:\n"
       "  {\"schema\": \"dashf.plan/1\", \"assignments\": [{\"user\": \"u0\", \"server\": \"s1\", "
       "\"local_layers\": 3,\n   \"local_clock_hz\": 1e9, \"tx_power_w\": 0.2, \"bandwidth_hz\": "
@@ -150,7 +150,7 @@ void AddEvaluate(CLI::App& app, Run& run) {
       "Examples:\n"
       "  dashf evaluate scenario.json plan.json\n"
       "  dashf evaluate scenario.json plan.json --json | jq .scr");
-  verb->callback([arguments, &run] { run = [arguments] { return RunEvaluate(*arguments); }; });
+  verb.callback([arguments, &run] { run = [arguments] { return RunEvaluate(*arguments); }; });
 }
 
 }  // namespace dashf::cli

@@ -205,17 +205,17 @@ Expected<int> RunExplain(const Arguments& arguments) {
 
 }  // namespace
 
-void AddExplain(CLI::App& app, Run& run) {
+void AddExplain(Command app, Run& run) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand("explain",
-                                      "Say what limits a plan and what each user's next best "
-                                      "choice would cost, or why there is none");
-  verb->add_option("SCENARIO", arguments->scenario, "dashf.scenario/1 file")->required();
-  verb->add_option("PLAN", arguments->plan, "dashf.plan/1 file; must be feasible");
-  verb->add_option("--user", arguments->users, "These users' choices; by default all of up to 30")
-      ->delimiter(',');
-  verb->add_flag("--json", arguments->json, "Write one JSON object instead of tables");
-  verb->footer(
+  Command verb = app.add_subcommand("explain",
+                                    "Say what limits a plan and what each user's next best "
+                                    "choice would cost, or why there is none");
+  verb.add_option("SCENARIO", arguments->scenario, "dashf.scenario/1 file").required();
+  verb.add_option("PLAN", arguments->plan, "dashf.plan/1 file; must be feasible");
+  verb.add_option("--user", arguments->users, "These users' choices; by default all of up to 30")
+      .delimiter(',');
+  verb.add_flag("--json", arguments->json, "Write one JSON object instead of tables");
+  verb.footer(
       "Changes of SCR are relative, with the resources of the servers concerned allocated anew.\n"
       "For a scenario without any plan it says which users' links, memory or slots contradict, in\n"
       "smallest sets, and how much is missing; exit 4.\n"
@@ -223,7 +223,7 @@ void AddExplain(CLI::App& app, Run& run) {
       "  dashf explain scenario.json plan.json\n"
       "  dashf explain scenario.json plan.json --user u7,u9 --json\n"
       "  dashf explain infeasible.json");
-  verb->callback([arguments, &run] { run = [arguments] { return RunExplain(*arguments); }; });
+  verb.callback([arguments, &run] { run = [arguments] { return RunExplain(*arguments); }; });
 }
 
 }  // namespace dashf::cli

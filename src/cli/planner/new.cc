@@ -210,98 +210,96 @@ std::string ChannelList() {
 }
 
 // --name and --no-name; neither leaves the value as it is.
-void AddSwitch(CLI::App* verb,
+void AddSwitch(Command verb,
                const std::string& name,
                const std::string& help,
                std::optional<bool>* value) {
-  auto* on = verb->add_flag_callback(
+  Option on = verb.add_flag_callback(
       "--" + name, [value] { *value = true; }, help);
-  verb->add_flag_callback(
+  verb.add_flag_callback(
           "--no-" + name, [value] { *value = false; }, "Do not")
-      ->excludes(on);
+      .excludes(on);
 }
 
-void AddChannelOptions(CLI::App* verb, Arguments* arguments) {
+void AddChannelOptions(Command verb, Arguments* arguments) {
   ChannelArguments& channel = arguments->channel;
   std::vector<std::string> names;
   for (const ChannelName& name : ChannelNames()) names.emplace_back(name.name);
-  verb->add_option("--channel", channel.model, "One of the channel models below")
-      ->check(CLI::IsMember(names))
-      ->capture_default_str();
-  verb->add_option("--carrier-hz", channel.carrier_hz, "Carrier frequency [2e9]");
-  verb->add_option(
+  verb.add_option("--channel", channel.model, "One of the channel models below")
+      .check(IsMember(names))
+      .capture_default_str();
+  verb.add_option("--carrier-hz", channel.carrier_hz, "Carrier frequency [2e9]");
+  verb.add_option(
       "--site-height-m", channel.site_height_m, "Antennas of sites [25; 10 with 3gpp-38.901-umi]");
-  verb->add_option("--user-height-m", channel.user_height_m, "Antennas of users [1.5]");
+  verb.add_option("--user-height-m", channel.user_height_m, "Antennas of users [1.5]");
   AddSwitch(verb,
             "shadowing",
             "Draw log-normal shadowing [with 3gpp-38.901 alone, and by default there]",
             &channel.shadowing);
   AddSwitch(verb, "fading", "Draw Rayleigh fading [by default with 3gpp-36.814]", &channel.fading);
-  auto* gains = verb->add_option(
+  Option gains = verb.add_option(
       "--gains", arguments->gains, "Power gains from a file instead: CSV or .npy, users x servers");
-  verb->add_flag("--gains-db", arguments->gains_in_db, "They are in dB: -87.5")->needs(gains);
+  verb.add_flag("--gains-db", arguments->gains_in_db, "They are in dB: -87.5").needs(gains);
 }
 
-void AddPlaceOptions(CLI::App* verb, Arguments* arguments) {
-  const std::vector<CLI::Option*> square = AddStudyOptions(verb, &arguments->study);
-  verb->remove_option(square[0]);  // Of --users, which may name a file here.
-  auto* users = verb->add_option("--users", arguments->users, "Users: how many, or their places")
-                    ->type_name("NUMBER|CSV")
-                    ->capture_default_str();
-  auto* sites = verb->add_option("--sites", arguments->sites, "Places of edge servers")
-                    ->type_name("CSV")
-                    ->needs(users);
-  auto* eua = verb->add_option("--eua", arguments->eua, "The same as --sites SITES --users USERS")
-                  ->type_name("SITES USERS")
-                  ->expected(2);
-  eua->excludes(users)->excludes(sites);
-  for (std::size_t i = 1; i < square.size(); ++i) {
-    eua->excludes(square[i]);
-    sites->excludes(square[i]);
+void AddPlaceOptions(Command verb, Arguments* arguments) {
+  const std::vector<Option> square =
+      AddStudyOptions(verb, &arguments->study, "all; 8 at places of one's own");
+  Option users = verb.add_option("--users", arguments->users, "Users: how many, or their places")
+                     .type_name("NUMBER|CSV")
+                     .capture_default_str();
+  Option sites = verb.add_option("--sites", arguments->sites, "Places of edge servers")
+                     .type_name("CSV")
+                     .needs(users);
+  Option eua = verb.add_option("--eua", arguments->eua, "The same as --sites SITES --users USERS")
+                   .type_name("SITES USERS")
+                   .expected(2);
+  eua.excludes(users).excludes(sites);
+  for (const Option& option : square) {
+    eua.excludes(option);
+    sites.excludes(option);
   }
-  constexpr std::size_t kMax = kPlacesMax;
-  verb->add_option("--sample-sites",
-                   arguments->sampling.sites_sample,
-                   "Draw so many of the sites in the file [all]")
-      ->check(CLI::Range(std::size_t{1}, kMax));
-  verb->add_option("--sample-users",
-                   arguments->sampling.users_sample,
-                   "Draw so many of the users in the file [all]")
-      ->check(CLI::Range(std::size_t{1}, kMax));
-  verb->add_option("--family", arguments->family, "One of the families below [the default study]")
-      ->excludes(eua)
-      ->excludes(sites);
+  constexpr std::uint64_t kMax = kPlacesMax;
+  verb.add_option("--sample-sites",
+                  arguments->sampling.sites_sample,
+                  "Draw so many of the sites in the file [all]")
+      .check(Range(std::uint64_t{1}, kMax));
+  verb.add_option("--sample-users",
+                  arguments->sampling.users_sample,
+                  "Draw so many of the users in the file [all]")
+      .check(Range(std::uint64_t{1}, kMax));
+  verb.add_option("--family", arguments->family, "One of the families below [the default study]")
+      .excludes(eua)
+      .excludes(sites);
 }
 
-void AddOptions(CLI::App* verb, Arguments* arguments) {
+void AddOptions(Command verb, Arguments* arguments) {
   AddPlaceOptions(verb, arguments);
   AddChannelOptions(verb, arguments);
   GeneratorOptions& options = arguments->study.options;
-  verb->get_option("--candidates")
-      ->description("Strongest servers each user may reach [all; 8 at places of one's own]");
-  verb->add_option("--seed", arguments->seed, "Same seed, same scenario")
-      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 62))
-      ->capture_default_str();
-  auto* profile = verb->add_option(
+  verb.add_option("--seed", arguments->seed, "Same seed, same scenario")
+      .check(Range(std::uint64_t{0}, std::uint64_t{1} << 62))
+      .capture_default_str();
+  Option profile = verb.add_option(
       "--profile", arguments->profile, "Measured dashf.profile/1 instead of the analytic 1B Llama");
-  verb->add_option("--machine-share",
-                   options.machine_share,
-                   "Fastest user device, as a share of the profile's machine")
-      ->check(FinitePositive())
-      ->capture_default_str()
-      ->needs(profile);
-  verb->add_option("--name", options.name, "The scenario's name")->capture_default_str();
-  verb->add_option("--out", arguments->out, "File to write")->required();
+  verb.add_option("--machine-share",
+                  options.machine_share,
+                  "Fastest user device, as a share of the profile's machine")
+      .check(FinitePositive())
+      .capture_default_str()
+      .needs(profile);
+  verb.add_option("--name", options.name, "The scenario's name").capture_default_str();
+  verb.add_option("--out", arguments->out, "File to write").required();
 }
 
 }  // namespace
 
-void AddNew(CLI::App& app, Run& run) {
+void AddNew(Command app, Run& run) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand(
+  Command verb = app.add_subcommand(
       "new", "Make a scenario: the default study, or places and gains of your own");
   AddOptions(verb, arguments.get());
-  verb->footer(
+  verb.footer(
       "Families of scenarios (--area-side-m is then the side for two servers; the other families "
       "keep\nthe number of servers per area):\n" +
       FamilyList() + "Channel models (docs/scenarios.md):\n" + ChannelList() +
@@ -320,7 +318,7 @@ void AddNew(CLI::App& app, Run& run) {
       "  dashf new --sites s.csv --users u.csv --channel 3gpp-38.901-uma --carrier-hz 3.5e9 --out "
       "city.json\n"
       "  dashf new --users 30 --servers 4 --gains raytraced.npy --out traced.json");
-  verb->callback([arguments, &run] { run = [arguments] { return RunNew(*arguments); }; });
+  verb.callback([arguments, &run] { run = [arguments] { return RunNew(*arguments); }; });
 }
 
 }  // namespace dashf::cli

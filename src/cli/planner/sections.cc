@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "corpus/sections.h"
 
 namespace dashf::cli {
@@ -58,27 +59,27 @@ Expected<int> RunSections(const Flags& flags) {
 
 }  // namespace
 
-void AddSections(CLI::App& app, Run& run) {
+void AddSections(Command app, Run& run) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* verb = app.add_subcommand(
+  Command verb = app.add_subcommand(
       "sections", "Make the demo data (which archive section?) from this machine's apt lists");
-  CLI::Option* out = verb->add_option("--out", flags->out_dir, "Folder for the users' data");
-  CLI::Option* corpus_path = verb->add_option(
+  Option out = verb.add_option("--out", flags->out_dir, "Folder for the users' data");
+  Option corpus_path = verb.add_option(
       "--corpus", flags->corpus_path, "Instead, write text to pre-train a base model to this file");
-  out->excludes(corpus_path);
-  verb->add_option("--users", flags->options.users, "Users")->capture_default_str();
-  verb->add_option("--train-records", flags->options.train_records, "Training records per user")
-      ->capture_default_str();
-  verb->add_option("--test-records", flags->options.test_records, "Held-out records per user")
-      ->capture_default_str();
-  verb->add_option("--seed", flags->options.seed, "Chooses the packages")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  verb->add_option("--lists", flags->lists_dir, "apt's folder of lists")->capture_default_str();
-  verb->footer(kExamples);
-  verb->callback([flags, &run] {
+  out.excludes(corpus_path);
+  verb.add_option("--users", flags->options.users, "Users").capture_default_str();
+  verb.add_option("--train-records", flags->options.train_records, "Training records per user")
+      .capture_default_str();
+  verb.add_option("--test-records", flags->options.test_records, "Held-out records per user")
+      .capture_default_str();
+  verb.add_option("--seed", flags->options.seed, "Chooses the packages")
+      .check(FiniteNonNegative())
+      .capture_default_str();
+  verb.add_option("--lists", flags->lists_dir, "apt's folder of lists").capture_default_str();
+  verb.footer(kExamples);
+  verb.callback([flags, &run] {
     if (flags->out_dir.empty() && flags->corpus_path.empty()) {
-      throw CLI::RequiredError("--out or --corpus");
+      FailAsMissing("--out or --corpus");
     }
     run = [flags] { return RunSections(*flags); };
   });

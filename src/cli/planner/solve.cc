@@ -276,23 +276,22 @@ Expected<int> RunSolve(const Arguments& arguments) {
 
 }  // namespace
 
-void AddSolve(CLI::App& app, Run& run, Ranks* ranks) {
+void AddSolve(Command app, Run& run, Ranks* ranks) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand(
+  Command verb = app.add_subcommand(
       "solve", "Plan a scenario: association, splits and resources; exit 5 if a limit was hit");
-  verb->add_option("SCENARIO", arguments->scenario, "dashf.scenario/1 file")->required();
-  verb->add_option("--method", arguments->method, "One of the methods below")
-      ->capture_default_str();
+  verb.add_option("SCENARIO", arguments->scenario, "dashf.scenario/1 file").required();
+  verb.add_option("--method", arguments->method, "One of the methods below").capture_default_str();
   solvers::SolveOptions& options = arguments->options;
   options.on_iteration = PrintRow;
   options.ranks = ranks;
   if (ranks == nullptr) {
     options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   }
-  verb->add_option("--seed", options.seed, "Same seed, same plan")
-      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 62))
-      ->capture_default_str();
-  verb->add_option_function<double>(
+  verb.add_option("--seed", options.seed, "Same seed, same plan")
+      .check(Range(std::uint64_t{0}, std::uint64_t{1} << 62))
+      .capture_default_str();
+  verb.add_option_function<double>(
           "--gap-target",
           [&options](double target) {
             options.gap_target = target;
@@ -301,50 +300,49 @@ void AddSolve(CLI::App& app, Run& run, Ranks* ranks) {
           fmt::format("End within this share of the method's own upper bound (prices) [{:g}]; with "
                       "the makespan there is a bound only with this option or --certify",
                       options.gap_target))
-      ->check(Within(0.0, 1.0));
-  verb->add_option("--time-limit-s", options.time_limit_s, "End with the best so far")
-      ->check(TimeLimit());
-  verb->add_option(
+      .check(Within(0.0, 1.0));
+  verb.add_option("--time-limit-s", options.time_limit_s, "End with the best so far")
+      .check(TimeLimit());
+  verb.add_option(
           "--threads", options.threads, "Same plan with any number [the machine's; with --mpi 1]")
-      ->check(CLI::Range(1, 1024));
-  auto* from = verb->add_option("--from",
+      .check(Range(1, 1024));
+  Option from = verb.add_option("--from",
                                 arguments->from,
                                 "Go on from this dashf.plan/1, made for any scenario with users of "
                                 "the same ids (prices, sum)");
-  verb->add_option("--handover-penalty",
-                   options.handover_penalty,
-                   "Score that the plan must gain per user who leaves the server it has in --from")
-      ->check(FiniteNonNegative())
-      ->capture_default_str()
-      ->needs(from);
-  verb->add_flag("--certify",
-                 arguments->certify,
-                 "Prove an upper bound on every plan's SCR and write it into the plan (prices)");
+  verb.add_option("--handover-penalty",
+                  options.handover_penalty,
+                  "Score that the plan must gain per user who leaves the server it has in --from")
+      .check(FiniteNonNegative())
+      .capture_default_str()
+      .needs(from);
+  verb.add_flag("--certify",
+                arguments->certify,
+                "Prove an upper bound on every plan's SCR and write it into the plan (prices)");
 #ifdef DASHF_MPI
-  verb->add_flag("--mpi",
-                 arguments->mpi,
-                 "Share the price search out over the processes that mpirun or srun started "
-                 "(docs/mpi.md; prices, sum); same plan with any number")
-      ->disable_flag_override();
+  verb.add_flag("--mpi",
+                arguments->mpi,
+                "Share the price search out over the processes that mpirun or srun started "
+                "(docs/mpi.md; prices, sum); same plan with any number")
+      .disable_flag_override();
 #endif
-  verb->add_option("--out", arguments->out, "Where the dashf.plan/1 file goes")->required();
-  verb->add_flag("--json", arguments->json, "Write the outcome as one JSON object to stdout");
-  verb->footer(
-      "Methods:\n" + MethodList() +
-      "Examples:\n"
-      "  dashf solve scenario.json --out plan.json\n"
-      "  dashf solve scenario.json --method greedy --out greedy.json --json | jq .scr\n"
-      "  dashf solve scenario.json --certify --out plan.json && dashf verify scenario.json "
-      "plan.json\n"
-      "  dashf solve moved.json --from plan.json --handover-penalty 0.01 --out next.json\n"
-      "  dashf solve scenario.json --gap-target 0.01 --time-limit-s 60 --out plan.json\n"
-      "  dashf solve scenario.json --time-limit-s 2 --out plan.json  # exit 5 at the limit"
+  verb.add_option("--out", arguments->out, "Where the dashf.plan/1 file goes").required();
+  verb.add_flag("--json", arguments->json, "Write the outcome as one JSON object to stdout");
+  verb.footer("Methods:\n" + MethodList() +
+              "Examples:\n"
+              "  dashf solve scenario.json --out plan.json\n"
+              "  dashf solve scenario.json --method greedy --out greedy.json --json | jq .scr\n"
+              "  dashf solve scenario.json --certify --out plan.json && dashf verify scenario.json "
+              "plan.json\n"
+              "  dashf solve moved.json --from plan.json --handover-penalty 0.01 --out next.json\n"
+              "  dashf solve scenario.json --gap-target 0.01 --time-limit-s 60 --out plan.json\n"
+              "  dashf solve scenario.json --time-limit-s 2 --out plan.json  # exit 5 at the limit"
 #ifdef DASHF_MPI
-      "\n"
-      "  mpirun -n 4 dashf solve scenario.json --mpi --out plan.json"
+              "\n"
+              "  mpirun -n 4 dashf solve scenario.json --mpi --out plan.json"
 #endif
   );
-  verb->callback([arguments, &run] { run = [arguments] { return RunSolve(*arguments); }; });
+  verb.callback([arguments, &run] { run = [arguments] { return RunSolve(*arguments); }; });
 }
 
 }  // namespace dashf::cli

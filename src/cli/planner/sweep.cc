@@ -176,41 +176,42 @@ Expected<int> RunSweep(const Arguments& arguments, Ranks* ranks) {
 
 }  // namespace
 
-void AddSweep(CLI::App& app, Run& run, Ranks* ranks) {
+void AddSweep(Command app, Run& run, Ranks* ranks) {
   const auto arguments = std::make_shared<Arguments>();
   arguments->design.methods = {"prices", "dashf", "greedy"};
   arguments->design.time_limit_s = std::numeric_limits<double>::infinity();
-  CLI::App* verb = app.add_subcommand(
+  Command verb = app.add_subcommand(
       "sweep", "Vary parameters of the default study and plan by several methods");
-  verb->add_option("--vary",
-                   arguments->vary,
-                   fmt::format("PARAMETER=VALUE,VALUE,...; repeatable, all combinations are "
-                               "planned. Parameters: {}",
-                               fmt::join(sweep::ParameterNames(), ", ")))
-      ->required()
-      ->allow_extra_args(false);
-  verb->add_option("--seeds", arguments->seeds, "FIRST..LAST, or a list: a scenario for each")
-      ->capture_default_str();
-  verb->add_option("--methods", arguments->design.methods, "Comma-separated")
-      ->delimiter(',')
-      ->capture_default_str();
-  verb->add_option("--time-limit-s", arguments->design.time_limit_s, "For each method and scenario")
-      ->check(TimeLimit());
-  verb->add_option("--out", arguments->out, "Folder; what it has of this study is not done again")
-      ->required();
+  verb.add_option("--vary",
+                  arguments->vary,
+                  fmt::format("PARAMETER=VALUE,VALUE,...; repeatable, all combinations are "
+                              "planned. Parameters: {}",
+                              fmt::join(sweep::ParameterNames(), ", ")))
+      .required()
+      .no_extra_args();
+  verb.add_option("--seeds", arguments->seeds, "FIRST..LAST, or a list: a scenario for each")
+      .capture_default_str();
+  verb.add_option("--methods", arguments->design.methods, "Comma-separated")
+      .delimiter(',')
+      .capture_default_str();
+  verb.add_option("--time-limit-s", arguments->design.time_limit_s, "For each method and scenario")
+      .check(TimeLimit());
+  verb.add_option("--out", arguments->out, "Folder; what it has of this study is not done again")
+      .required();
+  AddUsersOption(verb, &arguments->design.fixed);
   AddStudyOptions(verb, &arguments->design.fixed);
-  verb->add_option(
+  verb.add_option(
           "--jobs",
           arguments->jobs,
           "Scenarios planned at once [the machine's cores; with --mpi one per process]; same "
           "plans with any number, but 1 gives the fairest times")
-      ->check(CLI::Range(1, 1024));
-  verb->add_flag("--mpi",
-                 arguments->mpi,
-                 "Share the scenarios out over the processes that mpirun or srun started "
-                 "(docs/mpi.md)");
-  verb->add_flag("--json", arguments->json, "Write one JSON object instead of a table");
-  verb->footer(
+      .check(Range(1, 1024));
+  verb.add_flag("--mpi",
+                arguments->mpi,
+                "Share the scenarios out over the processes that mpirun or srun started "
+                "(docs/mpi.md)");
+  verb.add_flag("--json", arguments->json, "Write one JSON object instead of a table");
+  verb.footer(
       "Writes results.jsonl (a line per scenario, at once), summary.csv and scr.svg. Called again "
       "it\n"
       "goes on from there, also with more values or seeds. Exit 7 if a method gave no plan for "
@@ -223,7 +224,7 @@ void AddSweep(CLI::App& app, Run& run, Ranks* ranks) {
       "  dashf sweep --vary users=20,40 --vary servers=2,4 --delay makespan --out runs/both "
       "--json\n"
       "  mpirun -n 8 dashf sweep --vary users=100,200,400 --servers 20 --mpi --out runs/large");
-  verb->callback([arguments, &run, ranks] {
+  verb.callback([arguments, &run, ranks] {
     run = [arguments, ranks] { return RunSweep(*arguments, ranks); };
   });
 }

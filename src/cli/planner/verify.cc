@@ -103,20 +103,20 @@ Expected<int> RunVerify(const Arguments& arguments) {
 
 }  // namespace
 
-void AddVerify(CLI::App& app, Run& run) {
+void AddVerify(Command app, Run& run) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand(
+  Command verb = app.add_subcommand(
       "verify", "Re-check a plan and prove, or refuse, the upper bound on the SCR that it states");
-  verb->add_option("SCENARIO", arguments->scenario, "dashf.scenario/1 file")->required();
-  verb->add_option("PLAN", arguments->plan, "dashf.plan/1 file with a bound")->required();
-  verb->add_option("--threads", arguments->threads, "Default: one per processor; same result")
-      ->check(CLI::Range(1, 1024));
-  verb->add_option("--time-limit-s",
-                   arguments->time_limit_s,
-                   "Give up by then, with exit 5: neither proven nor refused")
-      ->check(TimeLimit());
-  verb->add_flag("--json", arguments->json, "Write one JSON object instead of a line");
-  verb->footer(
+  verb.add_option("SCENARIO", arguments->scenario, "dashf.scenario/1 file").required();
+  verb.add_option("PLAN", arguments->plan, "dashf.plan/1 file with a bound").required();
+  verb.add_option("--threads", arguments->threads, "Default: one per processor; same result")
+      .check(Range(1, 1024));
+  verb.add_option("--time-limit-s",
+                  arguments->time_limit_s,
+                  "Give up by then, with exit 5: neither proven nor refused")
+      .check(TimeLimit());
+  verb.add_flag("--json", arguments->json, "Write one JSON object instead of a line");
+  verb.footer(
       "The plan is evaluated and its certificate's bound re-computed with outward rounding; "
       "nothing\n"
       "stated in the file is believed. Exit 0: both hold. 3: the file breaks a rule, states no "
@@ -126,7 +126,7 @@ void AddVerify(CLI::App& app, Run& run) {
       "Examples:\n"
       "  dashf verify scenario.json plan.json\n"
       "  dashf verify scenario.json plan.json --json | jq .gap");
-  verb->callback([arguments, &run] { run = [arguments] { return RunVerify(*arguments); }; });
+  verb.callback([arguments, &run] { run = [arguments] { return RunVerify(*arguments); }; });
 }
 
 }  // namespace dashf::cli

@@ -107,20 +107,19 @@ Expected<int> RunPretrain(const Flags& flags) {
 
 }  // namespace
 
-void AddPretrain(CLI::App& app, Run& run) {
+void AddPretrain(Command app, Run& run) {
   const auto flags = std::make_shared<Flags>();
   flags->config.layers = 6;
   flags->config.hidden_size = 192;
   flags->config.heads = 6;
   flags->config.intermediate_size = 512;
-  CLI::App* verb = AddEngineVerb(app, "pretrain");
-  verb->add_option("--text", flags->text_path, "Documents, parted by two empty lines")->required();
-  verb->add_option("--tokenizer", flags->tokenizer_path, "SentencePiece tokenizer.model")
-      ->required();
-  verb->add_option("--from", flags->from_dir, "Model folder to continue from (its shape counts)");
-  verb->add_option("--out", flags->out_dir, "Model folder to write")->required();
+  Command verb = AddEngineVerb(app, "pretrain");
+  verb.add_option("--text", flags->text_path, "Documents, parted by two empty lines").required();
+  verb.add_option("--tokenizer", flags->tokenizer_path, "SentencePiece tokenizer.model").required();
+  verb.add_option("--from", flags->from_dir, "Model folder to continue from (its shape counts)");
+  verb.add_option("--out", flags->out_dir, "Model folder to write").required();
   const auto size = [&](const char* name, int* value, const char* text) {
-    verb->add_option(name, *value, text)->capture_default_str()->check(CLI::Range(1, 65536));
+    verb.add_option(name, *value, text).capture_default_str().check(Range(1, 65536));
   };
   size("--layers", &flags->config.layers, "Layers");
   size("--dim", &flags->config.hidden_size, "Width of the hidden states");
@@ -129,18 +128,18 @@ void AddPretrain(CLI::App& app, Run& run) {
   size("--length", &flags->options.sequence_length, "Tokens per sequence");
   size("--batch", &flags->options.batch_size, "Sequences per step");
   size("--threads", &flags->threads, "Threads");
-  verb->add_option("--learning-rate", flags->options.learning_rate, "Peak of the schedule")
-      ->capture_default_str()
-      ->check(Within(1e-8, 1.0));
-  verb->add_option("--steps", flags->steps, "Steps (default 1000 unless --minutes is given)")
-      ->check(CLI::Range(1, 1'000'000'000));
-  verb->add_option("--minutes", flags->minutes, "Time to train")->check(FinitePositive());
-  verb->add_option("--report-s", flags->options.report_interval_s, "Seconds between reports")
-      ->capture_default_str()
-      ->check(FinitePositive());
-  verb->add_option("--seed", flags->options.seed, "Random seed")->capture_default_str();
-  verb->footer(kExamples);
-  verb->callback([flags, &run] { run = [flags] { return RunPretrain(*flags); }; });
+  verb.add_option("--learning-rate", flags->options.learning_rate, "Peak of the schedule")
+      .capture_default_str()
+      .check(Within(1e-8, 1.0));
+  verb.add_option("--steps", flags->steps, "Steps (default 1000 unless --minutes is given)")
+      .check(Range(1, 1'000'000'000));
+  verb.add_option("--minutes", flags->minutes, "Time to train").check(FinitePositive());
+  verb.add_option("--report-s", flags->options.report_interval_s, "Seconds between reports")
+      .capture_default_str()
+      .check(FinitePositive());
+  verb.add_option("--seed", flags->options.seed, "Random seed").capture_default_str();
+  verb.footer(kExamples);
+  verb.callback([flags, &run] { run = [flags] { return RunPretrain(*flags); }; });
 }
 
 }  // namespace dashf::cli

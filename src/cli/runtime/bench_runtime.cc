@@ -1,12 +1,12 @@
 // dashf bench runtime: a coordinator process under the load of many light nodes.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "cli/scratch_folder.h"
 #include "cli/size.h"
 #include "cli/verbs.h"
@@ -120,25 +120,24 @@ Expected<int> RunBenchRuntime(const Flags& flags) {
 
 }  // namespace
 
-void AddBenchRuntime(CLI::App& app, Run& run) {
+void AddBenchRuntime(Command app, Run& run) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* verb = AddEngineBench(app, "runtime");
-  verb->add_option("--sizes", flags->sizes, "USERSxSERVERS, comma-separated")
-      ->delimiter(',')
-      ->capture_default_str();
-  verb->add_option("--rounds", flags->load.rounds, "Rounds of each size, whose medians are shown")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
-  verb->add_option("--method", flags->load.method, "Planning method")->capture_default_str();
-  verb->add_option("--seed", flags->load.seed, "Of the scenario")->capture_default_str();
-  verb->add_option(
-          "--time-limit-s", flags->load.time_limit_s, "For registering, and for each round")
-      ->check(Within(1.0, 1e6))
-      ->capture_default_str();
-  verb->add_option("--folder", flags->folder, "Keep what the coordinator wrote here, by size");
-  verb->add_flag("--json", flags->json, "Figures as JSON, in the units of their names");
-  verb->footer(kExamples);
-  verb->callback([flags, &run] { run = [flags] { return RunBenchRuntime(*flags); }; });
+  Command verb = AddEngineBench(app, "runtime");
+  verb.add_option("--sizes", flags->sizes, "USERSxSERVERS, comma-separated")
+      .delimiter(',')
+      .capture_default_str();
+  verb.add_option("--rounds", flags->load.rounds, "Rounds of each size, whose medians are shown")
+      .check(Range(1, 100000))
+      .capture_default_str();
+  verb.add_option("--method", flags->load.method, "Planning method").capture_default_str();
+  verb.add_option("--seed", flags->load.seed, "Of the scenario").capture_default_str();
+  verb.add_option("--time-limit-s", flags->load.time_limit_s, "For registering, and for each round")
+      .check(Within(1.0, 1e6))
+      .capture_default_str();
+  verb.add_option("--folder", flags->folder, "Keep what the coordinator wrote here, by size");
+  verb.add_flag("--json", flags->json, "Figures as JSON, in the units of their names");
+  verb.footer(kExamples);
+  verb.callback([flags, &run] { run = [flags] { return RunBenchRuntime(*flags); }; });
 }
 
 }  // namespace dashf::cli

@@ -197,24 +197,24 @@ Expected<int> Logs(const CtlFlags& flags) {
   }
 }
 
-CLI::App* AddOne(CLI::App* ctl,
-                 Run& run,
-                 const char* name,
-                 const char* summary,
-                 const char* examples,
-                 const Flags& flags,
-                 const std::function<Expected<int>(const CtlFlags&)>& go) {
-  CLI::App* verb = ctl->add_subcommand(name, summary);
-  verb->add_option("--config",
-                   flags->config,
-                   "The operator's folder, or its operator.json [in this folder or below it]");
-  verb->add_flag("--json", flags->json, "Print JSON");
-  verb->footer(std::string("Examples:\n") + examples);
-  verb->callback([flags, go, &run] { run = [flags, go] { return go(*flags); }; });
+Command AddOne(Command ctl,
+               Run& run,
+               const char* name,
+               const char* summary,
+               const char* examples,
+               const Flags& flags,
+               const std::function<Expected<int>(const CtlFlags&)>& go) {
+  Command verb = ctl.add_subcommand(name, summary);
+  verb.add_option("--config",
+                  flags->config,
+                  "The operator's folder, or its operator.json [in this folder or below it]");
+  verb.add_flag("--json", flags->json, "Print JSON");
+  verb.footer(std::string("Examples:\n") + examples);
+  verb.callback([flags, go, &run] { run = [flags, go] { return go(*flags); }; });
   return verb;
 }
 
-void AddReading(CLI::App* ctl, Run& run, const Flags& flags) {
+void AddReading(Command ctl, Run& run, const Flags& flags) {
   AddOne(ctl,
          run,
          "status",
@@ -229,43 +229,43 @@ void AddReading(CLI::App* ctl, Run& run, const Flags& flags) {
          "  dashf ctl nodes",
          flags,
          Nodes);
-  CLI::App* rounds = AddOne(ctl,
-                            run,
-                            "rounds",
-                            "The last rounds, or one round's users with the reason of each",
-                            "  dashf ctl rounds --last 5\n  dashf ctl rounds 12 --json",
-                            flags,
-                            Rounds);
-  rounds->add_option("N", flags->round, "One round's number")->check(CLI::Range(1U, 4294967295U));
-  rounds->add_option("--last", flags->last, "How many, at most 1000")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000));
-  CLI::App* logs = AddOne(ctl,
+  Command rounds = AddOne(ctl,
                           run,
-                          "logs",
-                          "The coordinator's latest events",
-                          "  dashf ctl logs --follow\n  dashf ctl logs user/u3 --lines 20",
+                          "rounds",
+                          "The last rounds, or one round's users with the reason of each",
+                          "  dashf ctl rounds --last 5\n  dashf ctl rounds 12 --json",
                           flags,
-                          Logs);
-  logs->add_option("NODE", flags->node, "Only what is about server/ID, user/ID or operator/ID");
-  logs->add_option("--lines", flags->lines, "How many of those that there are; it keeps 4096")
-      ->capture_default_str()
-      ->check(CLI::Range(0U, kLinesMax));
-  logs->add_flag(
+                          Rounds);
+  rounds.add_option("N", flags->round, "One round's number").check(Range(1U, 4294967295U));
+  rounds.add_option("--last", flags->last, "How many, at most 1000")
+      .capture_default_str()
+      .check(Range(1, 1000));
+  Command logs = AddOne(ctl,
+                        run,
+                        "logs",
+                        "The coordinator's latest events",
+                        "  dashf ctl logs --follow\n  dashf ctl logs user/u3 --lines 20",
+                        flags,
+                        Logs);
+  logs.add_option("NODE", flags->node, "Only what is about server/ID, user/ID or operator/ID");
+  logs.add_option("--lines", flags->lines, "How many of those that there are; it keeps 4096")
+      .capture_default_str()
+      .check(Range(0U, kLinesMax));
+  logs.add_flag(
       "--follow",
       flags->follow,
       "Go on with what happens until the fleet ends, or Ctrl-C; a coordinator that is away "
       "is waited for");
 }
 
-void AddSteering(CLI::App* ctl, Run& run, const Flags& flags) {
+void AddSteering(Command ctl, Run& run, const Flags& flags) {
   const auto steer = [](Steering what) {
     return [what](const CtlFlags& given) { return Steer(what, given); };
   };
   const auto about_node =
       [&](Steering what, const char* name, const char* summary, const char* examples) {
-        CLI::App* verb = AddOne(ctl, run, name, summary, examples, flags, steer(what));
-        verb->add_option("NODE", flags->node, "server/ID or user/ID")->required();
+        Command verb = AddOne(ctl, run, name, summary, examples, flags, steer(what));
+        verb.add_option("NODE", flags->node, "server/ID or user/ID").required();
         return verb;
       };
   AddOne(ctl,
@@ -279,35 +279,35 @@ void AddSteering(CLI::App* ctl, Run& run, const Flags& flags) {
              "drain",
              "Let a node end what it is at, and give it nothing further",
              "  dashf ctl drain server/s0");
-  CLI::App* exclude = about_node(Steering::kExclude,
-                                 "exclude",
-                                 "Take a node out at once",
-                                 "  dashf ctl exclude user/u3 --reason \"its disk fails\"");
-  exclude->add_option("--reason", flags->reason, "A line for the record, at most 256 bytes");
+  Command exclude = about_node(Steering::kExclude,
+                               "exclude",
+                               "Take a node out at once",
+                               "  dashf ctl exclude user/u3 --reason \"its disk fails\"");
+  exclude.add_option("--reason", flags->reason, "A line for the record, at most 256 bytes");
   about_node(Steering::kAdmit,
              "admit",
              "Let a drained or excluded node take part again",
              "  dashf ctl admit server/s0");
-  CLI::App* stop = AddOne(ctl,
-                          run,
-                          "stop",
-                          "End the fleet after the round that runs: nodes and coordinator leave",
-                          "  dashf ctl stop\n  dashf ctl stop --now --reason \"power cut\"",
-                          flags,
-                          [](const CtlFlags& given) {
-                            return Steer(given.now ? Steering::kStopNow : Steering::kStop, given);
-                          });
-  stop->add_flag("--now", flags->now, "End that round as well: who is not done has failed");
-  stop->add_option("--reason", flags->reason, "A line for the record, at most 256 bytes");
+  Command stop = AddOne(ctl,
+                        run,
+                        "stop",
+                        "End the fleet after the round that runs: nodes and coordinator leave",
+                        "  dashf ctl stop\n  dashf ctl stop --now --reason \"power cut\"",
+                        flags,
+                        [](const CtlFlags& given) {
+                          return Steer(given.now ? Steering::kStopNow : Steering::kStop, given);
+                        });
+  stop.add_flag("--now", flags->now, "End that round as well: who is not done has failed");
+  stop.add_option("--reason", flags->reason, "A line for the record, at most 256 bytes");
 }
 
 }  // namespace
 
-void AddCtl(CLI::App& app, Run& run) {
+void AddCtl(Command app, Run& run) {
   const auto flags = std::make_shared<CtlFlags>();
-  CLI::App* ctl = AddEngineVerb(app, "ctl");
-  ctl->require_subcommand(1);
-  ctl->footer(
+  Command ctl = AddEngineVerb(app, "ctl");
+  ctl.require_subcommand();
+  ctl.footer(
       "Under an operator's certificate: dashf kit add operator NAME. docs/deploy.md, \"Operating "
       "the fleet\".\n"
       "Exit 3: the coordinator refuses what was asked; 9: a certificate is refused; 10: nobody "

@@ -209,85 +209,83 @@ Expected<int> List(bool json, const KitFlags& common) {
   return Fail(ErrorKind::kBadInput, common.fleet, "some folders are not as they were made");
 }
 
-void AddInit(CLI::App& kit, Run& run, const std::shared_ptr<KitFlags>& common) {
+void AddInit(Command kit, Run& run, const std::shared_ptr<KitFlags>& common) {
   const auto flags = std::make_shared<InitFlags>();
-  CLI::App* verb = kit.add_subcommand("init", "Make a fleet's authority and its coordinator");
-  verb->add_option("--name", flags->name, "The fleet's name")->required();
-  verb->add_option("--address", flags->addresses, "HOST:PORT at which nodes reach the coordinator")
-      ->required()
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  verb->add_option("--profile", flags->profile, "dashf.profile/1 that the scenario is made of")
-      ->required();
-  verb->add_option("--scenario", flags->scenario, "dashf.scenario/1 of all users and servers");
-  verb->add_option("--model", flags->model, "The base model's path on each node's machine")
-      ->check(PathElsewhere());
-  verb->add_option("--config", flags->config, "TOML whose training settings and method are taken");
-  verb->add_option("--method", flags->method, "Planning method [dashf]");
-  verb->add_option("--listen", flags->listen, "HOST:PORT [[::] and the port of --address]");
-  verb->add_option("--rounds", flags->rounds, "Rounds, one after the other; 0: without end")
-      ->capture_default_str();
-  verb->add_option("--gather-s", flags->gather_s, "How long a round waits for absent nodes")
-      ->capture_default_str()
-      ->check(FinitePositive());
-  verb->add_option("--out", flags->out, "The fleet's folder [its name]");
-  verb->add_flag("--json", flags->json, "Say in JSON what was made");
+  Command verb = kit.add_subcommand("init", "Make a fleet's authority and its coordinator");
+  verb.add_option("--name", flags->name, "The fleet's name").required();
+  verb.add_option("--address", flags->addresses, "HOST:PORT at which nodes reach the coordinator")
+      .required()
+      .repeatable();
+  verb.add_option("--profile", flags->profile, "dashf.profile/1 that the scenario is made of")
+      .required();
+  verb.add_option("--scenario", flags->scenario, "dashf.scenario/1 of all users and servers");
+  verb.add_option("--model", flags->model, "The base model's path on each node's machine")
+      .check(PathElsewhere());
+  verb.add_option("--config", flags->config, "TOML whose training settings and method are taken");
+  verb.add_option("--method", flags->method, "Planning method [dashf]");
+  verb.add_option("--listen", flags->listen, "HOST:PORT [[::] and the port of --address]");
+  verb.add_option("--rounds", flags->rounds, "Rounds, one after the other; 0: without end")
+      .capture_default_str();
+  verb.add_option("--gather-s", flags->gather_s, "How long a round waits for absent nodes")
+      .capture_default_str()
+      .check(FinitePositive());
+  verb.add_option("--out", flags->out, "The fleet's folder [its name]");
+  verb.add_flag("--json", flags->json, "Say in JSON what was made");
   AddDaysFlag(verb, common);
   AddTargetFlags(verb, common);
-  verb->footer(
+  verb.footer(
       "Examples:\n"
       "  dashf kit init --name demo --address coord.example.org:7440 --profile profile.json\n"
       "    --scenario scenario.json --model /srv/models/base");
-  verb->callback(
-      [flags, common, &run] { run = [flags, common] { return Init(*flags, *common); }; });
+  verb.callback([flags, common, &run] { run = [flags, common] { return Init(*flags, *common); }; });
 }
 
-void AddRenew(CLI::App& kit, Run& run, const std::shared_ptr<KitFlags>& common) {
+void AddRenew(Command kit, Run& run, const std::shared_ptr<KitFlags>& common) {
   const auto flags = std::make_shared<RenewFlags>();
-  CLI::App* verb = kit.add_subcommand("renew", "Issue further certificates");
-  verb->add_option("NODE", flags->nodes, "coordinator, server/ID, user/ID or operator/ID");
-  verb->add_flag("--all", flags->all, "Every node that is not revoked");
-  verb->add_flag("--new-key", flags->new_key, "For a new key; without it only node.pem changes");
-  verb->add_flag("--json", flags->json, "Say in JSON what was made, a line per node");
+  Command verb = kit.add_subcommand("renew", "Issue further certificates");
+  verb.add_option("NODE", flags->nodes, "coordinator, server/ID, user/ID or operator/ID");
+  verb.add_flag("--all", flags->all, "Every node that is not revoked");
+  verb.add_flag("--new-key", flags->new_key, "For a new key; without it only node.pem changes");
+  verb.add_flag("--json", flags->json, "Say in JSON what was made, a line per node");
   AddFleetFlag(verb, common);
   AddDaysFlag(verb, common);
-  verb->footer(
+  verb.footer(
       "Copy the new node.pem over the node's: it is taken while the node runs.\n"
       "Examples:\n"
       "  dashf kit renew server/s0 --fleet demo\n"
       "  dashf kit renew --all --fleet demo");
-  verb->callback(
+  verb.callback(
       [flags, common, &run] { run = [flags, common] { return Renew(*flags, *common); }; });
 }
 
-void AddRevoke(CLI::App& kit, Run& run, const std::shared_ptr<KitFlags>& common) {
+void AddRevoke(Command kit, Run& run, const std::shared_ptr<KitFlags>& common) {
   const auto flags = std::make_shared<RenewFlags>();
-  CLI::App* verb = kit.add_subcommand("revoke", "Let the coordinator refuse nodes from now on");
-  verb->add_option("NODE", flags->nodes, "server/ID, user/ID or operator/ID")->required();
-  verb->add_flag("--json", flags->json, "Say in JSON what was revoked");
+  Command verb = kit.add_subcommand("revoke", "Let the coordinator refuse nodes from now on");
+  verb.add_option("NODE", flags->nodes, "server/ID, user/ID or operator/ID").required();
+  verb.add_flag("--json", flags->json, "Say in JSON what was revoked");
   AddFleetFlag(verb, common);
-  verb->footer("Examples:\n  dashf kit revoke user/u3 --fleet demo");
-  verb->callback(
+  verb.footer("Examples:\n  dashf kit revoke user/u3 --fleet demo");
+  verb.callback(
       [flags, common, &run] { run = [flags, common] { return Revoke(*flags, *common); }; });
 }
 
-void AddList(CLI::App& kit, Run& run, const std::shared_ptr<KitFlags>& common) {
+void AddList(Command kit, Run& run, const std::shared_ptr<KitFlags>& common) {
   const auto json = std::make_shared<bool>(false);
-  CLI::App* verb =
+  Command verb =
       kit.add_subcommand("list", "Nodes, certificates, and folders that are not as they were made");
-  verb->add_flag("--json", *json, "Print JSON");
+  verb.add_flag("--json", *json, "Print JSON");
   AddFleetFlag(verb, common);
-  verb->footer("Exit 3: a folder is not as it was made.\nExamples:\n  dashf kit list --fleet demo");
-  verb->callback([json, common, &run] { run = [json, common] { return List(*json, *common); }; });
+  verb.footer("Exit 3: a folder is not as it was made.\nExamples:\n  dashf kit list --fleet demo");
+  verb.callback([json, common, &run] { run = [json, common] { return List(*json, *common); }; });
 }
 
 }  // namespace
 
-void AddKit(CLI::App& app, Run& run) {
+void AddKit(Command app, Run& run) {
   const auto common = std::make_shared<KitFlags>();
-  CLI::App* kit = AddEngineVerb(app, "kit");
-  kit->require_subcommand(1);
-  kit->footer(
+  Command kit = AddEngineVerb(app, "kit");
+  kit.require_subcommand();
+  kit.footer(
       "docs/deploy.md leads from nothing to three hosts.\n"
       "Examples:\n"
       "  dashf kit init --name demo --address coord.example.org:7440 --profile profile.json\n"
@@ -296,11 +294,11 @@ void AddKit(CLI::App& app, Run& run) {
       "  dashf kit add user u3 --fleet demo\n"
       "  dashf kit add operator ada --fleet demo\n"
       "  dashf kit list --fleet demo");
-  AddInit(*kit, run, common);
-  AddAdd(*kit, run, common);
-  AddRenew(*kit, run, common);
-  AddRevoke(*kit, run, common);
-  AddList(*kit, run, common);
+  AddInit(kit, run, common);
+  AddAdd(kit, run, common);
+  AddRenew(kit, run, common);
+  AddRevoke(kit, run, common);
+  AddList(kit, run, common);
 }
 
 }  // namespace dashf::cli

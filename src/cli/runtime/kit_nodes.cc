@@ -212,50 +212,50 @@ Expected<int> AddOperator(const AddFlags& flags, const KitFlags& common) {
   return Told(fleet->AddOperator(flags.id, common.Life()), flags.json);
 }
 
-void AddDeviceFlags(CLI::App* verb, DeviceFlags* device) {
-  verb->add_option("--clock-hz", device->clock_hz, "Its clock, instead of the scenario's")
-      ->check(FinitePositive());
-  verb->add_option("--flop-per-cycle", device->flop_per_cycle, "Its FLOP per cycle")
-      ->check(FinitePositive());
-  verb->add_option("--kappa", device->kappa_w_per_hz3, "Its power over the clock's cube, W/Hz^3")
-      ->check(FiniteNonNegative());
-  verb->add_option("--energy-j-per-flop", device->energy_j_per_flop, "Its energy per FLOP, J")
-      ->check(FiniteNonNegative());
-  verb->add_option("--tx-power-w", device->tx_power_w, "Its transmit power, W")
-      ->check(FinitePositive());
+void AddDeviceFlags(Command verb, DeviceFlags* device) {
+  verb.add_option("--clock-hz", device->clock_hz, "Its clock, instead of the scenario's")
+      .check(FinitePositive());
+  verb.add_option("--flop-per-cycle", device->flop_per_cycle, "Its FLOP per cycle")
+      .check(FinitePositive());
+  verb.add_option("--kappa", device->kappa_w_per_hz3, "Its power over the clock's cube, W/Hz^3")
+      .check(FiniteNonNegative());
+  verb.add_option("--energy-j-per-flop", device->energy_j_per_flop, "Its energy per FLOP, J")
+      .check(FiniteNonNegative());
+  verb.add_option("--tx-power-w", device->tx_power_w, "Its transmit power, W")
+      .check(FinitePositive());
 }
 
-CLI::App* AddNode(CLI::App* add,
-                  Run& run,
-                  const std::shared_ptr<KitFlags>& common,
-                  const std::shared_ptr<AddFlags>& flags,
-                  runtime::Role role) {
+Command AddNode(Command add,
+                Run& run,
+                const std::shared_ptr<KitFlags>& common,
+                const std::shared_ptr<AddFlags>& flags,
+                runtime::Role role) {
   const bool server = role == runtime::Role::kServer;
-  CLI::App* verb = add->add_subcommand(server ? "server" : "user",
-                                       server ? "An edge server's folder" : "A user's folder");
-  verb->add_option("ID", flags->id, "Its id, as in the scenario")->required();
-  verb->add_option("--scenario", flags->scenario, "dashf.scenario/1 [the coordinator's]");
-  verb->add_option("--model", flags->model, "The base model's path there [the fleet's]")
-      ->check(PathElsewhere());
+  Command verb = add.add_subcommand(server ? "server" : "user",
+                                    server ? "An edge server's folder" : "A user's folder");
+  verb.add_option("ID", flags->id, "Its id, as in the scenario").required();
+  verb.add_option("--scenario", flags->scenario, "dashf.scenario/1 [the coordinator's]");
+  verb.add_option("--model", flags->model, "The base model's path there [the fleet's]")
+      .check(PathElsewhere());
   AddDeviceFlags(verb, &flags->device);
-  verb->add_flag("--json", flags->json, "Say in JSON what was made");
+  verb.add_flag("--json", flags->json, "Say in JSON what was made");
   AddFleetFlag(verb, common);
   AddDaysFlag(verb, common);
   AddTargetFlags(verb, common);
-  verb->callback([=, &run] { run = [=] { return Add(role, *flags, *common); }; });
+  verb.callback([=, &run] { run = [=] { return Add(role, *flags, *common); }; });
   return verb;
 }
 
 }  // namespace
 
-void AddFleetFlag(CLI::App* verb, const std::shared_ptr<KitFlags>& flags) {
-  verb->add_option("--fleet", flags->fleet, "The fleet's folder")->capture_default_str();
+void AddFleetFlag(Command verb, const std::shared_ptr<KitFlags>& flags) {
+  verb.add_option("--fleet", flags->fleet, "The fleet's folder").capture_default_str();
 }
 
 // systemd's files give blanks, % and quotes a meaning.
-CLI::Validator PathElsewhere() {
-  return CLI::Validator(
-      [](std::string& text) {
+Check PathElsewhere() {
+  return {
+      "PATH", [](const std::string& text) {
         const bool sound =
             text.starts_with('/') && std::all_of(text.begin(), text.end(), [](unsigned char c) {
               return std::isalnum(c) != 0 || c == '/' || c == '.' || c == '_' || c == '-' ||
@@ -265,68 +265,63 @@ CLI::Validator PathElsewhere() {
         return fmt::format(
             "must be an absolute path of letters, digits and /._-+ on the node's machine, got {}",
             text);
-      },
-      "PATH");
+      }};
 }
 
-void AddDaysFlag(CLI::App* verb, const std::shared_ptr<KitFlags>& flags) {
-  verb->add_option("--days", flags->days, "How long the certificate is valid")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 3650));
+void AddDaysFlag(Command verb, const std::shared_ptr<KitFlags>& flags) {
+  verb.add_option("--days", flags->days, "How long the certificate is valid")
+      .capture_default_str()
+      .check(Range(1, 3650));
 }
 
-void AddTargetFlags(CLI::App* verb, const std::shared_ptr<KitFlags>& flags) {
-  verb->add_option("--program", flags->target.program, "dashf on the node's machine")
-      ->capture_default_str()
-      ->check(PathElsewhere());
-  verb->add_option("--target", flags->target.parent, "Where the folder goes on that machine")
-      ->capture_default_str()
-      ->check(PathElsewhere());
+void AddTargetFlags(Command verb, const std::shared_ptr<KitFlags>& flags) {
+  verb.add_option("--program", flags->target.program, "dashf on the node's machine")
+      .capture_default_str()
+      .check(PathElsewhere());
+  verb.add_option("--target", flags->target.parent, "Where the folder goes on that machine")
+      .capture_default_str()
+      .check(PathElsewhere());
 }
 
-void AddAdd(CLI::App& kit, Run& run, const std::shared_ptr<KitFlags>& common) {
-  CLI::App* add = kit.add_subcommand("add", "Make the folder of a further node, or of an operator");
-  add->require_subcommand(1);
+void AddAdd(Command kit, Run& run, const std::shared_ptr<KitFlags>& common) {
+  Command add = kit.add_subcommand("add", "Make the folder of a further node, or of an operator");
+  add.require_subcommand();
   const auto flags = std::make_shared<AddFlags>();
-  CLI::App* server = AddNode(add, run, common, flags, runtime::Role::kServer);
-  server->add_option("--address", flags->addresses, "HOST:PORT at which users reach it, repeatable")
-      ->required()
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  server->add_option("--listen", flags->listen, "HOST:PORT [[::] and the port of --address]");
-  server->add_option("--bandwidth-hz", flags->device.bandwidth_hz, "Its bandwidth, Hz")
-      ->check(FinitePositive());
-  server->footer(
+  Command server = AddNode(add, run, common, flags, runtime::Role::kServer);
+  server.add_option("--address", flags->addresses, "HOST:PORT at which users reach it, repeatable")
+      .required()
+      .repeatable();
+  server.add_option("--listen", flags->listen, "HOST:PORT [[::] and the port of --address]");
+  server.add_option("--bandwidth-hz", flags->device.bandwidth_hz, "Its bandwidth, Hz")
+      .check(FinitePositive());
+  server.footer(
       "Examples:\n"
       "  dashf kit add server s0 --address edge1.example.org:7443 --fleet demo\n"
       "  dashf kit add server s1 --address 203.0.113.9:17443 --address [2001:db8::9]:7443\n"
       "    --listen [::]:7443 --fleet demo");
-  CLI::App* user = AddNode(add, run, common, flags, runtime::Role::kUser);
-  user->add_option("--data", flags->data, "A folder whose train and test files are copied");
-  user->add_option("--train", flags->train, "Training samples on its machine")
-      ->capture_default_str();
-  user->add_option("--test", flags->test, "Held-out samples on its machine")->capture_default_str();
-  user->add_option("--label", flags->labels, "A label of a choice task, repeatable")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  user->add_option("--memory-bytes", flags->device.memory_bytes, "Its memory for training, bytes")
-      ->check(FinitePositive());
-  user->add_option("--profile", flags->profile, "dashf.profile/1, instead of the scenario's table");
-  user->add_option("--tokens", flags->tokens, "Tokens of its training set, for --profile")
-      ->check(FinitePositive());
-  user->add_option("--data-bytes", flags->data_bytes, "Bytes of its training set, for --profile")
-      ->check(FinitePositive());
-  user->footer(
+  Command user = AddNode(add, run, common, flags, runtime::Role::kUser);
+  user.add_option("--data", flags->data, "A folder whose train and test files are copied");
+  user.add_option("--train", flags->train, "Training samples on its machine").capture_default_str();
+  user.add_option("--test", flags->test, "Held-out samples on its machine").capture_default_str();
+  user.add_option("--label", flags->labels, "A label of a choice task, repeatable").repeatable();
+  user.add_option("--memory-bytes", flags->device.memory_bytes, "Its memory for training, bytes")
+      .check(FinitePositive());
+  user.add_option("--profile", flags->profile, "dashf.profile/1, instead of the scenario's table");
+  user.add_option("--tokens", flags->tokens, "Tokens of its training set, for --profile")
+      .check(FinitePositive());
+  user.add_option("--data-bytes", flags->data_bytes, "Bytes of its training set, for --profile")
+      .check(FinitePositive());
+  user.footer(
       "Examples:\n"
       "  dashf kit add user u3 --fleet demo\n"
       "  dashf kit add user u4 --data samples/u4 --fleet demo");
-  CLI::App* person = add->add_subcommand("operator", "A person's, for dashf ctl");
-  person->add_option("NAME", flags->id, "1 to 48 letters, digits and hyphens")->required();
-  person->add_flag("--json", flags->json, "Say in JSON what was made");
+  Command person = add.add_subcommand("operator", "A person's, for dashf ctl");
+  person.add_option("NAME", flags->id, "1 to 48 letters, digits and hyphens").required();
+  person.add_flag("--json", flags->json, "Say in JSON what was made");
   AddFleetFlag(person, common);
   AddDaysFlag(person, common);
-  person->footer("Examples:\n  dashf kit add operator ada --fleet demo");
-  person->callback([=, &run] { run = [=] { return AddOperator(*flags, *common); }; });
+  person.footer("Examples:\n  dashf kit add operator ada --fleet demo");
+  person.callback([=, &run] { run = [=] { return AddOperator(*flags, *common); }; });
 }
 
 }  // namespace dashf::cli

@@ -1,7 +1,6 @@
 // `dashf kit add`, and what the verbs of `dashf kit` share.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -19,11 +18,11 @@ struct KitFlags {
   std::chrono::hours Life() const { return std::chrono::hours(24 * days); }
 };
 
-void AddFleetFlag(CLI::App* verb, const std::shared_ptr<KitFlags>& flags);
-void AddDaysFlag(CLI::App* verb, const std::shared_ptr<KitFlags>& flags);
-void AddTargetFlags(CLI::App* verb, const std::shared_ptr<KitFlags>& flags);
+void AddFleetFlag(Command verb, const std::shared_ptr<KitFlags>& flags);
+void AddDaysFlag(Command verb, const std::shared_ptr<KitFlags>& flags);
+void AddTargetFlags(Command verb, const std::shared_ptr<KitFlags>& flags);
 // A path on another machine, as units and node files name it.
-CLI::Validator PathElsewhere();
-void AddAdd(CLI::App& kit, Run& run, const std::shared_ptr<KitFlags>& common);
+Check PathElsewhere();
+void AddAdd(Command kit, Run& run, const std::shared_ptr<KitFlags>& common);
 
 }  // namespace dashf::cli

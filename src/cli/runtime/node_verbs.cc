@@ -21,16 +21,16 @@ namespace dashf::cli {
 namespace {
 
 // Adds `dashf NAME --config FILE`; `go` does the rest.
-void AddNodeVerb(CLI::App& app,
+void AddNodeVerb(Command app,
                  Run& run,
                  const std::string& name,
                  const std::string& footer,
                  Expected<int> (*go)(const std::string& config_path)) {
   const auto config = std::make_shared<std::string>();
-  CLI::App* verb = AddEngineVerb(app, name);
-  verb->add_option("--config", *config, "dashf.node/3 file")->required();
-  verb->footer(footer);
-  verb->callback([config, go, &run] { run = [config, go] { return go(*config); }; });
+  Command verb = AddEngineVerb(app, name);
+  verb.add_option("--config", *config, "dashf.node/3 file").required();
+  verb.footer(footer);
+  verb.callback([config, go, &run] { run = [config, go] { return go(*config); }; });
 }
 
 Expected<int> GoCoordinator(const std::string& path) {
@@ -87,7 +87,7 @@ Expected<int> GoUser(const std::string& path) {
 
 }  // namespace
 
-void AddCoordinator(CLI::App& app, Run& run) {
+void AddCoordinator(Command app, Run& run) {
   AddNodeVerb(app,
               run,
               "coordinator",
@@ -99,7 +99,7 @@ void AddCoordinator(CLI::App& app, Run& run) {
               GoCoordinator);
 }
 
-void AddServer(CLI::App& app, Run& run) {
+void AddServer(Command app, Run& run) {
   AddNodeVerb(app,
               run,
               "server",
@@ -108,7 +108,7 @@ void AddServer(CLI::App& app, Run& run) {
               GoServer);
 }
 
-void AddUser(CLI::App& app, Run& run) {
+void AddUser(Command app, Run& run) {
   AddNodeVerb(app,
               run,
               "user",

@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "base/termination.h"
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "cli/runtime/run_data.h"
 #include "cli/runtime/run_tables.h"
 #include "cli/shipped_model.h"
@@ -403,31 +404,30 @@ Examples:
 
 }  // namespace
 
-void AddRun(CLI::App& app, Run& run) {
+void AddRun(Command app, Run& run) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* verb = AddEngineVerb(app, "run");
-  verb->add_option("INPUT", flags->input, "Scenario file or TOML configuration")->required();
-  verb->add_option("--out", flags->out, "The run's folder")->required();
-  verb->add_option("--model", flags->model, "Model folder instead of the configured one");
-  verb->add_option(
+  Command verb = AddEngineVerb(app, "run");
+  verb.add_option("INPUT", flags->input, "Scenario file or TOML configuration").required();
+  verb.add_option("--out", flags->out, "The run's folder").required();
+  verb.add_option("--model", flags->model, "Model folder instead of the configured one");
+  verb.add_option(
       "--data", flags->data, "Folder with u0/train.jsonl ..., or one file to share out");
-  verb->add_option("--method", flags->method, "Planning method instead of the configured one");
-  verb->add_option("--rounds", flags->rounds, "Rounds, one after the other")
-      ->check(CLI::PositiveNumber);
-  verb->add_option("--time-scale",
-                   flags->time_scale,
-                   "Carry the plan out as it assumes, one of its seconds in so many")
-      ->check(CLI::PositiveNumber);
-  verb->add_option("--train-records", flags->train_records, "Training records per user")
-      ->check(CLI::PositiveNumber);
-  verb->add_option("--test-records", flags->test_records, "Held-out records per user")
-      ->check(CLI::PositiveNumber);
-  verb->add_flag("--no-references",
-                 flags->no_references,
-                 "Leave out the all-server and centralised trainings");
-  verb->add_flag("--json", flags->json, "Print round.json instead of tables");
-  verb->footer(kFooter);
-  verb->callback([flags, &run] { run = [flags] { return RunRun(*flags); }; });
+  verb.add_option("--method", flags->method, "Planning method instead of the configured one");
+  verb.add_option("--rounds", flags->rounds, "Rounds, one after the other").check(FinitePositive());
+  verb.add_option("--time-scale",
+                  flags->time_scale,
+                  "Carry the plan out as it assumes, one of its seconds in so many")
+      .check(FinitePositive());
+  verb.add_option("--train-records", flags->train_records, "Training records per user")
+      .check(FinitePositive());
+  verb.add_option("--test-records", flags->test_records, "Held-out records per user")
+      .check(FinitePositive());
+  verb.add_flag("--no-references",
+                flags->no_references,
+                "Leave out the all-server and centralised trainings");
+  verb.add_flag("--json", flags->json, "Print round.json instead of tables");
+  verb.footer(kFooter);
+  verb.callback([flags, &run] { run = [flags] { return RunRun(*flags); }; });
 }
 
 }  // namespace dashf::cli

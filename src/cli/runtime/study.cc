@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "cli/runtime/run_data.h"
 #include "cli/runtime/study_tables.h"
 #include "cli/shipped_model.h"
@@ -330,47 +331,46 @@ Examples:
 
 }  // namespace
 
-void AddStudy(CLI::App& app, Run& run) {
+void AddStudy(Command app, Run& run) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* study = AddEngineVerb(app, "study");
-  study->require_subcommand(1);
-  study->footer("Examples:\n  dashf study split configs/demo.toml --out runs/split");
-  CLI::App* verb = study->add_subcommand(
+  Command study = AddEngineVerb(app, "study");
+  study.require_subcommand();
+  study.footer("Examples:\n  dashf study split configs/demo.toml --out runs/split");
+  Command verb = study.add_subcommand(
       "split", "Every split and schedule against training all layers in one place");
-  verb->add_option("CONFIG", flags->input, "TOML configuration")->required();
-  verb->add_option("--out", flags->out, "The study's folder")->required();
-  verb->add_option("--model", flags->model, "Model folder instead of the configured one");
-  verb->add_option(
+  verb.add_option("CONFIG", flags->input, "TOML configuration").required();
+  verb.add_option("--out", flags->out, "The study's folder").required();
+  verb.add_option("--model", flags->model, "Model folder instead of the configured one");
+  verb.add_option(
       "--data", flags->data, "Folder with u0/train.jsonl ..., or one file to share out");
-  verb->add_option("--train-records", flags->train_records, "Training records per user")
-      ->check(CLI::PositiveNumber);
-  verb->add_option("--test-records", flags->test_records, "Held-out records per user")
-      ->check(CLI::PositiveNumber);
-  verb->add_option("--users", flags->users, "Users instead of the configured number")
-      ->check(CLI::Range(1, 1000));
-  verb->add_option("--repetitions", flags->repetitions, "Each with data, adapters and orders anew")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000));
-  verb->add_option("--schedule", flags->schedules, "Repeatable; see below")
-      ->capture_default_str()
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  verb->add_option("--objectives", flags->objectives, "Losses of the user's phase")
-      ->capture_default_str()
-      ->delimiter(',')
-      ->check(CLI::IsMember({"early_exit", "full_depth"}));
-  verb->add_option("--splits", flags->splits, "Values of k, comma-separated [all]")->delimiter(',');
-  verb->add_option("--jobs",
-                   flags->processes,
-                   "Trainings at the same time, one core each; 0: none, report what is there")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1024));
-  verb->add_flag("--no-averages",
-                 flags->no_averages,
-                 "Leave out one adapter for all users: trained on all data, and averages");
-  verb->add_flag("--json", flags->json, "Print the table's rows as JSON");
-  verb->footer(kFooter);
-  verb->callback([flags, &run] { run = [flags] { return RunSplit(*flags); }; });
+  verb.add_option("--train-records", flags->train_records, "Training records per user")
+      .check(FinitePositive());
+  verb.add_option("--test-records", flags->test_records, "Held-out records per user")
+      .check(FinitePositive());
+  verb.add_option("--users", flags->users, "Users instead of the configured number")
+      .check(Range(1, 1000));
+  verb.add_option("--repetitions", flags->repetitions, "Each with data, adapters and orders anew")
+      .capture_default_str()
+      .check(Range(1, 1000));
+  verb.add_option("--schedule", flags->schedules, "Repeatable; see below")
+      .capture_default_str()
+      .repeatable();
+  verb.add_option("--objectives", flags->objectives, "Losses of the user's phase")
+      .capture_default_str()
+      .delimiter(',')
+      .check(IsMember({"early_exit", "full_depth"}));
+  verb.add_option("--splits", flags->splits, "Values of k, comma-separated [all]").delimiter(',');
+  verb.add_option("--jobs",
+                  flags->processes,
+                  "Trainings at the same time, one core each; 0: none, report what is there")
+      .capture_default_str()
+      .check(Range(0, 1024));
+  verb.add_flag("--no-averages",
+                flags->no_averages,
+                "Leave out one adapter for all users: trained on all data, and averages");
+  verb.add_flag("--json", flags->json, "Print the table's rows as JSON");
+  verb.footer(kFooter);
+  verb.callback([flags, &run] { run = [flags] { return RunSplit(*flags); }; });
 }
 
 }  // namespace dashf::cli

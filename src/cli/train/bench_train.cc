@@ -2,7 +2,6 @@
 // every measurement in a process of its own, and no time for a program whose losses are others.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -164,73 +163,73 @@ Expected<int> RunBenchTrain(const Flags& flags) {
   return kExitOk;
 }
 
-void AddOptions(CLI::App* verb, Flags* flags) {
-  auto* models =
-      verb->add_option("--models", flags->models, "Random models by size, comma-separated")
-          ->delimiter(',')
-          ->check(CLI::IsMember(kRandomModels))
-          ->capture_default_str();
-  auto* model = verb->add_option("--model", flags->model_dir, "A Hugging Face model folder instead")
-                    ->excludes(models);
-  verb->add_option("--data",
-                   flags->data_path,
-                   "Records, conversations or text [random tokens, as long as Alpaca records]")
-      ->needs(model);
-  verb->add_option(
+void AddOptions(Command verb, Flags* flags) {
+  Option models =
+      verb.add_option("--models", flags->models, "Random models by size, comma-separated")
+          .delimiter(',')
+          .check(IsMember(kRandomModels))
+          .capture_default_str();
+  Option model = verb.add_option("--model", flags->model_dir, "A Hugging Face model folder instead")
+                     .excludes(models);
+  verb.add_option("--data",
+                  flags->data_path,
+                  "Records, conversations or text [random tokens, as long as Alpaca records]")
+      .needs(model);
+  verb.add_option(
           "--peer",
           flags->peers,
           "Shell command of a peer, which gets a job's file as its last argument; repeatable")
-      ->type_name("COMMAND");
-  verb->add_option("--bfloat16-peer",
-                   flags->bfloat16_peers,
-                   "One that computes in bfloat16, with losses within 1e-2; repeatable")
-      ->type_name("COMMAND");
-  verb->add_option(
+      .type_name("COMMAND");
+  verb.add_option("--bfloat16-peer",
+                  flags->bfloat16_peers,
+                  "One that computes in bfloat16, with losses within 1e-2; repeatable")
+      .type_name("COMMAND");
+  verb.add_option(
           "--threads", flags->threads, "Thread counts, comma-separated [1 and the machine's]")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 1024));
-  verb->add_option("--batch", flags->rules.batch_size, "Examples per step")
-      ->check(CLI::Range(1, 4096))
-      ->capture_default_str();
-  verb->add_option("--max-tokens", flags->rules.tokens_max, "Most tokens of an example")
-      ->check(CLI::Range(3, 1 << 20))
-      ->capture_default_str();
-  verb->add_option("--repeats", flags->repeats, "Processes per figure, whose median it is")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  verb->add_option("--time-limit-s", flags->time_limit_s, "For each process")
-      ->check(CLI::Range(1, 1000000))
-      ->capture_default_str();
-  verb->add_option("--arithmetic",
-                   flags->arithmetic,
-                   "Train beside float32 also in this, with losses within 1e-2")
-      ->check(CLI::IsMember(train::kArithmetics))
-      ->capture_default_str();
-  verb->add_flag("--recompute",
-                 flags->recompute,
-                 "Train also with layers computed again instead of kept, in less memory");
-  verb->add_flag(
+      .delimiter(',')
+      .check(Range(1, 1024));
+  verb.add_option("--batch", flags->rules.batch_size, "Examples per step")
+      .check(Range(1, 4096))
+      .capture_default_str();
+  verb.add_option("--max-tokens", flags->rules.tokens_max, "Most tokens of an example")
+      .check(Range(3, 1 << 20))
+      .capture_default_str();
+  verb.add_option("--repeats", flags->repeats, "Processes per figure, whose median it is")
+      .check(Range(1, 1000))
+      .capture_default_str();
+  verb.add_option("--time-limit-s", flags->time_limit_s, "For each process")
+      .check(Range(1, 1000000))
+      .capture_default_str();
+  verb.add_option("--arithmetic",
+                  flags->arithmetic,
+                  "Train beside float32 also in this, with losses within 1e-2")
+      .check(IsMember(train::kArithmetics))
+      .capture_default_str();
+  verb.add_flag("--recompute",
+                flags->recompute,
+                "Train also with layers computed again instead of kept, in less memory");
+  verb.add_flag(
       "--steps-alone", flags->steps_alone, "Leave out the phases of a user and of a server");
-  verb->add_flag("--processor-time",
-                 flags->processor_time,
-                 "Time steps by the processor's time, where other programs share the machine");
-  verb->add_flag(
+  verb.add_flag("--processor-time",
+                flags->processor_time,
+                "Time steps by the processor's time, where other programs share the machine");
+  verb.add_flag(
       "--json", flags->json, "Write one JSON object to stdout beside the table on stderr");
-  verb->add_option("--job",
-                   flags->job_path,
-                   "Be measured: carry one job's file out and state its steps on stdout");
+  verb.add_option("--job",
+                  flags->job_path,
+                  "Be measured: carry one job's file out and state its steps on stdout");
 }
 
 }  // namespace
 
-void AddBenchTrain(CLI::App& app, Run& run) {
+void AddBenchTrain(Command app, Run& run) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* verb = AddEngineBench(app, "train");
+  Command verb = AddEngineBench(app, "train");
   const auto cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   flags->threads = cores == 1 ? std::vector<int>{1} : std::vector<int>{1, cores};
   AddOptions(verb, flags.get());
-  verb->footer(kExamples);
-  verb->callback([flags, &run] { run = [flags] { return RunBenchTrain(*flags); }; });
+  verb.footer(kExamples);
+  verb.callback([flags, &run] { run = [flags] { return RunBenchTrain(*flags); }; });
 }
 
 }  // namespace dashf::cli

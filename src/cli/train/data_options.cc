@@ -8,21 +8,21 @@
 
 namespace dashf::cli {
 
-void AddTemplateOption(CLI::App* verb, std::string* chat_template) {
-  verb->add_option("--template",
-                   *chat_template,
-                   "Form of conversations: llama2, llama3 or chatml; default: the model folder's")
-      ->check(CLI::IsMember({"llama2", "llama3", "chatml"}));
+void AddTemplateOption(Command verb, std::string* chat_template) {
+  verb.add_option("--template",
+                  *chat_template,
+                  "Form of conversations: llama2, llama3 or chatml; default: the model folder's")
+      .check(IsMember({"llama2", "llama3", "chatml"}));
 }
 
-void AddDataOptions(CLI::App* verb, const char* text, DataOptions* options) {
-  verb->add_option("--data", options->path, text)->required();
-  verb->add_option(
+void AddDataOptions(Command verb, const char* text, DataOptions* options) {
+  verb.add_option("--data", options->path, text).required();
+  verb.add_option(
           "--format",
           options->format,
           "What the data are: alpaca, chat, completion, documents or text; default: as their "
           "content")
-      ->check(CLI::IsMember({"alpaca", "chat", "completion", "documents", "text"}));
+      .check(IsMember({"alpaca", "chat", "completion", "documents", "text"}));
   AddTemplateOption(verb, &options->chat_template);
 }
 

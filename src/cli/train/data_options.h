@@ -18,9 +18,9 @@ struct DataOptions {
 };
 
 // Adds --data, --format and --template.
-void AddDataOptions(CLI::App* verb, const char* text, DataOptions* options);
+void AddDataOptions(Command verb, const char* text, DataOptions* options);
 // Adds --template alone.
-void AddTemplateOption(CLI::App* verb, std::string* chat_template);
+void AddTemplateOption(Command verb, std::string* chat_template);
 
 // `report`, if given, gets what was taken, as ReadSamples has it.
 Expected<std::vector<corpus::Sample>> ReadData(const DataOptions& options,

@@ -70,16 +70,16 @@ Expected<int> RunExport(const Flags& flags) {
 
 }  // namespace
 
-void AddExport(CLI::App& app, Run& run) {
+void AddExport(Command app, Run& run) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* verb = AddEngineVerb(app, "export");
-  verb->add_option("adapter", flags->adapter, "PEFT folder, or a llama.cpp LoRA file")->required();
-  verb->add_option("--model", flags->model_dir, "The base: Hugging Face folder or GGUF file")
-      ->required();
-  verb->add_option("--gguf", flags->gguf_path, "llama.cpp LoRA file to write");
-  verb->add_option("--peft", flags->peft_dir, "PEFT folder to write");
-  verb->footer(kExamples);
-  verb->callback([flags, &run] { run = [flags] { return RunExport(*flags); }; });
+  Command verb = AddEngineVerb(app, "export");
+  verb.add_option("adapter", flags->adapter, "PEFT folder, or a llama.cpp LoRA file").required();
+  verb.add_option("--model", flags->model_dir, "The base: Hugging Face folder or GGUF file")
+      .required();
+  verb.add_option("--gguf", flags->gguf_path, "llama.cpp LoRA file to write");
+  verb.add_option("--peft", flags->peft_dir, "PEFT folder to write");
+  verb.footer(kExamples);
+  verb.callback([flags, &run] { run = [flags] { return RunExport(*flags); }; });
 }
 
 }  // namespace dashf::cli

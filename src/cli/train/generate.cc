@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "cli/train/data_options.h"
 #include "cli/train/start_line.h"
 #include "cli/train/storage_options.h"
@@ -163,44 +164,43 @@ Expected<int> RunGenerate(const Flags& flags) {
 
 }  // namespace
 
-void AddGenerate(CLI::App& app, Run& run) {
+void AddGenerate(Command app, Run& run) {
   const auto flags = std::make_shared<Flags>();
   train::SamplingOptions& sampling = flags->options.sampling;
-  CLI::App* verb = AddEngineVerb(app, "generate");
-  verb->add_option("--model", flags->model_dir, "Hugging Face folder, or GGUF file")->required();
-  verb->add_option("--max-tokens",
-                   flags->tokens_max,
-                   "Most tokens to generate [256, or what the model's positions leave]")
-      ->check(CLI::Range(1, 1 << 20));
-  CLI::Option* prompt = verb->add_option(
+  Command verb = AddEngineVerb(app, "generate");
+  verb.add_option("--model", flags->model_dir, "Hugging Face folder, or GGUF file").required();
+  verb.add_option("--max-tokens",
+                  flags->tokens_max,
+                  "Most tokens to generate [256, or what the model's positions leave]")
+      .check(Range(1, 1 << 20));
+  Option prompt = verb.add_option(
       "--prompt", flags->prompt, "Text to continue; without it, from the beginning");
-  verb->add_option("--adapter", flags->adapter_dir, "PEFT adapter folder to apply");
-  verb->add_option(
-          "--temperature", sampling.temperature, "0: the most probable token; 1: as likely")
-      ->capture_default_str()
-      ->check(Within(0.0, 100.0));
-  verb->add_option("--top-k", sampling.top_k, "Draw from the k most probable tokens; 0: from all")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1 << 20));
-  verb->add_option("--top-p", sampling.top_p, "Draw from the most probable with this share")
-      ->capture_default_str()
-      ->check(Within(0.0, 1.0));
-  verb->add_option("--seed", flags->options.seed, "Same seed, same text")->capture_default_str();
-  CLI::Option* chat =
-      verb->add_flag("--chat", flags->chat, "The prompt is a user's message to be answered");
-  CLI::Option* system = verb->add_option("--system", flags->system, "System message, with --chat");
-  verb->add_option("--messages", flags->messages_path, "JSON file of a conversation to continue")
-      ->excludes(chat)
-      ->excludes(system)
-      ->excludes(prompt);
+  verb.add_option("--adapter", flags->adapter_dir, "PEFT adapter folder to apply");
+  verb.add_option("--temperature", sampling.temperature, "0: the most probable token; 1: as likely")
+      .capture_default_str()
+      .check(Within(0.0, 100.0));
+  verb.add_option("--top-k", sampling.top_k, "Draw from the k most probable tokens; 0: from all")
+      .capture_default_str()
+      .check(Range(0, 1 << 20));
+  verb.add_option("--top-p", sampling.top_p, "Draw from the most probable with this share")
+      .capture_default_str()
+      .check(Within(0.0, 1.0));
+  verb.add_option("--seed", flags->options.seed, "Same seed, same text").capture_default_str();
+  Option chat =
+      verb.add_flag("--chat", flags->chat, "The prompt is a user's message to be answered");
+  Option system = verb.add_option("--system", flags->system, "System message, with --chat");
+  verb.add_option("--messages", flags->messages_path, "JSON file of a conversation to continue")
+      .excludes(chat)
+      .excludes(system)
+      .excludes(prompt);
   AddTemplateOption(verb, &flags->chat_template);
   AddWeightsOption(verb, &flags->storage);
   AddBaseCacheOption(verb, &flags->base_cache);
-  verb->add_option("--threads", flags->threads, "Threads")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1024));
-  verb->footer(kExamples);
-  verb->callback([flags, &run] { run = [flags] { return RunGenerate(*flags); }; });
+  verb.add_option("--threads", flags->threads, "Threads")
+      .capture_default_str()
+      .check(Range(1, 1024));
+  verb.footer(kExamples);
+  verb.callback([flags, &run] { run = [flags] { return RunGenerate(*flags); }; });
 }
 
 }  // namespace dashf::cli

@@ -125,22 +125,22 @@ Expected<int> RunMerge(const Flags& flags) {
 
 }  // namespace
 
-void AddMerge(CLI::App& app, Run& run) {
+void AddMerge(Command app, Run& run) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* verb = AddEngineVerb(app, "merge");
-  verb->add_option("--model", flags->model_dir, "Hugging Face folder, or GGUF file")->required();
-  verb->add_option("--adapter",
-                   flags->adapter_dir,
-                   "PEFT folder or llama.cpp file with LoRA; none: the base as it is");
-  verb->add_option("--out", flags->out_dir, "Model folder to write")->required();
-  verb->add_option("--precision", flags->precision, "Of the weights written")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"float32", "bfloat16"}));
-  verb->add_option("--threads", flags->threads, "Threads")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1024));
-  verb->footer(kExamples);
-  verb->callback([flags, &run] { run = [flags] { return RunMerge(*flags); }; });
+  Command verb = AddEngineVerb(app, "merge");
+  verb.add_option("--model", flags->model_dir, "Hugging Face folder, or GGUF file").required();
+  verb.add_option("--adapter",
+                  flags->adapter_dir,
+                  "PEFT folder or llama.cpp file with LoRA; none: the base as it is");
+  verb.add_option("--out", flags->out_dir, "Model folder to write").required();
+  verb.add_option("--precision", flags->precision, "Of the weights written")
+      .capture_default_str()
+      .check(IsMember({"float32", "bfloat16"}));
+  verb.add_option("--threads", flags->threads, "Threads")
+      .capture_default_str()
+      .check(Range(1, 1024));
+  verb.footer(kExamples);
+  verb.callback([flags, &run] { run = [flags] { return RunMerge(*flags); }; });
 }
 
 }  // namespace dashf::cli

@@ -275,69 +275,68 @@ Expected<int> RunProfile(Flags flags) {
 
 }  // namespace
 
-void AddProfile(CLI::App& app, Run& run) {
+void AddProfile(Command app, Run& run) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* verb = AddEngineVerb(app, "profile");
-  verb->add_option("--model", flags->model_dir, "Hugging Face folder, or GGUF file")->required();
+  Command verb = AddEngineVerb(app, "profile");
+  verb.add_option("--model", flags->model_dir, "Hugging Face folder, or GGUF file").required();
   AddDataOptions(
       verb, "Records, conversations or text, a part of which is trained on", &flags->data);
-  verb->add_option("--out", flags->out_path, "Profile to write (dashf.profile/1)")->required();
-  verb->add_option("--objective", flags->objective, "The user phase's loss")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"early_exit", "full_depth"}));
-  verb->add_option("--max-tokens", flags->record_tokens_max, "Most tokens of one record")
-      ->capture_default_str()
-      ->check(CLI::Range(3, 1 << 20));
-  verb->add_option("--sample-tokens", flags->options.tokens_max, "Tokens of the sample")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1 << 24));
-  verb->add_option("--epochs", flags->options.train.epochs, "Passes over the data in each phase")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000));
-  verb->add_option("--joint-epochs",
-                   flags->joint_epochs,
-                   "Further passes at the end, in which the server trains all layers")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1000));
-  verb->add_option("--batch", flags->options.train.batch_size, "Records per step")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 4096));
-  verb->add_option(
+  verb.add_option("--out", flags->out_path, "Profile to write (dashf.profile/1)").required();
+  verb.add_option("--objective", flags->objective, "The user phase's loss")
+      .capture_default_str()
+      .check(IsMember({"early_exit", "full_depth"}));
+  verb.add_option("--max-tokens", flags->record_tokens_max, "Most tokens of one record")
+      .capture_default_str()
+      .check(Range(3, 1 << 20));
+  verb.add_option("--sample-tokens", flags->options.tokens_max, "Tokens of the sample")
+      .capture_default_str()
+      .check(Range(1, 1 << 24));
+  verb.add_option("--epochs", flags->options.train.epochs, "Passes over the data in each phase")
+      .capture_default_str()
+      .check(Range(1, 1000));
+  verb.add_option("--joint-epochs",
+                  flags->joint_epochs,
+                  "Further passes at the end, in which the server trains all layers")
+      .capture_default_str()
+      .check(Range(0, 1000));
+  verb.add_option("--batch", flags->options.train.batch_size, "Records per step")
+      .capture_default_str()
+      .check(Range(1, 4096));
+  verb.add_option(
           "--accumulate", flags->options.train.accumulate, "Take a step every so many batches")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 4096));
-  verb->add_option("--adapter", flags->adapter, "What is trained: LoRA or LLaMA-Adapter's prompts")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"lora", "adaption_prompt"}));
-  verb->add_option("--targets", flags->options.adapter.lora.targets, "Projections with LoRA")
-      ->capture_default_str()
-      ->delimiter(',');
-  verb->add_option("--rank", flags->options.adapter.lora.rank, "LoRA rank")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 4096));
-  verb->add_option("--prompt-length", flags->options.adapter.prompt.length, "Vectors of a prompt")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 4096));
+      .capture_default_str()
+      .check(Range(1, 4096));
+  verb.add_option("--adapter", flags->adapter, "What is trained: LoRA or LLaMA-Adapter's prompts")
+      .capture_default_str()
+      .check(IsMember({"lora", "adaption_prompt"}));
+  verb.add_option("--targets", flags->options.adapter.lora.targets, "Projections with LoRA")
+      .capture_default_str()
+      .delimiter(',');
+  verb.add_option("--rank", flags->options.adapter.lora.rank, "LoRA rank")
+      .capture_default_str()
+      .check(Range(1, 4096));
+  verb.add_option("--prompt-length", flags->options.adapter.prompt.length, "Vectors of a prompt")
+      .capture_default_str()
+      .check(Range(1, 4096));
   AddArithmeticOption(verb, &flags->storage);
   AddWeightsOption(verb, &flags->storage);
   AddBaseCacheOption(verb, &flags->base_cache);
-  verb->add_option(
+  verb.add_option(
           "--core-power-w", flags->core_power_w, "A busy core's power, for the energy model")
-      ->capture_default_str()
-      ->check(FinitePositive());
-  verb->add_option("--extrapolate",
-                   flags->extrapolate,
-                   "From models of the same shape with 1 and 3 layers, instead of measuring every "
-                   "split: yes, no, or auto, where that would take over a minute")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"auto", "yes", "no"}));
-  verb->add_flag(
-      "--check",
-      flags->check,
-      "Measure on half of the records, foretell the other half's times and measure those "
-      "too (an extrapolation is always checked)");
-  verb->footer(kExamples);
-  verb->callback([flags, &run] {
+      .capture_default_str()
+      .check(FinitePositive());
+  verb.add_option("--extrapolate",
+                  flags->extrapolate,
+                  "From models of the same shape with 1 and 3 layers, instead of measuring every "
+                  "split: yes, no, or auto, where that would take over a minute")
+      .capture_default_str()
+      .check(IsMember({"auto", "yes", "no"}));
+  verb.add_flag("--check",
+                flags->check,
+                "Measure on half of the records, foretell the other half's times and measure those "
+                "too (an extrapolation is always checked)");
+  verb.footer(kExamples);
+  verb.callback([flags, &run] {
     flags->options.objective = flags->objective == "early_exit" ? train::UserObjective::kEarlyExit
                                                                 : train::UserObjective::kFullDepth;
     flags->options.adapter.kind =

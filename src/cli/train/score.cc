@@ -122,25 +122,25 @@ Expected<int> RunScore(const Flags& flags) {
 
 }  // namespace
 
-void AddScore(CLI::App& app, Run& run) {
+void AddScore(Command app, Run& run) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* verb = AddEngineVerb(app, "score");
-  verb->add_option("--model", flags->model_dir, "Hugging Face folder, or GGUF file")->required();
-  verb->add_option("--adapter", flags->adapter_dir, "PEFT adapter folder to apply");
+  Command verb = AddEngineVerb(app, "score");
+  verb.add_option("--model", flags->model_dir, "Hugging Face folder, or GGUF file").required();
+  verb.add_option("--adapter", flags->adapter_dir, "PEFT adapter folder to apply");
   AddDataOptions(verb, "Records, conversations or text to be scored on", &flags->data);
-  verb->add_option(
+  verb.add_option(
       "--labels", flags->labels_path, "JSON file with the labels to choose among: a list of texts");
-  verb->add_option("--max-tokens", flags->tokens_max, "Most tokens of one sample")
-      ->capture_default_str()
-      ->check(CLI::Range(3, 1 << 20));
+  verb.add_option("--max-tokens", flags->tokens_max, "Most tokens of one sample")
+      .capture_default_str()
+      .check(Range(3, 1 << 20));
   AddWeightsOption(verb, &flags->storage);
   AddBaseCacheOption(verb, &flags->base_cache);
-  verb->add_option("--threads", flags->threads, "Threads")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1024));
-  verb->add_flag("--json", flags->json, "Print the scores as JSON");
-  verb->footer(kExamples);
-  verb->callback([flags, &run] { run = [flags] { return RunScore(*flags); }; });
+  verb.add_option("--threads", flags->threads, "Threads")
+      .capture_default_str()
+      .check(Range(1, 1024));
+  verb.add_flag("--json", flags->json, "Print the scores as JSON");
+  verb.footer(kExamples);
+  verb.callback([flags, &run] { run = [flags] { return RunScore(*flags); }; });
 }
 
 }  // namespace dashf::cli

@@ -4,22 +4,22 @@
 
 namespace dashf::cli {
 
-void AddWeightsOption(CLI::App* verb, train::StorageChoice* choice) {
-  verb->add_option("--weights",
-                   choice->weights,
-                   "Hold the base's in 32, 16, 8 or 4 bits; fewer take less memory and are "
-                   "rounded; auto: float32, or as --arithmetic needs them")
-      ->capture_default_str()
-      ->check(CLI::IsMember(train::kWeights));
+void AddWeightsOption(Command verb, train::StorageChoice* choice) {
+  verb.add_option("--weights",
+                  choice->weights,
+                  "Hold the base's in 32, 16, 8 or 4 bits; fewer take less memory and are "
+                  "rounded; auto: float32, or as --arithmetic needs them")
+      .capture_default_str()
+      .check(IsMember(train::kWeights));
 }
 
-void AddArithmeticOption(CLI::App* verb, train::StorageChoice* choice) {
-  verb->add_option("--arithmetic",
-                   choice->arithmetic,
-                   "Of products with the base's weights; bfloat16: faster, in half the memory, and "
-                   "rounded; auto: if the processor has it")
-      ->capture_default_str()
-      ->check(CLI::IsMember(train::kArithmetics));
+void AddArithmeticOption(Command verb, train::StorageChoice* choice) {
+  verb.add_option("--arithmetic",
+                  choice->arithmetic,
+                  "Of products with the base's weights; bfloat16: faster, in half the memory, and "
+                  "rounded; auto: if the processor has it")
+      .capture_default_str()
+      .check(IsMember(train::kArithmetics));
 }
 
 Expected<llama::Storage> ChosenStorage(const train::StorageChoice& choice) {
@@ -28,13 +28,13 @@ Expected<llama::Storage> ChosenStorage(const train::StorageChoice& choice) {
   return Fail(ErrorKind::kUsage, "--" + storage.error().where, storage.error().message);
 }
 
-void AddBaseCacheOption(CLI::App* verb, std::string* base_cache) {
-  verb->add_option(
+void AddBaseCacheOption(Command verb, std::string* base_cache) {
+  verb.add_option(
           "--base-cache",
           *base_cache,
           "Folder that keeps a base's int8 or nf4 weights as they were encoded, for the next "
           "start; auto: $XDG_CACHE_HOME/dashf, or ~/.cache/dashf; none: encode at every start")
-      ->capture_default_str();
+      .capture_default_str();
 }
 
 Expected<train::Model> LoadBase(const std::string& model_dir,

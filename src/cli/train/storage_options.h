@@ -10,14 +10,14 @@
 
 namespace dashf::cli {
 
-void AddWeightsOption(CLI::App* verb, train::StorageChoice* choice);
+void AddWeightsOption(Command verb, train::StorageChoice* choice);
 // Of training alone.
-void AddArithmeticOption(CLI::App* verb, train::StorageChoice* choice);
+void AddArithmeticOption(Command verb, train::StorageChoice* choice);
 
 // train::StorageFor(), whose errors are kUsage here and name the option.
 Expected<llama::Storage> ChosenStorage(const train::StorageChoice& choice);
 
-void AddBaseCacheOption(CLI::App* verb, std::string* base_cache);
+void AddBaseCacheOption(Command verb, std::string* base_cache);
 // The base, through the cache that --base-cache asks for; what came of that goes to stderr.
 Expected<train::Model> LoadBase(const std::string& model_dir,
                                 const llama::Storage& storage,

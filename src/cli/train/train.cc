@@ -122,145 +122,144 @@ Expected<int> RunTrain(const Flags& flags) {
   return Train(training);
 }
 
-void AddAdapterOptions(CLI::App* verb, Flags* flags) {
+void AddAdapterOptions(Command verb, Flags* flags) {
   LocalTraining& training = flags->training;
-  CLI::Option* from = verb->add_option(
+  Option from = verb.add_option(
       "--adapter", training.adapter_dir, "PEFT adapter folder to go on with; else a new one");
-  verb->add_option("--kind", flags->adapter, "A new adapter: LoRA or LLaMA-Adapter's prompts")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"lora", "adaption_prompt"}))
-      ->excludes(from);
+  verb.add_option("--kind", flags->adapter, "A new adapter: LoRA or LLaMA-Adapter's prompts")
+      .capture_default_str()
+      .check(IsMember({"lora", "adaption_prompt"}))
+      .excludes(from);
   train::LoraConfig& lora = training.adapter.lora;
-  verb->add_option("--targets", lora.targets, "Projections with LoRA")
-      ->capture_default_str()
-      ->delimiter(',')
-      ->excludes(from);
-  verb->add_option("--rank", lora.rank, "LoRA rank")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 4096))
-      ->excludes(from);
-  verb->add_option("--alpha", lora.alpha, "LoRA alpha: its output is scaled by alpha / rank")
-      ->capture_default_str()
-      ->check(FinitePositive())
-      ->excludes(from);
-  verb->add_flag("--rslora", lora.rank_stabilized, "Scale by alpha / sqrt(rank) instead")
-      ->excludes(from);
-  verb->add_option("--prompt-length", training.adapter.prompt.length, "Vectors of a prompt")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 4096))
-      ->excludes(from);
+  verb.add_option("--targets", lora.targets, "Projections with LoRA")
+      .capture_default_str()
+      .delimiter(',')
+      .excludes(from);
+  verb.add_option("--rank", lora.rank, "LoRA rank")
+      .capture_default_str()
+      .check(Range(1, 4096))
+      .excludes(from);
+  verb.add_option("--alpha", lora.alpha, "LoRA alpha: its output is scaled by alpha / rank")
+      .capture_default_str()
+      .check(FinitePositive())
+      .excludes(from);
+  verb.add_flag("--rslora", lora.rank_stabilized, "Scale by alpha / sqrt(rank) instead")
+      .excludes(from);
+  verb.add_option("--prompt-length", training.adapter.prompt.length, "Vectors of a prompt")
+      .capture_default_str()
+      .check(Range(1, 4096))
+      .excludes(from);
 }
 
-void AddPhaseOptions(CLI::App* verb, Flags* flags) {
-  CLI::Option* layers =
-      verb->add_option("--layers", flags->layers, "Layers to train, A..B, the first being 1");
-  verb->add_option("--phase", flags->phase, "Or: all, 1..K (user), or K+1..L (server)")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"all", "user", "server"}))
-      ->excludes(layers);
-  verb->add_option("--split", flags->split, "K")->check(CLI::Range(1, 4096))->excludes(layers);
-  verb->add_option("--objective",
-                   flags->objective,
-                   "Take the loss above all layers, or cheaply above the last one trained")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"full_depth", "early_exit"}));
+void AddPhaseOptions(Command verb, Flags* flags) {
+  Option layers =
+      verb.add_option("--layers", flags->layers, "Layers to train, A..B, the first being 1");
+  verb.add_option("--phase", flags->phase, "Or: all, 1..K (user), or K+1..L (server)")
+      .capture_default_str()
+      .check(IsMember({"all", "user", "server"}))
+      .excludes(layers);
+  verb.add_option("--split", flags->split, "K").check(Range(1, 4096)).excludes(layers);
+  verb.add_option("--objective",
+                  flags->objective,
+                  "Take the loss above all layers, or cheaply above the last one trained")
+      .capture_default_str()
+      .check(IsMember({"full_depth", "early_exit"}));
 }
 
-void AddStepOptions(CLI::App* verb, Flags* flags) {
+void AddStepOptions(Command verb, Flags* flags) {
   train::TrainOptions& options = flags->training.options;
-  verb->add_option("--epochs", flags->epochs, "Passes over the data (3 unless --steps is given)")
-      ->check(CLI::Range(1, 100000));
-  verb->add_option("--steps", flags->steps, "Most steps")->check(CLI::Range(1, 1'000'000'000));
-  verb->add_option("--batch", options.batch_size, "Samples per batch")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 4096));
-  verb->add_option("--accumulate", options.accumulate, "Batches per step")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 4096));
-  verb->add_option("--learning-rate", options.learning_rate, "The schedule's peak")
-      ->capture_default_str()
-      ->check(
+  verb.add_option("--epochs", flags->epochs, "Passes over the data (3 unless --steps is given)")
+      .check(Range(1, 100000));
+  verb.add_option("--steps", flags->steps, "Most steps").check(Range(1, 1'000'000'000));
+  verb.add_option("--batch", options.batch_size, "Samples per batch")
+      .capture_default_str()
+      .check(Range(1, 4096));
+  verb.add_option("--accumulate", options.accumulate, "Batches per step")
+      .capture_default_str()
+      .check(Range(1, 4096));
+  verb.add_option("--learning-rate", options.learning_rate, "The schedule's peak")
+      .capture_default_str()
+      .check(
           FiniteNumber("number in (0, 1]", "FLOAT", [](double x) { return x > 0.0 && x <= 1.0; }));
-  verb->add_option("--schedule", flags->schedule, "How the rate falls after the warm-up")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"constant", "linear", "cosine"}));
-  verb->add_option("--warmup", options.schedule.warmup, "Its steps; below 1: their share")
-      ->capture_default_str()
-      ->check(FiniteNumber("share below 1 or a whole number of steps", "FLOAT", [](double x) {
+  verb.add_option("--schedule", flags->schedule, "How the rate falls after the warm-up")
+      .capture_default_str()
+      .check(IsMember({"constant", "linear", "cosine"}));
+  verb.add_option("--warmup", options.schedule.warmup, "Its steps; below 1: their share")
+      .capture_default_str()
+      .check(FiniteNumber("share below 1 or a whole number of steps", "FLOAT", [](double x) {
         return x >= 0.0 && x <= 1e9 && (x < 1.0 || x == std::floor(x));
       }));
-  verb->add_option("--weight-decay", options.weight_decay, "AdamW's")
-      ->capture_default_str()
-      ->check(Within(0.0, 1.0));
-  verb->add_option("--clip", options.gradient_norm_max, "Longer gradients are shortened to this")
-      ->capture_default_str()
-      ->check(FinitePositive());
-  verb->add_option("--explosion-factor",
-                   options.explosion_factor,
-                   "Stop (exit 6) when the smoothed loss exceeds its least value by this factor")
-      ->capture_default_str()
-      ->check(FiniteNumber("finite number > 1", "FLOAT", [](double x) { return x > 1.0; }));
+  verb.add_option("--weight-decay", options.weight_decay, "AdamW's")
+      .capture_default_str()
+      .check(Within(0.0, 1.0));
+  verb.add_option("--clip", options.gradient_norm_max, "Longer gradients are shortened to this")
+      .capture_default_str()
+      .check(FinitePositive());
+  verb.add_option("--explosion-factor",
+                  options.explosion_factor,
+                  "Stop (exit 6) when the smoothed loss exceeds its least value by this factor")
+      .capture_default_str()
+      .check(FiniteNumber("finite number > 1", "FLOAT", [](double x) { return x > 1.0; }));
 }
 
 }  // namespace
 
-void AddTrain(CLI::App& app, Run& run) {
+void AddTrain(Command app, Run& run) {
   const auto flags = std::make_shared<Flags>();
   LocalTraining& training = flags->training;
   training.options.learning_rate = 3e-4;
   training.options.schedule.warmup = 0.03;
-  CLI::App* verb = AddEngineVerb(app, "train");
-  verb->add_option("--model", training.model_dir, "Hugging Face folder, or GGUF file")->required();
+  Command verb = AddEngineVerb(app, "train");
+  verb.add_option("--model", training.model_dir, "Hugging Face folder, or GGUF file").required();
   AddDataOptions(verb, "Records, conversations or text to train on", &training.data);
-  verb->add_option("--out", training.out_dir, "PEFT adapter folder to write")->required();
+  verb.add_option("--out", training.out_dir, "PEFT adapter folder to write").required();
   AddAdapterOptions(verb, flags.get());
   AddPhaseOptions(verb, flags.get());
   AddStepOptions(verb, flags.get());
-  verb->add_option("--max-tokens", training.sample_tokens_max, "Most tokens of one sample")
-      ->capture_default_str()
-      ->check(CLI::Range(3, 1 << 20));
-  CLI::Option* share =
-      verb->add_option("--held-out", training.held_out_share, "Share of the samples to test with")
-          ->capture_default_str()
-          ->check(Within(0.0, 0.99));
-  verb->add_option("--eval", training.eval_path, "Or a file of such samples to test with")
-      ->excludes(share);
-  verb->add_option("--seed", training.options.seed, "Of the new adapter and all that is random")
-      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 62))
-      ->capture_default_str();
-  verb->add_option("--threads", flags->threads, "Threads")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1024));
+  verb.add_option("--max-tokens", training.sample_tokens_max, "Most tokens of one sample")
+      .capture_default_str()
+      .check(Range(3, 1 << 20));
+  Option share =
+      verb.add_option("--held-out", training.held_out_share, "Share of the samples to test with")
+          .capture_default_str()
+          .check(Within(0.0, 0.99));
+  verb.add_option("--eval", training.eval_path, "Or a file of such samples to test with")
+      .excludes(share);
+  verb.add_option("--seed", training.options.seed, "Of the new adapter and all that is random")
+      .check(Range(std::uint64_t{0}, std::uint64_t{1} << 62))
+      .capture_default_str();
+  verb.add_option("--threads", flags->threads, "Threads")
+      .capture_default_str()
+      .check(Range(1, 1024));
   AddArithmeticOption(verb, &flags->storage);
   AddWeightsOption(verb, &flags->storage);
   AddBaseCacheOption(verb, &flags->training.base_cache);
-  verb->add_option("--cache",
-                   flags->cache,
-                   "Where states of the layers below the trained ones, computed once, are kept: "
-                   "memory, or a file without a name in OUT")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"memory", "file"}));
-  verb->add_option(
+  verb.add_option("--cache",
+                  flags->cache,
+                  "Where states of the layers below the trained ones, computed once, are kept: "
+                  "memory, or a file without a name in OUT")
+      .capture_default_str()
+      .check(IsMember({"memory", "file"}));
+  verb.add_option(
           "--recompute",
           flags->recompute,
           "Keep of each layer its input alone, and compute the layer again on the way "
           "back: the same result, in less memory and more time; auto: if --memory-limit needs it")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"auto", "yes", "no"}));
-  verb->add_option(
-          "--memory-limit",
-          flags->memory_limit,
-          "Of the process (400MB, 2GiB): foretells what the training takes and, to keep to "
-          "it, computes layers again, divides batches, holds bfloat16 files' weights so; "
-          "else exit 3")
-      ->type_name("SIZE");
-  verb->add_option("--checkpoint-every",
-                   flags->checkpoint_every,
-                   "Keep all there is to go on from in OUT/checkpoint: steps (200) or time (300s)");
-  verb->add_flag("--resume", training.resume, "Go on from OUT/checkpoint, to the same bytes");
-  verb->add_flag("--json", training.json, "The result on stdout");
-  verb->footer(kExamples);
-  verb->callback([flags, &run] { run = [flags] { return RunTrain(*flags); }; });
+      .capture_default_str()
+      .check(IsMember({"auto", "yes", "no"}));
+  verb.add_option("--memory-limit",
+                  flags->memory_limit,
+                  "Of the process (400MB, 2GiB): foretells what the training takes and, to keep to "
+                  "it, computes layers again, divides batches, holds bfloat16 files' weights so; "
+                  "else exit 3")
+      .type_name("SIZE");
+  verb.add_option("--checkpoint-every",
+                  flags->checkpoint_every,
+                  "Keep all there is to go on from in OUT/checkpoint: steps (200) or time (300s)");
+  verb.add_flag("--resume", training.resume, "Go on from OUT/checkpoint, to the same bytes");
+  verb.add_flag("--json", training.json, "The result on stdout");
+  verb.footer(kExamples);
+  verb.callback([flags, &run] { run = [flags] { return RunTrain(*flags); }; });
 }
 
 }  // namespace dashf::cli
