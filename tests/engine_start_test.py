@@ -97,6 +97,16 @@ class Lines(unittest.TestCase):
         (data,) = record["data"]
         self.took(done, data, 128, "data.json")
 
+    def test_a_run_removes_nothing_that_is_no_runs(self):
+        mine = [self.out / name / "thesis.txt" for name in ("adapters", "logs", "private", "rounds", "users")]
+        for file in mine:
+            file.parent.mkdir(parents=True)
+            file.write_text("my only copy")
+        done = self.dashf("run", self.root / "settings.toml", "--model", self.model, "--data", self.data, "--out", self.out,
+                          code=3)
+        self.assertIn(f"{self.out}: is no run's folder: holds adapters and 4 more", done.stderr)
+        self.assertEqual([file.read_text() for file in mine], ["my only copy"] * len(mine))
+
     def test_of_run_a_line_per_round(self):
         done = self.dashf("run", self.root / "settings.toml", "--model", self.model, "--data", self.data, "--out",
                           self.out, "--no-references", "--rounds", 2)

@@ -3,6 +3,9 @@
 again end with the adapters that undisturbed ones bring, to the last bit; and nodes that would do other work are turned
 away. Usage: fleet_test.py DASHF MODEL"""
 import json
+import os
+import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -162,11 +165,63 @@ class Fleet(Processes):
         host, port = address.rsplit(":", 1)
         with socket.create_server((host, int(port))):
             refused(10, f"{address}: cannot listen there: Address already in use")
+        self.policy(lease_s=3)
+        refused(3, "coordinator_kit.policy.lease_s: must be ")
+        self.policy(lease_s=15)
         # A log that was cut to nothing is no new fleet's.
         (self.room / "demo/coordinator/rounds/0001").mkdir(parents=True)
         for lose in (lambda log: log.write_bytes(b""), lambda log: log.unlink()):
             lose(self.room / "demo/coordinator/fleet.sqlite")
             refused(3, "the rounds of a fleet that had one: put its log back")
+
+    def test_a_node_writes_over_nothing_and_waits_for_no_pipe(self):
+        self.fleet(rounds=1)
+        folder, mine = self.room / "demo/user-u0", self.room / "mine"
+        mine.mkdir()
+        (mine / "thesis.txt").write_text("my only copy")
+        whole = json.loads((folder / "node.json").read_text())
+
+        def refused(said, **user):
+            self.node_file("user-u0", lambda node: node.update(user={**whole["user"], **user}))
+            self.start("user-u0")
+            self.assertEqual(self.exit_code("user-u0"), 3, self.log("user-u0"))
+            self.assertIn(said, self.log("user-u0"))
+
+        for key in ("adapter_folder", "state_folder"):
+            refused(f"user.{key}: must be a folder of its own: {folder}/ is folder", **{key: "."})
+        refused(f"{mine}: is no adapter's folder: holds thesis.txt", adapter_folder=str(mine))
+        refused(f"{mine}: is no user's state: holds thesis.txt", state_folder=str(mine))
+        os.mkfifo(self.room / "pipe")
+        refused(f"{self.room}/pipe: must be a file, is a pipe", train=str(self.room / "pipe"))
+        self.assertEqual((mine / "thesis.txt").read_text(), "my only copy")
+        self.assertTrue((folder / "node.key").exists())
+
+    def test_a_user_says_which_server_it_cannot_reach(self):
+        self.fleet(rounds=1)
+        self.node_file("server-s0", lambda node: node["server"].update(advertise=["127.0.0.1:9"]))
+        for name in NODES:
+            self.start(name)
+        self.until_said("user-u0", "user/u0: round 1: upload waits for server/s0 at 127.0.0.1:9: ")
+
+    def test_a_signal_ends_a_start_that_stands_still(self):
+        self.fleet(rounds=1)
+        for name in ("user-u0", "server-s0"):
+            key = self.room / "demo" / name / "node.key"
+            key.unlink()
+            os.mkfifo(key)  # As a disk that does not answer.
+            self.start(name)
+            self.until_reads(name)
+            self.nodes[name].terminate()
+            self.assertEqual(self.exit_code(name), 128 + signal.SIGTERM, self.log(name))
+
+    def until_reads(self, name):
+        """Until it stands at the pipe: its signals are blocked by then."""
+        status = pathlib.Path(f"/proc/{self.nodes[name].pid}/status")
+        until = time.monotonic() + LIMIT_S
+        stops = sum(1 << each - 1 for each in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
+        while int(re.search(r"SigBlk:\s(\w+)", status.read_text()).group(1), 16) & stops != stops:
+            self.assertLess(time.monotonic(), until, status.read_text())
+            time.sleep(0.02)
 
 
 class InTheMidstOfTraining(Processes):
@@ -193,7 +248,7 @@ class InTheMidstOfTraining(Processes):
         self.start("user-u0", "user/u0:local_step_50")
         self.start("user-u1")
         kept = self.room / "demo/user-u1/state/local.checkpoint"
-        for life, pause_s in enumerate((0.3, 1, 3, 9)):  # Nobody knows how long first steps take on a busy machine.
+        for life, pause_s in enumerate((0.1, 0.1, 0.3, 1, 3, 9)):  # Nobody knows how long steps take on this machine.
             until = time.monotonic() + LIMIT_S
             while len(self.events("user-u1", "phase_started")) <= life:
                 self.assertLess(time.monotonic(), until, self.log("user-u1"))

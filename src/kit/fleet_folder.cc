@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/file.h"
+#include "base/printable.h"
 #include "runtime/address.h"
 #include "runtime/operator_config.h"
 
@@ -26,6 +27,7 @@ constexpr char kNodeFile[] = "node.json";
 constexpr char kCertificate[] = "node.pem";
 constexpr char kKey[] = "node.key";
 constexpr char kAuthority[] = "ca.pem";
+constexpr char kAuthorityKey[] = "ca.key";
 constexpr char kRevoked[] = "revoked.pem";
 
 tl::unexpected<Error> IoFailed(const fs::path& path, const std::error_code& failed) {
@@ -137,6 +139,39 @@ NewNode CoordinatorOf(const FleetPlan& plan) {
   return node;
 }
 
+// What a crash has left of making a fleet's folder, and nobody's anything.
+Expected<void> CheckPart(const fs::path& part) {
+  std::error_code failed;
+  const auto refuse = [&part](const std::string& what) {
+    return Fail(ErrorKind::kIo, part.string(), what + "; a fleet's folder is prepared here");
+  };
+  const fs::file_status status = fs::symlink_status(part, failed);
+  if (!fs::exists(status)) return {};
+  if (!fs::is_directory(status)) return refuse("is in the way");
+  const std::string own[] = {"authority", FileStem(runtime::CoordinatorNode()), kRecord};
+  for (fs::directory_iterator at(part, failed), end; !failed && at != end; at.increment(failed)) {
+    const std::string name = at->path().filename().string();
+    if (std::ranges::find(own, name) == std::end(own)) {
+      return refuse("is in the way: holds " + PrintableLine(name));
+    }
+  }
+  if (failed) return IoFailed(part, failed);
+  return {};
+}
+
+// A node's folder that is not in its place yet.
+bool IsPart(const std::string& name) {
+  if (!name.ends_with(".part")) return false;
+  return std::ranges::any_of(
+      std::initializer_list<std::string_view>{".coordinator.", ".server-", ".user-", ".operator-"},
+      [&name](std::string_view start) { return name.starts_with(start); });
+}
+
+// A certificate's common name has at most 64 characters (RFC 5280, ub-common-name), a fleet's 48.
+std::string AuthorityName(const std::string& fleet) {
+  return fmt::format("fleet {} authority", fleet);
+}
+
 }  // namespace
 
 Expected<Issued> FleetFolder::Init(const fs::path& folder, const FleetPlan& plan) {
@@ -153,8 +188,8 @@ Expected<Issued> FleetFolder::Init(const fs::path& folder, const FleetPlan& plan
   if (fs::exists(fs::symlink_status(folder, failed))) {
     return Fail(ErrorKind::kIo, folder.string(), "is there already; a fleet needs a new folder");
   }
-  const auto authority = CertificateAuthority::Create(
-      {.until = kAuthorityLife}, fmt::format("dashf fleet {} authority", plan.name));
+  const auto authority =
+      CertificateAuthority::Create({.until = kAuthorityLife}, AuthorityName(plan.name));
   if (!authority) return tl::unexpected(authority.error());
   const auto key = authority->KeyPem();
   if (!key) return tl::unexpected(key.error());
@@ -169,11 +204,12 @@ Expected<Issued> FleetFolder::Init(const fs::path& folder, const FleetPlan& plan
 
   fs::path part = folder;
   part += ".part";
+  if (auto ours = CheckPart(part); !ours) return tl::unexpected(ours.error());
   fs::remove_all(part, failed);  // What a crash left: nothing of it was ever used.
   auto done = MakePrivate(part / "authority");
   if (done) done = MakePrivate(part);
   if (done) done = WriteFileAtomically(part / "authority" / kAuthority, authority->pem());
-  if (done) done = runtime::WriteSecret(part / "authority" / "ca.key", *key);
+  if (done) done = runtime::WriteSecret(part / "authority" / kAuthorityKey, *key);
   if (done) {
     done = WriteNodeFolder(
         part / FileStem(coordinator.config.node), plan.name, coordinator, *credentials);
@@ -220,7 +256,7 @@ Expected<void> FleetFolder::FinishInterrupted() {
   }
   for (fs::directory_iterator at(path_, failed), end; !failed && at != end; at.increment(failed)) {
     const std::string name = at->path().filename().string();
-    if (name.starts_with('.') && name.ends_with(".part")) fs::remove_all(at->path(), failed);
+    if (IsPart(name)) fs::remove_all(at->path(), failed);
   }
   if (failed) return IoFailed(path_, failed);
   return {};
@@ -232,7 +268,11 @@ Expected<void> FleetFolder::WriteRecord() const {
 
 Expected<CertificateAuthority> FleetFolder::Authority() const {
   return CertificateAuthority::Load((path_ / "authority" / kAuthority).string(),
-                                    (path_ / "authority" / "ca.key").string());
+                                    (path_ / "authority" / kAuthorityKey).string());
+}
+
+std::optional<std::string> FleetFolder::ExposedAuthority() const {
+  return runtime::ExposedKey((path_ / "authority" / kAuthorityKey).string());
 }
 
 Expected<NodeConfig> FleetFolder::Coordinator() const {

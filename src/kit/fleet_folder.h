@@ -96,6 +96,9 @@ class FleetFolder {
   Expected<bool> Revoke(const runtime::NodeId& node);
   std::vector<ListedNode> List() const;
 
+  // A warning, if others may open the authority's key.
+  std::optional<std::string> ExposedAuthority() const;
+
   const FleetRecord& record() const { return record_; }
   std::filesystem::path FolderOf(const runtime::NodeId& node) const;
 

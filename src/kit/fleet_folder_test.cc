@@ -107,5 +107,48 @@ TEST_F(Fleet, WhatItsNodeWouldRefuseIsNotHandedOut) {
   EXPECT_EQ(fleet.record().members.size(), 1U);
 }
 
+TEST_F(Fleet, ItsNameMayHaveAsManyLettersAsANodes) {
+  FleetPlan plan;
+  plan.addresses = {"coord.example.org:7440"};
+  plan.machine_flop_per_s = 1e10;
+  plan.model = "/srv/models/base";
+  plan.name = std::string(48, 'a');
+  const fs::path folder = fs::path(testing::TempDir()) / "longest";
+  fs::remove_all(folder);
+  const auto made = FleetFolder::Init(folder, plan);
+  EXPECT_TRUE(made) << made.error().Text();
+  plan.name += 'a';
+  EXPECT_EQ(FleetFolder::Init(folder / "longer", plan).error().kind, ErrorKind::kBadInput);
+}
+
+TEST_F(Fleet, WhatLiesBesideItStays) {
+  const fs::path folder = fs::path(testing::TempDir()) / "second", part = folder.string() + ".part";
+  for (const fs::path& old : {folder, part}) fs::remove_all(old);
+  FleetPlan plan;
+  plan.name = "second";
+  plan.addresses = {"coord.example.org:7440"};
+  plan.machine_flop_per_s = 1e10;
+  plan.model = "/srv/models/base";
+  ASSERT_TRUE(WriteFileAtomically(part / "thesis.txt", "my only copy"));
+  const auto refused = FleetFolder::Init(folder, plan);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().Text(), HasSubstr("second.part: is in the way: holds thesis.txt"));
+  EXPECT_TRUE(fs::exists(part / "thesis.txt"));
+  fs::rename(part / "thesis.txt", part / "fleet.json");  // As a crash leaves it.
+  EXPECT_TRUE(FleetFolder::Init(folder, plan));
+  EXPECT_FALSE(fs::exists(part));
+  fs::create_directories(folder / ".notes.part");
+  EXPECT_TRUE(FleetFolder::Open(folder));
+  EXPECT_TRUE(fs::exists(folder / ".notes.part"));
+}
+
+TEST_F(Fleet, AnAuthoritysKeyThatOthersMayOpenIsWarnedOf) {
+  const FleetFolder fleet = Open();
+  EXPECT_FALSE(fleet.ExposedAuthority());
+  fs::permissions(folder_ / "authority/ca.key", fs::perms::group_read, fs::perm_options::add);
+  EXPECT_THAT(fleet.ExposedAuthority().value_or(""),
+              HasSubstr("authority/ca.key: others may open"));
+}
+
 }  // namespace
 }  // namespace dashf::kit

@@ -15,6 +15,7 @@
 #include "runtime/failpoint.h"
 #include "runtime/failpoint_log.h"
 #include "runtime/fleet_record.h"
+#include "runtime/node_places.h"
 #include "runtime/plan_scope.h"
 #include "runtime/taking_part.h"
 #include "runtime/work.h"
@@ -106,6 +107,7 @@ Expected<void> Coordinator::Open() {
 
 Expected<FleetEnd> Coordinator::Run() {
   RaiseDescriptorLimit();
+  std::optional<EndedBySignals> starting(std::in_place);
   const auto credentials = LiveCredentials::Load(config_.tls, config_.node, progress_);
   if (!credentials) return tl::unexpected(credentials.error());
   auto revoked =
@@ -113,6 +115,9 @@ Expected<FleetEnd> Coordinator::Run() {
   if (!revoked) return tl::unexpected(revoked.error());
   revoked_ = std::make_unique<RevokedCertificates>(std::move(*revoked));
   if (!config_.model_folder.empty() && fs::exists(config_.model_folder)) {
+    if (auto plain = CheckPlainFiles(config_.model_folder); !plain) {
+      return tl::unexpected(plain.error());
+    }
     const auto work = WorkOf(config_);
     if (!work) return tl::unexpected(work.error());
     work_ = *work;
@@ -120,6 +125,7 @@ Expected<FleetEnd> Coordinator::Run() {
   if (auto opened = Open(); !opened) return tl::unexpected(opened.error());
   const auto address = Listen(*credentials);
   if (!address) return tl::unexpected(address.error());
+  starting.reset();
   Note("listening", {{"address", *address}});
   Say(fmt::format("coordinator on {}: waiting for {} users and {} servers",
                   *address,

@@ -7,6 +7,7 @@
 #include <set>
 #include <thread>
 
+#include "base/printable.h"
 #include "fleet/keeper.h"
 #include "runtime/coordinator.h"
 #include "runtime/coordinator_service.h"
@@ -105,7 +106,7 @@ class Coordinator {
                            const std::string& text) const;
   std::filesystem::path FolderOf(std::uint32_t round) const;
   const fleet::State& state() const { return keeper_->state(); }
-  void Say(const std::string& line) { progress_(line); }
+  void Say(const std::string& line) { progress_(PrintableLine(line)); }  // Peers are quoted.
   void Note(std::string_view event, nlohmann::ordered_json fields);
   bool Finished() const;
   // Of a fleet that is over: whether those who are to hear it have.

@@ -104,8 +104,12 @@ void Coordinator::Hello(SessionId id, const NodeId& node, const v1::Hello& hello
   // The log has it once.
   if (*report == state().Find(node)->report) report->clear();
   Queue(fleet::Joined{node, hello.incarnation(), std::move(*report)},
-        [this, id, node, refuse, process = hello.process(), work = hello.work()](
-            const fleet::StepResult& result) {
+        [this,
+         id,
+         node,
+         refuse,
+         process = PrintableLine(Clipped(hello.process(), kProcessBytesMax)),
+         work = hello.work()](const fleet::StepResult& result) {
           if (result.verdict == fleet::Verdict::kOtherAlive) {
             return refuse(grpc::StatusCode::ALREADY_EXISTS,
                           "another process speaks for this node, and has within its lease");
@@ -119,7 +123,7 @@ void Coordinator::Hello(SessionId id, const NodeId& node, const v1::Hello& hello
           }
           session.id = id;
           session.orders.clear();
-          session.sign = {Clipped(process, kProcessBytesMax), WallClock()};
+          session.sign = {process, WallClock()};
           Renew(session);
           changed_.insert(node);
           if (result.verdict != fleet::Verdict::kAccepted) return;

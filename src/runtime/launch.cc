@@ -12,7 +12,9 @@
 #include "base/file.h"
 #include "base/printable.h"
 #include "runtime/authority.h"
+#include "runtime/node_places.h"
 #include "runtime/process.h"
+#include "runtime/user_store.h"
 #include "scenario/scenario_io.h"
 
 namespace dashf::runtime {
@@ -118,6 +120,17 @@ Expected<LaunchResult> Round::Run() {
   return LaunchResult{std::move(*record), signal_};
 }
 
+// All users' uploads may lie in the servers' spools at once, and each has what came back.
+double RoomBytes(const Scenario& scenario) {
+  double bytes = static_cast<double>(kSpareBytes);
+  for (const User& user : scenario.users) {
+    const SplitProfile& profile = scenario.ProfileOf(user);
+    bytes += std::ranges::max(profile.upload_bit) / 8.0;
+    bytes += std::ranges::max(profile.download_bit) / 8.0;
+  }
+  return bytes;
+}
+
 // Yesterday's results must not be taken for today's.
 Expected<void> Round::Prepare() {
   std::error_code failed;
@@ -127,6 +140,7 @@ Expected<void> Round::Prepare() {
     if (failed) return Fail(ErrorKind::kIo, (launch_.folder / old).string(), failed.message());
   }
   if (auto made = private_.Make(); !made) return made;
+  if (auto room = CheckRoom(launch_.folder, RoomBytes(launch_.scenario)); !room) return room;
   std::filesystem::create_directories(launch_.folder / "logs", failed);
   if (failed) return Fail(ErrorKind::kIo, (launch_.folder / "logs").string(), failed.message());
   auto written =

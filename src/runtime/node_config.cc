@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "runtime/address.h"
+#include "runtime/node_places.h"
 
 namespace dashf::runtime {
 namespace {
@@ -16,6 +17,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::int64_t kBytesMax = std::int64_t{1} << 62;
+constexpr double kLeaseMinS = 5.0;  // Nodes give a sign of life every 3 s (session.cc).
 constexpr std::int64_t kSeedMax = std::numeric_limits<std::int64_t>::max();
 
 constexpr std::pair<const char*, std::vector<double> SplitProfile::*> kProfileColumns[] = {
@@ -198,7 +200,7 @@ fleet::Policy ReadPolicy(JsonReader& parent) {
   policy.servers_min = count("servers_min", 1);
   policy.gather_s = reader.Number("gather_s", seconds);
   policy.give_up_s = reader.Number("give_up_s", seconds);
-  policy.lease_s = reader.Number("lease_s", {.low = 1.0, .high = 1e9});
+  policy.lease_s = reader.Number("lease_s", {.low = kLeaseMinS, .high = 1e9});
   policy.grace_s = reader.Number("grace_s", seconds);
   policy.late_users = reader.Boolean("late_users");
   policy.attempts_max = static_cast<int>(count("attempts_max", 1));
@@ -363,6 +365,7 @@ Expected<NodeConfig> ParseNodeConfig(const std::string& name, std::string_view b
     return tl::unexpected(sound.error());
   }
   ResolvePaths(std::filesystem::absolute(name).parent_path(), &config);
+  if (auto apart = CheckPlacesApart(name, config); !apart) return tl::unexpected(apart.error());
   return config;
 }
 

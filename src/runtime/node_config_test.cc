@@ -220,5 +220,16 @@ TEST(NodeConfig, FilesOfAnotherVersionAndUnknownKeysAreRefused) {
               HasSubstr("u.json: "));
 }
 
+TEST(NodeConfig, ALeaseOutlastsASignOfLifeThatIsLate) {
+  NodeConfig config = CoordinatorConfig();
+  for (const auto& [lease_s, taken] : {std::pair(4.9, false), {5.0, true}}) {
+    config.coordinator_kit.policy.lease_s = lease_s;
+    const auto read = ParseNodeConfig("c.json", WriteNodeConfig(config), Role::kCoordinator);
+    EXPECT_EQ(read.has_value(), taken);
+    if (taken) continue;
+    EXPECT_THAT(read.error().Text(), HasSubstr("coordinator_kit.policy.lease_s: must"));
+  }
+}
+
 }  // namespace
 }  // namespace dashf::runtime

@@ -11,12 +11,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <thread>
 
 #include "base/descriptor.h"
 
 namespace dashf::runtime {
 namespace {
+
+constexpr int kLookMs = 20;
 
 sigset_t StopSet() {
   sigset_t set;
@@ -146,6 +147,19 @@ void ExitWithin(std::chrono::seconds patience, int exit_code) {
     std::this_thread::sleep_for(patience);
     std::_Exit(exit_code);
   }).detach();
+}
+
+EndedBySignals::EndedBySignals() {
+  thread_ = std::thread([this] {
+    while (!over_) {
+      if (const auto signal = signals_.Wait(kLookMs)) std::_Exit(128 + *signal);
+    }
+  });
+}
+
+EndedBySignals::~EndedBySignals() {
+  over_ = true;
+  thread_.join();
 }
 
 StopSignals::StopSignals() {

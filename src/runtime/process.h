@@ -4,10 +4,12 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <chrono>
 #include <map>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/error.h"
@@ -62,6 +64,21 @@ class StopSignals {
   StopSignals();
   // Waits up to `timeout_ms`; the signal, if one came.
   std::optional<int> Wait(int timeout_ms);
+};
+
+// While it lives, such a signal ends this process at once with 128 + N: for a start, which has
+// nothing to keep and may read from a disk that does not answer. Nobody else may wait for signals.
+class EndedBySignals {
+ public:
+  EndedBySignals();
+  ~EndedBySignals();
+  EndedBySignals(const EndedBySignals&) = delete;
+  EndedBySignals& operator=(const EndedBySignals&) = delete;
+
+ private:
+  StopSignals signals_;
+  std::atomic<bool> over_ = false;
+  std::thread thread_;  // Last: it uses the others.
 };
 
 }  // namespace dashf::runtime

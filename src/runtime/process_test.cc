@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -74,6 +75,24 @@ TEST(ProcessGroup, ChildrenDieWithAKilledParent) {
   EXPECT_FALSE(Exists(child));
   ::close(channel[0]);
   ::close(channel[1]);
+}
+
+TEST(EndedBySignals, ASignalEndsAStartThatStandsStillAndNothingAfterIt) {
+  for (const bool starting : {true, false}) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const StopSignals blocked;
+      std::optional<EndedBySignals> ended(std::in_place);
+      if (!starting) ended.reset();
+      ::kill(::getpid(), SIGTERM);
+      if (starting) std::this_thread::sleep_for(std::chrono::seconds(60));
+      ::_exit(StopSignals().Wait(1000) == SIGTERM ? 0 : 1);  // It is there for whoever asks.
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), starting ? 128 + SIGTERM : 0);
+  }
 }
 
 }  // namespace

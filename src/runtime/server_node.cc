@@ -17,6 +17,7 @@
 #include "runtime/learning.h"
 #include "runtime/messages.h"
 #include "runtime/node_loop.h"
+#include "runtime/node_places.h"
 #include "runtime/process.h"
 #include "runtime/server_training.h"
 #include "runtime/service_state.h"
@@ -308,6 +309,7 @@ Expected<std::optional<int>> ServeAsTold(const NodeConfig& config,
                                          const Telemetry& telemetry,
                                          const ServiceState& service_state,
                                          const ServerVoice& voice) {
+  std::optional<EndedBySignals> starting(std::in_place);
   const auto storage = BaseStorage(config.training.storage);
   if (!storage) return tl::unexpected(storage.error());
   voice.on_storage(*storage);
@@ -326,6 +328,7 @@ Expected<std::optional<int>> ServeAsTold(const NodeConfig& config,
                      work->model_sha256(),
                      store->get(),
                      voice.on_line);
+  starting.reset();
   return node.Run(*work);
 }
 
@@ -333,6 +336,10 @@ Expected<std::optional<int>> ServeAsTold(const NodeConfig& config,
 
 Expected<int> RunServer(const NodeConfig& config, const ServerVoice& voice) {
   RaiseDescriptorLimit();
+  std::optional<EndedBySignals> starting(std::in_place);
+  if (auto plain = CheckPlainFiles(config.model_folder); !plain) {
+    return tl::unexpected(plain.error());
+  }
   const auto credentials = LiveCredentials::Load(config.tls, config.node, SayNotice);
   if (!credentials) return tl::unexpected(credentials.error());
   const auto telemetry =
@@ -340,6 +347,7 @@ Expected<int> RunServer(const NodeConfig& config, const ServerVoice& voice) {
   if (!telemetry) return tl::unexpected(telemetry.error());
   ServiceState service_state;
   const ServicePulse pulse(&service_state);
+  starting.reset();
   return LiveAsTold(config, *credentials, voice.on_line, [&](const NodeConfig& as_told) {
     return ServeAsTold(as_told, *credentials, *telemetry, service_state, voice);
   });

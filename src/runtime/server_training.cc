@@ -34,6 +34,12 @@ tl::unexpected<Error> Dropped(const Attempt& attempt) {
   return Fail(ErrorKind::kRoundFailed, "user " + attempt.user, "was dropped");
 }
 
+// How a file could be converted is nothing to do about what a peer has sent.
+Error WithoutAdvice(Error error) {
+  error.message = error.message.substr(0, error.message.find("; "));
+  return error;
+}
+
 double BytesForTraining(const ServerKit& kit, const BaseModel& base) {
   const double all = kit.memory_bytes_max > 0 ? static_cast<double>(kit.memory_bytes_max)
                                               : kMachinesShare * MachineMemoryBytes();
@@ -102,7 +108,7 @@ Expected<ServerTraining::OneLearner> ServerTraining::Prepare(const TrainingJob& 
   auto learner = std::make_unique<Learner>(
       Learner{job.attempt, job.local_layers, ShareOf(job.server_clock_hz, 0.0)});
   const auto samples = corpus::ParseSamples("user " + job.attempt.user + "'s data set", job.data);
-  if (!samples) return tl::unexpected(samples.error());
+  if (!samples) return tl::unexpected(WithoutAdvice(samples.error()));
   auto adapter = train::InitialAdapter(model, training_.adapter, training_.seed);
   if (!adapter) return tl::unexpected(adapter.error());
   learner->adapter = std::move(*adapter);
@@ -364,6 +370,12 @@ void ServerTraining::Advance(Learner* learner) {
   if (*more) return;
   const train::PhaseReport report = phase.training().Finish(&learner->adapter);
   if (auto sound = train::CheckDivergence(report); !sound) {
+    return End(learner, tl::unexpected(sound.error()));
+  }
+  const int first = learner->jointly ? 1 : learner->k + 1;
+  if (auto sound = train::CheckForPeers(
+          learner->adapter, first, base_.model.config().layers, base_.model.config());
+      !sound) {
     return End(learner, tl::unexpected(sound.error()));
   }
   learner->Add(report);

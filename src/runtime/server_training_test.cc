@@ -264,5 +264,16 @@ TEST_F(ServerSide, ABrokenUploadAndADroppedUserEndAlone) {
   EXPECT_NE(ResultOf({"u2"}), "");
 }
 
+TEST_F(ServerSide, ADataSetOfAForeignKindIsNamedWithoutAdviceOnFiles) {
+  TrainingJob job;
+  job.attempt.user = "u0";
+  job.layers = kLayers;
+  job.data = std::string("\xFF\xFE{\0", 4);
+  Send(job);
+  const Reports reports = Train(1);
+  ASSERT_FALSE(reports.at("u0"));
+  EXPECT_EQ(reports.at("u0").error().Text(), "user u0's data set: is UTF-16");
+}
+
 }  // namespace
 }  // namespace dashf::runtime

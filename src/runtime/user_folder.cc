@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/printable.h"
 #include "fleet/codec.h"
 #include "train/peft_io.h"
 
@@ -29,6 +30,20 @@ Expected<nlohmann::json> ReadJson(const fs::path& path) {
 }
 
 }  // namespace
+
+Expected<void> UserFolder::CheckState(const fs::path& folder) {
+  std::error_code failed;
+  if (!fs::exists(folder, failed) || fs::is_empty(folder, failed)) return {};
+  for (const char* own : {kAdapter, kMemory}) {
+    if (ReadJson(folder / own)) return {};
+  }
+  const fs::directory_iterator first(folder, failed);
+  if (failed) return Fail(ErrorKind::kIo, folder.string(), failed.message());
+  return Fail(ErrorKind::kBadInput,
+              folder.string(),
+              fmt::format("is no user's state: holds {}; name a new or an empty folder",
+                          PrintableLine(first->path().filename().string())));
+}
 
 UserFolder::UserFolder(fs::path state_folder,
                        fs::path adapter_folder,
@@ -144,17 +159,9 @@ Expected<train::Adapter> UserFolder::Adapter(int k, int first) const {
   return adapter;
 }
 
-// Two folder, so beside its place first and then renamed: the folder is there whole or not at all.
+// File by file, in the place of its own former ones alone: whatever else lies there stays.
 Expected<void> UserFolder::WritePeft(const train::Adapter& adapter, const fs::path& folder) const {
-  fs::path part = folder;
-  part += ".part";
-  auto saved = train::SaveAdapter(adapter, model_, model_folder_, part);
-  if (!saved) return saved;
-  std::error_code failed;
-  fs::remove_all(folder, failed);
-  if (!failed) fs::rename(part, folder, failed);
-  if (failed) return Fail(ErrorKind::kIo, folder.string(), failed.message());
-  return {};
+  return train::SaveAdapter(adapter, model_, model_folder_, folder);
 }
 
 Expected<void> UserFolder::Keep(const train::Adapter& adapter,
@@ -168,7 +175,9 @@ Expected<void> UserFolder::Keep(const train::Adapter& adapter,
     const auto best = ReadJson(state_folder_ / kBest);
     if (!best) return tl::unexpected(best.error());
     const bool other = best->value("round", 0U) != round;
-    if (other && best->value("loss", loss) < loss && fs::exists(adapter_folder_)) return {};
+    if (other && best->value("loss", loss) < loss &&
+        fs::exists(adapter_folder_ / "adapter_config.json"))
+      return {};
   }
   const nlohmann::json best = {{"schema", kSchema}, {"round", round}, {"loss", loss}};
   auto kept = WriteFileAtomically(state_folder_ / kBestLayers,

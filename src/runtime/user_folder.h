@@ -15,6 +15,10 @@ namespace dashf::runtime {
 
 class UserFolder {
  public:
+  // A state folder is not there, empty, or was made by Open(): what it begins anew it removes.
+  // kBadInput names what else it holds.
+  static Expected<void> CheckState(const std::filesystem::path& folder);
+
   // `fresh` fixes shapes and is what the first round begins from; `adapter_settings`, an object of
   // JSON, says what it is. Makes the folder; what was trained with others is begun anew. kIo if it
   // cannot be used, kBadInput if what lies there is damaged or of another version.

@@ -1,8 +1,11 @@
 #include "runtime/user_node.h"
 
+#include <optional>
 #include <utility>
 
 #include "runtime/live_credentials.h"
+#include "runtime/node_places.h"
+#include "runtime/process.h"
 #include "runtime/settings_call.h"
 #include "runtime/user_process.h"
 #include "runtime/work.h"
@@ -34,6 +37,7 @@ Expected<std::optional<int>> TrainAsTold(const NodeConfig& config,
                                          const ServiceState& service_state,
                                          OwnSamples files,
                                          const UserVoice& voice) {
+  std::optional<EndedBySignals> starting(std::in_place);
   const TrainingSettings& training = config.training;
   const auto storage = BaseStorage(training.storage);
   if (!storage) return tl::unexpected(storage.error());
@@ -79,12 +83,26 @@ Expected<std::optional<int>> TrainAsTold(const NodeConfig& config,
                    std::move(*folder),
                    std::move(*memory),
                    voice.on_line);
+  starting.reset();
   return node.Run(*work);
+}
+
+// Before any work: nobody's files are written over, and no pipe is waited for.
+Expected<void> CheckPlaces(const NodeConfig& config) {
+  auto sound = CheckAdapterFolder(config.user.adapter_folder);
+  if (sound) sound = UserFolder::CheckState(config.user.state_folder);
+  for (const std::string& path :
+       {config.user.train_path, config.user.test_path, config.model_folder}) {
+    if (sound) sound = CheckPlainFiles(path);
+  }
+  return sound;
 }
 
 }  // namespace
 
 Expected<int> RunUser(const NodeConfig& config, const UserVoice& voice) {
+  std::optional<EndedBySignals> starting(std::in_place);
+  if (auto sound = CheckPlaces(config); !sound) return tl::unexpected(sound.error());
   const auto credentials = LiveCredentials::Load(config.tls, config.node, SayNotice);
   if (!credentials) return tl::unexpected(credentials.error());
   const auto telemetry =
@@ -94,6 +112,7 @@ Expected<int> RunUser(const NodeConfig& config, const UserVoice& voice) {
   if (!files) return tl::unexpected(files.error());
   ServiceState service_state;
   const ServicePulse pulse(&service_state);
+  starting.reset();
   return LiveAsTold(config, *credentials, voice.on_line, [&](const NodeConfig& as_told) {
     return TrainAsTold(as_told, *credentials, *telemetry, service_state, *files, voice);
   });

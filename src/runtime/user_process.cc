@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <set>
 #include <utility>
 
 #include "runtime/compute_gate.h"
@@ -25,6 +26,14 @@ constexpr std::chrono::seconds kStopWithin(9);
 constexpr int kHandshakeTimeoutS = 10;
 // A coordinator whose fleet is over may be gone before it has heard all, and needs none of it.
 constexpr double kLastReportS = 10.0;
+// From here on a transfer's pause is worth a line.
+constexpr std::chrono::seconds kNoticedPause(1);
+
+// The same reason with other figures is the same reason.
+std::string WithoutNumbers(std::string text) {
+  std::erase_if(text, [](char c) { return c >= '0' && c <= '9'; });
+  return text;
+}
 
 }  // namespace
 
@@ -241,8 +250,16 @@ Expected<Outcome> UserProcess::Carry(Phase phase,
        .upload_bit_per_s = terms.pace.upload_bit_per_s,
        .wanted = [this] { return !cancelled_.load(); },
        .on_pause =
-           [this, round = memory.round](const std::string& reason,
-                                        std::chrono::milliseconds pause) {
+           [this, round = memory.round, phase, server, address, said = std::set<std::string>()](
+               const std::string& reason, std::chrono::milliseconds pause) mutable {
+             if (pause >= kNoticedPause && said.insert(WithoutNumbers(reason)).second) {
+               on_line_(fmt::format("round {}: {} waits for {} at {}: {}",
+                                    round,
+                                    Name(phase),
+                                    Name(server),
+                                    address,
+                                    reason));
+             }
              telemetry_.Write("transfer_waits",
                               {{"round", round},
                                {"reason", reason},
@@ -304,6 +321,9 @@ Expected<Outcome> UserProcess::TrainLocally(const fleet::UserMemory& memory, dou
   }
   const train::PhaseReport trained = phase->training().Finish(&*adapter);
   if (auto sound = train::CheckDivergence(trained); !sound) return tl::unexpected(sound.error());
+  if (auto sound = train::CheckForPeers(*adapter, 1, k, base_.model.config()); !sound) {
+    return tl::unexpected(sound.error());
+  }
   const KeptPhase::Spent spent = phase->spent();
   if (auto kept = folder_.WriteLocal(*adapter, k); !kept) return tl::unexpected(kept.error());
   return Outcome{"", {spent.elapsed_s, spent.cpu_s, {}}, {}, {}};

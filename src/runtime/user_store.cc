@@ -12,7 +12,6 @@ namespace {
 constexpr char kUpload[] = "upload";
 constexpr char kResult[] = "result";
 constexpr char kCheckpoint[] = "checkpoint";
-constexpr std::uint64_t kSpareBytes = std::uint64_t{16} << 20;  // The disk's last, for results.
 
 tl::unexpected<Refused> Refuse(Refusal refusal, std::string reason) {
   return tl::unexpected<Refused>(Refused{refusal, std::move(reason)});

@@ -45,6 +45,9 @@ struct FinishedJob {
   double cpu_s = 0.0;
 };
 
+inline constexpr std::uint64_t kSpareBytes = std::uint64_t{16} << 20;  // The disk's last, for
+                                                                       // results.
+
 enum class Refusal {
   kNotYet,     // Ask again: it is not expected yet, not trained yet, or there is no room just now.
   kOver,       // A later attempt is going on, or this one was dropped.

@@ -301,4 +301,14 @@ Expected<void> DecodeLayers(
   return {};
 }
 
+Expected<void> CheckForPeers(const Adapter& adapter,
+                             int first,
+                             int last,
+                             const ModelConfig& model) {
+  Adapter read = adapter;
+  auto taken = DecodeLayers(EncodeLayers(adapter, first, last), first, last, model, &read);
+  if (taken) return taken;
+  return Fail(ErrorKind::kNumerical, taken.error().where, "diverged: " + taken.error().message);
+}
+
 }  // namespace dashf::train

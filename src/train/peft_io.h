@@ -38,4 +38,8 @@ inline constexpr double kAdapterNormMax = 1e4;
 Expected<void> DecodeLayers(
     std::string_view bytes, int first, int last, const ModelConfig& model, Adapter* adapter);
 
+// Whether peers would take what EncodeLayers gives of these layers; kNumerical: training has
+// diverged.
+Expected<void> CheckForPeers(const Adapter& adapter, int first, int last, const ModelConfig& model);
+
 }  // namespace dashf::train

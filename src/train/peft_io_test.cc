@@ -233,6 +233,14 @@ TEST(PeftIo, PromptsTravelAndSurviveTheFolderBitForBit) {
   Adapter exploded = sent;
   exploded.prompts[1].gate = 1e6F;
   EXPECT_FALSE(DecodeLayers(EncodeLayers(exploded, 2, 3), 2, 3, TinyConfig(), &received));
+  // Found by who has trained it, of the layers that it sends.
+  EXPECT_TRUE(CheckForPeers(exploded, 3, 3, TinyConfig()));
+  EXPECT_TRUE(CheckForPeers(exploded, 1, 0, TinyConfig()));
+  const auto diverged = CheckForPeers(exploded, 1, 2, TinyConfig());
+  ASSERT_FALSE(diverged);
+  EXPECT_EQ(diverged.error().kind, ErrorKind::kNumerical);
+  EXPECT_THAT(diverged.error().Text(),
+              HasSubstr("adapter layers 1 to 2: diverged: layer 2 prompt"));
 }
 
 // PEFT adds o_proj's bias a second time with a prompt.

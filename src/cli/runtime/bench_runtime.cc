@@ -37,6 +37,15 @@ struct Flags {
   bool json = false;
 };
 
+// Each node is a session of this process, with a certificate and connections of its own.
+Expected<void> CheckBounded(const Size& size) {
+  constexpr int kUsersMax = 100'000, kServersMax = 10'000;
+  if (size.users <= kUsersMax && size.servers <= kServersMax) return {};
+  return Fail(ErrorKind::kUsage,
+              "--sizes",
+              fmt::format("must be at most {}x{}, got {}", kUsersMax, kServersMax, size.name));
+}
+
 Expected<LoadFigures> MeasureSize(const Flags& flags, const Size& size) {
   Load load = flags.load;
   load.users = size.users;
@@ -105,6 +114,7 @@ Expected<int> RunBenchRuntime(const Flags& flags) {
   for (const std::string& name : flags.sizes) {
     const auto size = ParseSize(name);
     if (!size) return tl::unexpected(size.error());
+    if (auto bounded = CheckBounded(*size); !bounded) return tl::unexpected(bounded.error());
     const auto figures = MeasureSize(flags, *size);
     if (!figures) return tl::unexpected(figures.error());
     rows.push_back(RowOf(*size, flags.load, *figures));

@@ -125,7 +125,7 @@ constexpr std::initializer_list<Role> kMembers = {
     Role::kCoordinator, Role::kServer, Role::kUser, Role::kOperator};
 
 Expected<int> Renew(const RenewFlags& flags, const KitFlags& common) {
-  auto fleet = FleetFolder::Open(common.fleet);
+  auto fleet = OpenFleet(common);
   if (!fleet) return tl::unexpected(fleet.error());
   std::vector<runtime::NodeId> nodes;
   for (const std::string& name : flags.nodes) {
@@ -150,7 +150,7 @@ Expected<int> Renew(const RenewFlags& flags, const KitFlags& common) {
 }
 
 Expected<int> Revoke(const RenewFlags& flags, const KitFlags& common) {
-  auto fleet = FleetFolder::Open(common.fleet);
+  auto fleet = OpenFleet(common);
   if (!fleet) return tl::unexpected(fleet.error());
   std::vector<std::string> before;
   for (const std::string& name : flags.nodes) {
@@ -179,7 +179,7 @@ const char* StateOf(const kit::ListedNode& node) {
 }
 
 Expected<int> List(bool json, const KitFlags& common) {
-  const auto fleet = FleetFolder::Open(common.fleet);
+  const auto fleet = OpenFleet(common);
   if (!fleet) return tl::unexpected(fleet.error());
   Json rows = Json::array();
   bool sound = true;

@@ -183,7 +183,7 @@ Expected<int> Told(const Expected<kit::Issued>& issued, bool json) {
 }
 
 Expected<int> Add(runtime::Role role, const AddFlags& flags, const KitFlags& common) {
-  auto fleet = FleetFolder::Open(common.fleet);
+  auto fleet = OpenFleet(common);
   if (!fleet) return tl::unexpected(fleet.error());
   const auto coordinator = fleet->Coordinator();
   if (!coordinator) return tl::unexpected(coordinator.error());
@@ -207,7 +207,7 @@ Expected<int> Add(runtime::Role role, const AddFlags& flags, const KitFlags& com
 }
 
 Expected<int> AddOperator(const AddFlags& flags, const KitFlags& common) {
-  auto fleet = FleetFolder::Open(common.fleet);
+  auto fleet = OpenFleet(common);
   if (!fleet) return tl::unexpected(fleet.error());
   return Told(fleet->AddOperator(flags.id, common.Life()), flags.json);
 }
@@ -247,6 +247,13 @@ Command AddNode(Command add,
 }
 
 }  // namespace
+
+Expected<FleetFolder> OpenFleet(const KitFlags& flags) {
+  auto fleet = FleetFolder::Open(flags.fleet);
+  const auto exposed = fleet ? fleet->ExposedAuthority() : std::nullopt;
+  if (exposed) fmt::print(stderr, "warning: {}\n", *exposed);
+  return fleet;
+}
 
 void AddFleetFlag(Command verb, const std::shared_ptr<KitFlags>& flags) {
   verb.add_option("--fleet", flags->fleet, "The fleet's folder").capture_default_str();

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/command.h"
+#include "kit/fleet_folder.h"
 #include "kit/node_folder.h"
 
 namespace dashf::cli {
@@ -18,6 +19,8 @@ struct KitFlags {
   std::chrono::hours Life() const { return std::chrono::hours(24 * days); }
 };
 
+// Warns where others may open its authority's key.
+Expected<kit::FleetFolder> OpenFleet(const KitFlags& flags);
 void AddFleetFlag(Command verb, const std::shared_ptr<KitFlags>& flags);
 void AddDaysFlag(Command verb, const std::shared_ptr<KitFlags>& flags);
 void AddTargetFlags(Command verb, const std::shared_ptr<KitFlags>& flags);

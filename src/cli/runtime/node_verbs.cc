@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "base/printable.h"
 #include "cli/command.h"
 #include "cli/runtime/planning.h"
 #include "cli/train/data_options.h"
@@ -60,7 +61,7 @@ std::function<void(const llama::Storage&)> StartLineOf(const runtime::NodeConfig
 // What happens, a line at a time with the node's name.
 std::function<void(const std::string&)> LinesOf(const runtime::NodeConfig& config) {
   return [name = Name(config.node)](const std::string& line) {
-    fmt::print(stderr, "{}: {}\n", name, line);
+    fmt::print(stderr, "{}: {}\n", name, PrintableLine(line));  // Peers are quoted.
   };
 }
 

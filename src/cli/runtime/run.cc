@@ -16,6 +16,7 @@
 #include "cli/command.h"
 #include "cli/numbers.h"
 #include "cli/runtime/run_data.h"
+#include "cli/runtime/run_folder.h"
 #include "cli/runtime/run_tables.h"
 #include "cli/shipped_model.h"
 #include "cli/train/start_line.h"
@@ -24,9 +25,11 @@
 #include "report/report.h"
 #include "runtime/folder_lock.h"
 #include "runtime/launch.h"
+#include "runtime/node_places.h"
 #include "runtime/process.h"
 #include "runtime/references.h"
 #include "runtime/run_config.h"
+#include "runtime/user_store.h"
 #include "scenario/generator.h"
 #include "scenario/profile_io.h"
 #include "scenario/scenario_io.h"
@@ -113,6 +116,10 @@ class RunSteps {
 };
 
 Expected<int> RunSteps::Go() {
+  if (auto ours = CheckRunFolder(folder_); !ours) return tl::unexpected(ours.error());
+  if (auto room = runtime::CheckRoom(folder_, static_cast<double>(runtime::kSpareBytes)); !room) {
+    return tl::unexpected(room.error());
+  }
   const auto lock = runtime::FolderLock::Take(folder_, "dashf run");
   if (!lock) return tl::unexpected(lock.error());
   using Step = Expected<void> (RunSteps::*)();
@@ -395,6 +402,7 @@ data the sections task. Processes talk over mutual TLS on 127.0.0.1.
 Written to OUT: scenario.json, plan.json, comparison.json, profile.json, round.json, telemetry.jsonl,
 data/, adapters/USER/ (PEFT, each user's best so far), report.html; rounds/N/ has each round's files,
 logs/ what each process said.
+OUT is new, empty or an earlier run's, whose results are removed first; else exit 3.
 Exit 8: the round did not finish for every user; round.json says who and why.
 
 Examples:

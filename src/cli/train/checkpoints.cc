@@ -76,7 +76,8 @@ Expected<void> Checkpoints::Write(const train::TrainingState& state) {
 
 void Checkpoints::End() {
   std::error_code unimportant;
-  fs::remove_all(path_.parent_path(), unimportant);
+  fs::remove(path_, unimportant);
+  ::rmdir(path_.parent_path().c_str());  // Unless something else lies there.
 }
 
 Error Checkpoints::KeepLast(const Error& error) {
