@@ -157,6 +157,8 @@ TEST_F(Report, AveragesOverUsersThatHaveBothNumbersAndNamesFailures) {
   EXPECT_THAT(page, HasSubstr("9.000 → 2.500"));
   EXPECT_THAT(page, HasSubstr("0 % → 50 %"));
   EXPECT_THAT(page, HasSubstr("2 of 3"));
+  EXPECT_THAT(page, HasSubstr("not finish for every user:</p><ul class=\"bad\">\n<li>user u2:"));
+  EXPECT_THAT(page, HasSubstr("Servers that were not there at its end:</p>"));
   EXPECT_THAT(page, HasSubstr("exit code 137"));
   EXPECT_THAT(page, HasSubstr("1.234"));
   EXPECT_THAT(page, HasSubstr("1.23 %"));
@@ -192,6 +194,23 @@ TEST_F(Report, RanksMethodsAndShowsWhyOneGaveNoPlan) {
   EXPECT_LT(dashf, greedy);
   EXPECT_THAT(page, HasSubstr("50.0 %"));
   EXPECT_THAT(page, HasSubstr("not allowed"));
+}
+
+TEST_F(Report, OfALaterRoundSaysThatTheMethodsWereComparedOnAnotherScenario) {
+  Write("comparison.json", json({{"rows", {{{"method", "dashf"}, {"note", ""}}}}}).dump());
+  json round = Round();
+  Write("round.json", round.dump());
+  EXPECT_THAT(Page(), Not(HasSubstr("held against the table")));
+  round["round"] = 3;
+  for (json& user : round["users"]) {
+    user["state"] = "done";
+    user["failure"] = nullptr;
+  }
+  Write("round.json", round.dump());
+  const std::string page = Page();
+  EXPECT_THAT(page, HasSubstr("is of round 3, in which 3 users"));
+  EXPECT_THAT(page, Not(HasSubstr("did not finish")));
+  EXPECT_THAT(page, HasSubstr("though every user is done:</p>"));
 }
 
 TEST_F(Report, RefusesBrokenFilesAndWritesNothing) {

@@ -30,7 +30,8 @@ Expected<Round> ReadRound(const std::filesystem::path& path, const LoadedScenari
   if (record->scenario_sha256 && *record->scenario_sha256 != loaded.sha256) {
     return reject("scenario_sha256", "must be the SHA-256 of scenario.json beside it");
   }
-  Round round{.model = std::move(record->model),
+  Round round{.number = record->number,
+              .model = std::move(record->model),
               .seed = record->seed,
               .emulation = record->emulation,
               .users = {},

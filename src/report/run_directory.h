@@ -27,6 +27,7 @@ struct RoundUser : UserRecord {
 };
 
 struct Round {
+  std::uint32_t number = 1;
   std::string model;
   std::uint64_t seed = 0;
   std::optional<EmulationRecord> emulation;

@@ -45,11 +45,12 @@ std::string RoundTiles(const Round& round) {
           "{} of {}", static_cast<std::ptrdiff_t>(round.users.size()) - failed, round.users.size()),
       "users finished the round");
   if (const Change loss = MeanChange(round, &Quality::loss); loss.users > 0) {
-    tiles += Tile(fmt::format("{:.3f} → {:.3f}", loss.before, loss.after), "mean held-out loss");
+    tiles += Tile(fmt::format("{:.3f} → {:.3f}", loss.before, loss.after),
+                  "mean held-out loss, base → with adapter");
   }
   if (const Change match = MeanChange(round, &Quality::exact_match); match.users > 0) {
     tiles += Tile(fmt::format("{} → {}", Percent(match.before), Percent(match.after)),
-                  "mean exact match");
+                  "mean exact match, base → with adapter");
   }
   return tiles;
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/counted.h"
 #include "report/charts.h"
 #include "report/html.h"
 #include "report/sections.h"
@@ -30,6 +31,23 @@ std::string MethodRow(const MethodResult& result, double best_scr, bool chosen) 
       Escape(result.note));
 }
 
+// Methods are compared before the first round, and the latest round's plan may be of another world.
+std::string OtherScenario(const RunDirectory& run) {
+  if (!run.round) return {};
+  const Scenario& scenario = run.loaded.scenario;
+  const std::size_t servers = run.round->servers.size();
+  if (run.round->number == 1 && servers == scenario.servers.size()) return {};
+  return fmt::format(
+      "<p>The table is of the scenario before the first round, with {}. The plan of this page is "
+      "of round {}, in which {} and {} took part; users that go on from an adapter send all of it "
+      "up. Its SCR of {:.4g} is not to be held against the table.</p>\n",
+      Counted(servers, "server"),
+      run.round->number,
+      Counted(scenario.users.size(), "user"),
+      Counted(scenario.servers.size(), "server"),
+      run.evaluation.scr);
+}
+
 }  // namespace
 
 std::string MethodsSection(const RunDirectory& run) {
@@ -45,6 +63,7 @@ std::string MethodsSection(const RunDirectory& run) {
         Percent(run.round->gap, 2));
   }
   if (run.comparison.empty()) return section + "</section>\n";
+  section += OtherScenario(run);
   std::vector<MethodResult> rows = run.comparison;
   std::stable_sort(rows.begin(), rows.end(), [](const MethodResult& a, const MethodResult& b) {
     return a.scr.value_or(-1.0) > b.scr.value_or(-1.0);

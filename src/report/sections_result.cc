@@ -79,7 +79,11 @@ RoundUser MeanUser(const Round& round) {
 }
 
 std::string Failures(const Round& round) {
-  std::string items;
+  const auto list = [](std::string_view title, const std::string& items) {
+    if (items.empty()) return std::string();
+    return fmt::format("<p class=\"bad\">{}</p><ul class=\"bad\">\n{}</ul>\n", title, items);
+  };
+  std::string items, servers;
   for (const RoundUser& user : round.users) {
     if (user.failure) {
       items += fmt::format("<li>user {}: {}</li>\n", Escape(user.id), Escape(*user.failure));
@@ -87,12 +91,14 @@ std::string Failures(const Round& round) {
   }
   for (const ServerRecord& server : round.servers) {
     if (server.failure) {
-      items += fmt::format("<li>server {}: {}</li>\n", Escape(server.id), Escape(*server.failure));
+      servers +=
+          fmt::format("<li>server {}: {}</li>\n", Escape(server.id), Escape(*server.failure));
     }
   }
-  if (items.empty()) return {};
-  return "<p class=\"bad\">The round did not finish for everyone:</p><ul class=\"bad\">\n" + items +
-         "</ul>\n";
+  return list("The round did not finish for every user:", items) +
+         list(items.empty() ? "Servers that were not there at its end, though every user is done:"
+                            : "Servers that were not there at its end:",
+              servers);
 }
 
 // The plan's seconds, as the round recorded them or as the evaluator computes them.
@@ -176,13 +182,14 @@ std::string LearningSection(const RunDirectory& run) {
     if (!AnyHas(round, measure)) continue;
     measures.push_back(&measure);
     head += fmt::format("<th class=\"g\" colspan=\"4\">{}</th>", measure.title);
-    subhead += "<th>before</th><th>after</th><th>all-server</th><th>centralised</th>";
+    subhead += "<th>base</th><th>after</th><th>all-server</th><th>centralised</th>";
   }
   std::string section = "<section><h2>What was learnt</h2>\n" + Failures(round);
   if (measures.empty())
     return section + "<p>Nothing was measured on held-out data.</p></section>\n";
   section +=
-      "<p>On each user's own held-out data: the base model before, the user's adapters after the "
+      "<p>On each user's own held-out data: the base model without any adapter, the user's "
+      "adapters after the "
       "round, and for comparison adapters trained whole on a server from the user's data "
       "(all-server) and from all users' data together (centralised).</p>\n"
       "<div class=\"scroll\"><table>\n" +
