@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 run_dir=${1:-runs/demo}
 
 install_missing "${demo_packages[@]}"
-fetch_package_lists
+fetch_package_lists  # Before the build, so that a machine without network hears so at once.
 # The first build is of what the demo needs; one that has more already keeps it.
 parts=(-DDASHF_TESTS=OFF)
 [ -e build/release/CMakeCache.txt ] || parts+=(-DDASHF_TORCH=OFF -DDASHF_MPI=OFF)
@@ -18,6 +18,8 @@ if [ -e "$run_dir" ]; then
     echo "moving the earlier results in $run_dir aside" >&2
     mv "$run_dir" "$run_dir.$(date -r "$run_dir" +%Y%m%dT%H%M%S)"
 fi
+
+fetch_package_lists  # The build takes minutes, in which they may have gone.
 
 # As a power cut would, once it trains for a user in the second round.
 kill_a_server() {

@@ -54,11 +54,18 @@ install_missing() {
 }
 
 # The demo's data are package descriptions out of apt's own lists (docs/data.md).
+# Another process may be renewing them just now, and then they are not all there for a while.
 fetch_package_lists() {
-    if ! ls /var/lib/apt/lists/*_Translation-en* >/dev/null 2>&1; then
+    local tries
+    for tries in 1 2 3 4 5 6; do
+        ls /var/lib/apt/lists/*_Translation-en* >/dev/null 2>&1 && return 0
+        [ "$tries" -eq 1 ] || sleep 10
         echo "fetching Debian's package descriptions" >&2
-        as_root apt-get -o Acquire::Languages=en update >&2
-    fi
+        as_root apt-get -o Acquire::Languages=en update >&2 || true
+    done
+    ls /var/lib/apt/lists/*_Translation-en* >/dev/null 2>&1 && return 0
+    echo "error: apt has no package descriptions (/var/lib/apt/lists/*_Translation-en*)" >&2
+    return 10
 }
 
 # build PRESET [CMAKE_OPTION...]: builds what changed, with every core.
