@@ -7,6 +7,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/nearest.h"
 #include "base/printable.h"
 
 namespace dashf {
@@ -32,6 +33,13 @@ std::string RuleText(const NumberRule& rule) {
   if (low) return fmt::format("must be a number {} {}", rule.above ? ">" : ">=", rule.low);
   if (high) return fmt::format("must be a number <= {}", rule.high);
   return "must be a finite number";
+}
+
+// Of a key that is missing: one that is there and like it, though nobody has asked for it so far.
+std::string LikeIt(std::string_view key, std::vector<std::string> unasked) {
+  std::erase_if(unasked, [](const std::string& name) { return name.size() > kShownBytesMax; });
+  const std::string near = Nearest(std::string(key), unasked);
+  return near.empty() ? "" : fmt::format("; there is \"{}\"", PrintableLine(near));
 }
 
 std::string Compact(const nlohmann::ordered_json& value) {
@@ -215,7 +223,7 @@ JsonCells::Index JsonReader::Find(std::string_view key) {
     const std::string path = Path();
     state_->error = Error{ErrorKind::kBadInput,
                           path.empty() ? state_->name : state_->name + ": " + path,
-                          fmt::format("missing key \"{}\"", key)};
+                          fmt::format("missing key \"{}\"{}", key, LikeIt(key, UnaskedKeys()))};
     return kMissing;
   }
   state_->cells.MarkAsked(at);

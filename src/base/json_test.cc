@@ -50,6 +50,18 @@ TEST(StrictJson, RefusesUnknownKeys) {
               HasSubstr("z: unknown key, got 2"));
 }
 
+TEST(StrictJson, OfAMissingKeyNamesOneThatIsLikeIt) {
+  const auto error = [](std::string_view text) {
+    return FirstError(text, [](JsonReader& root) {
+      root.Number("lease_s");
+      root.Number("rounds_max");
+    });
+  };
+  EXPECT_EQ(error(R"({"lease_s": 1, "rounds_mx": 2})"),
+            "f.json: missing key \"rounds_max\"; there is \"rounds_mx\"");
+  EXPECT_EQ(error(R"({"rounds_max": 1, "users": 2})"), "f.json: missing key \"lease_s\"");
+}
+
 TEST(StrictJson, RefusesNaNInfinityAndOverflow) {
   EXPECT_THAT(FirstError(R"({"a": NaN})", [](JsonReader&) {}), HasSubstr("not valid JSON"));
   EXPECT_THAT(FirstError(R"({"a": 1e999})", [](JsonReader& root) { root.Number("a"); }),

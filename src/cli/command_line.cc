@@ -11,9 +11,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/nearest.h"
 #include "base/printable.h"
 #include "cli/completion.h"
-#include "cli/nearest.h"
 #include "cli/shipped_model.h"
 
 namespace dashf::cli {

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/nearest.h"
 #include "base/printable.h"
 #include "cli/command.h"
-#include "cli/nearest.h"
 #include "cli/runtime/ctl_tables.h"
 #include "cli/runtime/node_name.h"
 #include "cli/verbs.h"

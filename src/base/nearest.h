@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace dashf::cli {
+namespace dashf {
 
 // The name that was meant instead of `word`; empty where none is near.
 std::string Nearest(const std::string& word, const std::vector<std::string>& names);
@@ -12,4 +12,4 @@ std::string Nearest(const std::string& word, const std::vector<std::string>& nam
 // ", did you mean "X"?", or nothing.
 std::string MeantInstead(const std::string& nearest);
 
-}  // namespace dashf::cli
+}  // namespace dashf

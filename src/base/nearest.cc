@@ -1,4 +1,4 @@
-#include "cli/nearest.h"
+#include "base/nearest.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-namespace dashf::cli {
+namespace dashf {
 namespace {
 
 // Insertions, deletions and replacements that make one word of the other (Levenshtein 1966).
@@ -42,4 +42,4 @@ std::string MeantInstead(const std::string& nearest) {
   return nearest.empty() ? "" : fmt::format(", did you mean \"{}\"?", nearest);
 }
 
-}  // namespace dashf::cli
+}  // namespace dashf
