@@ -144,6 +144,7 @@ class Operating(SmallFleet):
         self.assertGreater(rounds[3]["predicted_s"], 0.0)
         self.assertEqual(len(self.read("rounds", "--last", 2)["rounds"]), 2)
         self.assertRegex(self.ctl("rounds"), r"(?m)^4 +\d{4}-.*Z +\d{4}-.*Z +done +2 +0 +0 ")
+        self.assertRegex(self.ctl("rounds"), r"measured \(s\) +wall \(s\)\n")
         self.assertIn("round 9 has not begun; 4 have", self.ctl("rounds", 9, code=3))
         events = [json.loads(line) for line in self.ctl("logs", "user/u1", "--lines", 4096, "--json").splitlines()]
         self.assertEqual([event["reason"] for event in events if event["event"] == "excluded"], ["smokes", "again"])

@@ -110,6 +110,7 @@ class Lines(unittest.TestCase):
     def test_of_run_a_line_per_round(self):
         done = self.dashf("run", self.root / "settings.toml", "--model", self.model, "--data", self.data, "--out",
                           self.out, "--no-references", "--rounds", 2)
+        self.assertIn("This plan is of round 2, in which 1 user and ", done.stdout)
         lines = re.findall(r"(?m)^ +(\d)  +1 of 1 +(\d\.\d{3}) +(\d\.\d{3})", done.stdout)
         self.assertEqual([line[0] for line in lines], ["1", "2"], done.stdout)
         for number, untrained, after in lines:

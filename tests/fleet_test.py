@@ -71,7 +71,11 @@ class Fleet(Processes):
         self.assertEqual(self.nodes["user-u1"].wait(LIMIT_S), 3)
         self.assertIn("tokenizer and chat template (SHA-256): the fleet has ", self.log("user-u1"))
         self.until_said("coordinator", "user/u1 is turned away")
-        second = subprocess.run([DASHF, "coordinator", "--config", str(self.room / "demo/coordinator/node.json")],
+        self.start("user-u1")  # As its unit would, again and again.
+        self.assertEqual(self.nodes["user-u1"].wait(LIMIT_S), 3)
+        self.assertEqual(self.log("coordinator").count("user/u1 is turned away"), 1)
+        self.assertEqual(len(self.events("coordinator", "turned_away")), 1)
+        second = subprocess.run([DASHF, "coordinator", "--config", str(self.room / "demo/coordinator")],
                                 capture_output=True, text=True, timeout=LIMIT_S)
         self.assertEqual(second.returncode, 10)
         self.assertIn(str(self.nodes["coordinator"].pid), second.stderr)
@@ -89,6 +93,10 @@ class Fleet(Processes):
         self.until_said("coordinator", "coordinator on ")
         self.begin_round()
         self.until_said("coordinator", "round 1 has ended: every user is done")
+        self.nodes["user-u1"].terminate()
+        self.assertEqual(self.nodes["user-u1"].wait(LIMIT_S), 128 + signal.SIGTERM, self.log("user-u1"))
+        self.assertNotIn("the coordinator is away", self.log("user-u1"))
+        self.start("user-u1")
         # The second round waits for a user that stands still when its coordinator comes back with other settings.
         self.nodes["user-u0"].send_signal(signal.SIGSTOP)
         self.begin_round()
@@ -98,7 +106,7 @@ class Fleet(Processes):
         self.assertEqual(self.nodes["coordinator"].wait(LIMIT_S), 128 + signal.SIGTERM, self.log("coordinator"))
 
         def change(node):
-            node["training"] |= {"rank": 4, "learning_rate": 0.002}
+            node["training"] |= {"rank": 4, "learning_rate": 0.002, "epochs_joint": 1}
             node["coordinator_kit"]["policy"] |= {"on_request": False, "rounds_max": 3}
 
         self.node_file("coordinator", change)
@@ -109,6 +117,7 @@ class Fleet(Processes):
             if name != "coordinator":
                 self.assertIn("the training settings have changed: training.rank: the fleet has 4, this node 8",
                               self.log(name))
+        self.assertIn("their epochs are, too: plans count the work of users' profiles", self.log("coordinator"))
         rounds = self.room / "demo/coordinator/rounds"
         cut = {user["id"]: user for user in json.loads((rounds / "0002/round.json").read_text())["users"]}
         self.assertEqual(cut["u0"]["failure"], "the training settings were changed in the midst of the round")
@@ -130,6 +139,7 @@ class Fleet(Processes):
 
     def test_a_node_that_comes_after_the_end_is_told_and_ends(self):
         self.fleet(rounds=1)
+        self.kit("add", "operator", "ada", "--fleet", "demo")
         self.policy(gather_s=0.5)
         self.node_file("coordinator", lambda node: node["coordinator_kit"].update(farewell_s=LIMIT_S))
         for name in ("coordinator", "server-s0", "user-u0"):
@@ -138,7 +148,11 @@ class Fleet(Processes):
             self.assertEqual(self.nodes[name].wait(LIMIT_S), 0, self.log(name))
             self.assertIn(": the fleet has ended", self.log(name))
             self.assertNotIn("is away", self.log(name))
-        self.until_said("coordinator", "the fleet is over; 1 nodes that are not here may come")
+        self.until_said("coordinator", "the fleet is over; 1 node that is not here may come")
+        followed = subprocess.run([DASHF, "ctl", "logs", "--follow", "--config", str(self.room / "demo/operator-ada")],
+                                  capture_output=True, text=True, timeout=LIMIT_S)
+        self.assertEqual((followed.returncode, followed.stderr), (0, "the fleet has ended\n"))
+        self.assertIn(" round_ended ", followed.stdout)
         # It has gone, and is started again for those who have not heard.
         self.nodes["coordinator"].terminate()
         self.assertEqual(self.nodes["coordinator"].wait(LIMIT_S), 8, self.log("coordinator"))  # As if all had heard.
@@ -146,6 +160,7 @@ class Fleet(Processes):
             self.start(name)
         self.assertEqual(self.nodes["user-u1"].wait(LIMIT_S), 0, self.log("user-u1"))
         self.assertIn("user/u1: the fleet has ended: never seen", self.log("user-u1"))
+        self.assertRegex(self.log("coordinator"), r"(?m)^coordinator on .*: the fleet is over$")
 
     def test_what_cannot_work_is_named_at_the_start(self):
         self.fleet(rounds=1)
@@ -156,6 +171,7 @@ class Fleet(Processes):
                                   timeout=LIMIT_S)
             self.assertEqual(done.returncode, code, done.stderr)
             self.assertIn(said, done.stderr)
+            self.assertNotIn(".cc:", done.stderr)  # Nor what a library says of it.
 
         for key, most in (("users_min", 2), ("servers_min", 1)):
             self.policy(**{key: most + 1})
@@ -165,6 +181,8 @@ class Fleet(Processes):
         host, port = address.rsplit(":", 1)
         with socket.create_server((host, int(port))):
             refused(10, f"{address}: cannot listen there: Address already in use")
+            self.node_file("coordinator", lambda node: node.update(model="/nowhere"))
+            refused(10, "the base model is not here (/nowhere): that of the first node that comes ")
         self.policy(lease_s=3)
         refused(3, "coordinator_kit.policy.lease_s: must be ")
         self.policy(lease_s=15)

@@ -115,6 +115,8 @@ class Fleet(SmallFleet):
             self.assertEqual("warning: others.toml: nodes train 2 epochs at users, 3 at servers and 1 joint ones, but "
                              in done.stderr, said, done.stderr)
             self.assertEqual("warning" in done.stderr, said)
+            self.assertIn("note: without --scenario the coordinator cannot start yet: ", done.stderr)
+            self.assertIn(f"there as {name}/coordinator/given.json\n", done.stderr)
         training = json.loads((self.room / "others/coordinator/node.json").read_text())["training"]
         self.assertEqual((training["epochs_user"], training["epochs_server"], training["epochs_joint"]), (2, 3, 1))
 
@@ -130,6 +132,10 @@ class Fleet(SmallFleet):
         self.assertIn("is there already", self.kit(
             "init", "--name", "demo", "--address", "h:1", "--profile", self.made / "profile.json", "--model", MODEL,
             code=10))
+        self.assertIn("given.json: has no user u4; a fleet takes further ones with another scenario: docs/deploy.md",
+                      self.kit("add", "user", "u4", "--fleet", "demo", code=3))
+        self.assertIn("--model: is needed: the base model's absolute path", self.kit(
+            "init", "--name", "more", "--address", "h:1", "--profile", self.made / "profile.json", code=2))
         for path, text in before.items():
             if path.name != "lock":
                 self.assertEqual(path.read_bytes(), text, path)
@@ -168,7 +174,7 @@ class Fleet(SmallFleet):
             path.write_text(text)
 
         node = demo / "user-u0/node.json"
-        edited(node, '"folder"', '"fodler"', "user-u0/node.json: ", "list")
+        edited(node, '"folder"', '"fodler"', 'user-u0/node.json: missing key "folder"; there is "fodler"', "list")
         edited(node, "user/u0", "user/u1", "user-u0/node.json: node: must be user/u0", "list")
         edited(node, "127.0.0.1:1", "0.0.0.0:1", "user-u0/node.json: coordinator[0]: must be one address", "list")
         record = demo / "fleet.json"
@@ -181,7 +187,7 @@ class Fleet(SmallFleet):
                       self.kit("renew", "user/u0", "--fleet", "demo", code=3))
         self.assertIn("has no user/u7", self.kit("renew", "user/u7", "--fleet", "demo", code=3))
         self.assertIn("no user u7", self.kit("add", "user", "u7", "--fleet", "demo", code=3))
-        self.assertIn("the scenario: has no server s1", self.kit("add", "server", "s1", "--address", "e:1", "--fleet",
+        self.assertIn("given.json: has no server s1", self.kit("add", "server", "s1", "--address", "e:1", "--fleet",
                                                                  "demo", code=3))
         self.assertFalse((demo / "server-s1").exists())
 

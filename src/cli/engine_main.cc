@@ -2,6 +2,7 @@
 #include <malloc.h>
 
 #include <csignal>
+#include <cstdlib>
 
 #include "cli/command_line.h"
 
@@ -14,6 +15,8 @@ int main(int argc, char** argv) {
   mallopt(M_TRIM_THRESHOLD, 2 * kReturnedBytes);
   // A file beyond the process's limit is then an error, as on a full disk.
   std::signal(SIGXFSZ, SIG_IGN);
+  // gRPC's own log would stand before the lines that say the same in our words.
+  setenv("GRPC_VERBOSITY", "NONE", 0);
   namespace cli = dashf::cli;
   const cli::AddVerb kVerbs[] = {
       cli::AddBenchTrain,

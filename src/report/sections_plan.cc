@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/counted.h"
 #include "report/charts.h"
 #include "report/html.h"
 #include "report/sections.h"
@@ -116,14 +117,14 @@ std::string HeadlineSection(const RunDirectory& run) {
   tiles += Tile(WithUnit(run.evaluation.energy_j, "J"), "energy");
   if (run.round) tiles += RoundTiles(*run.round);
   return fmt::format(
-      "<header><h1>{}</h1>\n<p>{} users, {} edge servers, planned by <b>{}</b>; delay mode {}. "
+      "<header><h1>{}</h1>\n<p>{}, {}, planned by <b>{}</b>; delay mode {}. "
       "Each "
       "user trains the adapters of its first layers and sends them with its data to one server, "
       "which trains the rest and sends the result back.</p>\n<div class=\"tiles\">{}</div></header>"
       "\n",
       Escape(scenario.name),
-      scenario.users.size(),
-      scenario.servers.size(),
+      Counted(scenario.users.size(), "user"),
+      Counted(scenario.servers.size(), "edge server"),
       Escape(run.plan.method),
       sum ? "sum" : "makespan",
       tiles);

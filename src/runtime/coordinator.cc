@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "base/check.h"
+#include "base/counted.h"
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/termination.h"
@@ -94,10 +95,16 @@ Expected<void> Coordinator::Open() {
     }
   }
   if (!is_new) {
-    Say(fmt::format("the log goes on: {} rounds have begun", this->state().rounds_begun));
+    const std::uint32_t begun = this->state().rounds_begun;
+    Say(fmt::format(
+        "the log goes on: {} {} begun", Counted(begun, "round"), begun == 1 ? "has" : "have"));
     const std::string& before = this->state().settings;
     if (!before.empty() && before != settings_) {
       Say("the training settings are others: nodes that come ask for them again");
+      if (EpochsDiffer(before, settings_)) {
+        Say("their epochs are, too: plans count the work of users' profiles as they were measured, "
+            "so measure them anew (docs/deploy.md, \"Other training settings\")");
+      }
     }
     for (const fleet::Effect& owed : Owed(this->state())) Act(owed);
   }
@@ -121,20 +128,31 @@ Expected<FleetEnd> Coordinator::Run() {
     const auto work = WorkOf(config_);
     if (!work) return tl::unexpected(work.error());
     work_ = *work;
+  } else if (!config_.model_folder.empty()) {
+    Say(
+        fmt::format("the base model is not here ({}): that of the first node that comes is what "
+                    "all others' must be",
+                    config_.model_folder));
   }
   if (auto opened = Open(); !opened) return tl::unexpected(opened.error());
   const auto address = Listen(*credentials);
   if (!address) return tl::unexpected(address.error());
   starting.reset();
   Note("listening", {{"address", *address}});
-  Say(fmt::format("coordinator on {}: waiting for {} users and {} servers",
-                  *address,
-                  deployment_.scenario().users.size(),
-                  deployment_.scenario().servers.size()));
+  if (TakeQueued()) {  // Whether the fleet is over may depend on how many rounds are to be.
+    Say(Finished() ? fmt::format("coordinator on {}: the fleet is over", *address)
+                   : fmt::format("coordinator on {}: waiting for {} and {}",
+                                 *address,
+                                 Counted(deployment_.scenario().users.size(), "user"),
+                                 Counted(deployment_.scenario().servers.size(), "server")));
+  }
   service_state_.Ready("on " + *address);
   while (TakeQueued()) {
     SendChangedOrders(Finished());
-    if (Finished() && MayLeave()) break;
+    if (Finished()) {
+      operators_.SayFleetEnded();
+      if (MayLeave()) break;
+    }
     loop_.DoPosted(std::chrono::milliseconds(kTickMs));
     service_state_.Alive();
     Tick();
@@ -147,7 +165,6 @@ Expected<FleetEnd> Coordinator::Run() {
     Queue(fleet::Stopped{fmt::format("the round was stopped by signal {}", *signal), true, ""}, {});
   }
   service_state_.Stopping();
-  if (Finished()) operators_.SayFleetEnded();
   // Whoever waits for an answer is to ask again.
   loop_.Close();
   recent_->Close();
@@ -183,10 +200,9 @@ bool Coordinator::MayLeave() {
     finished_at_ = now;
     const std::size_t untold = CountUntold();
     if (untold > 0 && farewell_s > 0.0) {
-      Say(fmt::format(
-          "the fleet is over; {} nodes that are not here may come for {:g} s to hear so",
-          untold,
-          farewell_s));
+      Say(fmt::format("the fleet is over; {} not here may come for {:g} s to hear so",
+                      untold == 1 ? "1 node that is" : fmt::format("{} nodes that are", untold),
+                      farewell_s));
     }
   }
   const bool listening = service_.sessions() > 0 && now <= *finished_at_ + kLeaveWithin;
@@ -310,10 +326,10 @@ void Coordinator::StartPlanning(const fleet::MakePlan& wanted) {
     broken_ = written.error();
     return;
   }
-  Say(fmt::format("round {}: planning {} users on {} servers with {}",
+  Say(fmt::format("round {}: planning {} on {} with {}",
                   wanted.round,
-                  request.scenario.users.size(),
-                  request.scenario.servers.size(),
+                  Counted(request.scenario.users.size(), "user"),
+                  Counted(request.scenario.servers.size(), "server"),
                   config_.coordinator_kit.method));
   scenario_sha256_ = request.scenario_sha256;
   Failpoint(config_.node, "planning");
@@ -370,7 +386,9 @@ void Coordinator::TakePlan(const fleet::MakePlan& wanted,
   if (planned->handovers) fields["handovers"] = *planned->handovers;
   Note("planned", std::move(fields));
   Failpoint(config_.node, "planned");
-  std::string line = fmt::format("{} users have a plan", scenario.users.size());
+  std::string line = fmt::format("{} {} a plan",
+                                 Counted(scenario.users.size(), "user"),
+                                 scenario.users.size() == 1 ? "has" : "have");
   if (planned->handovers) {
     line += fmt::format(", {} with another server than before", *planned->handovers);
   }

@@ -132,7 +132,8 @@ class Coordinator {
   std::optional<v1::Work> work_;  // What everybody's must be, but for
   const std::string settings_;    // the training settings, which are the coordinator's own.
   std::map<NodeId, Session> sessions_;
-  std::set<NodeId> told_;        // That the fleet is over.
+  std::map<NodeId, std::string> turned_away_;  // Those who try, and why they may not.
+  std::set<NodeId> told_;                      // That the fleet is over.
   std::set<NodeId> refused_;     // Since the list of revoked certificates changed last.
   std::set<NodeId> changed_;     // Whose orders may have,
   std::set<NodeId> forgetting_;  // and to whom that is not urgent.

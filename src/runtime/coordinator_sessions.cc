@@ -47,6 +47,9 @@ void Coordinator::Renew(Session& session) const {
 }
 
 void Coordinator::SayTurnedAway(const NodeId& node, const std::string& reason) {
+  std::string& said = turned_away_[node];
+  if (said == reason) return;  // However often it tries.
+  said = reason;
   Say(fmt::format("{} is turned away: {}", Name(node), reason));
   Note("turned_away", {{"who", Name(node)}, {"reason", reason}});
 }
@@ -115,6 +118,7 @@ void Coordinator::Hello(SessionId id, const NodeId& node, const v1::Hello& hello
                           "another process speaks for this node, and has within its lease");
           }
           if (!work_) work_ = work;
+          turned_away_.erase(node);
           Session& session = sessions_[node];
           if (session.id != 0 && session.id != id) {
             service_.Refuse(

@@ -204,10 +204,12 @@ std::string FinishedLine(const Task& task, const fleet::PhaseFinished& report, i
       report.measured.bytes.value_or(0) > 0
           ? fmt::format(", {:.1f} kB", static_cast<double>(*report.measured.bytes) / 1e3)
           : "";
-  const std::string loss = report.after.loss ? fmt::format(", held-out loss {:.3f} -> {:.3f}",
-                                                           report.before.loss.value_or(0.0),
-                                                           *report.after.loss)
-                                             : "";
+  std::string loss;
+  if (report.before.loss && report.after.loss) {
+    loss = fmt::format(", held-out loss: base {:.3f}, with its adapter {:.3f}",
+                       *report.before.loss,
+                       *report.after.loss);
+  }
   return fmt::format("user {} (server {}, k = {} of {}): {} finished after {:.2f} s{}{}",
                      report.user,
                      task.server,

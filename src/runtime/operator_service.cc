@@ -411,16 +411,18 @@ grpc::Status OperatorService::Logs(grpc::ServerContext* context,
   std::erase_if(part.lines, [&](const std::string& line) { return !wanted(line); });
   const std::size_t lines = std::min<std::size_t>(request->lines(), part.lines.size());
   part.lines.erase(part.lines.begin(), part.lines.end() - static_cast<std::ptrdiff_t>(lines));
-  while (true) {
+  for (bool seen_to_the_end = false;;) {
     for (std::string& line : part.lines) {
       v1::Document document;
       document.set_json(std::move(line));
       if (!writer->Write(document)) return grpc::Status::CANCELLED;
     }
     if (!request->follow()) return grpc::Status::OK;
-    if (part.closed) return ended_ ? grpc::Status::OK : Stops();
+    if (part.closed || seen_to_the_end) return ended_ ? grpc::Status::OK : Stops();
     if (context->IsCancelled()) return grpc::Status::CANCELLED;
+    const bool over = ended_;  // Before it is read: what belongs to the end is then there.
     part = recent_->From(part.next, kLogBytesMax, kLookForEnd);
+    seen_to_the_end = over && part.lines.empty();
     std::erase_if(part.lines, [&](const std::string& line) { return !wanted(line); });
   }
 }

@@ -38,7 +38,7 @@ class OperatorService final : public v1::Operator::Service {
                   std::filesystem::path rounds,
                   std::shared_ptr<RecentLines> recent);
 
-  // Who follows the events is then told that they end for good, not that the coordinator stops.
+  // Who follows the events has then seen the last of them, however long the coordinator stays.
   void SayFleetEnded() { ended_ = true; }
 
   grpc::Status Status(grpc::ServerContext* context,

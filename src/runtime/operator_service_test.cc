@@ -268,6 +268,18 @@ TEST_F(Operators, WhoFollowsIsToldWhetherTheFleetHasEndedOrTheCoordinatorStops) 
   EXPECT_TRUE(client.Logs("", 1, true, keep));
 }
 
+TEST_F(Operators, WhoFollowsAFleetThatIsOverSeesWhatThereIsAndIsLetGo) {
+  OperatorClient client = Client();
+  recent_->Add(R"({"event":"round_ended"})");
+  service_.SayFleetEnded();  // Its coordinator stays for nodes that have not heard so.
+  std::vector<std::string> lines;
+  EXPECT_TRUE(client.Logs("", 10, true, [&lines](const std::string& line) {
+    lines.push_back(line);
+    return true;
+  }));
+  EXPECT_THAT(lines, ElementsAre(HasSubstr("round_ended")));
+}
+
 TEST_F(Operators, ACoordinatorThatStopsLeavesNobodyWaiting) {
   OperatorClient client = Client();
   loop_.Close();

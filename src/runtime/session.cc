@@ -151,6 +151,10 @@ std::optional<Error> RefusalIn(const grpc::Status& status) {
 // Whether another stream may be tried.
 bool Session::MayTryAgain(const grpc::Status& status) {
   if (left_) return false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stop_) return false;  // It leaves itself, and the coordinator need not be away.
+  }
   if (const auto refused = RefusalIn(status)) {
     listener_.on_refused(*refused);
     return false;

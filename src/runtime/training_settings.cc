@@ -139,4 +139,13 @@ std::string SettingsDifference(const std::string& ours, const std::string& their
   return "training settings differ";
 }
 
+bool EpochsDiffer(const std::string& ours, const std::string& theirs) {
+  const Json one = Json::parse(ours, nullptr, false), other = Json::parse(theirs, nullptr, false);
+  if (!one.is_object() || !other.is_object()) return false;
+  for (const char* key : {"epochs_user", "epochs_server", "epochs_joint"}) {
+    if (one.value(key, Json()) != other.value(key, Json())) return true;
+  }
+  return false;
+}
+
 }  // namespace dashf::runtime

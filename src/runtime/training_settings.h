@@ -63,5 +63,7 @@ std::string WriteAdapterSettings(const TrainingSettings& training);
 
 // The first setting in which two differ, by name and both values; empty: none.
 std::string SettingsDifference(const std::string& ours, const std::string& theirs);
+// Whether two, as written, differ in how much work a training is, which profiles state.
+bool EpochsDiffer(const std::string& ours, const std::string& theirs);
 
 }  // namespace dashf::runtime

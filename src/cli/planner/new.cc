@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/file.h"
 #include "base/rng.h"
 #include "cli/command.h"
@@ -184,10 +185,10 @@ Expected<int> RunNew(Arguments arguments) {
     return tl::unexpected(written.error());
   }
   fmt::print(stderr,
-             "{}: {} users, {} servers, {} delay, seed {}\n",
+             "{}: {}, {}, {} delay, seed {}\n",
              arguments.out,
-             scenario->users.size(),
-             scenario->servers.size(),
+             Counted(scenario->users.size(), "user"),
+             Counted(scenario->servers.size(), "server"),
              scenario->objective.delay == DelayMode::kSum ? "sum" : "makespan",
              arguments.seed);
   return kExitOk;

@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/printable.h"
 #include "kit/fleet_record.h"
 
@@ -188,7 +189,7 @@ void PrintNodes(const Json& rows) {
           Show(task, "phase"),
           At(task, "server").is_string() ? fmt::format(" ({})", Show(task, "server")) : "");
     } else if (NumberAt(row, "users").value_or(0.0) > 0.0) {
-      work = fmt::format("{} users", Show(row, "users"));
+      work = Counted(static_cast<std::size_t>(*NumberAt(row, "users")), "user");
     }
     std::string where = Joined(At(row, "addresses"), " ");
     if (At(row, "reason").is_string()) where = Show(row, "reason");
@@ -212,8 +213,10 @@ void PrintRounds(const Json& rows) {
                "failed",
                "left out",
                "predicted (s)",
-               "measured (s)"});
+               "measured (s)",
+               "wall (s)"});
   for (const Json& row : rows) {
+    const auto began_s = NumberAt(row, "began_s"), ended_s = NumberAt(row, "ended_s");
     const bool ended = At(row, "ended_s").is_number();
     table.Add({Show(row, "round"),
                Date(NumberAt(row, "began_s")),
@@ -223,7 +226,8 @@ void PrintRounds(const Json& rows) {
                Show(row, "users_failed"),
                Show(row, "users_left_out"),
                Seconds(row, "predicted_s"),
-               Seconds(row, "measured_s")});
+               Seconds(row, "measured_s"),
+               began_s && ended_s ? fmt::format("{:.4g}", *ended_s - *began_s) : "-"});
   }
   table.Print();
 }

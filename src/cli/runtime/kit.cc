@@ -99,6 +99,12 @@ Expected<int> Init(const InitFlags& flags, const KitFlags& common) {
   }
   if (!flags.model.empty()) plan.model = flags.model;
   if (!flags.method.empty()) plan.method = flags.method;
+  if (plan.model.empty()) {
+    return Fail(ErrorKind::kUsage,
+                "--model",
+                "is needed: the base model's absolute path on the nodes' machines (or as model in "
+                "--config's file)");
+  }
   if (!plan.model.starts_with('/')) {
     return Fail(ErrorKind::kUsage,
                 "--model",
@@ -117,6 +123,12 @@ Expected<int> Init(const InitFlags& flags, const KitFlags& common) {
   const auto made = FleetFolder::Init(flags.out.empty() ? flags.name : flags.out, plan);
   if (!made) return tl::unexpected(made.error());
   Tell(*made, "coordinator", flags.json);
+  if (flags.scenario.empty()) {
+    fmt::print(stderr,
+               "note: without --scenario the coordinator cannot start yet: put the scenario of all "
+               "users and servers (dashf new) there as {}\n",
+               (made->folder / "given.json").string());
+  }
   return kExitOk;
 }
 
@@ -218,8 +230,11 @@ void AddInit(Command kit, Run& run, const std::shared_ptr<KitFlags>& common) {
       .repeatable();
   verb.add_option("--profile", flags->profile, "dashf.profile/1 that the scenario is made of")
       .required();
-  verb.add_option("--scenario", flags->scenario, "dashf.scenario/1 of all users and servers");
-  verb.add_option("--model", flags->model, "The base model's path on each node's machine")
+  verb.add_option("--scenario",
+                  flags->scenario,
+                  "dashf.scenario/1 of all users and servers [to be put there later]");
+  verb.add_option(
+          "--model", flags->model, "The base model's path on each node's machine [--config's]")
       .check(PathElsewhere());
   verb.add_option("--config", flags->config, "TOML whose training settings and method are taken");
   verb.add_option("--method", flags->method, "Planning method [dashf]");

@@ -38,25 +38,36 @@ struct AddFlags {
   bool json = false;
 };
 
+struct NamedScenario {
+  std::string path;
+  Scenario scenario;
+};
+
 // The scenario that says what devices can do: the one given, or the coordinator's if it has one.
-Expected<std::optional<Scenario>> ScenarioFor(const AddFlags& flags,
-                                              const runtime::NodeConfig& coordinator) {
+Expected<std::optional<NamedScenario>> ScenarioFor(const AddFlags& flags,
+                                                   const runtime::NodeConfig& coordinator) {
   std::string path = flags.scenario;
   if (path.empty()) path = coordinator.coordinator_kit.scenario_path;
   if (flags.scenario.empty() && !fs::exists(path)) return std::nullopt;
   auto loaded = ReadScenario(path);
   if (!loaded) return tl::unexpected(loaded.error());
-  return std::move(loaded->scenario);
+  return NamedScenario{path, std::move(loaded->scenario)};
 }
 
 template <class Device>
 Expected<std::optional<Device>> Find(const std::vector<Device>& devices,
+                                     const std::string& scenario,
                                      const std::string& what,
                                      const std::string& id) {
   const auto found =
       std::find_if(devices.begin(), devices.end(), [&](const auto& one) { return one.id == id; });
   if (found != devices.end()) return *found;
-  return Fail(ErrorKind::kBadInput, "the scenario", fmt::format("has no {} {}", what, id));
+  return Fail(ErrorKind::kBadInput,
+              scenario,
+              fmt::format("has no {} {}; a fleet takes further ones with another scenario: "
+                          "docs/deploy.md, \"A further user or server\"",
+                          what,
+                          id));
 }
 
 // `value` is the scenario's where there is one; the flag overrides it.
@@ -80,11 +91,11 @@ Expected<void> SetCompute(const DeviceFlags& flags, bool has_scenario, Compute* 
 }
 
 Expected<void> FillServer(const AddFlags& flags,
-                          const std::optional<Scenario>& scenario,
+                          const std::optional<NamedScenario>& scenario,
                           runtime::ServerKit* kit) {
   const bool known = scenario.has_value();
   if (known) {
-    auto found = Find(scenario->servers, "server", flags.id);
+    auto found = Find(scenario->scenario.servers, scenario->path, "server", flags.id);
     if (!found) return tl::unexpected(found.error());
     kit->device = std::move(**found);
   }
@@ -109,10 +120,10 @@ Expected<void> FillServer(const AddFlags& flags,
 
 // Measured on one machine and scaled to this user's data, or the scenario's.
 Expected<void> SetProfile(const AddFlags& flags,
-                          const std::optional<Scenario>& scenario,
+                          const std::optional<NamedScenario>& scenario,
                           runtime::UserKit* kit) {
   if (flags.profile.empty() && scenario) {
-    kit->profile = scenario->ProfileOf(kit->device);
+    kit->profile = scenario->scenario.ProfileOf(kit->device);
     return {};
   }
   if (flags.profile.empty() || !flags.tokens || !flags.data_bytes) {
@@ -128,11 +139,11 @@ Expected<void> SetProfile(const AddFlags& flags,
 }
 
 Expected<void> FillUser(const AddFlags& flags,
-                        const std::optional<Scenario>& scenario,
+                        const std::optional<NamedScenario>& scenario,
                         runtime::UserKit* kit) {
   const bool known = scenario.has_value();
   if (known) {
-    auto found = Find(scenario->users, "user", flags.id);
+    auto found = Find(scenario->scenario.users, scenario->path, "user", flags.id);
     if (!found) return tl::unexpected(found.error());
     kit->device = std::move(**found);
   }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -21,6 +22,14 @@
 namespace dashf::cli {
 namespace {
 
+// A node's folder stands for the file that dashf kit has put there.
+std::string NodeFile(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(path, ignored)
+             ? (std::filesystem::path(path) / "node.json").string()
+             : path;
+}
+
 // Adds `dashf NAME --config FILE`; `go` does the rest.
 void AddNodeVerb(Command app,
                  Run& run,
@@ -29,9 +38,9 @@ void AddNodeVerb(Command app,
                  Expected<int> (*go)(const std::string& config_path)) {
   const auto config = std::make_shared<std::string>();
   Command verb = AddEngineVerb(app, name);
-  verb.add_option("--config", *config, "dashf.node/3 file").required();
+  verb.add_option("--config", *config, "The node's folder, or its node.json").required();
   verb.footer(footer);
-  verb.callback([config, go, &run] { run = [config, go] { return go(*config); }; });
+  verb.callback([config, go, &run] { run = [config, go] { return go(NodeFile(*config)); }; });
 }
 
 Expected<int> GoCoordinator(const std::string& path) {
@@ -96,7 +105,7 @@ void AddCoordinator(Command app, Run& run) {
               "128 + N:\n"
               "stopped by signal N, and its log has what it needs to go on.\n"
               "Examples:\n"
-              "  dashf coordinator --config kit/coordinator.json",
+              "  dashf coordinator --config demo/coordinator",
               GoCoordinator);
 }
 
@@ -105,7 +114,7 @@ void AddServer(Command app, Run& run) {
               run,
               "server",
               "Examples:\n"
-              "  dashf server --config kit/server-s0.json",
+              "  dashf server --config demo/server-s0",
               GoServer);
 }
 
@@ -114,7 +123,7 @@ void AddUser(Command app, Run& run) {
               run,
               "user",
               "Examples:\n"
-              "  dashf user --config kit/user-u3.json",
+              "  dashf user --config demo/user-u3",
               GoUser);
 }
 

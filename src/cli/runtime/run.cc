@@ -10,6 +10,7 @@
 #include <string>
 #include <thread>
 
+#include "base/counted.h"
 #include "base/file.h"
 #include "base/rng.h"
 #include "base/termination.h"
@@ -112,7 +113,6 @@ class RunSteps {
   Scenario scenario_;
   std::vector<solvers::ComparisonRow> comparison_;
   runtime::LaunchResult round_;
-  double plan_scr_ = 0.0;
 };
 
 Expected<int> RunSteps::Go() {
@@ -153,12 +153,12 @@ Expected<void> RunSteps::MakeData() {
   auto data = PrepareData(config_, users, folder_ / "data");
   if (!data) return tl::unexpected(data.error());
   data_ = std::move(*data);
-  Say(fmt::format("model {}: {} layers, {:.1f} M parameters; data: {}, {} users",
+  Say(fmt::format("model {}: {} layers, {:.1f} M parameters; data: {}, {}",
                   config_.model,
                   base_->model.config().layers,
                   static_cast<double>(base_->model.parameters()) * 1e-6,
                   data_.source,
-                  users));
+                  Counted(static_cast<std::size_t>(users), "user")));
   // As every other verb, no longer than the model takes.
   config_.training.tokens_max =
       std::min(config_.training.tokens_max, base_->model.config().max_positions);
@@ -289,9 +289,9 @@ Expected<void> RunSteps::CarryItOut() {
       .turns = static_cast<int>(std::max(1U, std::thread::hardware_concurrency())),
       .rounds = static_cast<std::uint32_t>(config_.rounds),
       .environment = {}};
-  Say(fmt::format("starting coordinator, {} servers and {} users",
-                  scenario_.servers.size(),
-                  scenario_.users.size()));
+  Say(fmt::format("starting coordinator, {} and {}",
+                  Counted(scenario_.servers.size(), "server"),
+                  Counted(scenario_.users.size(), "user")));
   auto round = runtime::CarryOut(launch, [this](const std::string& line) { Say(line); });
   if (!round) return tl::unexpected(round.error());
   round_ = std::move(*round);
@@ -340,24 +340,27 @@ Expected<void> RunSteps::AddReferences() {
 Expected<void> RunSteps::Finish() {
   RoundRecord& record = round_.record;
   record.data = taken_;
-  const bool planned = fs::exists(folder_ / "plan.json");
-  if (planned) {
+  std::optional<CarriedOut> carried_out;
+  if (fs::exists(folder_ / "plan.json")) {
     const auto loaded = ReadScenario((folder_ / "scenario.json").string());
     if (!loaded) return tl::unexpected(loaded.error());
     const auto plan = ReadPlan((folder_ / "plan.json").string(), *loaded);
     if (!plan) return tl::unexpected(plan.error());
-    plan_scr_ = Evaluate(loaded->scenario, plan->plan).scr;
+    carried_out = {.users = loaded->scenario.users.size(),
+                   .servers = loaded->scenario.servers.size(),
+                   .scr = Evaluate(loaded->scenario, plan->plan).scr};
   }
   for (const solvers::ComparisonRow& row : comparison_) {
     if (row.method != "exhaustive" || !row.evaluation) continue;
+    if (!carried_out || !IsOf(scenario_, record, *carried_out)) continue;
     record.exhaustive_scr = row.evaluation->scr;
     // Rounding apart: the same plan evaluated twice differs in its last digits.
-    const double gap = (row.evaluation->scr - plan_scr_) / row.evaluation->scr;
-    if (planned) record.gap = std::abs(gap) < 1e-12 ? 0.0 : gap;
+    const double gap = (row.evaluation->scr - carried_out->scr) / row.evaluation->scr;
+    record.gap = std::abs(gap) < 1e-12 ? 0.0 : gap;
   }
   const std::string text = WriteRound(record);
   if (auto written = WriteFileAtomically(folder_ / "round.json", text); !written) return written;
-  if (planned) {
+  if (carried_out) {
     const auto report = report::WriteReport(folder_);
     if (!report) return tl::unexpected(report.error());
     Say("report: " + report->string());
@@ -366,7 +369,7 @@ Expected<void> RunSteps::Finish() {
     fmt::print("{}", text);
   } else {
     if (auto printed = PrintAllRounds(); !printed) return printed;
-    PrintRun(record, comparison_, plan_scr_);
+    PrintRun(record, scenario_, comparison_, carried_out ? &*carried_out : nullptr);
   }
   return {};
 }
@@ -401,7 +404,7 @@ data the sections task. Processes talk over mutual TLS on 127.0.0.1.
 
 Written to OUT: scenario.json, plan.json, comparison.json, profile.json, round.json, telemetry.jsonl,
 data/, adapters/USER/ (PEFT, each user's best so far), report.html; rounds/N/ has each round's files,
-logs/ what each process said.
+users/ what each user keeps, logs/ what each process said.
 OUT is new, empty or an earlier run's, whose results are removed first; else exit 3.
 Exit 8: the round did not finish for every user; round.json says who and why.
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "base/counted.h"
 #include "base/median.h"
 #include "runtime/fleet_record.h"
 
@@ -33,16 +34,19 @@ Quality Find(const std::vector<ReferenceRecord>& records, const std::string& id)
 }
 
 void PrintQuality(const RoundRecord& record) {
-  fmt::print("Held-out data: loss (nat per answer token) and exact match (%), before and after\n");
+  fmt::print(
+      "Held-out data: loss (nat per answer token) and exact match (%), of the base model without "
+      "adapter\nand after the round\n");
+  fmt::print("{:<20} {:<38}  {}\n", "", "loss", "exact match");
   fmt::print("{:<6} {:<6} {:>5}  {:>7} {:>7} {:>10} {:>11}  {:>6} {:>6} {:>10} {:>11}  {}\n",
              "user",
              "server",
              "k/L",
-             "loss",
+             "base",
              "after",
              "all-server",
              "centralised",
-             "match",
+             "base",
              "after",
              "all-server",
              "centralised",
@@ -161,9 +165,15 @@ void PrintRounds(const std::vector<RoundRecord>& rounds) {
   fmt::print("\n");
 }
 
+bool IsOf(const Scenario& scenario, const RoundRecord& record, const CarriedOut& plan) {
+  return record.number == 1 && plan.users == scenario.users.size() &&
+         plan.servers == scenario.servers.size();
+}
+
 void PrintRun(const RoundRecord& record,
+              const Scenario& scenario,
               const std::vector<solvers::ComparisonRow>& comparison,
-              double plan_scr) {
+              const CarriedOut* plan) {
   PrintQuality(record);
   PrintServers(record);
   PrintTimes(record);
@@ -171,9 +181,19 @@ void PrintRun(const RoundRecord& record,
   if (const auto& emulation = record.emulation) {
     fmt::print("\n{}\n", runtime::EmulationLine(*emulation));
   }
-  fmt::print("\nPlanning methods on this scenario\n");
+  fmt::print("\nPlanning methods on the scenario before the first round: {}, {}\n",
+             Counted(scenario.users.size(), "user"),
+             Counted(scenario.servers.size(), "server"));
   solvers::PrintComparison(comparison);
-  if (plan_scr > 0.0) fmt::print("\nSCR of the plan carried out: {:.6e}\n", plan_scr);
+  if (plan != nullptr) fmt::print("\nSCR of the plan carried out: {:.6e}\n", plan->scr);
+  if (plan != nullptr && !IsOf(scenario, record, *plan)) {
+    fmt::print(
+        "This plan is of round {}, in which {} and {} took part; users that go on from an adapter "
+        "send\nall of it up. Its SCR is not to be held against the table.\n",
+        record.number,
+        Counted(plan->users, "user"),
+        Counted(plan->servers, "server"));
+  }
   if (record.gap) {
     fmt::print("Exhaustive optimum: {:.6e}; the plan is {:.4f} % below it\n",
                *record.exhaustive_scr,
