@@ -2,7 +2,8 @@
 """What docs/protocol.md says of faults, with real processes: at each of its failpoints a node is killed, told to stop or
 suspended for longer than its lease; disks fill up, certificates end and are renewed in the middle of a round. Each time
 the rounds end with the adapters of undisturbed ones, to the last bit.
-Usage: faults_test.py DASHF MODEL [--all | TEST...]; without --all a failpoint or two of each role."""
+Usage: faults_test.py DASHF MODEL FAILING_DISK [--all | TEST...]; without --all a failpoint or two of each role.
+FAILING_DISK is build/release/tests/libdashf_failing_disk.so."""
 import datetime
 import json
 import os
@@ -15,10 +16,11 @@ import sys
 import time
 import unittest
 
+import slow_line
 import small_fleet
 from small_fleet import LIMIT_S, NODES
 
-DASHF, MODEL = map(os.path.abspath, sys.argv[1:3])
+DASHF, MODEL, FAILING_DISK = map(os.path.abspath, sys.argv[1:4])
 ALL = "--all" in sys.argv
 LEASE_S = 5  # Signs of life come every 3 s.
 ROLES = {"user": ("user-u1", "user/u1"), "server": ("server-s0", "server/s0"), "coordinator": ("coordinator",) * 2}
@@ -227,6 +229,82 @@ class Faults(small_fleet.Processes):
         filler.unlink()
         self.ends_as_undisturbed("0001")
 
+    # Links.
+
+    def over(self, rounds=("0001",), **line):
+        """Every node meets the coordinator, and the users the server, over lines of that kind."""
+        self.ready(len(rounds))
+        server = json.loads((self.room / "demo/server-s0/node.json").read_text())["server"]
+        ends = [json.loads((self.room / "demo/user-u0/node.json").read_text())["coordinator"][0], server["advertise"][0]]
+        lines = [slow_line.Line(small_fleet.free_address(), end, **line) for end in ends]
+        for each in lines:
+            self.addCleanup(each.close)
+        for name in NODES:
+            if name != "coordinator":
+                self.setting(name, coordinator=[lines[0].address])
+        self.setting("server-s0", server={**server, "listen": ends[1], "advertise": [lines[1].address]})
+        for name in NODES:
+            self.start(name)
+        self.ends_as_undisturbed(*rounds)
+        return lines
+
+    def test_links_that_are_slow_and_break(self):
+        lines = self.over(delay_s=0.05, bit_per_s=4e6, bytes_between_resets=100_000)
+        self.assertGreater(sum(line.resets for line in lines), 2)
+
+    @unittest.skipUnless(ALL, "with --all")
+    def test_links_of_100_kbit_per_s(self):
+        self.over(("0001", "0002"), bit_per_s=1e5)
+
+    @unittest.skipUnless(ALL, "with --all")
+    def test_links_of_5_s(self):
+        self.over(("0001", "0002"), delay_s=5)
+
+    # Devices.
+
+    def failing_disk(self, role, folder, place):
+        """From that place on the device fails; the process says so and ends, and goes on once it works again."""
+        name, node = ROLES[role]
+        self.ready(rounds=1)
+        at, trigger = self.room / "demo" / name / folder, self.room / "fails"
+        device = {"LD_PRELOAD": FAILING_DISK, "DASHF_TEST_DISK": str(at), "DASHF_TEST_DISK_FAILS": str(trigger)}
+        for each in NODES:
+            self.start(each, *((f"{node}:{place}:stop", device) if each == name else ()))
+        self.until_suspended(name)
+        trigger.touch()
+        self.goes_on(name)
+        self.ends(name, 10)
+        self.assertRegex(self.log(name), r"dashf: .*(Input/output|disk I/O) error")
+        trigger.unlink()
+        self.start(name)
+        self.ends_as_undisturbed("0001")
+
+    def test_the_users_device_fails(self):
+        self.failing_disk("user", "state", "verify")
+
+    def test_the_servers_device_fails(self):
+        self.failing_disk("server", "spool", "joint_step_2")
+
+    def test_the_coordinators_device_fails(self):
+        self.failing_disk("coordinator", "", "logged_local")
+
+    def test_who_may_not_write_its_folder_says_so_before_any_work(self):
+        if not os.environ.get("DASHF_MOUNTS"):
+            self.skipTest("no mount namespaces here")
+        self.ready(rounds=1)
+        for name, folder in (("user-u1", "state"), ("server-s0", "spool"), ("coordinator", "")):
+            at = self.room / "demo" / name / folder
+            at.mkdir(exist_ok=True)
+            subprocess.run(["mount", "--bind", at, at], check=True)
+            self.addCleanup(subprocess.run, ["umount", "--lazy", at], stderr=subprocess.DEVNULL)  # If it still is.
+            subprocess.run(["mount", "-o", "remount,ro,bind", at], check=True)
+            self.start(name)
+            self.ends(name, 10, "ead-only file system")
+            subprocess.run(["umount", at], check=True)
+        for name in NODES:
+            self.start(name)
+        self.ends_as_undisturbed("0001")
+
     # One log.
 
     def test_a_second_coordinator_on_a_log_is_refused_and_told_the_firsts_process(self):
@@ -274,4 +352,4 @@ if __name__ == "__main__":
     with_mounts()
     if ALL:
         every_failpoint()
-    unittest.main(argv=[sys.argv[0], "-v", *(word for word in sys.argv[3:] if word != "--all")])
+    unittest.main(argv=[sys.argv[0], "-v", *(word for word in sys.argv[4:] if word != "--all")])

@@ -31,15 +31,24 @@ std::string OwnerIn(int file) {
   return Printable(std::string_view(text.data(), static_cast<std::size_t>(size)));
 }
 
-}  // namespace
-
-Expected<FolderLock> FolderLock::Take(const std::filesystem::path& folder,
-                                      const std::string& owner) {
+Expected<void> MakePrivate(const std::filesystem::path& folder) {
   std::error_code failed;
   if (std::filesystem::create_directories(folder, failed)) {
     std::filesystem::permissions(folder, std::filesystem::perms::owner_all, failed);
   }
   if (failed) return Failed(folder, failed.message());
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) {
+    return Failed(folder, fmt::format("may not be written in: {}", std::strerror(errno)));
+  }
+  return {};
+}
+
+}  // namespace
+
+Expected<FolderLock> FolderLock::Take(const std::filesystem::path& folder,
+                                      const std::string& owner,
+                                      const std::vector<std::filesystem::path>& others) {
+  if (const auto made = MakePrivate(folder); !made) return tl::unexpected(made.error());
   const std::filesystem::path path = folder / kFile;
   Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (file.get() < 0) return Failed(path, std::strerror(errno));
@@ -52,6 +61,9 @@ Expected<FolderLock> FolderLock::Take(const std::filesystem::path& folder,
       "process {}, {}, since {:%Y-%m-%d %H:%M:%S} UTC", ::getpid(), owner, fmt::gmtime(now));
   if (::ftruncate(file.get(), 0) != 0 || !WriteAll(file.get(), text)) {
     return Failed(path, std::strerror(errno));
+  }
+  for (const auto& other : others) {
+    if (const auto made = MakePrivate(other); !made) return tl::unexpected(made.error());
   }
   return FolderLock(std::move(file));
 }

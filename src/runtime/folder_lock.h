@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "base/descriptor.h"
 #include "base/error.h"
@@ -13,8 +14,11 @@ namespace dashf::runtime {
 class FolderLock {
  public:
   // Makes the folder (0700) if it is not there. `owner` is what a second one is told, beside the
-  // process's number. kIo, naming the first, if the folder is taken.
-  static Expected<FolderLock> Take(const std::filesystem::path& folder, const std::string& owner);
+  // process's number. kIo, naming the first, if the folder is taken, and naming what may not be
+  // written if that is one of `others`, which the owner will want to write in (made likewise).
+  static Expected<FolderLock> Take(const std::filesystem::path& folder,
+                                   const std::string& owner,
+                                   const std::vector<std::filesystem::path>& others = {});
 
  private:
   explicit FolderLock(Descriptor file) : file_(std::move(file)) {}

@@ -33,6 +33,15 @@ TEST_F(FolderLockTest, ASecondOwnerIsRefusedAndToldOfTheFirst) {
   EXPECT_TRUE(FolderLock::Take(folder_, "user/u4")) << "the first has left";
 }
 
+TEST_F(FolderLockTest, WhatElseItsOwnerWillWriteInIsMadeOrNamed) {
+  EXPECT_TRUE(FolderLock::Take(folder_, "user/u3", {folder_ / "state"}));
+  EXPECT_TRUE(std::filesystem::is_directory(folder_ / "state"));
+  const auto refused = FolderLock::Take(folder_, "user/u3", {folder_ / "lock"});
+  ASSERT_FALSE(refused) << "a file is in its way";
+  EXPECT_EQ(refused.error().kind, ErrorKind::kIo);
+  EXPECT_THAT(refused.error().Text(), HasSubstr("user-u3/lock: "));
+}
+
 TEST_F(FolderLockTest, TheLockOfAKilledProcessIsFree) {
   int ready[2];
   ASSERT_EQ(::pipe(ready), 0);

@@ -15,7 +15,7 @@ using std::chrono::milliseconds;
 
 constexpr std::chrono::seconds kCallDeadline(20);
 constexpr milliseconds kBeat(3'000);  // A fifth of the usual lease.
-constexpr int kHandshakeTimeoutS = 10;
+constexpr int kHandshakeTimeoutS = 15;
 constexpr int kIdentityTries =
     3;  // A coordinator that dies in the handshake looks like one that refuses.
 

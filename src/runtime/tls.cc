@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 #include <grpcpp/security/tls_credentials_options.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 #include "base/printable.h"
@@ -44,6 +46,28 @@ class Socket {
 
  private:
   int file_;
+};
+
+// OpenSSL writes to sockets without MSG_NOSIGNAL: a peer that hangs up in the handshake (a port
+// forwarder whose target is down) is an error of that write, and not the end of this process.
+class NoBrokenPipe {
+ public:
+  NoBrokenPipe() {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~NoBrokenPipe() {
+    if (sigismember(&before_, SIGPIPE) == 1) return;
+    const timespec at_once{};
+    sigtimedwait(&pipe_, nullptr, &at_once);
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  NoBrokenPipe(const NoBrokenPipe&) = delete;
+  NoBrokenPipe& operator=(const NoBrokenPipe&) = delete;
+
+ private:
+  sigset_t pipe_, before_;
 };
 
 Expected<Socket> ConnectOne(const addrinfo& at, int timeout_s) {
@@ -255,6 +279,7 @@ Expected<void> TryHandshake(const NodeId& peer,
                             const std::string& address,
                             const LiveCredentials& credentials,
                             int timeout_s) {
+  const NoBrokenPipe whatever_the_peer_does;
   const auto socket = Connect(address, timeout_s);
   if (!socket) return tl::unexpected(socket.error());
   ERR_clear_error();

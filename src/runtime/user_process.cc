@@ -23,7 +23,7 @@ using fleet::Phase;
 
 constexpr std::chrono::milliseconds kTick(50);
 constexpr std::chrono::seconds kStopWithin(9);
-constexpr int kHandshakeTimeoutS = 10;
+constexpr int kHandshakeTimeoutS = 15;
 // A coordinator whose fleet is over may be gone before it has heard all, and needs none of it.
 constexpr double kLastReportS = 10.0;
 // From here on a transfer's pause is worth a line.

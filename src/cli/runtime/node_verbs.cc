@@ -78,7 +78,8 @@ Expected<int> GoServer(const std::string& path) {
   const runtime::StopSignals stop;  // Blocked before there is any thread that they could end.
   const auto config = runtime::ReadNodeConfig(path, runtime::Role::kServer);
   if (!config) return tl::unexpected(config.error());
-  const auto lock = runtime::FolderLock::Take(config->folder, Name(config->node));
+  const auto lock =
+      runtime::FolderLock::Take(config->folder, Name(config->node), {config->server.spool_folder});
   if (!lock) return tl::unexpected(lock.error());
   return runtime::RunServer(*config, {StartLineOf(*config), LinesOf(*config)});
 }
@@ -87,7 +88,8 @@ Expected<int> GoUser(const std::string& path) {
   const runtime::StopSignals stop;  // Blocked before there is any thread that they could end.
   const auto config = runtime::ReadNodeConfig(path, runtime::Role::kUser);
   if (!config) return tl::unexpected(config.error());
-  const auto lock = runtime::FolderLock::Take(config->folder, Name(config->node));
+  const auto lock =
+      runtime::FolderLock::Take(config->folder, Name(config->node), {config->user.state_folder});
   if (!lock) return tl::unexpected(lock.error());
   const auto tell = [&config](const std::string& file, const corpus::DataReport& report) {
     if (SaysWhatItDoes(*config)) TellData(file, report);
