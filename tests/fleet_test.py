@@ -130,6 +130,51 @@ class Fleet(Processes):
                 self.assertEqual(adapter["r"], rank, (user, folder))
 
 
+    def over_files(self, folder):
+        """`dashf report` over what a coordinator has recorded."""
+        return subprocess.run([DASHF, "report", str(folder)], capture_output=True, text=True, timeout=LIMIT_S)
+
+    def test_a_new_fleet_on_the_folders_of_another_goes_on_from_its_best_adapters(self):
+        self.fleet(rounds=2)
+        for name in NODES:
+            self.start(name)
+        self.adapters("0001", "0002")
+        coordinator = self.room / "demo/coordinator"
+        for old in coordinator.glob("fleet.sqlite*"):
+            old.unlink()
+        shutil.move(coordinator / "rounds", coordinator / "rounds-before")
+        for name in NODES:
+            self.start(name)
+        self.adapters("0001", "0002")
+        for user in ("user-u0", "user-u1"):
+            self.assertIn("the rounds of another fleet are kept in ", self.log(user))
+            aside = list((self.room / "demo" / user / "state").glob("rounds-of-*"))
+            self.assertEqual([sorted(each.name for each in folder.iterdir()) for folder in aside], [["0001", "0002"]])
+
+    def test_a_coordinator_restored_from_an_old_copy_catches_up_and_leaves_records_as_they_are(self):
+        self.fleet(rounds=1)
+        for name in NODES:
+            self.start(name)
+        self.adapters("0001")
+        coordinator, copy = self.room / "demo/coordinator", self.room / "copy"
+        shutil.copytree(coordinator, copy)
+        self.policy(rounds_max=3)
+        for name in NODES:
+            self.start(name)
+        self.adapters("0001", "0002", "0003")
+        shutil.rmtree(coordinator)
+        shutil.move(copy, coordinator)
+        self.policy(rounds_max=4, grace_s=0.5)
+        # Of a scenario that has other names: what was recorded stays.
+        record = (coordinator / "rounds/0001/round.json").read_text()
+        for name in NODES:
+            self.start(name)
+        self.adapters("0001", "0003", "0004")
+        self.assertEqual((coordinator / "rounds/0001/round.json").read_text(), record)
+        second = json.loads((coordinator / "rounds/0002/round.json").read_text())
+        for user in second["users"]:
+            self.assertIn("was at round 3 already: the coordinator's log has lost its end", user["failure"])
+
     def policy(self, **changed):
         self.node_file("coordinator", lambda node: node["coordinator_kit"]["policy"].update(changed))
 

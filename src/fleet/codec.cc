@@ -90,6 +90,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Task,
                                    since,
                                    due,
                                    served,
+                                   waits_for_slot,
                                    trained_layers,
                                    failed_at,
                                    failure,
@@ -104,6 +105,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(State,
                                    policy,
                                    layers,
                                    settings,
+                                   fleet,
                                    users,
                                    servers,
                                    rounds_begun,
@@ -116,7 +118,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(State,
                                    over_reason,
                                    over_by)
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Configured, policy, layers, users, servers, settings)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Configured, policy, layers, users, servers, settings, fleet)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Joined, node, incarnation, report)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TurnedAway, node, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WentAway, node, incarnation)
@@ -124,7 +126,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Excluded, node, reason, by)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Drained, node, by)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Admitted, node, by)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RoundRequested, by)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Assignment, user, server, decision, predicted_s, failure)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(
+    Assignment, user, server, decision, predicted_s, failure, waits_for_slot)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PlanMade, round, plan, assignments)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PlanFailed, round, plan, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PhaseFinished,

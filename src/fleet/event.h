@@ -14,6 +14,7 @@ struct Configured {
   int layers = 0;
   std::vector<std::string> users, servers;
   std::string settings = {};  // Of the training, in the shell's words.
+  std::string fleet = {};  // The log's own name: of two fleets' nodes and files no two are alike.
 };
 struct Joined {  // A node's session began.
   NodeId node;
@@ -49,7 +50,8 @@ struct Assignment {
   std::string user, server;
   Decision decision;
   PhaseSeconds predicted_s;
-  std::string failure;  // Not empty: the user can have none, and why.
+  std::string failure;          // Not empty: the user can have none, and why.
+  bool waits_for_slot = false;  // It can have none before another user ends.
 };
 struct PlanMade {
   std::uint32_t round = 0, plan = 0;

@@ -74,10 +74,11 @@ struct Task {
   Decision decision;              // decision.server is not used.
   PhaseSeconds predicted_s;
   Phase phase = Phase::kLocal;
-  Millis since = 0;        // The phase's or the wait's beginning.
-  Millis due = 0;          // When it is overdue; 0: never.
-  bool served = false;     // The server has reported while the upload's report is on its way.
-  int trained_layers = 0;  // Layers 1..k that the user has trained in this round.
+  Millis since = 0;             // The phase's or the wait's beginning.
+  Millis due = 0;               // When it is overdue; 0: never.
+  bool served = false;          // The server has reported while the upload's report is on its way.
+  bool waits_for_slot = false;  // Pending, until another user of the round ends.
+  int trained_layers = 0;       // Layers 1..k that the user has trained in this round.
   std::vector<std::string> failed_at;        // Servers with which attempts have failed.
   std::string failure;                       // Why, once kFailed.
   std::map<std::string, Measured> measured;  // By phase key, of the last attempt.
@@ -118,6 +119,7 @@ struct State {
   Policy policy;
   int layers = 0;        // L of the model.
   std::string settings;  // Of the training, in the shell's words; a round is of one kind.
+  std::string fleet;     // Which fleet it is, whatever its nodes have been part of before.
   std::map<std::string, Member> users, servers;
   std::uint32_t rounds_begun = 0;
   bool requested = false;             // A round that has not begun was asked for.

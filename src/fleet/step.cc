@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "fleet/tasks.h"
 
@@ -11,6 +12,8 @@ namespace {
 
 using Stage = Round::Stage;
 using TaskState = Task::State;
+
+constexpr char kNotInScenario[] = "is not in the scenario";
 
 // Everybody who is waited for is here.
 bool AllHere(const std::map<std::string, Member>& members) {
@@ -75,13 +78,19 @@ class Stepper {
   StepResult operator()(const Configured& event) {
     state_.policy = event.policy;
     state_.layers = event.layers;
-    for (const std::string& id : event.users) state_.users[id];
-    for (const std::string& id : event.servers) state_.servers[id];
+    if (!event.fleet.empty()) state_.fleet = event.fleet;
+    TakeMembers(event.users, Role::kUser, &state_.users);
+    TakeMembers(event.servers, Role::kServer, &state_.servers);
     // What was begun as it was is not to be mixed with what would go on otherwise.
     if (Running() && state_.settings != event.settings) {
       EndTasks("the training settings were changed in the midst of the round");
     }
     state_.settings = event.settings;
+    if (state_.round) {
+      for (auto& [id, task] : state_.round->tasks) {
+        if (task.due > 0) task.due = at_ + (task.due - task.since);
+      }
+    }
     // Over by its count alone, and now there are to be more.
     const std::uint32_t rounds_max = event.policy.rounds_max;
     if (state_.over_by.empty() && state_.over_reason.empty() &&
@@ -167,6 +176,11 @@ class Stepper {
 
   StepResult operator()(const RoundRequested&) {
     if (state_.over) return {Verdict::kStale, {}};
+    if (state_.round && state_.round->stage == Stage::kGathering) {
+      if (!HasQuorum(state_)) return {Verdict::kDuplicate, {}};
+      Begin();
+      return Done();
+    }
     if (state_.requested) return {Verdict::kDuplicate, {}};
     state_.requested = true;
     Proceed();
@@ -248,6 +262,27 @@ class Stepper {
   }
 
  private:
+  // A coordinator that starts knows who was here, not who is: where no round depends on them, they
+  // show that they are. Whoever the scenario has no more has no part any more.
+  void TakeMembers(const std::vector<std::string>& ids,
+                   Role role,
+                   std::map<std::string, Member>* members) {
+    for (const std::string& id : ids) (*members)[id];
+    const std::set<std::string> listed(ids.begin(), ids.end());
+    const bool planned = state_.round && (state_.round->stage == Stage::kPlanning || Running());
+    for (auto& [id, member] : *members) {
+      if (!planned && member.presence == Presence::kHere) member.presence = Presence::kAway;
+      // While no coordinator ran, nobody could be heard.
+      if (member.presence == Presence::kAway) member.since = at_;
+      if (listed.contains(id)) {
+        if (member.refused == kNotInScenario) member.refused.clear();
+      } else if (member.refused != kNotInScenario) {
+        member.refused = kNotInScenario;
+        member.excluded = member.drained = false;
+        tasks_.LoseNode({role, id}, "has left the scenario");
+      }
+    }
+  }
   StepResult Done() { return {Verdict::kAccepted, std::move(effects_)}; }
   // Of those who are not done.
   void EndTasks(const std::string& reason) {
@@ -273,6 +308,7 @@ class Stepper {
   // What follows by itself: rounds begin, gather, end.
   void Proceed() {
     if (state_.round && state_.round->stage == Stage::kGathering) Gather();
+    if (Running() && tasks_.any_ended() && tasks_.AnyWaitsForSlot()) tasks_.WantPlan();
     if (Running()) EndIfComplete();
     if (!state_.round || state_.round->stage == Stage::kEnded) BeginIfDue();
   }
@@ -298,17 +334,19 @@ class Stepper {
     const bool gives_up = policy.give_up_s > 0.0 && at_ >= round.began + InMillis(policy.give_up_s);
     const bool waited = gives_up || at_ >= round.began + InMillis(policy.gather_s);
     const bool complete = AllHere(state_.servers) && AllHere(state_.users);
-    if ((complete || waited) && HasQuorum(state_)) {
-      EndGathering();
-      tasks_.WantPlan();
-      Enter(Stage::kPlanning);
-      return;
-    }
+    if ((complete || waited) && HasQuorum(state_)) return Begin();
     if (!gives_up) return;
     const std::string failure = "the round did not start: " + Missing();
     EndGathering();
     for (auto& [id, task] : round.tasks) tasks_.Fail(task, failure);
     EndIfComplete();
+  }
+
+  // With those who are here.
+  void Begin() {
+    EndGathering();
+    tasks_.WantPlan();
+    Enter(Stage::kPlanning);
   }
 
   std::string Missing() const {

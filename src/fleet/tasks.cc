@@ -44,7 +44,14 @@ bool Tasks::AnyPending() const {
 
 bool Tasks::AnyUnplanned() const {
   return std::any_of(state_.round->tasks.begin(), state_.round->tasks.end(), [](const auto& entry) {
-    return entry.second.state == TaskState::kPending && entry.second.due == 0;
+    return entry.second.state == TaskState::kPending && entry.second.due == 0 &&
+           !entry.second.waits_for_slot;
+  });
+}
+
+bool Tasks::AnyWaitsForSlot() const {
+  return std::any_of(state_.round->tasks.begin(), state_.round->tasks.end(), [](const auto& entry) {
+    return entry.second.state == TaskState::kPending && entry.second.waits_for_slot;
   });
 }
 
@@ -126,6 +133,15 @@ void Tasks::Assign(const Assignment& assignment) {
   }
   if (task.state != TaskState::kPending) return;
   if (!assignment.failure.empty()) return Fail(task, assignment.failure + BecauseOf(task));
+  if (assignment.waits_for_slot) {
+    const bool any_at_work =
+        std::any_of(state_.round->tasks.begin(), state_.round->tasks.end(), [](const auto& entry) {
+          return entry.second.state == TaskState::kRunning;
+        });
+    if (!any_at_work) return Fail(task, "no server that it reaches has a slot" + BecauseOf(task));
+    task.waits_for_slot = true;
+    return;
+  }
   const Decision& decision = assignment.decision;
   const auto server = state_.servers.find(assignment.server);
   const bool fits = server != state_.servers.end() && decision.local_layers >= 0 &&
@@ -142,7 +158,7 @@ void Tasks::Assign(const Assignment& assignment) {
   task.server = assignment.server;
   task.decision = decision;
   task.predicted_s = assignment.predicted_s;
-  task.served = false;
+  task.served = task.waits_for_slot = false;
   task.failure.clear();
   std::erase_if(task.measured, [](const auto& entry) { return entry.first != "local"; });
   Enter(task, FirstPhase(decision.local_layers, task.trained_layers, state_.layers));
@@ -216,6 +232,7 @@ void Tasks::SetPending(Task& task) {
   task.state = TaskState::kPending;
   task.since = at_;
   task.due = 0;
+  task.waits_for_slot = false;
   WantPlan();
 }
 

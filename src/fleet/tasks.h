@@ -17,6 +17,7 @@ class Tasks {
   bool any_ended() const { return any_ended_; }
   // One that waits for a plan, and not for a server first.
   bool AnyUnplanned() const;
+  bool AnyWaitsForSlot() const;
   // A plan for whoever is pending, once the one that is being made is there.
   void WantPlan();
   // A user that has come while the round runs.

@@ -1,5 +1,7 @@
 #include "fleet/user_agent.h"
 
+#include <fmt/format.h>
+
 #include <tuple>
 
 namespace dashf::fleet {
@@ -30,6 +32,26 @@ bool UserAgent::Lost(const UserOrders& orders) const {
          (orders.phase == Phase::kVerify && memory_.phase < Phase::kVerify);
 }
 
+// Orders follow from a log that is on disk before them: only one that has lost its end can want
+// what is over. Nothing is done twice; rounds fail for this user until the coordinator has caught
+// up.
+std::vector<UserEffect> UserAgent::Decline(const UserOrders& orders) {
+  for (const PhaseFinished& report : memory_.unreported) {
+    if (report.round == orders.round && report.attempt == orders.attempt) return {};
+  }
+  PhaseFinished report = ReportOf(
+      orders.phase,
+      {fmt::format("this user was at round {} already: the coordinator's log has lost its end",
+                   memory_.round),
+       {},
+       {},
+       {}});
+  report.round = orders.round;
+  report.attempt = orders.attempt;
+  memory_.unreported.push_back(std::move(report));
+  return {Save{}, Report{}};
+}
+
 std::vector<UserEffect> UserAgent::OnOrders(const UserOrders& orders) {
   std::vector<UserEffect> effects;
   if (orders.kind != UserOrders::Kind::kWork) {
@@ -39,7 +61,7 @@ std::vector<UserEffect> UserAgent::OnOrders(const UserOrders& orders) {
   }
   const auto mine = std::tie(memory_.round, memory_.attempt);
   const auto ordered = std::tie(orders.round, orders.attempt);
-  if (ordered < mine) return {};
+  if (ordered < mine) return Decline(orders);
   if (ordered > mine) {
     if (busy_) effects.push_back(Cancel{});
     busy_ = false;
@@ -69,6 +91,11 @@ std::vector<UserEffect> UserAgent::OnOrders(const UserOrders& orders) {
     }
     effects.push_back(Save{});
     if (!memory_.unreported.empty()) effects.push_back(Report{});
+  }
+  // It is done, and a coordinator that has lost the end of its log does not know.
+  if (ordered == mine && !memory_.working && memory_.finished && memory_.unreported.empty()) {
+    memory_.unreported.push_back(ReportOf(Phase::kVerify, *memory_.finished));
+    return {Save{}, Report{}};
   }
   if (memory_.working && Lost(orders)) {
     busy_ = false;

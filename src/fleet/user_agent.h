@@ -55,6 +55,7 @@ class UserAgent {
   std::vector<UserEffect> OnReported(Verdict verdict);
 
  private:
+  std::vector<UserEffect> Decline(const UserOrders& orders);
   bool Lost(const UserOrders& orders) const;
   PhaseFinished ReportOf(Phase phase, const Outcome& outcome) const;
 

@@ -36,7 +36,7 @@ struct FleetPlan {
   std::vector<std::string> addresses;  // Of the coordinator, as nodes reach it; at least one.
   std::string listen;                  // Empty: [::] and the port of the first address.
   std::string scenario;                // dashf.scenario/1 as text; empty: there is none yet.
-  std::string method = "dashf";
+  std::string method = "prices";
   double handover_penalty = 0.0;  // As CoordinatorKit's.
   double gather_s = 600.0;        // How long a round waits for those who are not here.
   std::uint32_t rounds = 0;       // 0: without end.

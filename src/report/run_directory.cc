@@ -35,6 +35,7 @@ Expected<Round> ReadRound(const std::filesystem::path& path, const LoadedScenari
               .seed = record->seed,
               .emulation = record->emulation,
               .users = {},
+              .unplanned = {},
               .servers = std::move(record->servers),
               .exhaustive_scr = record->exhaustive_scr,
               .gap = record->gap};
@@ -46,7 +47,8 @@ Expected<Round> ReadRound(const std::filesystem::path& path, const LoadedScenari
   for (std::size_t i = 0; i < record->users.size(); ++i) {
     const auto at = index.find(record->users[i].id);
     if (at == index.end()) {
-      return reject(fmt::format("users[{}].id", i), "must be the id of a user in the scenario");
+      round.unplanned.push_back(std::move(record->users[i]));
+      continue;
     }
     static_cast<UserRecord&>(round.users[at->second]) = std::move(record->users[i]);
   }

@@ -31,7 +31,8 @@ struct Round {
   std::string model;
   std::uint64_t seed = 0;
   std::optional<EmulationRecord> emulation;
-  std::vector<RoundUser> users;  // In the scenario's order; unknown users are an error.
+  std::vector<RoundUser> users;       // In the scenario's order.
+  std::vector<UserRecord> unplanned;  // Others: left out of the round's first plan.
   std::vector<ServerRecord> servers;
   std::optional<double> exhaustive_scr;
   std::optional<double> gap;  // (exhaustive - plan) / exhaustive.

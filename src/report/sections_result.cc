@@ -89,6 +89,11 @@ std::string Failures(const Round& round) {
       items += fmt::format("<li>user {}: {}</li>\n", Escape(user.id), Escape(*user.failure));
     }
   }
+  for (const UserRecord& user : round.unplanned) {
+    items += fmt::format("<li>user {}: {} (not in the round's first plan)</li>\n",
+                         Escape(user.id),
+                         Escape(user.failure.value_or("done")));
+  }
   for (const ServerRecord& server : round.servers) {
     if (server.failure) {
       servers +=

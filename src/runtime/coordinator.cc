@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/termination.h"
 #include "runtime/address.h"
+#include "runtime/back_off.h"
 #include "runtime/coordinator_process.h"
 #include "runtime/descriptors.h"
 #include "runtime/failpoint.h"
@@ -34,6 +35,8 @@ constexpr std::chrono::milliseconds kSlowTick(450);
 constexpr std::chrono::seconds kLeaveWithin(10);
 constexpr std::chrono::seconds kStandstill(1);  // Between two ticks.
 constexpr std::chrono::seconds kBetweenLines(10);
+constexpr std::size_t kLookBack = 100;
+constexpr fleet::Millis kClockMayDiffer = 5'000;
 
 // Of a run that nobody will want to resume.
 class NoLog final : public fleet::EventLog {
@@ -66,6 +69,12 @@ Expected<void> Coordinator::Open() {
     if (!log) return tl::unexpected(log.error());
     is_new = (*log)->events() == 0;
     last_at_ = (*log)->last_at();
+    if (last_at_ > began_at_ + kClockMayDiffer) {
+      Say(fmt::format(
+          "this machine's clock is {:.0f} s behind the log's last event: times go on from there",
+          1e-3 * static_cast<double>(last_at_ - began_at_)));
+    }
+    began_at_ = std::max(began_at_, last_at_);
     log_ = std::move(*log);
     if (std::getenv("DASHF_FAILPOINT") != nullptr) {
       log_ = std::make_unique<FailpointLog>(config_.node, std::move(log_));
@@ -80,7 +89,8 @@ Expected<void> Coordinator::Open() {
         fmt::format("is of a model of {} layers, the scenario's has {}", state.layers, layers));
   }
   keeper_.emplace(std::move(state), log_.get());
-  fleet::Configured configured{kit.policy, layers, {}, {}, settings_};
+  fleet::Configured configured{kit.policy, layers, {}, {}, settings_, {}};
+  if (is_new) configured.fleet = fmt::format("{:016x}", RandomNumber());
   for (const User& user : scenario.users) configured.users.push_back(user.id);
   for (const Server& server : scenario.servers) configured.servers.push_back(server.id);
   // Whoever was here is believed for one lease.
@@ -227,9 +237,18 @@ Expected<std::string> Coordinator::Listen(const LiveCredentials& credentials) {
 }
 
 void Coordinator::Queue(fleet::Event event, Then then) {
-  last_at_ = std::max(last_at_, WallClock());
+  last_at_ = FleetTime();
   events_.push_back({last_at_, std::move(event)});
   thens_.push_back(std::move(then));
+}
+
+// The wall's clock when this process began, or the log's end if that is later, and from then on by
+// the steady one without the time in which it stood still: a clock that is set, and a machine that
+// sleeps, make nobody late.
+fleet::Millis Coordinator::FleetTime() const {
+  const auto passed = Clock::now() - began_ - stood_still_;
+  const auto passed_ms = std::chrono::duration_cast<std::chrono::milliseconds>(passed).count();
+  return std::max(last_at_, began_at_ + passed_ms);
 }
 
 bool Coordinator::TakeQueued() {
@@ -268,7 +287,10 @@ bool Coordinator::TakeQueued() {
 void Coordinator::Tick() {
   const auto now = Clock::now();
   if (now < tick_) return;
-  if (tick_ != Clock::time_point() && now - tick_ > kStandstill) ForgiveSilence(now - tick_);
+  if (tick_ != Clock::time_point() && now - tick_ > kStandstill) {
+    ForgiveSilence(now - tick_);
+    stood_still_ += now - tick_;
+  }
   tick_ = now + std::chrono::milliseconds(kTickMs);
   if (const auto left = CheckDescriptorsLeft(); !left) broken_ = left.error();
   if (tick_ > slow_tick_) {
@@ -279,7 +301,7 @@ void Coordinator::Tick() {
     SayProgress();
   }
   const auto due = NextDue(state());
-  if (due && *due <= WallClock() && events_.empty()) Queue(fleet::TimePassed{}, {});
+  if (due && *due <= FleetTime() && events_.empty()) Queue(fleet::TimePassed{}, {});
 }
 
 // Of a fleet that is too large for a line about each.
@@ -302,6 +324,34 @@ fs::path Coordinator::FolderOf(std::uint32_t round) const {
   return fs::path(config_.coordinator_kit.out_folder) / "rounds" / fmt::format("{:04}", round);
 }
 
+// The round's first plan has its folder; later ones are of those who had not ended by then.
+fs::path Coordinator::FolderOf(const fleet::MakePlan& wanted) const {
+  const fs::path round = FolderOf(wanted.round);
+  std::error_code failed;
+  if (wanted.plan == 1 || !fs::exists(round / "plan.json", failed)) return round;
+  return round / fmt::format("replan-{}", wanted.plan - 1);
+}
+
+// What a plan departs from: the round's latest, or the round's before it, which has everybody.
+fs::path Coordinator::StandingPlan(const fleet::MakePlan& wanted) const {
+  std::error_code failed;
+  std::vector<fs::path> candidates;
+  for (std::uint32_t plan = wanted.plan - 1; plan > 0; --plan) {
+    candidates.push_back(FolderOf(wanted.round) / fmt::format("replan-{}", plan - 1));
+  }
+  candidates.push_back(FolderOf(wanted.round));
+  for (std::uint32_t round = wanted.round; round > 1; --round) {
+    candidates.push_back(FolderOf(round - 1));
+    if (candidates.size() > kLookBack) break;  // At rounds that had no plan.
+  }
+  for (const fs::path& folder : candidates) {
+    if (folder != FolderOf(wanted) && fs::exists(folder / "plan.json", failed)) {
+      return folder / "plan.json";
+    }
+  }
+  return {};
+}
+
 // The round's own, and the latest's place.
 Expected<void> Coordinator::WriteBoth(const fs::path& folder,
                                       const char* name,
@@ -315,14 +365,17 @@ void Coordinator::StartPlanning(const fleet::MakePlan& wanted) {
   PlanScope scope = ScopeOf(state(), deployment_.scenario());
   PlanRequest& request = scope.request;
   unreachable_ = std::move(scope.unreachable);
+  without_slot_ = std::move(scope.without_slot);
   if (request.scenario.users.empty()) return TakePlan(wanted, request.scenario, PlannedRound{});
   const std::string text = WriteScenario(request.scenario);
   request.scenario_sha256 = Sha256Hex(text);
-  request.folder = FolderOf(wanted.round);
-  const fs::path latest = fs::path(config_.coordinator_kit.out_folder) / "plan.json";
-  const bool is_first = wanted.round == 1 && wanted.plan == 1;
-  if (std::error_code failed; !is_first && fs::exists(latest, failed)) request.standing = latest;
-  if (auto written = WriteBoth(request.folder, "scenario.json", text); !written) {
+  request.folder = plan_folder_ = FolderOf(wanted);
+  request.standing = StandingPlan(wanted);
+  const fs::path round_folder = FolderOf(wanted.round);
+  const auto written = request.folder == round_folder
+                           ? WriteBoth(round_folder, "scenario.json", text)
+                           : WriteFileAtomically(request.folder / "scenario.json", text);
+  if (!written) {
     broken_ = written.error();
     return;
   }
@@ -371,8 +424,11 @@ void Coordinator::TakePlan(const fleet::MakePlan& wanted,
   for (const std::string& id : unreachable_) {
     made.assignments.push_back({id, "", {}, {}, "no server within its reach is here"});
   }
-  const auto text = ReadFile(FolderOf(wanted.round) / "plan.json");
-  if (text) {
+  for (const std::string& id : without_slot_) {
+    made.assignments.push_back({id, "", {}, {}, "", true});
+  }
+  if (const auto text = ReadFile(plan_folder_ / "plan.json");
+      text && plan_folder_ == FolderOf(wanted.round)) {
     [[maybe_unused]] const auto copied =
         WriteFileAtomically(fs::path(config_.coordinator_kit.out_folder) / "plan.json", *text);
   }
@@ -383,14 +439,18 @@ void Coordinator::TakePlan(const fleet::MakePlan& wanted,
                  {"scenario_sha256", scenario_sha256_},
                  {"elapsed_s", planned->elapsed_s},
                  {"cpu_s", planned->cpu_s}};
-  if (planned->handovers) fields["handovers"] = *planned->handovers;
+  const auto handovers = CountHandovers(made);
+  if (handovers) fields["handovers"] = *handovers;
+  if (!without_slot_.empty()) fields["without_slot"] = without_slot_.size();
   Note("planned", std::move(fields));
   Failpoint(config_.node, "planned");
   std::string line = fmt::format("{} {} a plan",
                                  Counted(scenario.users.size(), "user"),
                                  scenario.users.size() == 1 ? "has" : "have");
-  if (planned->handovers) {
-    line += fmt::format(", {} with another server than before", *planned->handovers);
+  if (handovers) line += fmt::format(", {} with another server than before", *handovers);
+  if (!without_slot_.empty()) {
+    line += fmt::format(", {} wait until one of them has ended, for servers have no more slots",
+                        without_slot_.size());
   }
   Queue(std::move(made), [this, line](const fleet::StepResult& result) {
     if (result.verdict != fleet::Verdict::kAccepted) return;
@@ -400,7 +460,39 @@ void Coordinator::TakePlan(const fleet::MakePlan& wanted,
   });
 }
 
+// Of the users with a plan, how many had another server in their last attempt; none: nobody had
+// one.
+std::optional<int> Coordinator::CountHandovers(const fleet::PlanMade& plan) const {
+  std::optional<int> count;
+  for (const fleet::Assignment& assignment : plan.assignments) {
+    if (assignment.server.empty()) continue;
+    for (const auto* round : {&state().round, &state().last}) {
+      if (!*round) continue;
+      const auto task = (*round)->tasks.find(assignment.user);
+      if (task == (*round)->tasks.end() || task->second.server.empty()) continue;
+      count = count.value_or(0) + (task->second.server == assignment.server ? 0 : 1);
+      break;
+    }
+  }
+  return count;
+}
+
+// What is on record stays as it was recorded: a coordinator that starts again owes the record
+// alone.
+bool Coordinator::TakeRecord(const fleet::Round& round) {
+  const fs::path path = FolderOf(round.number) / "round.json";
+  const auto text = ReadFile(path);
+  auto record = text ? ParseRound(path.string(), *text) : tl::unexpected(text.error());
+  if (!record) return false;
+  const auto latest = fs::path(config_.coordinator_kit.out_folder) / "round.json";
+  if (auto written = WriteFileAtomically(latest, *text); !written) broken_ = written.error();
+  end_.record = std::move(*record);
+  end_.rounds = round.number;
+  return true;
+}
+
 void Coordinator::EndRound(const fleet::Round& round) {
+  if (TakeRecord(round)) return;
   Failpoint(config_.node, "round_ended");
   for (const auto& [id, task] : round.tasks) {
     Note("user_ended", {{"round", round.number}, {"user", id}, {"failure", task.failure}});

@@ -31,9 +31,7 @@ struct PlanRequest {
 };
 struct PlannedRound {
   Plan plan;
-  std::optional<int> handovers;  // Users that change server though theirs is here; if there was a
-                                 // standing plan.
-  std::string standing_refused;  // Why the standing plan's file could not be used.
+  std::string standing_refused;           // Why the standing plan's file could not be used.
   std::vector<PhaseSeconds> predicted_s;  // Per user, at the plan's clocks and rates.
   double elapsed_s = 0.0, cpu_s = 0.0;    // Of planning; the coordinator fills them in.
 };

@@ -78,6 +78,10 @@ class Coordinator {
                 const Scenario& scenario,
                 const Expected<PlannedRound>& planned);
   void EndRound(const fleet::Round& round);
+  bool TakeRecord(const fleet::Round& round);
+  std::optional<int> CountHandovers(const fleet::PlanMade& plan) const;
+  std::filesystem::path StandingPlan(const fleet::MakePlan& wanted) const;
+  fleet::Millis FleetTime() const;
 
   struct Session {
     SessionId id = 0;  // 0: none is open.
@@ -105,6 +109,7 @@ class Coordinator {
                            const char* name,
                            const std::string& text) const;
   std::filesystem::path FolderOf(std::uint32_t round) const;
+  std::filesystem::path FolderOf(const fleet::MakePlan& wanted) const;
   const fleet::State& state() const { return keeper_->state(); }
   void Say(const std::string& line) { progress_(PrintableLine(line)); }  // Peers are quoted.
   void Note(std::string_view event, nlohmann::ordered_json fields);
@@ -126,6 +131,9 @@ class Coordinator {
   std::unique_ptr<fleet::EventLog> log_;
   std::optional<fleet::Keeper> keeper_;
   fleet::Millis last_at_ = 0;
+  fleet::Millis began_at_ = WallClock();
+  const Clock::time_point began_ = Clock::now();
+  Clock::duration stood_still_{};
   std::vector<fleet::LoggedEvent> events_;
   std::vector<Then> thens_;
   std::optional<Error> broken_;
@@ -141,7 +149,9 @@ class Coordinator {
   std::optional<Clock::time_point> finished_at_;
   Clock::time_point tick_, slow_tick_, next_line_;  // The next ones.
   std::string scenario_sha256_;
-  std::vector<std::string> unreachable_;  // Users that the plan that is being made leaves out.
+  // Of the plan that is being made: where it goes, and users that it leaves out.
+  std::filesystem::path plan_folder_;
+  std::vector<std::string> unreachable_, without_slot_;
   std::thread planning_;
   FleetEnd end_;
   StopSignals signals_;

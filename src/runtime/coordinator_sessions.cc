@@ -77,6 +77,7 @@ void Coordinator::Settings(const NodeId& node,
     told_.insert(node);
   } else {
     reply.set_settings(settings_);
+    reply.set_fleet(state().fleet);
   }
   answer(grpc::Status::OK, reply);
 }
@@ -96,8 +97,9 @@ void Coordinator::Hello(SessionId id, const NodeId& node, const v1::Hello& hello
     Queue(fleet::TurnedAway{node, reason}, {});
     return refuse(grpc::StatusCode::FAILED_PRECONDITION, reason);
   }
-  if (const auto outdated = SettingsDifference(settings_, hello.work().settings());
-      !outdated.empty()) {
+  std::string outdated = SettingsDifference(settings_, hello.work().settings());
+  if (!hello.fleet().empty() && hello.fleet() != state().fleet) outdated = "it is another fleet";
+  if (!outdated.empty()) {
     // It gives up what it is at, and comes back as if it were started again.
     Queue(fleet::WentAway{node, hello.incarnation()}, {});
     Say(fmt::format("{} is to ask for the training settings again: {}", Name(node), outdated));

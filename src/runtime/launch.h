@@ -26,7 +26,7 @@ struct Launch {
   std::vector<std::string> labels;  // Of a choice task; empty: none.
   std::string model_folder;
   TrainingSettings training;
-  std::string method = "dashf";
+  std::string method = "prices";
   std::uint64_t plan_seed = 1;
   double handover_penalty = 0.0;  // As CoordinatorKit's.
   bool work_conserving = true;    // As ServerKit's.

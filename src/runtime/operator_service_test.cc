@@ -164,7 +164,9 @@ TEST_F(Operators, SteerAndHearWhatCameOfIt) {
   EXPECT_THAT(started.said,
               HasSubstr("round 1 begins: 1 of 600 users and 1 of 2 servers are here"));
   const Steered again = client.Steer(Steering::kStart, "", "").value();
-  EXPECT_EQ(again.said, "round 1 is gathering; another one begins when it has ended");
+  EXPECT_EQ(again.said, "round 1 begins") << "with those who are here";
+  EXPECT_EQ(client.Steer(Steering::kStart, "", "").value().said,
+            "round 1 is planning; another one begins when it has ended");
   EXPECT_FALSE(client.Steer(Steering::kStart, "", "").value().changed);
   EXPECT_TRUE(client.Steer(Steering::kDrain, "server/s1", "").value().changed);
   EXPECT_FALSE(client.Steer(Steering::kDrain, "server/s1", "").value().changed);
@@ -176,7 +178,7 @@ TEST_F(Operators, SteerAndHearWhatCameOfIt) {
   EXPECT_TRUE(client.Steer(Steering::kAdmit, "user/u001", "").value().changed);
   const Json rounds = client.Rounds(20).value();
   ASSERT_EQ(rounds.size(), 1U);
-  EXPECT_EQ(rounds[0].at("state"), "gathering");
+  EXPECT_EQ(rounds[0].at("state"), "planning");
   EXPECT_EQ(client.Steer(Steering::kStopNow, "", "enough").value().said, "the fleet is over");
   EXPECT_EQ(client.Steer(Steering::kStart, "", "").error().message,
             "the fleet is over, or will be after this round");

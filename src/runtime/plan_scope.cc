@@ -1,9 +1,11 @@
 #include "runtime/plan_scope.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
 #include "runtime/taking_part.h"
+#include "scenario/slot_matching.h"
 
 namespace dashf::runtime {
 
@@ -21,6 +23,30 @@ void SendAllLayers(const std::map<std::string, fleet::Member>& members, Scenario
     }
     user.profile = at->second;
   }
+}
+
+// As few as can be of those who are not at work; who is keeps its slot.
+std::vector<std::string> WithoutSlot(const Scenario& scenario, const fleet::Round& round) {
+  Scenario open = scenario;
+  open.users.clear();
+  open.links.clear();
+  for (std::size_t n = 0; n < scenario.users.size(); ++n) {
+    const fleet::Task& task = round.tasks.at(scenario.users[n].id);
+    if (task.state != fleet::Task::State::kRunning) {
+      open.users.push_back(scenario.users[n]);
+      open.links.push_back(scenario.links[n]);
+      continue;
+    }
+    for (Server& server : open.servers) {
+      if (server.id == task.server && server.slots) server.slots = std::max(0, *server.slots - 1);
+    }
+  }
+  std::vector<std::string> without;
+  const SlotMatching matching = MatchSlots(open);
+  for (std::size_t n = 0; n < open.users.size(); ++n) {
+    if (matching.server_of_user[n] < 0) without.push_back(open.users[n].id);
+  }
+  return without;
 }
 
 }  // namespace
@@ -54,6 +80,15 @@ PlanScope ScopeOf(const fleet::State& state, const Scenario& deployment) {
   PlanRequest& request = scope.request;
   // Who reaches none of these servers has no part in the plan, and others must not suffer from it.
   request.scenario = Among(deployment, users, servers, reaches, &scope.unreachable);
+  scope.without_slot = WithoutSlot(request.scenario, *state.round);
+  if (!scope.without_slot.empty()) {
+    for (const std::string& id : scope.without_slot) users.erase(id);
+    for (const std::string& id : scope.unreachable) users.erase(id);
+    std::vector<std::string> none;
+    request.scenario = Among(deployment, users, servers, reaches, &none);
+    users.insert(scope.without_slot.begin(), scope.without_slot.end());
+    users.insert(scope.unreachable.begin(), scope.unreachable.end());
+  }
   SendAllLayers(state.users, &request.scenario);
   // So has nobody who has left the scenario since the log has known of it.
   for (const User& user : deployment.users) users.erase(user.id);

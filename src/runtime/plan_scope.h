@@ -13,8 +13,11 @@ namespace dashf::runtime {
 SplitProfile WithAllLayersUp(SplitProfile profile);
 
 struct PlanScope {
-  PlanRequest request;                   // Without folder and digest.
-  std::vector<std::string> unreachable;  // Users that no server here can serve; not in the request.
+  PlanRequest request;  // Without folder and digest.
+  // Not in the request: users that no server here can serve,
+  std::vector<std::string> unreachable;
+  // and those for whom no slot is left beside the others.
+  std::vector<std::string> without_slot;
 };
 
 // Of the state's round, which is not over.

@@ -23,7 +23,7 @@ struct RunConfig {
     double machine_share = 1.0;  // The fastest user's share of this machine's measured rate.
   } scenario;
   struct {
-    std::string method = "dashf";
+    std::string method = "prices";
     std::uint64_t seed = 1;
     double handover_penalty = 0.0;     // As CoordinatorKit's.
     bool work_conserving = true;       // As ServerKit's.

@@ -317,7 +317,8 @@ Expected<std::optional<int>> ServeAsTold(const NodeConfig& config,
   if (!base) return tl::unexpected(base.error());
   const auto work = WorkOf(config);
   if (!work) return tl::unexpected(work.error());
-  const auto store = UserStore::Open(config.server.spool_folder, config.server.spool_bytes_max);
+  const auto store =
+      UserStore::Open(config.server.spool_folder, config.server.spool_bytes_max, config.fleet);
   if (!store) return tl::unexpected(store.error());
   for (const std::string& damaged : (*store)->damaged()) voice.on_line("spool: " + damaged);
   ServerProcess node(config,

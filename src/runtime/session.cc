@@ -32,6 +32,7 @@ Session::Session(const NodeConfig& config,
   *hello_.mutable_node() = ToWire(config.node);
   hello_.set_incarnation(RandomNumber());
   hello_.set_process(ThisProcess());
+  hello_.set_fleet(config.fleet);
   thread_ = std::thread([this] { Run(); });
 }
 

@@ -29,6 +29,7 @@ constexpr int kIdentityTries = 3;  // As of a session.
 
 struct SettingsAnswer {  // One of the three.
   std::optional<TrainingSettings> training;
+  std::string fleet = {};          // Beside them.
   std::optional<v1::Leave> leave;  // The fleet is over.
   std::optional<int> signal;       // It came before an answer.
 };
@@ -123,6 +124,7 @@ class Asking {
     auto training = ParseTrainingSettings("the coordinator's node file", reply.settings());
     if (!training) return tl::unexpected(training.error());
     answer.training = std::move(*training);
+    answer.fleet = reply.fleet();
     return answer;
   }
 
@@ -151,7 +153,7 @@ Expected<SettingsAnswer> AskForSettings(const NodeConfig& config,
   while (!asking.done()) {
     if (const auto signal = signals.Wait(kTickMs)) {
       ExitWithin(kStopWithin, 128 + *signal);  // If a step of a handshake takes longer.
-      return SettingsAnswer{.training = {}, .leave = {}, .signal = signal};
+      return SettingsAnswer{.training = {}, .fleet = {}, .leave = {}, .signal = signal};
     }
   }
   return asking.Take();
@@ -173,6 +175,7 @@ Expected<int> LiveAsTold(const NodeConfig& config,
     }
     NodeConfig as_told = config;
     as_told.training = std::move(*told->training);
+    as_told.fleet = told->fleet;
     const auto end = live(as_told);
     if (!end) return tl::unexpected(end.error());
     if (*end) return **end;

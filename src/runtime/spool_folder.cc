@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr char kSchema[] = "dashf.spool/1";
 constexpr char kLock[] = "lock";
+constexpr char kFleet[] = ".fleet";  // No user can have that id.
 constexpr char kJob[] = "job";
 constexpr int kLayersMax = 1 << 16;
 constexpr std::int64_t kCountMax = 0xFFFFFFFF;
@@ -65,7 +66,7 @@ Expected<void> CheckContents(const fs::path& folder) {
   };
   std::error_code failed;
   for (const fs::path& user : Listed(folder, &failed)) {
-    if (user.filename() == kLock) continue;
+    if (user.filename() == kLock || user.filename() == kFleet) continue;
     if (!CheckId("", user.filename().string()) || !fs::is_directory(user)) return foreign(user);
     for (const fs::path& attempt : Listed(user, &failed)) {
       if (!NamesAnAttempt(attempt.filename().string())) return foreign(attempt);
@@ -149,11 +150,22 @@ Expected<SpoolFolder> SpoolFolder::Open(const fs::path& path) {
       std::make_shared<const Held>(std::move(folder), std::move(lock), path.empty()));
 }
 
+Expected<void> SpoolFolder::BelongTo(const std::string& fleet) const {
+  const auto last = ReadFile((path() / kFleet).string(), 4096);
+  if (last && *last == fleet + "\n") return {};
+  std::error_code failed;
+  for (const fs::path& user : Listed(path(), &failed)) {
+    if (user.filename() != kLock) fs::remove_all(user, failed);
+  }
+  if (failed) return Fail(ErrorKind::kIo, path().string(), failed.message());
+  return WriteFileAtomically(path() / kFleet, fleet + "\n");
+}
+
 Expected<std::vector<SpooledJob>> SpoolFolder::TakeOver(std::vector<std::string>* damaged) const {
   std::vector<SpooledJob> jobs;
   std::error_code failed;
   for (const fs::path& user : Listed(path(), &failed)) {
-    if (user.filename() == kLock) continue;
+    if (user.filename() == kLock || user.filename() == kFleet) continue;
     std::optional<SpooledJob> latest;
     for (const fs::path& folder : Listed(user, &failed)) {
       auto job = ReadJob(folder);

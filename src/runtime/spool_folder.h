@@ -27,6 +27,8 @@ class SpoolFolder {
   // another process has it, kBadInput if it holds what is no spool's, kIo.
   static Expected<SpoolFolder> Open(const std::filesystem::path& path);
 
+  // Empties it of what is another fleet's, whose numbers of rounds and attempts are its own. kIo.
+  Expected<void> BelongTo(const std::string& fleet) const;
   // Those that an earlier process has left, each user's latest attempt alone; what is earlier or
   // unreadable is removed, the latter with a line in `damaged`.
   Expected<std::vector<SpooledJob>> TakeOver(std::vector<std::string>* damaged) const;

@@ -143,6 +143,27 @@ TEST(TakingPart, WhoIsAtWorkIsPlannedForAtItsServerAlone) {
   EXPECT_FALSE(scope.request.kept[1].has_value());
 }
 
+TEST(TakingPart, WhereSlotsAreFewAsManyAsFitArePlannedBesideThoseAtWork) {
+  Scenario scenario = TwoByTwo();
+  for (Server& server : scenario.servers) server.slots = 1;
+  fleet::State state;
+  for (const char* id : {"u0", "u1"}) state.users[id].presence = fleet::Presence::kHere;
+  for (const char* id : {"s0", "s1"}) state.servers[id].presence = fleet::Presence::kHere;
+  state.round.emplace();
+  for (const char* id : {"u0", "u1"}) state.round->tasks[id];
+  EXPECT_THAT(ScopeOf(state, scenario).without_slot, IsEmpty());
+  state.servers["s1"].presence = fleet::Presence::kGone;
+  EXPECT_THAT(ScopeOf(state, scenario).without_slot, ElementsAre("u1"));
+  fleet::Task& running = state.round->tasks["u1"];
+  running.state = fleet::Task::State::kRunning;
+  running.server = "s0";
+  const PlanScope scope = ScopeOf(state, scenario);
+  EXPECT_THAT(scope.without_slot, ElementsAre("u0"));
+  ASSERT_EQ(scope.request.scenario.users.size(), 1U);
+  EXPECT_EQ(scope.request.scenario.users[0].id, "u1");
+  EXPECT_TRUE(scope.request.kept[0].has_value());
+}
+
 TEST(TakingPart, WhoGoesOnFromAnAdapterIsPlannedForWithAllLayersUp) {
   const Scenario scenario = TwoByTwo();
   fleet::State state;

@@ -18,7 +18,7 @@ constexpr char kMemory[] = "memory.json", kBest[] = "best.json";
 constexpr char kBestLayers[] = "best.safetensors", kBase[] = "base.safetensors";
 constexpr char kLocal[] = "local.safetensors", kReturned[] = "returned.safetensors";
 constexpr char kCheckpoint[] = "local.checkpoint", kAdapter[] = "adapter.json";
-constexpr char kTransfer[] = "transfer";
+constexpr char kTransfer[] = "transfer", kFleet[] = "fleet.json", kRounds[] = "rounds";
 constexpr char kSchema[] = "dashf.user-state/1";
 
 Expected<nlohmann::json> ReadJson(const fs::path& path) {
@@ -61,12 +61,14 @@ Expected<UserFolder> UserFolder::Open(const fs::path& state_folder,
                                       const std::string& model_folder,
                                       const train::ModelConfig& model,
                                       train::Adapter fresh,
-                                      const std::string& adapter_settings) {
+                                      const std::string& adapter_settings,
+                                      const std::string& fleet) {
   std::error_code failed;
   fs::create_directories(state_folder, failed);
   if (failed) return Fail(ErrorKind::kIo, state_folder.string(), failed.message());
   UserFolder folder(state_folder, adapter_folder, model_folder, model, std::move(fresh));
   if (auto done = folder.TakeSettings(adapter_settings); !done) return tl::unexpected(done.error());
+  if (auto done = folder.TakeFleet(fleet); !done) return tl::unexpected(done.error());
   if (auto sound = folder.Adapter(0, 0); !sound) return tl::unexpected(sound.error());
   return folder;
 }
@@ -89,6 +91,36 @@ Expected<void> UserFolder::TakeSettings(const std::string& adapter_settings) {
     fs::remove_all(state_folder_ / kTransfer, failed);
   }
   const nlohmann::json json = {{"schema", kSchema}, {"adapter", wanted}};
+  return WriteFileAtomically(path, json.dump() + "\n");
+}
+
+// Numbers of rounds and attempts are a fleet's own: what was remembered of another's would be taken
+// for work of this one's that is done.
+Expected<void> UserFolder::TakeFleet(const std::string& fleet) {
+  const fs::path path = state_folder_ / kFleet;
+  std::string last;
+  if (fs::exists(path)) {
+    const auto json = ReadJson(path);
+    if (!json) return tl::unexpected(json.error());
+    last = json->value("fleet", "");
+    if (last == fleet) return {};
+  }
+  std::error_code failed;
+  if (const fs::path rounds = state_folder_ / kRounds; fs::exists(rounds)) {
+    const std::string name = fmt::format("{}-of-{}", kRounds, last.empty() ? "earlier" : last);
+    put_aside_ = state_folder_ / name;
+    for (int i = 2; fs::exists(put_aside_); ++i) {
+      put_aside_ = state_folder_ / fmt::format("{}-{}", name, i);
+    }
+    fs::rename(rounds, put_aside_, failed);
+    if (failed) return Fail(ErrorKind::kIo, rounds.string(), failed.message());
+  }
+  for (const char* old : {kMemory, kBase, kLocal, kReturned, kCheckpoint}) {
+    fs::remove(state_folder_ / old, failed);
+    if (failed) return Fail(ErrorKind::kIo, (state_folder_ / old).string(), failed.message());
+  }
+  fs::remove_all(state_folder_ / kTransfer, failed);
+  const nlohmann::json json = {{"schema", kSchema}, {"fleet", fleet}};
   return WriteFileAtomically(path, json.dump() + "\n");
 }
 
@@ -167,7 +199,7 @@ Expected<void> UserFolder::WritePeft(const train::Adapter& adapter, const fs::pa
 Expected<void> UserFolder::Keep(const train::Adapter& adapter,
                                 std::uint32_t round,
                                 double loss) const {
-  const fs::path own = state_folder_ / "rounds" / fmt::format("{:04}", round);
+  const fs::path own = state_folder_ / kRounds / fmt::format("{:04}", round);
   std::error_code failed;
   fs::create_directories(own.parent_path(), failed);
   if (auto kept = WritePeft(adapter, own); !kept) return kept;

@@ -20,14 +20,18 @@ class UserFolder {
   static Expected<void> CheckState(const std::filesystem::path& folder);
 
   // `fresh` fixes shapes and is what the first round begins from; `adapter_settings`, an object of
-  // JSON, says what it is. Makes the folder; what was trained with others is begun anew. kIo if it
-  // cannot be used, kBadInput if what lies there is damaged or of another version.
+  // JSON, says what it is. Makes the folder; what was trained with others is begun anew. Of another
+  // fleet's work the best adapter alone goes on. kIo if it cannot be used, kBadInput if what lies
+  // there is damaged or of another version.
   static Expected<UserFolder> Open(const std::filesystem::path& state_folder,
                                    const std::filesystem::path& adapter_folder,
                                    const std::string& model_folder,
                                    const train::ModelConfig& model,
                                    train::Adapter fresh,
-                                   const std::string& adapter_settings);
+                                   const std::string& adapter_settings,
+                                   const std::string& fleet);
+  // Where the adapters of another fleet's rounds have gone; empty: there was none.
+  const std::filesystem::path& put_aside() const { return put_aside_; }
   // Earlier rounds have left an adapter of other settings, which is none to go on from.
   bool BeginsAnew() const { return begins_anew_; }
 
@@ -60,6 +64,7 @@ class UserFolder {
              const train::ModelConfig& model,
              train::Adapter fresh);
   Expected<void> TakeSettings(const std::string& adapter_settings);
+  Expected<void> TakeFleet(const std::string& fleet);
   Expected<void> WritePeft(const train::Adapter& adapter,
                            const std::filesystem::path& folder) const;
 
@@ -68,6 +73,7 @@ class UserFolder {
   train::ModelConfig model_;
   train::Adapter fresh_;
   bool begins_anew_ = false;
+  std::filesystem::path put_aside_;
 };
 
 }  // namespace dashf::runtime

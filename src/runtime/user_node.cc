@@ -1,5 +1,7 @@
 #include "runtime/user_node.h"
 
+#include <fmt/format.h>
+
 #include <optional>
 #include <utility>
 
@@ -66,10 +68,16 @@ Expected<std::optional<int>> TrainAsTold(const NodeConfig& config,
                                  config.model_folder,
                                  base->model.config(),
                                  std::move(*adapter),
-                                 WriteAdapterSettings(training));
+                                 WriteAdapterSettings(training),
+                                 config.fleet);
   if (!folder) return tl::unexpected(folder.error());
   if (folder->BeginsAnew()) {
     voice.on_line("the adapter of earlier rounds is of other settings: the next begins anew");
+  }
+  if (!folder->put_aside().empty()) {
+    voice.on_line(
+        fmt::format("the rounds of another fleet are kept in {}; their best adapter goes on",
+                    folder->put_aside().string()));
   }
   auto memory = folder->ReadMemory();
   if (!memory) return tl::unexpected(memory.error());

@@ -30,9 +30,13 @@ std::string TextOf(const Attempt& attempt) {
 }  // namespace
 
 Expected<std::unique_ptr<UserStore>> UserStore::Open(const std::filesystem::path& path,
-                                                     std::uint64_t bytes_max) {
+                                                     std::uint64_t bytes_max,
+                                                     const std::string& fleet) {
   auto folder = SpoolFolder::Open(path);
   if (!folder) return tl::unexpected(folder.error());
+  if (!fleet.empty()) {
+    if (auto done = folder->BelongTo(fleet); !done) return tl::unexpected(done.error());
+  }
   std::unique_ptr<UserStore> store(new UserStore(std::move(*folder), bytes_max));
   const auto jobs = store->folder_.TakeOver(&store->damaged_);
   if (!jobs) return tl::unexpected(jobs.error());

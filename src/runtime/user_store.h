@@ -67,9 +67,11 @@ using OrRefused = tl::expected<T, Refused>;
 class UserStore {
  public:
   // Takes over what an earlier process has left in the folder. kUsage if another process has it,
-  // kBadInput if it holds what is not a store's. `bytes_max` is for all users together.
+  // kBadInput if it holds what is not a store's. `bytes_max` is for all users together. What
+  // another fleet's than `fleet` has left is removed; empty: whatever fleet it is.
   static Expected<std::unique_ptr<UserStore>> Open(const std::filesystem::path& folder,
-                                                   std::uint64_t bytes_max);
+                                                   std::uint64_t bytes_max,
+                                                   const std::string& fleet = {});
 
   // A later attempt takes the place of an earlier one; an earlier one, the same one or one that was
   // dropped changes nothing. kIo if it cannot be kept.
