@@ -176,8 +176,7 @@ class Stepper {
 
   StepResult operator()(const RoundRequested&) {
     if (state_.over) return {Verdict::kStale, {}};
-    if (state_.round && state_.round->stage == Stage::kGathering) {
-      if (!HasQuorum(state_)) return {Verdict::kDuplicate, {}};
+    if (state_.round && state_.round->stage == Stage::kGathering && HasQuorum(state_)) {
       Begin();
       return Done();
     }

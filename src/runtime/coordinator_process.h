@@ -1,5 +1,6 @@
 // The coordinator's process: what surrounds the fleet's state. Internal to coordinator.cc, which
-// has the rounds, coordinator_sessions.cc, which has the nodes, and coordinator_operators.cc.
+// has its life, coordinator_rounds.cc, coordinator_sessions.cc, which has the nodes, and
+// coordinator_operators.cc.
 #pragma once
 
 #include <chrono>

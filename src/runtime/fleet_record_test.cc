@@ -60,7 +60,7 @@ TEST(EmulationOf, SaysNothingOfLatenessWhereAllWasInTime) {
   fleet::Round round = Planned();
   round.tasks["u0"].measured["local"] = {1.0, 5.0, {}};
   const auto record = EmulationOf(round, OneUser(), {.time_scale = 0.5, .machine_flop_per_s = 8e9});
-  EXPECT_THAT(EmulationLine(*record), Not(HasSubstr("late")));
+  EXPECT_THAT(EmulationLine(*record), Not(HasSubstr("late by")));
   EXPECT_FALSE(EmulationOf(round, OneUser(), {}));
 }
 

@@ -63,6 +63,7 @@ Expected<FolderLock> FolderLock::Take(const std::filesystem::path& folder,
     return Failed(path, std::strerror(errno));
   }
   for (const auto& other : others) {
+    if (other.empty()) continue;
     if (const auto made = MakePrivate(other); !made) return tl::unexpected(made.error());
   }
   return FolderLock(std::move(file));

@@ -15,7 +15,8 @@ class FolderLock {
  public:
   // Makes the folder (0700) if it is not there. `owner` is what a second one is told, beside the
   // process's number. kIo, naming the first, if the folder is taken, and naming what may not be
-  // written if that is one of `others`, which the owner will want to write in (made likewise).
+  // written if that is one of `others`, which the owner will want to write in (made likewise;
+  // empty: none).
   static Expected<FolderLock> Take(const std::filesystem::path& folder,
                                    const std::string& owner,
                                    const std::vector<std::filesystem::path>& others = {});

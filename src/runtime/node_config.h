@@ -72,7 +72,7 @@ struct NodeConfig {
   double checkpoint_interval_s = 60.0;  // Of a phase of training; 0: after every step.
   int threads = 0;  // Of a computation; 0: all cores, or one if the machine is shared.
   std::string model_folder;
-  std::string fleet;  // Which it is, as the coordinator has answered; no key of the file.
+  std::string fleet;          // Which it is, as the coordinator has answered; no key of the file.
   TrainingSettings training;  // The coordinator's file has them; others ask it (settings_call.h).
   UserKit user;               // Only the one of the node's role means anything.
   ServerKit server;

@@ -18,7 +18,7 @@ TEST(RunConfig, AnEmptyFileIsTheDefaults) {
   const auto config = ParseRunConfig("run.toml", "");
   ASSERT_TRUE(config);
   EXPECT_EQ(config->scenario.users, 10);
-  EXPECT_EQ(config->plan.method, "dashf");
+  EXPECT_EQ(config->plan.method, "prices");
 }
 
 TEST(RunConfig, EveryKeyIsRead) {

@@ -30,8 +30,13 @@ class UserFolders : public testing::Test {
     fs::create_directories(folder_);
   }
   UserFolder Open() const {
-    return UserFolder::Open(
-               folder_ / "state", folder_ / "adapter", "base", Tiny(), adapter_, R"({"rank":8})")
+    return UserFolder::Open(folder_ / "state",
+                            folder_ / "adapter",
+                            "base",
+                            Tiny(),
+                            adapter_,
+                            R"({"rank":8})",
+                            "one")
         .value();
   }
 

@@ -252,6 +252,21 @@ TEST_F(Spool, ArtefactsThatAreNotTheAssignmentsAreMalformed) {
   EXPECT_EQ(RefusalOf(store_->BeginUpload(u0_, {{4, "no digest"}})), Refusal::kMalformed);
 }
 
+TEST_F(Spool, WhatAnotherFleetHasLeftIsRemoved) {
+  const auto of = [this](const std::string& fleet) {
+    store_.reset();
+    store_ = UserStore::Open(folder_, kBytesMax, fleet).value();
+  };
+  of("one");
+  ASSERT_TRUE(store_->Expect(u0_, 1, 3));
+  Upload(u0_);
+  of("one");
+  EXPECT_TRUE(store_->Committed(u0_));
+  of("another");
+  EXPECT_FALSE(store_->Committed(u0_));
+  EXPECT_FALSE(fs::exists(folder_ / "u0"));
+}
+
 TEST_F(Spool, AFolderHasOneOwnerAndIsNobodysHome) {
   const auto second = UserStore::Open(folder_, kBytesMax);
   ASSERT_FALSE(second);
