@@ -2,8 +2,8 @@
 """What docs/protocol.md says of faults, with real processes: at each of its failpoints a node is killed, told to stop or
 suspended for longer than its lease; disks fill up, certificates end and are renewed in the middle of a round. Each time
 the rounds end with the adapters of undisturbed ones, to the last bit.
-Usage: faults_test.py DASHF MODEL FAILING_DISK [--all | TEST...]; without --all a failpoint or two of each role.
-FAILING_DISK is build/release/tests/libdashf_failing_disk.so."""
+Usage: faults_test.py DASHF MODEL PRELOADED [--all | TEST...]; without --all a failpoint or two of each role.
+PRELOADED is the folder of libdashf_failing_disk.so and libdashf_set_clock.so: build/release/tests."""
 import datetime
 import json
 import os
@@ -20,7 +20,7 @@ import slow_line
 import small_fleet
 from small_fleet import LIMIT_S, NODES
 
-DASHF, MODEL, FAILING_DISK = map(os.path.abspath, sys.argv[1:4])
+DASHF, MODEL, PRELOADED = map(os.path.abspath, sys.argv[1:4])
 ALL = "--all" in sys.argv
 LEASE_S = 5  # Signs of life come every 3 s.
 ROLES = {"user": ("user-u1", "user/u1"), "server": ("server-s0", "server/s0"), "coordinator": ("coordinator",) * 2}
@@ -53,8 +53,11 @@ class Faults(small_fleet.Processes):
         self.fleet(rounds)
         for name in NODES:
             self.setting(name, threads=1, checkpoint_interval_s=0)
+        self.policy(lease_s=LEASE_S)
+
+    def policy(self, **changed):
         kit = json.loads((self.room / "demo/coordinator/node.json").read_text())["coordinator_kit"]
-        self.setting("coordinator", coordinator_kit={**kit, "policy": {**kit["policy"], "lease_s": LEASE_S}})
+        self.setting("coordinator", coordinator_kit={**kit, "policy": {**kit["policy"], **changed}})
 
     def ends_as_undisturbed(self, *rounds):
         each = [self.undisturbed[user * 2 + int(number) - 1] for user in (0, 1) for number in rounds]
@@ -118,6 +121,28 @@ class Faults(small_fleet.Processes):
     def test_a_coordinator_that_was_suspended_takes_nobody_for_away(self):
         self.at(("coordinator", "logged_local", "stop"))
         self.assertNotIn("is away", self.log("coordinator"))
+
+    # Clocks.
+
+    def test_nobody_is_late_for_a_coordinator_whose_clock_is_set(self):
+        self.ready(rounds=2)
+        self.policy(phase_slack_s=60.0, phase_factor=1.0)
+        clock = self.room / "clock"
+        self.start("coordinator", "coordinator:logged_local:stop",
+                   {"LD_PRELOAD": f"{PRELOADED}/libdashf_set_clock.so", "DASHF_TEST_CLOCK_SET": str(clock)})
+        for name in NODES:
+            if name != "coordinator":
+                self.start(name)
+        self.until_suspended("coordinator")
+        clock.write_text("7200")
+        self.goes_on("coordinator")
+        self.until(lambda: self.events("coordinator", "round_ended"), self.log("coordinator"))
+        clock.write_text("-7200")
+        self.ends_as_undisturbed("0001", "0002")
+        self.assertNotIn("is away", self.log("coordinator"))
+        first, second = ([event["time_s"] for event in self.events("coordinator", what)] for what in ("planned", "round_ended"))
+        self.assertGreater(second[0] - first[0], 3600, "the clock was not set")
+        self.assertLess(second[1] - second[0], -3600, "the clock was not set back")
 
     # Certificates.
 
@@ -184,23 +209,26 @@ class Faults(small_fleet.Processes):
         except OSError as full:
             self.assertEqual(full.errno, 28)
 
-    def full_disk(self, role, folder, place):
-        """The disk is full from that place on: the process says so and ends; with room it goes on."""
-        if not os.environ.get("DASHF_MOUNTS"):
-            self.skipTest("no mount namespaces here")
+    def bad_disk(self, role, place, turn_bad, mend, cause, **surroundings):
+        """From that place on the disk is bad: the process says so and ends; once it is mended, it goes on."""
         name, node = ROLES[role]
-        self.ready(rounds=1)
-        filler = self.small_disk(name, folder)
         for each in NODES:
-            self.start(each, f"{node}:{place}:stop" if each == name else "")
+            self.start(each, *((f"{node}:{place}:stop", surroundings) if each == name else ()))
         self.until_suspended(name)
-        self.fill(filler)
+        turn_bad()
         self.goes_on(name)
         self.ends(name, 10)
-        self.assertRegex(self.log(name), r"dashf: .*(No space left|disk is full)")
-        filler.unlink()
+        self.assertRegex(self.log(name), f"dashf: .*{cause}")
+        mend()
         self.start(name)
         self.ends_as_undisturbed("0001")
+
+    def full_disk(self, role, folder, place):
+        if not os.environ.get("DASHF_MOUNTS"):
+            self.skipTest("no mount namespaces here")
+        self.ready(rounds=1)
+        filler = self.small_disk(ROLES[role][0], folder)
+        self.bad_disk(role, place, lambda: self.fill(filler), filler.unlink, "(No space left|disk is full)")
 
     def test_the_users_disk_is_full_where_its_adapter_belongs(self):
         self.full_disk("user", "state", "verify")
@@ -263,21 +291,10 @@ class Faults(small_fleet.Processes):
     # Devices.
 
     def failing_disk(self, role, folder, place):
-        """From that place on the device fails; the process says so and ends, and goes on once it works again."""
-        name, node = ROLES[role]
         self.ready(rounds=1)
-        at, trigger = self.room / "demo" / name / folder, self.room / "fails"
-        device = {"LD_PRELOAD": FAILING_DISK, "DASHF_TEST_DISK": str(at), "DASHF_TEST_DISK_FAILS": str(trigger)}
-        for each in NODES:
-            self.start(each, *((f"{node}:{place}:stop", device) if each == name else ()))
-        self.until_suspended(name)
-        trigger.touch()
-        self.goes_on(name)
-        self.ends(name, 10)
-        self.assertRegex(self.log(name), r"dashf: .*(Input/output|disk I/O) error")
-        trigger.unlink()
-        self.start(name)
-        self.ends_as_undisturbed("0001")
+        at, trigger = self.room / "demo" / ROLES[role][0] / folder, self.room / "fails"
+        self.bad_disk(role, place, trigger.touch, trigger.unlink, "(Input/output|disk I/O) error",
+                      LD_PRELOAD=f"{PRELOADED}/libdashf_failing_disk.so", DASHF_TEST_DISK=str(at), DASHF_TEST_DISK_FAILS=str(trigger))
 
     def test_the_users_device_fails(self):
         self.failing_disk("user", "state", "verify")

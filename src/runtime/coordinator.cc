@@ -112,7 +112,10 @@ Expected<void> Coordinator::Open() {
             "so measure them anew (docs/deploy.md, \"Other training settings\")");
       }
     }
-    for (const fleet::Effect& owed : Owed(this->state())) Act(owed);
+    for (const fleet::Effect& owed : Owed(this->state())) {
+      const auto* ended = std::get_if<fleet::RoundEnded>(&owed);
+      if (ended == nullptr || !TakeRecord(*ended->round)) Act(owed);
+    }
   }
   Queue(std::move(configured), {});
   return {};

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/counted.h"
+
 namespace dashf::runtime {
 namespace {
 
@@ -183,9 +185,10 @@ std::string EmulationLine(const EmulationRecord& emulation) {
         return a.took_s * b.planned_s < b.took_s * a.planned_s;
       });
   line += fmt::format(
-      "; {} phases were late by more than {:.0f} %, the worst {} of user {}: {:.3g} "
+      "; {} {} late by more than {:.0f} %, the worst {} of user {}: {:.3g} "
       "s instead of {:.3g} s",
-      emulation.late.size(),
+      Counted(emulation.late.size(), "phase"),
+      emulation.late.size() == 1 ? "was" : "were",
       100.0 * kLate,
       worst.phase,
       worst.user,

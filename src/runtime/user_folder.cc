@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/file.h"
@@ -29,20 +30,35 @@ Expected<nlohmann::json> ReadJson(const fs::path& path) {
   return Fail(ErrorKind::kBadInput, path.string(), fmt::format("must be of schema {}", kSchema));
 }
 
+// `entry` is one of `places`, a parent of one, or a file of a name that goes on from one's, as
+// those of telemetry that has been rotated.
+bool LeadsTo(const fs::path& entry, const std::vector<fs::path>& places) {
+  const std::string name = fs::absolute(entry).lexically_normal().string();
+  return std::any_of(places.begin(), places.end(), [&](const fs::path& place) {
+    if (place.empty()) return false;
+    const std::string other = fs::absolute(place).lexically_normal().string();
+    return name == other || other.starts_with(name + "/") || name.starts_with(other + ".");
+  });
+}
+
 }  // namespace
 
-Expected<void> UserFolder::CheckState(const fs::path& folder) {
+Expected<void> UserFolder::CheckState(const fs::path& folder,
+                                      const std::vector<fs::path>& may_lie_there) {
   std::error_code failed;
-  if (!fs::exists(folder, failed) || fs::is_empty(folder, failed)) return {};
+  if (!fs::exists(folder, failed)) return {};
   for (const char* own : {kAdapter, kMemory}) {
     if (ReadJson(folder / own)) return {};
   }
-  const fs::directory_iterator first(folder, failed);
+  for (fs::directory_iterator at(folder, failed), end; !failed && at != end; at.increment(failed)) {
+    if (LeadsTo(at->path(), may_lie_there)) continue;
+    return Fail(ErrorKind::kBadInput,
+                folder.string(),
+                fmt::format("is no user's state: holds {}; name a new or an empty folder",
+                            PrintableLine(at->path().filename().string())));
+  }
   if (failed) return Fail(ErrorKind::kIo, folder.string(), failed.message());
-  return Fail(ErrorKind::kBadInput,
-              folder.string(),
-              fmt::format("is no user's state: holds {}; name a new or an empty folder",
-                          PrintableLine(first->path().filename().string())));
+  return {};
 }
 
 UserFolder::UserFolder(fs::path state_folder,

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "fleet/user_agent.h"
@@ -15,9 +16,11 @@ namespace dashf::runtime {
 
 class UserFolder {
  public:
-  // A state folder is not there, empty, or was made by Open(): what it begins anew it removes.
-  // kBadInput names what else it holds.
-  static Expected<void> CheckState(const std::filesystem::path& folder);
+  // A state folder is not there, was made by Open(), which removes what it begins anew, or holds
+  // nothing but what the node puts there besides: `may_lie_there`, files (with what their names go
+  // on with) and folders. kBadInput names what else it holds.
+  static Expected<void> CheckState(const std::filesystem::path& folder,
+                                   const std::vector<std::filesystem::path>& may_lie_there);
 
   // `fresh` fixes shapes and is what the first round begins from; `adapter_settings`, an object of
   // JSON, says what it is. Makes the folder; what was trained with others is begun anew. Of another

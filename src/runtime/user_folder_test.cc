@@ -61,17 +61,29 @@ TEST_F(UserFolders, AnAdapterTakesThePlaceOfTheFormerOneAndOfNothingElse) {
 
 TEST_F(UserFolders, AStateIsANewFolderOrOneThatOpenMade) {
   const fs::path state = folder_ / "state";
-  EXPECT_TRUE(UserFolder::CheckState(state));
+  EXPECT_TRUE(UserFolder::CheckState(state, {}));
   fs::create_directories(state / "transfer");  // What a round would begin by removing.
-  const auto refused = UserFolder::CheckState(state);
+  const auto refused = UserFolder::CheckState(state, {});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, ErrorKind::kBadInput);
   EXPECT_THAT(refused.error().Text(), HasSubstr("is no user's state: holds transfer"));
   fs::remove_all(state);
   Open();
-  EXPECT_TRUE(UserFolder::CheckState(state));
+  EXPECT_TRUE(UserFolder::CheckState(state, {}));
   ASSERT_TRUE(WriteFileAtomically(state / "notes.txt", "x"));
-  EXPECT_TRUE(UserFolder::CheckState(state));
+  EXPECT_TRUE(UserFolder::CheckState(state, {}));
+}
+
+TEST_F(UserFolders, WhatANodeWroteBeforeItHeardOfItsFleetIsNoStrangers) {
+  const fs::path state = folder_ / "state", log = state / "log/telemetry.jsonl";
+  fs::create_directories(log.parent_path());
+  fs::create_directories(state / "adapter");
+  ASSERT_TRUE(WriteFileAtomically(log, "{}"));
+  EXPECT_TRUE(UserFolder::CheckState(state, {state / "adapter", log}));
+  EXPECT_FALSE(UserFolder::CheckState(state, {log}));
+  ASSERT_TRUE(WriteFileAtomically(state / "flat.jsonl.1", "{}"));
+  EXPECT_FALSE(UserFolder::CheckState(state, {state / "adapter", log}));
+  EXPECT_TRUE(UserFolder::CheckState(state, {state / "adapter", log, state / "flat.jsonl"}));
 }
 
 }  // namespace

@@ -98,7 +98,10 @@ Expected<std::optional<int>> TrainAsTold(const NodeConfig& config,
 // Before any work: nobody's files are written over, and no pipe is waited for.
 Expected<void> CheckPlaces(const NodeConfig& config) {
   auto sound = CheckAdapterFolder(config.user.adapter_folder);
-  if (sound) sound = UserFolder::CheckState(config.user.state_folder);
+  if (sound) {
+    sound = UserFolder::CheckState(config.user.state_folder,
+                                   {config.user.adapter_folder, config.telemetry_path});
+  }
   for (const std::string& path :
        {config.user.train_path, config.user.test_path, config.model_folder}) {
     if (sound) sound = CheckPlainFiles(path);
