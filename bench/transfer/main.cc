@@ -1,6 +1,6 @@
-// How fast one large artefact goes from a user to its server over the loopback device, beside the
-// same bytes over bare TLS: same certificates, same cipher, 16 KiB to a write, nothing checked,
-// nothing kept. Both sides in this process. docs/protocol.md says what came of it.
+// How fast one large artefact goes from a user to its server and back over the loopback device,
+// beside the same bytes over bare TLS: same certificates, same cipher, 16 KiB to a write, nothing
+// checked, nothing kept. Both sides in this process. docs/protocol.md says what came of it.
 //
 //   dashf_bench_transfer [MEGABYTES [FOLDER]]
 #include <arpa/inet.h>
@@ -14,7 +14,9 @@
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
+#include <functional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -49,10 +51,26 @@ std::string RandomBytes(std::size_t size) {
   return bytes;
 }
 
+struct Spent {
+  std::vector<double> elapsed_s;  // Of each repetition.
+  double cpu_s = 0.0;             // Of all.
+
+  void Add(const std::function<double()>& transfer) {
+    const double begun_s = CpuS();
+    elapsed_s.push_back(transfer());
+    cpu_s += CpuS() - begun_s;
+  }
+  double MedianS() {
+    std::sort(elapsed_s.begin(), elapsed_s.end());
+    return elapsed_s[elapsed_s.size() / 2];
+  }
+};
+
 class EdgePort {
  public:
   EdgePort(const Credentials& credentials, const fs::path& folder)
-      : store_(UserStore::Open(folder / "spool", std::uint64_t{1} << 40).value()),
+      : folder_(folder),
+        store_(UserStore::Open(folder / "spool", std::uint64_t{1} << 40).value()),
         service_(ServerNode("s0"), store_.get()) {
     int port = 0;
     grpc::ServerBuilder builder;
@@ -68,27 +86,41 @@ class EdgePort {
   EdgePort(const EdgePort&) = delete;
   EdgePort& operator=(const EdgePort&) = delete;
 
-  double UploadS(const Credentials& user,
-                 const std::string& data,
-                 std::uint32_t attempt,
-                 double* cpu_s) {
+  // There, and back as what the server has made of it.
+  void Carry(const Credentials& user,
+             const std::string& data,
+             std::uint32_t number,
+             Spent* upload,
+             Spent* download) {
     EdgeLink::Settings settings;
     settings.attempt.user = "u0";
-    settings.attempt.number = attempt;
+    settings.attempt.number = number;
     settings.server = ServerNode("s0");
     settings.address = address_;
+    settings.folder = folder_ / fmt::format("u0-{}", number);
     settings.wanted = [] { return true; };
     DASHF_CHECK(store_->Expect(settings.attempt, 0, 1).has_value());
     EdgeLink link(settings, user);
-    const double begun_s = CpuS();
-    const auto sent = link.Upload(data, "");
-    *cpu_s += CpuS() - begun_s;
-    DASHF_CHECK(sent && sent->tries == 1);
+    upload->Add([&] {
+      const auto sent = link.Upload(data, "");
+      DASHF_CHECK(sent && sent->tries == 1);
+      return sent->elapsed_s;
+    });
     DASHF_CHECK(store_->NextJob(std::chrono::milliseconds(0))->data == data);
-    return sent->elapsed_s;
+    DASHF_CHECK(store_->Finish(settings.attempt, data, 0.0, 0.0).has_value());
+    std::string back;
+    download->Add([&] {
+      const auto received = link.Download(&back);
+      DASHF_CHECK(received && received->tries == 1);
+      return received->elapsed_s;
+    });
+    DASHF_CHECK(back == data);
+    store_->Drop(settings.attempt);
+    fs::remove_all(settings.folder);
   }
 
  private:
+  const fs::path folder_;
   std::unique_ptr<UserStore> store_;
   EdgeService service_;
   std::unique_ptr<grpc::Server> server_;
@@ -155,28 +187,24 @@ int Main(std::size_t megabytes, const fs::path& folder) {
   const Credentials server = authority.Issue(ServerNode("s0")).value();
   const Credentials user = authority.Issue(UserNode("u0")).value();
   EdgePort port(server, folder);
-  std::vector<double> uploads_s, bare_s;
-  double upload_cpu_s = 0.0, bare_cpu_s = 0.0;
+  Spent upload, download, bare;
   for (std::uint32_t i = 1; i <= kRepetitions; ++i) {  // Taking turns: the machine is others' too.
-    uploads_s.push_back(port.UploadS(user, data, i, &upload_cpu_s));
-    const double begun_s = CpuS();
-    bare_s.push_back(BareTlsS(server, data, folder));
-    bare_cpu_s += CpuS() - begun_s;
+    port.Carry(user, data, i, &upload, &download);
+    bare.Add([&] { return BareTlsS(server, data, folder); });
   }
-  std::sort(uploads_s.begin(), uploads_s.end());
-  std::sort(bare_s.begin(), bare_s.end());
-  const double upload_mb_s = static_cast<double>(megabytes) / uploads_s[kRepetitions / 2];
-  const double bare_mb_s = static_cast<double>(megabytes) / bare_s[kRepetitions / 2];
-  fmt::print("{} MB, medians of {}: upload {:.0f} MB/s, bare TLS {:.0f} MB/s, {:.0f} %\n",
-             megabytes,
-             kRepetitions,
-             upload_mb_s,
-             bare_mb_s,
-             100 * upload_mb_s / bare_mb_s);
-  const double gigabytes = static_cast<double>(megabytes) * kRepetitions / 1e3;
-  fmt::print("processor time per GB: upload {:.2f} s, bare TLS {:.2f} s\n",
-             upload_cpu_s / gigabytes,
-             bare_cpu_s / gigabytes);
+  fmt::print("{} MB, medians of {}\n", megabytes, kRepetitions);
+  const auto mb = static_cast<double>(megabytes);
+  const double bare_s = bare.MedianS();
+  for (const auto& [name, spent] : {std::pair("upload", &upload),
+                                    std::pair("download", &download),
+                                    std::pair("bare TLS", &bare)}) {
+    const double elapsed_s = spent->MedianS();
+    fmt::print("{:8} {:4.0f} MB/s, {:3.0f} % of bare TLS, {:.2f} s of processor time per GB\n",
+               name,
+               mb / elapsed_s,
+               100 * bare_s / elapsed_s,
+               spent->cpu_s / (mb * kRepetitions / 1e3));
+  }
   return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <optional>
 #include <random>
@@ -294,16 +295,23 @@ EdgeLink::Outcome EdgeLink::DownloadOnce(const std::filesystem::path& path,
     incoming->emplace(std::move(*anew));
   }
   if (part.header().offset() != (*incoming)->bytes()) return broken("starts at another byte");
+  // A part is read while the one before it goes to the disk.
+  v1::DownloadPart adding;
+  std::future<Expected<void>> added;
+  const auto wait = [&] { return added.valid() ? added.get() : Expected<void>(); };
+  const auto refuse = [&](const Error& error) {
+    return error.kind == ErrorKind::kIo ? give_up(Outcome::Own(error)) : broken(error.Text());
+  };
   while (reader->Read(&part)) {
     call.Progress();
     Failpoint(UserNode(settings_.attempt.user), "download_begun");
-    const auto added = (*incoming)->Add(FromWire(part.chunk()));
-    if (!added && added.error().kind == ErrorKind::kIo) {
-      return give_up(Outcome::Own(added.error()));
-    }
-    if (!added) return broken(added.error().Text());
+    if (auto kept = wait(); !kept) return refuse(kept.error());
     transferred->bytes_moved += part.chunk().data().size();
+    part.Swap(&adding);
+    added =
+        std::async(std::launch::async, [&] { return (*incoming)->Add(FromWire(adding.chunk())); });
   }
+  if (auto kept = wait(); !kept) return refuse(kept.error());
   const grpc::Status status = reader->Finish();
   if (!(*incoming)->complete()) {
     Outcome outcome = status.ok() ? Outcome::Broken("ended too early") : Outcome::Of(status, true);

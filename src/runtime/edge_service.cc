@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <optional>
@@ -94,40 +95,56 @@ class EdgeService::Call {
   int calls_ = 0;
 };
 
-// One stream of an upload. Reads, the disk's work and writes take turns, so nothing here is ever
-// used by two threads at once. Deletes itself when gRPC is done with it.
+// One stream of an upload. A part is read while the one before it goes to the disk; whichever of
+// the two ends last goes on, so nothing here is ever used by two threads at once. Deletes itself
+// when gRPC is done with it.
 class EdgeService::Uploading final
     : public grpc::ServerBidiReactor<v1::UploadPart, v1::UploadProgress> {
  public:
   Uploading(EdgeService* service, grpc::CallbackServerContext* context) : call_(service, context) {
-    StartRead(&part_);
+    Read();
   }
 
   void OnReadDone(bool ok) override {
     call_.Progress();
-    if (!ok) return End();
-    if (part_.has_header()) {
-      if (turn_) return Finish(Malformed("a second header"));
-      return boost::asio::post(call_.service_.disk_, [this] { Begin(part_.header()); });
-    }
-    if (!turn_) return Finish(Malformed("a chunk before the header"));
-    const auto added =
-        call_.service_.store_->AddChunk(attempt_, turn_->number, FromWire(part_.chunk()));
-    if (!added) return Finish(ToStatus(added.error()));
-    Failpoint(call_.service_.node_, "upload");
-    StartRead(&part_);
+    read_ = ok;
+    GoOn();
   }
 
   void OnWriteDone(bool ok) override {
     call_.Progress();
     if (!ok) return Finish({grpc::StatusCode::CANCELLED, "the user has gone"});
     if (turn_->complete) return Finish(grpc::Status::OK);
-    StartRead(&part_);
+    Read();
   }
 
   void OnDone() override { delete this; }
 
  private:
+  void Read() {
+    under_way_ = 1;
+    StartRead(&part_);
+  }
+
+  void GoOn() {
+    if (--under_way_ > 0) return;
+    if (!added_) return Finish(ToStatus(added_.error()));
+    if (!read_) return End();
+    if (part_.has_header()) {
+      if (turn_) return Finish(Malformed("a second header"));
+      return boost::asio::post(call_.service_.disk_, [this] { Begin(part_.header()); });
+    }
+    if (!turn_) return Finish(Malformed("a chunk before the header"));
+    under_way_ = 2;
+    part_.Swap(&adding_);
+    StartRead(&part_);
+    boost::asio::post(call_.service_.disk_, [this] {
+      added_ = call_.service_.store_->AddChunk(attempt_, turn_->number, FromWire(adding_.chunk()));
+      if (added_) Failpoint(call_.service_.node_, "upload");
+      GoOn();
+    });
+  }
+
   void Begin(const v1::UploadHeader& header) {
     const grpc::Status status = call_.Admit(header.user());
     if (!status.ok()) return Finish(status);
@@ -168,7 +185,10 @@ class EdgeService::Uploading final
   }
 
   Call call_;
-  v1::UploadPart part_;
+  std::atomic<int> under_way_ = 0;  // A read, and a part that goes to the disk.
+  v1::UploadPart part_, adding_;
+  bool read_ = false;
+  OrRefused<void> added_;
   v1::UploadProgress progress_;
   Attempt attempt_;
   std::optional<UserStore::Turn> turn_;
