@@ -9,6 +9,7 @@ node_packages=(
     libpcre2-dev libutf8proc-dev                                        # tokenizers
     libopenblas0-openmp                                                 # training engine
     libsqlite3-dev                                                      # the coordinator's log
+    prometheus-cpp-dev                                                  # and metrics
     libgrpc++-dev libgrpc-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc  # runtime
 )
 demo_packages=("${tool_packages[@]}" "${node_packages[@]}")

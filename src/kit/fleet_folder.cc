@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/printable.h"
 #include "runtime/address.h"
+#include "runtime/back_off.h"
 #include "runtime/operator_config.h"
 
 namespace dashf::kit {
@@ -29,6 +30,11 @@ constexpr char kKey[] = "node.key";
 constexpr char kAuthority[] = "ca.pem";
 constexpr char kAuthorityKey[] = "ca.key";
 constexpr char kRevoked[] = "revoked.pem";
+constexpr char kLiveToken[] = "live-token";
+
+std::string RandomToken() {
+  return fmt::format("{:016x}{:016x}", runtime::RandomNumber(), runtime::RandomNumber());
+}
 
 tl::unexpected<Error> IoFailed(const fs::path& path, const std::error_code& failed) {
   return Fail(ErrorKind::kIo, path.string(), failed.message());
@@ -68,9 +74,10 @@ Expected<void> WriteFolder(const fs::path& folder,
   files.push_back({kAuthority, credentials.ca_pem});
   files.push_back({kCertificate, credentials.certificate_pem});
   for (const CopiedFile& file : files) {
-    if (auto written = WriteFileAtomically(folder / file.name, file.text); !written) {
-      return written;
-    }
+    const fs::path path = folder / file.name;
+    const auto written =
+        file.secret ? runtime::WriteSecret(path, file.text) : WriteFileAtomically(path, file.text);
+    if (!written) return written;
   }
   return runtime::WriteSecret(folder / kKey, credentials.key_pem);
 }
@@ -127,7 +134,13 @@ NewNode CoordinatorOf(const FleetPlan& plan) {
       .policy = {},
       .farewell_s = 3600.0,
       .log_path = "fleet.sqlite",
-      .machine_flop_per_s = plan.machine_flop_per_s};
+      .machine_flop_per_s = plan.machine_flop_per_s,
+      .live = {.listen = plan.live, .address_path = "live-address", .token_path = ""}};
+  const auto live = runtime::ParseAddress("", plan.live);
+  if (live && !live->Loopback()) {  // What cannot be is refused when the file is read, below.
+    config.coordinator_kit.live.token_path = kLiveToken;
+    node.files.push_back({kLiveToken, RandomToken() + "\n", true});
+  }
   config.coordinator_kit.policy.rounds_max = plan.rounds;
   config.coordinator_kit.policy.gather_s = plan.gather_s;
   FillIn(&config);

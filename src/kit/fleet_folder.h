@@ -35,6 +35,7 @@ struct FleetPlan {
   std::string name;
   std::vector<std::string> addresses;  // Of the coordinator, as nodes reach it; at least one.
   std::string listen;                  // Empty: [::] and the port of the first address.
+  std::string live;                    // HOST:PORT of the live page; empty: there is none.
   std::string scenario;                // dashf.scenario/1 as text; empty: there is none yet.
   std::string method = "prices";
   double handover_penalty = 0.0;  // As CoordinatorKit's.
@@ -50,6 +51,7 @@ struct FleetPlan {
 // A file that is copied into a node's folder.
 struct CopiedFile {
   std::string name, text;
+  bool secret = false;  // For its owner alone.
 };
 
 struct NewNode {

@@ -55,6 +55,34 @@ TEST_F(Fleet, ANodesFolderHasAllThatItNeeds) {
   EXPECT_EQ(fleet.List().back().fault, "");
 }
 
+TEST_F(Fleet, ALivePageThatOthersReachHasAToken) {
+  FleetPlan plan;
+  plan.name = "demo";
+  plan.addresses = {"coord.example.org:7440"};
+  plan.machine_flop_per_s = 1e10;
+  plan.model = "/srv/models/base";
+  for (const bool far : {false, true}) {
+    fs::remove_all(folder_);
+    plan.live = far ? "0.0.0.0:7480" : "127.0.0.1:7480";
+    const auto made = FleetFolder::Init(folder_, plan);
+    ASSERT_TRUE(made) << made.error().Text();
+    const auto config = Open().Coordinator();
+    ASSERT_TRUE(config) << config.error().Text();
+    EXPECT_EQ(config->coordinator_kit.live.listen, plan.live);
+    const fs::path token = folder_ / "coordinator/live-token";
+    ASSERT_EQ(fs::exists(token), far);
+    EXPECT_EQ(config->coordinator_kit.live.token_path.empty(), !far);
+    if (!far) continue;
+    EXPECT_EQ(fs::status(token).permissions() & fs::perms::mask, fs::perms(0600));
+    EXPECT_EQ(Text("coordinator/live-token").size(), 33U);
+  }
+  fs::remove_all(folder_);
+  plan.live = "nonsense";
+  const auto made = FleetFolder::Init(folder_, plan);
+  ASSERT_FALSE(made);
+  EXPECT_THAT(made.error().Text(), HasSubstr("coordinator_kit.live.listen: must be HOST:PORT"));
+}
+
 TEST_F(Fleet, TheRecordSurvivesItsFile) {
   {
     FleetFolder fleet = Open();

@@ -69,10 +69,10 @@ a { color:var(--accent); }
 
 }  // namespace
 
-Expected<std::filesystem::path> WriteReport(const std::filesystem::path& folder) {
+Expected<std::string> ReportPage(const std::filesystem::path& folder) {
   const auto run = ReadRunDirectory(folder);
   if (!run) return tl::unexpected(run.error());
-  const std::string page = fmt::format(
+  return fmt::format(
       "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
@@ -89,8 +89,13 @@ Expected<std::filesystem::path> WriteReport(const std::filesystem::path& folder)
       MethodsSection(*run),
       HistorySection(*run),
       ProvenanceSection(*run));
+}
+
+Expected<std::filesystem::path> WriteReport(const std::filesystem::path& folder) {
+  const auto page = ReportPage(folder);
+  if (!page) return tl::unexpected(page.error());
   const std::filesystem::path path = folder / "report.html";
-  if (const auto written = WriteFileAtomically(path, page); !written) {
+  if (const auto written = WriteFileAtomically(path, *page); !written) {
     return tl::unexpected(written.error());
   }
   return path;

@@ -3,12 +3,16 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "base/error.h"
 
 namespace dashf::report {
 
-// Writes `folder`/report.html and returns its path. kIo, or kBadInput from a file of the run.
+// The page's text. kIo, or kBadInput from a file of the run.
+Expected<std::string> ReportPage(const std::filesystem::path& folder);
+
+// Writes it as `folder`/report.html and returns its path.
 Expected<std::filesystem::path> WriteReport(const std::filesystem::path& folder);
 
 }  // namespace dashf::report

@@ -86,6 +86,13 @@ bool Address::Wildcard() const {
   return IN6_IS_ADDR_UNSPECIFIED(&bits);
 }
 
+bool Address::Loopback() const {
+  if (kind == Kind::kIpv4) return ntohl(Ipv4(host)->s_addr) >> 24 == 127;
+  if (kind == Kind::kName) return host == "localhost";
+  const in6_addr bits = *Ipv6(host);
+  return IN6_IS_ADDR_LOOPBACK(&bits);
+}
+
 std::string Address::Text() const {
   return kind == Kind::kIpv6 ? fmt::format("[{}]:{}", host, port)
                              : fmt::format("{}:{}", host, port);

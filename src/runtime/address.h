@@ -17,6 +17,7 @@ struct Address {
 
   // 0.0.0.0 and ::, every address of the machine: somewhere to listen, nowhere to go.
   bool Wildcard() const;
+  bool Loopback() const;     // 127.0.0.0/8, ::1 and localhost: this machine alone.
   std::string Text() const;  // As it was written, IPv6 in brackets.
 };
 

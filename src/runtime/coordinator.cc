@@ -155,6 +155,7 @@ Expected<FleetEnd> Coordinator::Run() {
                                  Counted(deployment_.scenario().users.size(), "user"),
                                  Counted(deployment_.scenario().servers.size(), "server")));
   }
+  BeginWatch();
   service_state_.Ready("on " + *address);
   while (TakeQueued()) {
     SendChangedOrders(Finished());
@@ -174,6 +175,7 @@ Expected<FleetEnd> Coordinator::Run() {
     Queue(fleet::Stopped{fmt::format("the round was stopped by signal {}", *signal), true, ""}, {});
   }
   service_state_.Stopping();
+  ShowWhole();
   // Whoever waits for an answer is to ask again.
   loop_.Close();
   recent_->Close();
@@ -256,6 +258,7 @@ bool Coordinator::TakeQueued() {
     thens.swap(thens_);
     std::vector<fleet::LoggedEvent> events;
     events.swap(events_);
+    show_wanted_ = true;
     std::vector<NodeId> joining;
     for (const fleet::LoggedEvent& logged : events) {
       Changed(logged);
@@ -298,7 +301,9 @@ void Coordinator::Tick() {
     EndRevoked();
     CheckLeases();
     SayProgress();
+    if (!shown_next_) ShowSome();
   }
+  if (shown_next_) ShowSome();
   const auto due = NextDue(state());
   if (due && *due <= FleetTime() && events_.empty()) Queue(fleet::TimePassed{}, {});
 }
@@ -363,7 +368,8 @@ Expected<void> CheckLogIsThere(const CoordinatorKit& kit) {
 
 Expected<FleetEnd> RunCoordinator(const NodeConfig& config,
                                   const Planner& planner,
-                                  const ProgressLine& progress) {
+                                  const ProgressLine& progress,
+                                  const FleetWatch* watch) {
   auto loaded = ReadScenario(config.coordinator_kit.scenario_path);
   if (!loaded) return tl::unexpected(loaded.error());
   if (config.coordinator_kit.handover_penalty > 0.0 &&
@@ -378,7 +384,7 @@ Expected<FleetEnd> RunCoordinator(const NodeConfig& config,
   auto telemetry = Telemetry::Open(config.telemetry_path, config.node, config.telemetry_limits);
   if (!telemetry) return tl::unexpected(telemetry.error());
   Coordinator coordinator(
-      config, planner, progress, std::move(*telemetry), std::move(loaded->scenario));
+      config, planner, progress, std::move(*telemetry), std::move(loaded->scenario), watch);
   return coordinator.Run();
 }
 

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "fleet/event.h"
 #include "round/round_record.h"
+#include "runtime/fleet_watch.h"
 #include "runtime/node_config.h"
 #include "runtime/telemetry.h"
 #include "scenario/scenario.h"
@@ -32,6 +33,8 @@ struct PlanRequest {
 struct PlannedRound {
   Plan plan;
   std::string standing_refused;           // Why the standing plan's file could not be used.
+  double scr = 0.0;                       // Of the plan,
+  std::optional<double> scr_upper;        // and what no plan's is above, if that is known.
   std::vector<PhaseSeconds> predicted_s;  // Per user, at the plan's clocks and rates.
   double elapsed_s = 0.0, cpu_s = 0.0;    // Of planning; the coordinator fills them in.
 };
@@ -51,6 +54,7 @@ struct FleetEnd {
 // full.
 Expected<FleetEnd> RunCoordinator(const NodeConfig& config,
                                   const Planner& planner,
-                                  const ProgressLine& progress);
+                                  const ProgressLine& progress,
+                                  const FleetWatch* watch = nullptr);
 
 }  // namespace dashf::runtime

@@ -1,6 +1,6 @@
 // The coordinator's process: what surrounds the fleet's state. Internal to coordinator.cc, which
-// has its life, coordinator_rounds.cc, coordinator_sessions.cc, which has the nodes, and
-// coordinator_operators.cc.
+// has its life, coordinator_rounds.cc, coordinator_sessions.cc, which has the nodes,
+// coordinator_operators.cc and coordinator_watch.cc.
 #pragma once
 
 #include <chrono>
@@ -13,6 +13,7 @@
 #include "runtime/coordinator.h"
 #include "runtime/coordinator_service.h"
 #include "runtime/emulation.h"
+#include "runtime/fleet_watch.h"
 #include "runtime/node_loop.h"
 #include "runtime/operator_service.h"
 #include "runtime/process.h"
@@ -30,10 +31,12 @@ class Coordinator {
               const Planner& planner,
               const ProgressLine& progress,
               Telemetry telemetry,
-              Scenario deployment)
+              Scenario deployment,
+              const FleetWatch* watch)
       : config_(config),
         planner_(planner),
         progress_(progress),
+        watch_(watch),
         telemetry_(std::move(telemetry)),
         recent_(telemetry_.KeepRecent()),
         deployment_(std::move(deployment)),
@@ -68,6 +71,12 @@ class Coordinator {
   OperatorCalls ForOperators();
   void Steer(const NodeId& by, const fleet::Event& event, const OperatorCalls::Answer& answer);
   NodeSign SignOf(const NodeId& node) const;
+
+  // What is shown to whoever looks on.
+  void BeginWatch();
+  void ShowSome();
+  void ShowWhole();
+  WatchedNode WatchedOf(NodeRow row) const;
 
   // Queues an event; all that are queued are taken together, and `then` hears of the verdict.
   using Then = std::function<void(const fleet::StepResult&)>;
@@ -122,6 +131,7 @@ class Coordinator {
   const NodeConfig& config_;
   const Planner& planner_;
   const ProgressLine& progress_;
+  const FleetWatch* const watch_;  // Null: nobody looks on.
   Telemetry telemetry_;
   const std::shared_ptr<RecentLines> recent_;
   Deployment deployment_;
@@ -147,6 +157,12 @@ class Coordinator {
   std::set<NodeId> changed_;     // Whose orders may have,
   std::set<NodeId> forgetting_;  // and to whom that is not urgent.
   bool all_changed_ = false;
+  bool watch_begun_ = false;
+  bool show_wanted_ = false;                // Something has changed since.
+  std::shared_ptr<FleetSnapshot> showing_;  // That is being made,
+  std::optional<NodeId> shown_next_;        // and who comes next in it.
+  Clock::time_point leases_shown_;
+  std::map<NodeId, std::size_t> place_;  // In the scenario.
   std::optional<Clock::time_point> finished_at_;
   Clock::time_point tick_, slow_tick_, next_line_;  // The next ones.
   std::string scenario_sha256_;

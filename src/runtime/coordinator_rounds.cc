@@ -140,6 +140,8 @@ void Coordinator::TakePlan(const fleet::MakePlan& wanted,
   }
   Json fields = {{"method", config_.coordinator_kit.method},
                  {"scenario_sha256", scenario_sha256_},
+                 {"scr", planned->scr},
+                 {"scr_upper", planned->scr_upper ? Json(*planned->scr_upper) : Json()},
                  {"elapsed_s", planned->elapsed_s},
                  {"cpu_s", planned->cpu_s}};
   const auto handovers = CountHandovers(made);
@@ -219,6 +221,8 @@ void Coordinator::EndRound(const fleet::Round& round) {
   Failpoint(config_.node, "recorded");
   end_.record = std::move(record);
   end_.rounds = round.number;
+  if (!watch_begun_ || state().history.empty()) return;
+  if (state().history.back().number == round.number) watch_->round_ended(state().history.back());
 }
 
 }  // namespace dashf::runtime

@@ -38,6 +38,8 @@ void FillMeasured(const Task& task, UserRecord* user) {
   user->download_bytes = of(Phase::kDownload).bytes;
 }
 
+}  // namespace
+
 UserRecord UserRecordOf(const Task& task,
                         const Scenario& scenario,
                         std::size_t n,
@@ -68,8 +70,6 @@ UserRecord UserRecordOf(const Task& task,
   }
   return user;
 }
-
-}  // namespace
 
 RoundRecord RecordOf(const fleet::Round& round,
                      const fleet::State& state,

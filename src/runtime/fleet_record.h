@@ -10,6 +10,12 @@
 
 namespace dashf::runtime {
 
+// One user's part, as far as it is; its place in the scenario is `n`. Without the ids.
+UserRecord UserRecordOf(const fleet::Task& task,
+                        const Scenario& scenario,
+                        std::size_t n,
+                        const Emulation& emulation);
+
 // Users and servers in the scenario's order, with how each ended; users that had no part in the
 // round have failed with the reason. `scenario` is the deployment's with all reports.
 RoundRecord RecordOf(const fleet::Round& round,

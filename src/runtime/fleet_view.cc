@@ -155,6 +155,8 @@ void AddUsers(const fleet::State& state, std::vector<NodeRow>* rows) {
   }
 }
 
+}  // namespace
+
 PartRow PartOf(const std::string& user, const Task& task) {
   PartRow row;
   row.user = user;
@@ -170,8 +172,6 @@ PartRow PartOf(const std::string& user, const Task& task) {
   row.measured_s = MeasuredOf(task);
   return row;
 }
-
-}  // namespace
 
 Json ToJson(const fleet::RoundSummary& summary) {
   return {{"round", summary.number},

@@ -61,6 +61,7 @@ struct PartRow {  // One user's part of a round.
   // plan's clocks and rates.
   std::optional<double> predicted_s, measured_s, measured_at_planned_s;
 };
+PartRow PartOf(const std::string& user, const fleet::Task& task);
 struct PartPage {
   std::vector<PartRow> rows;
   std::optional<std::string> next;

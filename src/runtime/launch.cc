@@ -23,6 +23,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr char kCoordinator[] = "coordinator";
+constexpr char kLiveAddress[] = "live-address";
 constexpr char kLoopback[] = "127.0.0.1:0";
 constexpr int kTickMs = 50;
 constexpr std::chrono::seconds kAddressWithin(60);
@@ -98,7 +99,10 @@ Expected<LaunchResult> Round::Run() {
                                  .farewell_s = 0.0,
                                  .log_path = "",
                                  .machine_flop_per_s = launch_.machine_flop_per_s,
-                                 .time_scale = launch_.time_scale};
+                                 .time_scale = launch_.time_scale,
+                                 .live = {.listen = kLoopback,
+                                          .address_path = (launch_.folder / kLiveAddress).string(),
+                                          .token_path = ""}};
   coordinator.training = launch_.training;
   fleet::Policy& policy = coordinator.coordinator_kit.policy;
   policy.rounds_max = launch_.rounds;

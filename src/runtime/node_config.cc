@@ -90,6 +90,11 @@ Json ToJson(const CoordinatorKit& kit) {
                {"farewell_s", kit.farewell_s},
                {"machine_flop_per_s", kit.machine_flop_per_s}};
   if (kit.time_scale > 0.0) json["time_scale"] = kit.time_scale;
+  if (!kit.live.listen.empty()) {
+    json["live"] = {{"listen", kit.live.listen}};
+    if (!kit.live.address_path.empty()) json["live"]["address_file"] = kit.live.address_path;
+    if (!kit.live.token_path.empty()) json["live"]["token_file"] = kit.live.token_path;
+  }
   return json;
 }
 
@@ -210,6 +215,22 @@ fleet::Policy ReadPolicy(JsonReader& parent) {
   return policy;
 }
 
+LiveKit ReadLiveKit(JsonReader& parent) {
+  JsonReader reader = parent.Object("live");
+  LiveKit kit{reader.String("listen"),
+              reader.StringIfAny("address_file").value_or(""),
+              reader.StringIfAny("token_file").value_or("")};
+  reader.RejectUnknownKeys();
+  if (reader.failed()) return kit;
+  const auto at = ParseAddress("listen", kit.listen);
+  if (!at) {
+    reader.Reject("listen", RuleOf(at.error()));
+  } else if (!at->Loopback() && kit.token_path.empty()) {
+    reader.Reject("token_file", "is needed where `listen` is reached from other machines");
+  }
+  return kit;
+}
+
 CoordinatorKit ReadCoordinatorKit(JsonReader& root) {
   JsonReader reader = root.Object("coordinator_kit");
   CoordinatorKit kit;
@@ -228,6 +249,7 @@ CoordinatorKit ReadCoordinatorKit(JsonReader& root) {
       reader.NumberIfAny("farewell_s", {.low = 0.0, .high = 1e9}).value_or(kit.farewell_s);
   kit.machine_flop_per_s = reader.Number("machine_flop_per_s", kPositive);
   kit.time_scale = reader.NumberIfAny("time_scale", kPositive).value_or(0.0);
+  if (reader.HasValue("live")) kit.live = ReadLiveKit(reader);
   reader.RejectUnknownKeys();
   return kit;
 }
@@ -261,6 +283,8 @@ void ResolvePaths(const std::filesystem::path& base, NodeConfig* config) {
                             &config->coordinator_kit.log_path,
                             &config->coordinator_kit.address_path,
                             &config->coordinator_kit.scenario_path,
+                            &config->coordinator_kit.live.address_path,
+                            &config->coordinator_kit.live.token_path,
                             &config->coordinator_kit.out_folder}) {
     if (path->empty()) continue;
     std::filesystem::path whole = base;

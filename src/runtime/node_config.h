@@ -41,6 +41,13 @@ struct ServerKit {
   std::uint64_t memory_bytes_max = 0;  // Of base and training together; 0: most of the machine's.
 };
 
+// The page that a coordinator serves of its fleet, and its metrics (live/).
+struct LiveKit {
+  std::string listen;        // Empty: there is none. "127.0.0.1:0": any free port of this machine.
+  std::string address_path;  // Where its URL is written; may be empty.
+  std::string token_path;    // What a reader must know; needed where `listen` is no loopback.
+};
+
 struct CoordinatorKit {
   std::string listen;
   std::vector<std::string> advertise;  // What kits tell the other nodes; empty: `listen`.
@@ -58,6 +65,7 @@ struct CoordinatorKit {
       0.0;                  // Of the machine that the nodes share, as the profile states it.
   double time_scale = 0.0;  // Seconds that one of the plan's takes (emulation.h); 0: nodes go as
                             // fast as they can.
+  LiveKit live;
 };
 
 struct NodeConfig {

@@ -28,6 +28,11 @@ class NodeLoop {
     dropped.swap(jobs_);
   }
 
+  std::size_t size() const {
+    const std::lock_guard lock(mutex_);
+    return jobs_.size();
+  }
+
   // Waits for work and does all that is there by then.
   void DoPosted(std::chrono::milliseconds patience) {
     std::deque<Job> jobs;
@@ -40,7 +45,7 @@ class NodeLoop {
   }
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable posted_;
   std::deque<Job> jobs_;
   bool closed_ = false;

@@ -25,7 +25,7 @@ using Json = nlohmann::ordered_json;
 using kit::FleetFolder;
 
 struct InitFlags {
-  std::string name, out, listen, scenario, profile, model, config, method;
+  std::string name, out, listen, live, scenario, profile, model, config, method;
   std::vector<std::string> addresses;
   double gather_s = 600.0;
   std::uint32_t rounds = 0;
@@ -85,6 +85,7 @@ Expected<int> Init(const InitFlags& flags, const KitFlags& common) {
   plan.name = flags.name;
   plan.addresses = flags.addresses;
   plan.listen = flags.listen;
+  plan.live = flags.live;
   plan.gather_s = flags.gather_s;
   plan.rounds = flags.rounds;
   plan.life = common.Life();
@@ -239,6 +240,10 @@ void AddInit(Command kit, Run& run, const std::shared_ptr<KitFlags>& common) {
   verb.add_option("--config", flags->config, "TOML whose training settings and method are taken");
   verb.add_option("--method", flags->method, "Planning method [dashf]");
   verb.add_option("--listen", flags->listen, "HOST:PORT [[::] and the port of --address]");
+  verb.add_option("--live",
+                  flags->live,
+                  "HOST:PORT of a page that shows the fleet, and its metrics [none]; with a token "
+                  "of its own unless HOST is a loopback address");
   verb.add_option("--rounds", flags->rounds, "Rounds, one after the other; 0: without end")
       .capture_default_str();
   verb.add_option("--gather-s", flags->gather_s, "How long a round waits for absent nodes")

@@ -13,6 +13,7 @@
 #include "cli/train/data_options.h"
 #include "cli/train/start_line.h"
 #include "cli/verbs.h"
+#include "live/live_page.h"
 #include "runtime/coordinator.h"
 #include "runtime/folder_lock.h"
 #include "runtime/process.h"
@@ -43,15 +44,34 @@ void AddNodeVerb(Command app,
   verb.callback([config, go, &run] { run = [config, go] { return go(NodeFile(*config)); }; });
 }
 
+// Its threads are there before the coordinator's.
+Expected<std::unique_ptr<live::LivePage>> StartLivePage(const runtime::CoordinatorKit& kit) {
+  if (kit.live.listen.empty()) return nullptr;
+  auto page = live::LivePage::Start(kit);
+  if (!page) return page;
+  const bool asks = !kit.live.token_path.empty();
+  fmt::print(stderr,
+             "live page: {}{}\n",
+             (*page)->url(),
+             asks ? fmt::format("?token=... as {} has it", kit.live.token_path) : "");
+  return page;
+}
+
 Expected<int> GoCoordinator(const std::string& path) {
+  const runtime::StopSignals stop;  // Blocked before there is any thread that they could end.
   const auto config = runtime::ReadNodeConfig(path, runtime::Role::kCoordinator);
   if (!config) return tl::unexpected(config.error());
   const auto lock = runtime::FolderLock::Take(config->folder, Name(config->node));
   if (!lock) return tl::unexpected(lock.error());
   const auto planner = PlannerFor(path, config->coordinator_kit);
   if (!planner) return tl::unexpected(planner.error());
+  const auto page = StartLivePage(config->coordinator_kit);
+  if (!page) return tl::unexpected(page.error());
   const auto end = runtime::RunCoordinator(
-      *config, *planner, [](const std::string& line) { fmt::print(stderr, "{}\n", line); });
+      *config,
+      *planner,
+      [](const std::string& line) { fmt::print(stderr, "{}\n", line); },
+      *page ? &(*page)->watch() : nullptr);
   if (!end) return tl::unexpected(end.error());
   if (end->signal && !config->coordinator_kit.log_path.empty()) return 128 + *end->signal;
   return end->wanted || end->record.Done() ? kExitOk : kExitRoundFailed;

@@ -80,6 +80,8 @@ Expected<PlannedRound> PlanIt(const CoordinatorKit& kit,
       WriteFileAtomically(request.folder / "plan.json", WritePlan(scenario, document));
   if (!written) return tl::unexpected(written.error());
   planned.plan = *plan;
+  planned.scr = evaluation.scr;
+  planned.scr_upper = document.scr_upper;
   for (const UserEvaluation& user : evaluation.users) {
     planned.predicted_s.push_back({.local = user.delay_s.local,
                                    .upload = user.delay_s.upload,

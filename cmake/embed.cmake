@@ -1,0 +1,16 @@
+# cmake -DOUT=FILE.cc -DNAMESPACE=... -P embed.cmake -- NAME=FILE ...: each file's text as a
+# std::string_view of that name. A text must not have ")embedded\"" in it.
+set(out "// Made by cmake/embed.cmake.\n#include <string_view>\nnamespace ${NAMESPACE} {\n")
+math(EXPR last "${CMAKE_ARGC} - 1")
+set(named FALSE)
+foreach(i RANGE ${last})
+  if(named)
+    string(REGEX MATCH "^([A-Za-z]+)=(.*)$" whole "${CMAKE_ARGV${i}}")
+    set(name ${CMAKE_MATCH_1})
+    file(READ "${CMAKE_MATCH_2}" text)
+    string(APPEND out "extern const std::string_view ${name};\nconst std::string_view ${name} = R\"embedded(${text})embedded\";\n")
+  elseif("${CMAKE_ARGV${i}}" STREQUAL "--")
+    set(named TRUE)
+  endif()
+endforeach()
+file(WRITE "${OUT}" "${out}}  // namespace ${NAMESPACE}\n")
