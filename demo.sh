@@ -33,6 +33,7 @@ kill_a_server() {
 kill_a_server &
 trap "kill $! 2>/dev/null || true" EXIT
 
+echo "demo: while the rounds run, they are seen in a browser at the address of the live page below" >&2
 build/release/bin/dashf run configs/demo.toml --out "$run_dir"
 echo
 echo "Results: $run_dir/report.html (open it in a browser), and beside it scenario.json, plan.json,"

@@ -19,7 +19,7 @@ foreach(program engine mpi pretrain)
     install(TARGETS dashf-${program} RUNTIME DESTINATION libexec COMPONENT ${component})
   endif()
 endforeach()
-install(DIRECTORY share/models DESTINATION share/dashf COMPONENT dashf)
+install(DIRECTORY share/models share/grafana DESTINATION share/dashf COMPONENT dashf)
 install(DIRECTORY configs DESTINATION share/dashf COMPONENT dashf FILES_MATCHING PATTERN "*.toml")
 install(FILES examples/about_dashf.jsonl DESTINATION share/dashf/examples COMPONENT dashf)
 # The pages, and what they link to.

@@ -52,5 +52,6 @@ void AddUser(Command app, Run& run);          // DASHF_RUNTIME
 void AddBenchRuntime(Command app, Run& run);  // DASHF_RUNTIME
 void AddKit(Command app, Run& run);           // DASHF_RUNTIME
 void AddCtl(Command app, Run& run);           // DASHF_RUNTIME
+void AddWatch(Command app, Run& run);         // DASHF_RUNTIME
 
 }  // namespace dashf::cli

@@ -34,6 +34,7 @@ int main(int argc, char** argv) {
       cli::AddUser,
       cli::AddKit,
       cli::AddCtl,
+      cli::AddWatch,
       cli::AddBenchRuntime,
 #endif
   };

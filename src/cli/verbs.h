@@ -48,6 +48,7 @@ inline const std::vector<Verb> kEngineVerbs = {
     {"user", "Be a mobile user: train layers 1..k, send, receive, evaluate"},
     {"kit", "Make, renew and revoke what the nodes of a fleet over several machines need"},
     {"ctl", "See and steer a fleet that runs, from any machine"},
+    {"watch", "A fleet's live page in a terminal"},
 #endif
 };
 

@@ -112,6 +112,10 @@ Expected<LaunchResult> Round::Run() {
   if (auto done = Start(coordinator); !done) return tl::unexpected(done.error());
   const auto address = CoordinatorAddress();
   if (!address) return tl::unexpected(address.error());
+  if (launch_.on_live_page) {
+    const auto url = ReadFile(launch_.folder / kLiveAddress, 256);
+    if (url) launch_.on_live_page(url->substr(0, url->find('\n')));
+  }
   if (auto done = StartNodes(*address); !done) return tl::unexpected(done.error());
   LookAfter();
   children_.KillAll();

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <functional>
+
 #include "base/error.h"
 #include "round/round_record.h"
 #include "runtime/coordinator.h"
@@ -34,8 +36,9 @@ struct Launch {
   double time_scale = 0.0;  // As CoordinatorKit's.
   int turns = 1;            // Phases that may compute at the same time: cores.
   std::uint32_t rounds = 1;
-  double registration_s = 120.0;         // How long the first round waits for everybody.
-  std::vector<std::string> environment;  // For the children: "NAME=value".
+  std::function<void(const std::string& url)> on_live_page = {};  // Once it is served.
+  double registration_s = 120.0;              // How long the first round waits for everybody.
+  std::vector<std::string> environment = {};  // For the children: "NAME=value".
 };
 
 struct LaunchResult {

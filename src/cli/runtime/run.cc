@@ -16,6 +16,7 @@
 #include "base/termination.h"
 #include "cli/command.h"
 #include "cli/numbers.h"
+#include "cli/runtime/open_browser.h"
 #include "cli/runtime/run_data.h"
 #include "cli/runtime/run_folder.h"
 #include "cli/runtime/run_tables.h"
@@ -51,7 +52,7 @@ struct Flags {
   double time_scale = 0.0;                              // 0: as configured.
   int rounds = 0, train_records = 0, test_records = 0;  // 0: as configured.
   bool no_references = false;
-  bool json = false;
+  bool json = false, open = false;
 };
 
 Expected<RunConfig> Configure(const Flags& flags) {
@@ -93,6 +94,7 @@ class RunSteps {
   Expected<void> MakeScenario();
   Expected<void> CompareAll();
   Expected<void> CarryItOut();
+  void Open(const std::string& url) const;
   Expected<void> AddReferences();
   Expected<void> Finish();
   Expected<void> PrintAllRounds() const;
@@ -271,6 +273,12 @@ Expected<void> RunSteps::CompareAll() {
                              solvers::ComparisonJson(scenario_, comparison_));
 }
 
+void RunSteps::Open(const std::string& url) const {
+  if (!flags_.open) return;
+  if (const auto opened = OpenBrowser(url); !opened)
+    Say("cannot open it: " + opened.error().Text());
+}
+
 Expected<void> RunSteps::CarryItOut() {
   const runtime::Launch launch{
       .folder = fs::absolute(folder_),
@@ -288,6 +296,7 @@ Expected<void> RunSteps::CarryItOut() {
       .time_scale = config_.time_scale,
       .turns = static_cast<int>(std::max(1U, std::thread::hardware_concurrency())),
       .rounds = static_cast<std::uint32_t>(config_.rounds),
+      .on_live_page = [this](const std::string& url) { Open(url); },
       .environment = {}};
   Say(fmt::format("starting coordinator, {} and {}",
                   Counted(scenario_.servers.size(), "server"),
@@ -436,6 +445,7 @@ void AddRun(Command app, Run& run) {
   verb.add_flag("--no-references",
                 flags->no_references,
                 "Leave out the all-server and centralised trainings");
+  verb.add_flag("--open", flags->open, "Open the live page in a browser (xdg-open)");
   verb.add_flag("--json", flags->json, "Print round.json instead of tables");
   verb.footer(kFooter);
   verb.callback([flags, &run] { run = [flags] { return RunRun(*flags); }; });

@@ -183,8 +183,13 @@ export function curves(series, width, label) {
   }
   svg.append(s("line", { x1: left, y1: height - bottom, x2: width - right, y2: height - bottom, class: "axis-line" }),
              s("text", { x: (left + width - right) / 2, y: height - 3, "text-anchor": "middle" }, "round"));
-  for (const { points, kind } of series) {
+  for (const { points, kind, name } of series) {
     const sorted = [...points].sort((a, b) => a.x - b.x);
+    if (name && sorted.length) {  // On the side of its curve that has room.
+      const at = sorted.at(-1), below = y(at.y) < top + 40;
+      svg.append(s("text", { x: x(at.x), y: y(at.y) + (below ? 18 : -10), "text-anchor": sorted.length > 1 ? "end" : "middle",
+                             class: "name" }, name));
+    }
     if (sorted.length > 1) {
       svg.append(s("polyline", { class: `curve ${kind}`,
                                  points: sorted.map((p) => `${x(p.x).toFixed(1)},${y(p.y).toFixed(1)}`).join(" ") }));

@@ -6,6 +6,8 @@ import { fleetView, headline, roundView, roundsView, userView } from "/views.js"
 const EVENTS_MAX = 300;
 const DRAW_EVERY_MS = 400;
 
+const whole = (span_s) => span_s < 100 ? `${Math.max(1, Math.round(span_s))} s` : seconds(span_s);
+
 const main = document.getElementById("main");
 const link = document.getElementById("link");
 
@@ -18,8 +20,8 @@ const app = {
   nodesOf: (prefix) => [...app.nodes.values()].filter((node) => node.node.startsWith(prefix)),
   parts: () => app.nodesOf("user/").map((node) => node.part).filter((part) => part !== null),
   now: () => app.head.now_s + (performance.now() - app.received) / 1000,
-  ago: (at_s) => at_s ? seconds(Math.max(1, Math.round(app.now() - at_s))) : "–",
-  until: (at_s) => at_s > app.now() ? `in ${seconds(Math.round(at_s - app.now()) || 1)}` : "now",
+  ago: (at_s) => at_s ? whole(app.now() - at_s) : "–",
+  until: (at_s) => at_s > app.now() ? `in ${whole(at_s - app.now())}` : "now",
   // What has to know how wide it is, is made when it is in the page.
   whenSized: (box, make) => app.sized.push({ box, make }),
   draw: () => schedule(0),
@@ -40,7 +42,10 @@ function about(address) {
     fetch(address).then((answer) => answer.json()).then((data) => {
       app.asked.set(address, data);
       app.draw();
-    }).catch(() => app.asked.delete(address));
+    }).catch(() => {
+      app.asked.set(address, { error: "The coordinator does not answer." });
+      app.draw();
+    });
   }
   return app.asked.get(address);
 }
@@ -112,8 +117,9 @@ async function begin() {
     draw();
     follow(id);
   } catch (error) {
-    say(app.head ? "the coordinator is away; trying again" : `waiting: ${error.message}`, "away");
-    setTimeout(begin, 1500);
+    const over = app.head?.status.phase === "over";
+    if (!over) say(app.head ? "the coordinator is away; trying again" : `waiting: ${error.message}`, "away");
+    setTimeout(begin, over ? 15000 : 1500);
   }
 }
 
@@ -123,7 +129,8 @@ function follow(id) {
   stream.onerror = () => {
     const over = app.head.status.phase === "over";
     say(over ? "the fleet is over; this is how it was" : "the coordinator is away; trying again", over ? "" : "away");
-    if (stream.readyState === EventSource.CLOSED) setTimeout(begin, 1500);  // It has refused.
+    if (over) stream.close();  // It may have been started again, for more rounds.
+    if (stream.readyState === EventSource.CLOSED) setTimeout(begin, over ? 15000 : 1500);
   };
   const on = (event, take_it) => stream.addEventListener(event, (message) => {
     take_it(JSON.parse(message.data));

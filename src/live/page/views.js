@@ -4,7 +4,12 @@ import { PHASES, curves, h, map, phaseBars, phaseLegend, seconds, serverColour, 
 
 const ROWS = 25;  // Of a table or chart of users at a time.
 
-const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 2 : 0)} %`;
+const percent = (share) => share < 5e-5 ? "0.01 %" : `${(100 * share).toFixed(share < 0.0995 ? 2 : 0)} %`;
+const PHASE_WORDS = { local: "training", upload: "uploading", server: "server trains", download: "downloading",
+                      verify: "evaluating" };
+const PHASE_NOUNS = { local: "local training", upload: "upload", server: "training at its server", download: "download",
+                      verify: "evaluation" };
+const doing = (part) => PHASE_WORDS[part.phase] ?? (part.phase || part.state);
 const number = (value, digits = 3) => value === null || value === undefined ? "–" : value.toFixed(digits);
 const isUser = (node) => node.node.startsWith("user/");
 const idOf = (node) => node.node.split("/")[1];
@@ -93,10 +98,10 @@ export function headline(app) {
                                      : "a round begins when it is asked for";
     return [`Idle after round ${status.rounds_begun}`, next];
   }
-  const waited = status.waited_for.names;
-  const doing = stage === "running" ? "is running" : stage === "planning" ? "is being planned" : `is ${stage}`;
+  const waited = stage === "gathering" ? status.waited_for.names : [];
+  const does = stage === "running" ? "is running" : stage === "planning" ? "is being planned" : `is ${stage}`;
   const of = status.rounds_max ? ` of ${status.rounds_max}` : "";
-  return [`Round ${status.round}${of} ${doing}`,
+  return [`Round ${status.round}${of} ${does}`,
           waited.length ? `for ${since}; waits for ${waited.slice(0, 6).join(", ")}${
             status.waited_for.nodes > 6 ? ` and ${status.waited_for.nodes - 6} more` : ""}` : `for ${since}`];
 }
@@ -147,7 +152,7 @@ function usersTable(app) {
     const part = node.part;
     return h("tr", {},
       cell("t", userLink(idOf(node))), cell("t", stateText(node.state, node.reason)), leaseCell(app, node),
-      cell("t", part ? stateText(part.phase || part.state, part.reason) : "–"), cell("t", serverName(app, part?.server)),
+      cell("t", part ? stateText(doing(part), part.reason) : "–"), cell("t", serverName(app, part?.server)),
       cell("", part?.server ? `${part.k}` : "–"), cell("", seconds(part ? sum(part.predicted_s) : null)),
       cell("", seconds(part ? sum(part.at_planned_s) : null)),
       cell("", part?.loss_before != null ? number(part.loss_before) : "–"),
@@ -191,8 +196,8 @@ function lossSeries(rows, linked) {
   const points = (key, name) => rows.filter((row) => row[key] != null).map((row) => ({
     x: row.round, y: row[key], title: `round ${row.round}: ${number(row[key])} (${name})`,
     href: linked ? `/rounds/${row.round}` : undefined }));
-  return [{ kind: "other", points: points("loss_before", "base model") },
-          { kind: "", points: points("loss_after", "with adapter") }];
+  return [{ kind: "other", name: "base model", points: points("loss_before", "base model") },
+          { kind: "", name: "with adapter", points: points("loss_after", "with adapter") }];
 }
 
 function roundCharts(app, rows) {
@@ -201,7 +206,7 @@ function roundCharts(app, rows) {
     title: `round ${row.round}: ${row.scr.toPrecision(5)}${
       row.scr_upper ? `, no plan's is above ${row.scr_upper.toPrecision(5)}` : ""}` }));
   return [chart(app, "Held-out loss over rounds", "w6",
-                "Mean over the users that were done: with the adapter, and dashed the base model.",
+                "Mean over the users that were done, in nats per answer token.",
                 lossSeries(rows, true), "Held-out loss over rounds"),
           chart(app, "SCR over rounds", "w6", "Each round's plan, and up to where a better one may lie.",
                 [{ kind: "", points: scr }], "Service-cost ratio over rounds")];
@@ -214,8 +219,8 @@ const SENTENCES = {
   turned_away: (e) => `${e.who} is turned away: ${e.reason}`,
   settings_outdated: (e) => `${e.who} is to ask for the training settings again: ${e.reason}`,
   planned: (e) => `round ${e.round} is planned with ${e.method} in ${seconds(e.elapsed_s)}`,
-  phase_finished: (e) => e.failure ? `user ${e.user}: ${e.phase} failed: ${e.failure}`
-                                   : `user ${e.user}: ${e.phase} finished after ${seconds(e.elapsed_s)}`,
+  phase_finished: (e) => e.failure ? `user ${e.user}: ${PHASE_NOUNS[e.phase] ?? e.phase} failed: ${e.failure}`
+                                   : `user ${e.user}: ${PHASE_NOUNS[e.phase] ?? e.phase} finished after ${seconds(e.elapsed_s)}`,
   user_ended: (e) => e.failure ? `user ${e.user} FAILED: ${e.failure}` : `user ${e.user} is done`,
   round_ended: (e) => `round ${e.round} has ended: ${e.success ? "every user is done" : "not every user is done"}`,
   round_requested: (e) => `${e.by} asks for a round`,
@@ -260,7 +265,7 @@ export function roundsView(app) {
     cell("", gapOf(row) === null ? "–" : percent(gapOf(row))), cell("", number(row.loss_before)),
     cell("", number(row.loss_after))));
   return [h("h1", {}, "Rounds"),
-          h("p", {}, rows.length ? `${rows.length} have ended${rows.length >= 1000 ? " and are remembered" : ""}.`
+          h("p", {}, rows.length ? `${rows.length} ${rows.length === 1 ? "has" : "have"} ended${rows.length >= 1000 ? " and are remembered" : ""}.`
                                  : "None has ended yet."),
           h("div", { class: "grid" }, roundCharts(app, rows),
             section("All rounds", "w12", null, pager(app, "rounds", rows.length, false),
@@ -275,7 +280,7 @@ function partsTable(app, key, parts) {
     pager(app, key, rows.length, parts.length > ROWS || app.filters.get(key)),
     table(["<user", "<state", "<server", "k", "predicted", "at the plan's rates", ...PHASES, "loss, base", "adapter", "<why"],
       page(app, key, rows).map((part) => h("tr", {},
-        cell("t", userLink(part.user)), cell("t", stateText(part.phase || part.state)), cell("t", serverName(app, part.server)),
+        cell("t", userLink(part.user)), cell("t", stateText(doing(part))), cell("t", serverName(app, part.server)),
         cell("", part.server ? `${part.k}` : "–"), cell("", seconds(sum(part.predicted_s))),
         cell("", seconds(sum(part.at_planned_s))), phases(part), cell("", number(part.loss_before)),
         cell("", number(part.loss_after)), cell("wide", part.reason ?? "")))));
@@ -284,7 +289,7 @@ function partsTable(app, key, parts) {
 export function roundView(app, round, data) {
   const runs = app.head.round === round && !app.rounds.has(round);
   if (!runs && !data) return [h("h1", {}, `Round ${round}`), h("p", { class: "empty" }, "Reading it.")];
-  if (data?.error && !runs) return [h("h1", {}, `Round ${round}`), h("p", { class: "bad" }, data.error)];
+  if (!runs && data.error) return [h("h1", {}, `Round ${round}`), h("p", { class: "bad" }, data.error)];
   const parts = runs ? app.parts() : data.parts;
   const row = runs ? app.head.plan ?? {} : data;
   const done = parts.filter((part) => part.state === "done").length;
@@ -320,7 +325,7 @@ export function userView(app, user, data) {
   return [h("h1", {}, user), h("p", {}, "is ", stateText(node.state, node.reason),
                                node.reason ? `: ${node.reason}` : "", node.process ? ` (${node.process})` : ""),
     h("div", { class: "tiles" },
-      tile(part ? part.phase || part.state : "–", app.head.round ? `in round ${app.head.round}` : "no round yet"),
+      tile(part ? doing(part) : "–", app.head.round ? `in round ${app.head.round}` : "no round yet"),
       tile(serverName(app, part?.server), "server"),
       tile(part?.server ? `${part.k}` : "–", "layers trained by the user itself"),
       tile(`${seconds(part ? sum(part.predicted_s) : null)} / ${seconds(part ? sum(part.at_planned_s) : null)}`,
@@ -328,7 +333,7 @@ export function userView(app, user, data) {
       tile(part?.loss_after != null ? `${number(part.loss_before)} → ${number(part.loss_after)}` : "–", "held-out loss")),
     h("div", { class: "grid" },
       part?.server ? gantt(app, `gantt ${user}`, [part], app.head.time_scale, "w12") : null,
-      chart(app, "Held-out loss over rounds", "w6", "With the user's adapter, and dashed the base model.",
+      chart(app, "Held-out loss over rounds", "w6", "On this user's own held-out data, in nats per answer token.",
             lossSeries(rounds, true), `Held-out loss of ${user}`),
       events(app, own, "w6", "Latest events"),
       section("Rounds", "w12", null, pager(app, `user ${user}`, rounds.length, false),
