@@ -137,7 +137,7 @@ class Page final : public LivePage {
         server_->Post([this, lines = std::move(part.lines)] {
           for (const std::string& line : lines) Happened(line);
         });
-      } else if (part.closed) {
+      } else if (part.closed || stopping_) {
         return;
       }
     }

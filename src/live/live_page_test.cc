@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -214,6 +216,50 @@ TEST_F(Page, CountsWhatItsProcessHasSeenAndNoEarlierOne) {
   EXPECT_THAT(text_, HasSubstr("\ndashf_transferred_bytes_total{direction=\"upload\"} 1000\n"));
   EXPECT_THAT(text_, HasSubstr("\ndashf_plan_gap_ratio 0.2\n"));
   EXPECT_THAT(text_, HasSubstr("\ndashf_rounds_total{result=\"failed\"} 1\n"));
+}
+
+// What docs/live.md says of it.
+TEST_F(Page, OfAThousandUsersAndRoundsIsReadInPieces) {
+  constexpr int kUsers = 1000, kRounds = 1000, kWritten = 25;
+  RoundRecord record = RecordOf(1);
+  const UserRecord one = record.users[0];
+  record.users.clear();
+  runtime::FleetSnapshot fleet = Fleet("here");
+  const runtime::WatchedNode user = fleet.nodes[1];
+  fleet.nodes.resize(1);
+  for (int n = 0; n < kUsers; ++n) {
+    record.users.push_back(one);
+    fleet.nodes.push_back(user);
+    fleet.nodes.back().row.node.id = record.users.back().id = "u" + std::to_string(n);
+    fleet.nodes.back().row.sign.process = "process 4711 on edge" + std::to_string(n);
+  }
+  const std::string text = WriteRound(record);
+  std::vector<fleet::RoundSummary> rounds;
+  for (std::uint32_t number = 1; number <= kRounds; ++number) {
+    rounds.push_back(Summary(number));
+    if (number + kWritten <= kRounds) continue;  // The folders of others were deleted.
+    char name[16];
+    std::snprintf(name, sizeof name, "%04u", number);
+    fs::create_directories(folder_ / "rounds" / name);
+    ASSERT_TRUE(WriteFileAtomically(folder_ / "rounds" / name / "round.json", text));
+  }
+  Start();
+  Begin(rounds);
+  const auto timed = [this](const std::string& target) {
+    const std::clock_t begun = std::clock();
+    const ordered_json answer = Get(target);
+    const double cpu_ms = 1e3 * static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC;
+    std::printf(
+        "%s: %zu kB, %.0f ms of processor time\n", target.c_str(), text_.size() / 1000, cpu_ms);
+    return answer;
+  };
+  page_->watch().show(std::make_shared<const runtime::FleetSnapshot>(fleet));
+  EXPECT_EQ(timed("/api/fleet")["nodes"].size(), kUsers + 1U);
+  timed("/api/fleet");
+  EXPECT_EQ(timed("/api/rounds?limit=1000")["rounds"].size(), 1000U);
+  EXPECT_EQ(timed("/api/rounds/1000")["parts"].size(), 1000U);
+  EXPECT_GE(timed("/api/users/u7")["rounds"].size(), 20U);
+  timed("/metrics");
 }
 
 TEST_F(Page, ATokenIsALineOfSomeLength) {

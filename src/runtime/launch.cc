@@ -142,8 +142,14 @@ double RoomBytes(const Scenario& scenario) {
 // Yesterday's results must not be taken for today's.
 Expected<void> Round::Prepare() {
   std::error_code failed;
-  for (const char* old :
-       {"adapters", "users", "rounds", "logs", "round.json", "scenario.json", "plan.json"}) {
+  for (const char* old : {"adapters",
+                          "users",
+                          "rounds",
+                          "logs",
+                          "round.json",
+                          "scenario.json",
+                          "plan.json",
+                          kLiveAddress}) {
     std::filesystem::remove_all(launch_.folder / old, failed);
     if (failed) return Fail(ErrorKind::kIo, (launch_.folder / old).string(), failed.message());
   }
