@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/printable.h"
 #include "cli/runtime/ctl_tables.h"
 
@@ -102,10 +103,11 @@ std::string NodeLine(const std::string& name, const Json& node) {
   const Json& part = At(node, "part");
   if (!part.is_object()) {
     const bool server = name.starts_with("server/");
-    return fmt::format("{:<14} {:<11} {}",
-                       name,
-                       TextOf(At(node, "state")),
-                       server ? TextOf(At(node, "users")) + " users" : "");
+    return fmt::format(
+        "{:<14} {:<11} {}",
+        name,
+        TextOf(At(node, "state")),
+        server ? Counted(static_cast<std::size_t>(NumberOf(At(node, "users"))), "user") : "");
   }
   const Json& phase = At(part, "phase");
   return fmt::format("{:<14} {:<11} {:<20} {:<10} {:>3} {:>9} {:>9} {:>7} {:>7}  {}",

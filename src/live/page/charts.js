@@ -130,7 +130,7 @@ export function phaseBars(part, span) {
       svg.append(bar(went, measured, 12, 9, phase, `${PHASE_NAMES[phase]}: measured ${seconds(measured)}`));
       went += measured;
     } else if (part.state === "running" && part.phase === phase) {
-      svg.append(bar(went, Math.max(predicted ?? 0, span / 100), 12, 9, `${phase} going`,
+      svg.append(bar(went, Math.max(predicted ?? 0, span / 100), 13, 7, `${phase} going`,
                      `${PHASE_NAMES[phase]}: goes on`));
     }
   });
@@ -152,9 +152,10 @@ export function timeAxis(span) {
   return axis;
 }
 
-export function phaseLegend() {
-  return h("div", { class: "legend" }, PHASES.map((phase) => h("span", {}, h("span", { class: `dot ${phase}` }),
-                                                               PHASE_NAMES[phase])));
+export function phaseLegend(going) {
+  const entry = (kind, name) => h("span", {}, h("span", { class: `dot ${kind}` }), name);
+  return h("div", { class: "legend" }, PHASES.map((phase) => entry(phase, PHASE_NAMES[phase])),
+           going ? entry("outline", "goes on, as long as predicted") : null);
 }
 
 // Curves over rounds. `series`: [{points: [{x, y, high, title, href}], kind}], `high` the top of a bar

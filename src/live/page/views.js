@@ -174,7 +174,8 @@ function gantt(app, key, parts, timeScale, width) {
   const lines = rows.map((part) => h("div", { class: "row" },
     h("span", {}, userLink(part.user)), phaseBars(part, span),
     h("span", { class: "value" }, `${seconds(sum(part.predicted_s))} / ${seconds(sum(part.at_planned_s))}`)));
-  return section("Phases", width, note, phaseLegend(), pager(app, key, planned.length, false),
+  const going = rows.some((part) => part.state === "running");
+  return section("Phases", width, note, phaseLegend(going), pager(app, key, planned.length, false),
     h("div", { class: "gantt" }, rows.length ? [h("span"), timeAxis(span), h("span", { class: "value" }, "pred. / meas.")]
                                              : h("p", { class: "empty" }, "No plan yet."), lines));
 }
