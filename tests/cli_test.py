@@ -307,6 +307,44 @@ class Plans(Case):
             self.assertEqual(bad.returncode, 2, bad.stderr)
             self.assertIn(word, bad.stderr)
 
+    def test_study_rounds_compares_policies_and_goes_on_from_its_folder(self):
+        out = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, out)
+        small = ["--users", "5", "--servers", "2", "--rounds", "4"]
+        done = dashf("study", "rounds", *small, "--seeds", "1..2", "--out", out)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for row in ("| `afresh` |", "| `standing` |", "| `penalty=0.01` |", "| `never` |"):
+            self.assertIn(row, done.stdout)
+        with open(os.path.join(out, "report.md"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), done.stdout)
+        with open(os.path.join(out, "rounds.svg"), encoding="utf-8") as file:
+            self.assertIn("never", file.read())
+        again = dashf("study", "rounds", *small, "--seeds", "1..3", "--policies", "afresh,never", "--out", out, "--json")
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertEqual(again.stderr.count(" of 6: seed 3"), 2)
+        afresh, never = json.loads(again.stdout)["rows"]
+        self.assertEqual((afresh["seeds"], never["seeds"], never["handovers"]), (3, 3, 0))
+        other = dashf("study", "rounds", *small, "--leave", "0.5", "--out", out)
+        self.assertEqual(other.returncode, 2, other.stderr)
+        self.assertIn("leave", other.stderr)
+
+    def test_study_rounds_names_what_is_wrong(self):
+        out = os.path.join(tempfile.mkdtemp(), "never-made")
+        self.addCleanup(shutil.rmtree, os.path.dirname(out))
+        trace = out + ".csv"
+        with open(trace, "w", encoding="utf-8") as file:
+            file.write("round,user,x_m,y_m\n1,u0,1,2\n1,u9,3,4\n")
+        for flags, code, said in ((["--policies", "afresh,seldom"], 2, "got seldom"),
+                                  (["--join", "0"], 2, "--join"),
+                                  (["--data-spread", "nan"], 2, "--data-spread"),
+                                  (["--delay", "makespan"], 2, "needs --delay sum"),
+                                  (["--trace", trace, "--users", "2"], 3, ':3: the scenario has no user "u9"'),
+                                  (["--trace", out], 10, out)):
+            done = dashf("study", "rounds", *flags, "--out", out)
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertIn(said, done.stderr)
+            self.assertFalse(os.path.exists(out), flags)
+
     def test_bench_measures_replanning_beside_planning_afresh(self):
         done = dashf("bench", "planner", "--replan", "--sizes", "120x6", "--seeds", 1, "--json")
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -421,7 +459,7 @@ class Usage(Case):
             self.assertEqual(done.returncode, 0, verb)
             self.assertIn("xample", done.stdout, verb)
 
-    @unittest.skipUnless("study" in VERBS, "this build has no studies")
+    @unittest.skipUnless(" split " in dashf("study", "--help").stdout, "this build has no studies of splits")
     def test_a_schedule_that_is_none_is_named(self):
         config = self.folder / "study.toml"
         config.write_text("")

@@ -34,7 +34,8 @@ SECTIONS = {"scenario-1": "dashf.scenario/1", "plan-1": "dashf.plan/1", "profile
             "node-3": "dashf.node/3", "fleet-1": "dashf.fleet/1", "operator-1": "dashf.operator/1", "ctl-1": "dashf.ctl/1",
             "round-1": "dashf.round/1",
             "comparison": "comparison.json", "evaluation": "`dashf evaluate --json`", "training": "`dashf train --json`",
-            "verification": "dashf.plan/1", "study-1": "A study's folder", "sweep-1": "A parameter study's folder"}
+            "verification": "dashf.plan/1", "study-1": "A study's folder", "sweep-1": "A parameter study's folder",
+            "rounds-1": "The folder of a study over rounds"}
 
 
 @functools.cache
@@ -210,6 +211,18 @@ class Schemas(unittest.TestCase):
                 if "without" in what or "with bandwidth" in what:
                     self.assertFalse(validator("sweep-1").is_valid(mutated), what)
 
+    def test_take_each_line_of_a_study_over_rounds(self):
+        dashf("study", "rounds", "--users", "3", "--servers", "1", "--rounds", "6", "--seeds", "1", "--fail", "0.5",
+              "--repair", "0.5", "--policies", "afresh,never", "--gaps", "--out", self.room / "rounds")
+        lines = [json.loads(line) for line in (self.room / "rounds/results.jsonl").read_text().splitlines()]
+        self.assertEqual(len(lines), 3)
+        self.assertEqual({round["users_planned"] > 0 for round in lines[1]["rounds"]}, {True, False})
+        for line in [*lines, {"seed": 1, "policy": "never", "failure": "round 2: no plan"}]:
+            self.assert_valid("rounds-1", line)
+            for what, mutated in mutations(line, free=("settings", "policy", "failure")):
+                if ("without" in what and "gap" not in what) or "with bandwidth" in what:
+                    self.assertFalse(validator("rounds-1").is_valid(mutated), what)
+
     def test_are_of_the_keys_that_the_page_names(self):
         page = (ROOT / "docs/formats.md").read_text()
         sections = dict(zip(re.findall(r"(?m)^## (.*)$", page), re.split(r"(?m)^## .*$", page)[1:]))
@@ -274,7 +287,7 @@ class EngineSchemas(Schemas):
         self.assert_agree("round-1", record, self.reader("report", run, at="run/round.json"), free=("schema",),
                           only_readers=("'id') is 'no",))
 
-    @unittest.skipUnless(" study " in dashf("--help").stdout, "this build has no studies")
+    @unittest.skipUnless(" split " in dashf("study", "--help").stdout, "this build has no studies of splits")
     def test_take_each_line_of_a_study(self):
         dashf("study", "split", self.room / "run.toml", "--model", self.model, "--data", self.data, "--out", self.room / "study",
               "--repetitions", 1, "--splits", 1, "--schedule", "plain", "--objectives", "early_exit")

@@ -22,6 +22,7 @@ LAYERS = {
     "opt": {"base"},
     "solvers": {"base", "scenario", "plan", "problem", "opt"},
     "sweep": {"base", "scenario"},
+    "replanning": {"base", "scenario", "plan", "problem", "certificate", "solvers", "sweep"},
     "mpi": {"base"},
     "tensorfile": {"base"},
     "gguf": {"base"},

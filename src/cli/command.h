@@ -33,6 +33,7 @@ void AddBound(Command app, Run& run);
 void AddCompare(Command app, Run& run);
 void AddSweep(Command app, Run& run, Ranks* ranks);  // nullptr: this process alone.
 void AddBench(Command app, Run& run);
+void AddStudy(Command app, Run& run);
 void AddExplain(Command app, Run& run);
 void AddReport(Command app, Run& run);
 void AddSections(Command app, Run& run);
@@ -45,7 +46,7 @@ void AddPretrain(Command app, Run& run);      // DASHF_TORCH
 void AddTrain(Command app, Run& run);         // DASHF_TRAIN
 void AddProfile(Command app, Run& run);       // DASHF_TRAIN
 void AddRun(Command app, Run& run);           // DASHF_RUNTIME
-void AddStudy(Command app, Run& run);         // DASHF_RUNTIME
+void AddStudySplit(Command app, Run& run);    // DASHF_RUNTIME
 void AddCoordinator(Command app, Run& run);   // DASHF_RUNTIME
 void AddServer(Command app, Run& run);        // DASHF_RUNTIME
 void AddUser(Command app, Run& run);          // DASHF_RUNTIME

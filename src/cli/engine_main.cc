@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
       cli::AddProfile,
 #ifdef DASHF_RUNTIME
       cli::AddRun,
-      cli::AddStudy,
+      cli::AddStudySplit,
       cli::AddCoordinator,
       cli::AddServer,
       cli::AddUser,

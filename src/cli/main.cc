@@ -26,6 +26,7 @@ const AddVerb kPlannerVerbs[] = {AddNew,
                                  AddCompare,
                                  [](Command app, Run& run) { AddSweep(app, run, nullptr); },
                                  AddBench,
+                                 AddStudy,
                                  AddExplain,
                                  AddReport,
                                  AddSections};
@@ -57,9 +58,9 @@ int main(int argc, char** argv) {
   for (const cli::Verb& verb : cli::kEngineVerbs) {
     if (called(verb.name)) return cli::Become(verb.program, argv);
   }
-  for (const cli::Verb& bench : cli::kEngineBenches) {
-    if (called("bench") && words.size() > 1 && words[1] == bench.name) {
-      return cli::Become(bench.program, argv);
+  for (const cli::EngineSubcommand& sub : cli::kEngineSubcommands) {
+    if (called(sub.verb) && words.size() > 1 && words[1] == sub.name) {
+      return cli::Become("dashf-engine", argv);
     }
   }
   const bool on_ranks = !completes && std::find(words.begin(), words.end(), "--mpi") != words.end();

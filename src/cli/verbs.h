@@ -42,7 +42,6 @@ inline const std::vector<Verb> kEngineVerbs = {
 #endif
 #ifdef DASHF_RUNTIME
     {"run", "Plan a scenario and carry the plan out for real on this machine"},
-    {"study", "Measure what a split costs in quality, against training all layers in one place"},
     {"coordinator", "Be a fleet's coordinator: register, plan, assign, record"},
     {"server", "Be an edge server: train layers k+1..L for its users"},
     {"user", "Be a mobile user: train layers 1..k, send, receive, evaluate"},
@@ -52,13 +51,21 @@ inline const std::vector<Verb> kEngineVerbs = {
 #endif
 };
 
-// The subcommands of a planner's verb, `bench`, that are the engine's.
-inline const std::vector<Verb> kEngineBenches = {
+// The subcommands of the planner's verbs that are the engine's.
+struct EngineSubcommand {
+  const char* verb;
+  const char* name;
+  const char* summary;
+};
+inline const std::vector<EngineSubcommand> kEngineSubcommands = {
 #ifdef DASHF_TRAIN
-    {"train", "Speed and memory of training, beside PyTorch and PEFT on the same work"},
+    {"bench", "train", "Speed and memory of training, beside PyTorch and PEFT on the same work"},
 #endif
 #ifdef DASHF_RUNTIME
-    {"runtime", "One coordinator under the load of many users and servers without a model"},
+    {"bench",
+     "runtime",
+     "One coordinator under the load of many users and servers without a model"},
+    {"study", "split", "Every split and schedule against training all layers in one place"},
 #endif
 };
 
@@ -68,12 +75,20 @@ inline Command AddEngineVerb(Command app, std::string_view name) {
   DASHF_CHECK(verb != kEngineVerbs.end());
   return app.add_subcommand(verb->name, verb->summary);
 }
-inline Command AddEngineBench(Command app, std::string_view name) {
-  const auto verb = std::ranges::find(kEngineBenches, name, &Verb::name);
-  DASHF_CHECK(verb != kEngineBenches.end());
-  Command bench = app.subcommand("bench");
-  bench.require_subcommand();
-  return bench.add_subcommand(verb->name, verb->summary);
+inline Command AddEngineSubcommand(Command app, std::string_view verb, std::string_view name) {
+  const auto sub = std::ranges::find_if(kEngineSubcommands, [&](const EngineSubcommand& one) {
+    return one.verb == verb && one.name == name;
+  });
+  DASHF_CHECK(sub != kEngineSubcommands.end());
+  Command above = app.subcommand(sub->verb);
+  above.require_subcommand();
+  return above.add_subcommand(sub->name, sub->summary);
+}
+// In --help of the planner's verb.
+inline void ListEngineSubcommands(Command verb, std::string_view name) {
+  for (const EngineSubcommand& one : kEngineSubcommands) {
+    if (one.verb == name) verb.add_subcommand(one.name, one.summary);
+  }
 }
 
 }  // namespace dashf::cli

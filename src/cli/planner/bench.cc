@@ -347,7 +347,7 @@ void AddBench(Command app, Run& run) {
       app.add_subcommand("bench", "Measure planning, training or the runtime on this machine");
   verb.require_subcommand();
   verb.footer("Examples:\n  dashf bench planner --sizes 10x2,50x5 --delay sum");
-  for (const Verb& bench : kEngineBenches) verb.add_subcommand(bench.name, bench.summary);
+  ListEngineSubcommands(verb, "bench");
   Command planner = verb.add_subcommand(
       "planner", "Gap, time and memory of method prices by size; medians over seeds 1, 2, ...");
   solvers::SolveOptions& options = arguments->options;

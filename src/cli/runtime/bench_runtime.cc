@@ -132,7 +132,7 @@ Expected<int> RunBenchRuntime(const Flags& flags) {
 
 void AddBenchRuntime(Command app, Run& run) {
   const auto flags = std::make_shared<Flags>();
-  Command verb = AddEngineBench(app, "runtime");
+  Command verb = AddEngineSubcommand(app, "bench", "runtime");
   verb.add_option("--sizes", flags->sizes, "USERSxSERVERS, comma-separated")
       .delimiter(',')
       .capture_default_str();

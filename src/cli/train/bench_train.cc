@@ -224,7 +224,7 @@ void AddOptions(Command verb, Flags* flags) {
 
 void AddBenchTrain(Command app, Run& run) {
   const auto flags = std::make_shared<Flags>();
-  Command verb = AddEngineBench(app, "train");
+  Command verb = AddEngineSubcommand(app, "bench", "train");
   const auto cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   flags->threads = cores == 1 ? std::vector<int>{1} : std::vector<int>{1, cores};
   AddOptions(verb, flags.get());

@@ -331,13 +331,9 @@ Examples:
 
 }  // namespace
 
-void AddStudy(Command app, Run& run) {
+void AddStudySplit(Command app, Run& run) {
   const auto flags = std::make_shared<Flags>();
-  Command study = AddEngineVerb(app, "study");
-  study.require_subcommand();
-  study.footer("Examples:\n  dashf study split configs/demo.toml --out runs/split");
-  Command verb = study.add_subcommand(
-      "split", "Every split and schedule against training all layers in one place");
+  Command verb = AddEngineSubcommand(app, "study", "split");
   verb.add_option("CONFIG", flags->input, "TOML configuration").required();
   verb.add_option("--out", flags->out, "The study's folder").required();
   verb.add_option("--model", flags->model, "Model folder instead of the configured one");
