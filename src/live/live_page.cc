@@ -130,7 +130,7 @@ class Page final : public LivePage {
   }
 
   void Follow(const runtime::RecentLines& events) {
-    for (std::uint64_t next = 0;;) {  // Until the coordinator is gone.
+    for (std::uint64_t next = 0;;) {  // Until the coordinator has closed them, or nobody asks.
       runtime::RecentLines::Part part = events.From(next, kEventBytes, kPatience);
       next = part.next;
       if (!part.lines.empty()) {
