@@ -148,7 +148,8 @@ void ReadWire(std::string_view bytes) {
     if (const auto node = FromWire(message.hello().node())) fleet.Hear(*node, message.hello());
   }
   if (v1::PhaseReport report; read(&report)) {
-    if (const auto node = FromWire(report.reporter())) fleet.Hear(*node, report);
+    fleet.Hear(UserNode(report.user()), report);
+    fleet.Hear(ServerNode(World().servers.front().id), report);
   }
   if (v1::UploadPart part; read(&part)) {
     std::vector<Announced> announced;
@@ -156,7 +157,7 @@ void ReadWire(std::string_view bytes) {
     (void)CheckAnnounced(announced, 2);
     (void)FromWire(part.chunk());
   }
-  if (v1::Orders orders; read(&orders) && orders.has_work()) (void)DecisionIn(orders.work());
+  if (v1::CoordinatorMessage told; read(&told)) (void)DecisionIn(told.orders().work());
 }
 
 }  // namespace

@@ -26,7 +26,6 @@ using std::chrono::milliseconds;
 constexpr std::size_t kConnectingMax = 256;  // Nodes whose handshake is on its way.
 constexpr milliseconds kTick(100);
 constexpr int kTicksPerBeat = 30;
-constexpr std::chrono::seconds kCallDeadline(60);
 
 v1::Work AnyWork() {
   v1::Work work;
@@ -49,7 +48,7 @@ struct LightFleet::Shared {
   Progress progress;
   std::function<void(const Progress&)> on_progress;
   std::map<std::string, Node*> servers, users;  // Set before the first node starts.
-  std::size_t calls = 0;                        // Streams and reports that gRPC still has.
+  std::size_t streams = 0;                      // That gRPC still has.
   std::atomic<bool> stopped = false;
 
   void Note(const std::function<void(Progress&)>& change) {
@@ -60,11 +59,11 @@ struct LightFleet::Shared {
   }
   void Begin() {
     const std::lock_guard lock(mutex);
-    ++calls;
+    ++streams;
   }
   void End() {
     const std::lock_guard lock(mutex);
-    --calls;
+    --streams;
     changed.notify_all();
   }
 };
@@ -92,21 +91,15 @@ class LightFleet::Node {
     return stream_ != nullptr;
   }
 
-  void Heed(const v1::Orders& orders);
+  void Hear(const v1::CoordinatorMessage& message);
   void Closed(const grpc::Status& status);
   void UploadCame(const std::string& user, std::uint32_t round, int attempt);
   void Served(std::uint32_t round, int attempt);
 
  private:
-  struct Call {
-    grpc::ClientContext context;
-    v1::PhaseReport report;
-    v1::ReportReply reply;
-  };
-
   void Work(const v1::Assignment& assignment);
   void Report(const std::string& user, std::uint32_t round, int attempt, Phase phase);
-  void Reported(const Call& call, const grpc::Status& status);
+  void Reported(const v1::ReportReply& reply);
   void Go(Phase finished, const v1::PhaseReport& report);
   bool Current(std::uint32_t round, int attempt) {
     const std::lock_guard lock(mutex_);
@@ -121,11 +114,14 @@ class LightFleet::Node {
   Stream* stream_ = nullptr;
   bool registered_ = false;
   std::uint64_t incarnation_ = 1;
-  v1::Assignment work_;  // A user's, as it was begun.
+  v1::Assignment work_;                                  // A user's, as it was begun.
+  std::map<std::uint64_t, v1::PhaseReport> unanswered_;  // By number.
+  std::uint64_t reports_ = 0;
 };
 
 // One session; deletes itself when gRPC is done with it.
-class LightFleet::Stream final : public grpc::ClientBidiReactor<v1::NodeMessage, v1::Orders> {
+class LightFleet::Stream final
+    : public grpc::ClientBidiReactor<v1::NodeMessage, v1::CoordinatorMessage> {
  public:
   Stream(Node* node, v1::Coordinator::Stub* stub) : node_(*node) {
     stub->async()->Session(&context_, this);
@@ -133,7 +129,7 @@ class LightFleet::Stream final : public grpc::ClientBidiReactor<v1::NodeMessage,
 
   void Begin(v1::NodeMessage hello) {
     Write(std::move(hello));
-    StartRead(&orders_);
+    StartRead(&heard_);
     StartCall();
   }
   void Write(v1::NodeMessage message) {
@@ -145,8 +141,8 @@ class LightFleet::Stream final : public grpc::ClientBidiReactor<v1::NodeMessage,
 
   void OnReadDone(bool ok) override {
     if (!ok) return;
-    node_.Heed(orders_);
-    StartRead(&orders_);
+    node_.Hear(heard_);
+    StartRead(&heard_);
   }
   void OnWriteDone(bool ok) override {
     const std::lock_guard lock(mutex_);
@@ -169,7 +165,7 @@ class LightFleet::Stream final : public grpc::ClientBidiReactor<v1::NodeMessage,
 
   Node& node_;
   grpc::ClientContext context_;
-  v1::Orders orders_;
+  v1::CoordinatorMessage heard_;
   std::mutex mutex_;
   std::deque<v1::NodeMessage> waiting_;
   v1::NodeMessage sent_;
@@ -184,6 +180,11 @@ void LightFleet::Node::Connect() {
   const std::lock_guard lock(mutex_);
   stream_ = new Stream(this, stub_.get());
   stream_->Begin(std::move(message));
+  for (const auto& [number, report] : unanswered_) {
+    v1::NodeMessage again;
+    *again.mutable_report() = report;
+    stream_->Write(std::move(again));
+  }
 }
 
 void LightFleet::Node::Beat() {
@@ -214,14 +215,15 @@ void LightFleet::Node::Closed(const grpc::Status& status) {
   shared_.End();
 }
 
-void LightFleet::Node::Heed(const v1::Orders& orders) {
+void LightFleet::Node::Hear(const v1::CoordinatorMessage& message) {
   bool first = false;
   {
     const std::lock_guard lock(mutex_);
     first = !std::exchange(registered_, true);
   }
   if (first) shared_.Note([](Progress& progress) { ++progress.registered; });
-  if (orders.has_work()) Work(orders.work());
+  for (const v1::ReportReply& reply : message.replies()) Reported(reply);
+  if (message.orders().has_work()) Work(message.orders().work());
 }
 
 void LightFleet::Node::Work(const v1::Assignment& assignment) {
@@ -262,26 +264,26 @@ void LightFleet::Node::Report(const std::string& user,
     finished.before.loss = 2.0;
     finished.after.loss = 1.0;
   }
-  auto call = std::make_shared<Call>();
-  call->report = runtime::ToWire(id_, incarnation_, finished);
-  call->context.set_deadline(std::chrono::system_clock::now() + kCallDeadline);
-  shared_.Begin();
-  stub_->async()->Report(
-      &call->context, &call->report, &call->reply, [this, call](const grpc::Status& status) {
-        Reported(*call, status);
-        shared_.End();
-      });
+  v1::NodeMessage message;
+  *message.mutable_report() = runtime::ToWire(incarnation_, finished);
+  const std::lock_guard lock(mutex_);
+  message.mutable_report()->set_number(++reports_);
+  unanswered_[reports_] = message.report();
+  if (stream_ != nullptr) stream_->Write(std::move(message));
 }
 
-void LightFleet::Node::Reported(const Call& call, const grpc::Status& status) {
-  const v1::PhaseReport& report = call.report;
-  const auto phase = *runtime::FromWire(report.phase());
-  if (!status.ok()) {  // Until it is answered.
-    return Report(report.user(), report.round(), static_cast<int>(report.attempt()), phase);
+void LightFleet::Node::Reported(const v1::ReportReply& reply) {
+  v1::PhaseReport report;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = unanswered_.find(reply.number());
+    if (found == unanswered_.end()) return;
+    report = std::move(found->second);
+    unanswered_.erase(found);
   }
   const bool settled =
-      call.reply.verdict() == v1::VERDICT_ACCEPTED || call.reply.verdict() == v1::VERDICT_DUPLICATE;
-  if (settled) Go(phase, report);
+      reply.verdict() == v1::VERDICT_ACCEPTED || reply.verdict() == v1::VERDICT_DUPLICATE;
+  if (settled) Go(*runtime::FromWire(report.phase()), report);
 }
 
 // What follows a phase that is over.
@@ -289,8 +291,9 @@ void LightFleet::Node::Go(Phase finished, const v1::PhaseReport& report) {
   const auto attempt = static_cast<int>(report.attempt());
   switch (finished) {
     case Phase::kLocal: {
-      const std::unique_lock lock(mutex_);
+      std::unique_lock lock(mutex_);
       const bool alone = work_.local_layers() == work_.layers();
+      lock.unlock();
       Report(id_.id, report.round(), attempt, alone ? Phase::kVerify : Phase::kUpload);
       break;
     }
@@ -352,7 +355,7 @@ LightFleet::~LightFleet() {
   beats_.join();
   for (const auto& node : nodes_) node->Stop();
   std::unique_lock lock(shared_->mutex);
-  shared_->changed.wait(lock, [this] { return shared_->calls == 0; });
+  shared_->changed.wait(lock, [this] { return shared_->streams == 0; });
 }
 
 void LightFleet::Beat() {

@@ -158,7 +158,7 @@ Expected<FleetEnd> Coordinator::Run() {
   BeginWatch();
   service_state_.Ready("on " + *address);
   while (TakeQueued()) {
-    SendChangedOrders(Finished());
+    SendChanges(Finished());
     if (Finished()) {
       operators_.SayFleetEnded();
       if (MayLeave()) break;

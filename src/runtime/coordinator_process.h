@@ -63,9 +63,8 @@ class Coordinator {
   void Hello(SessionId id, const NodeId& node, const v1::Hello& hello);
   void Alive(SessionId id, const NodeId& node);
   void Closed(SessionId id, const NodeId& node, bool goodbye);
-  void Report(const NodeId& node,
-              const v1::PhaseReport& report,
-              const CoordinatorCalls::Answer& answer);
+  void Report(SessionId id, const NodeId& node, const v1::PhaseReport& report);
+  void Reply(SessionId id, const NodeId& node, v1::ReportReply reply);
 
   // What operators ask.
   OperatorCalls ForOperators();
@@ -96,7 +95,8 @@ class Coordinator {
   struct Session {
     SessionId id = 0;  // 0: none is open.
     Clock::time_point lease_until;
-    std::string orders;  // As they were sent last.
+    std::string orders;              // As they were sent last.
+    v1::CoordinatorMessage replies;  // That are to leave with the next ones.
     NodeSign sign;
   };
   void Renew(Session& session) const;
@@ -110,8 +110,8 @@ class Coordinator {
   void SayProgress();
   // Too large for a line about every node and phase.
   bool IsLarge() const { return deployment_.scenario().users.size() > 100; }
-  void SendChangedOrders(bool last);
-  void SendOrders(const NodeId& node, bool last);
+  void SendChanges(bool last);
+  void Send(const NodeId& node, bool orders_may_differ, bool last);
 
   Expected<void> Open();
   Expected<std::string> Listen(const LiveCredentials& credentials);
@@ -156,6 +156,7 @@ class Coordinator {
   std::set<NodeId> refused_;     // Since the list of revoked certificates changed last.
   std::set<NodeId> changed_;     // Whose orders may have,
   std::set<NodeId> forgetting_;  // and to whom that is not urgent.
+  std::set<NodeId> replied_;     // To whom replies are to leave.
   bool all_changed_ = false;
   bool watch_begun_ = false;
   bool show_wanted_ = false;                // Something has changed since.

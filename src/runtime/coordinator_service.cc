@@ -10,6 +10,8 @@
 namespace dashf::runtime {
 namespace {
 
+constexpr int kReportsMax = 16;  // Of one session that wait for their answer; then nothing is read.
+
 // The node that the message names, if the peer's certificate says the same.
 grpc::Status Identify(const CoordinatorCalls& calls,
                       const grpc::CallbackServerContext& context,
@@ -34,25 +36,25 @@ grpc::Status Identify(const CoordinatorCalls& calls,
 }
 
 // A question that waits for the coordinator's thread. One that nobody answers is to be asked again.
-template <class Reply>
 class Pending {
  public:
-  Pending(grpc::ServerUnaryReactor* reactor, Reply* reply) : reactor_(reactor), reply_(reply) {}
+  Pending(grpc::ServerUnaryReactor* reactor, v1::SettingsReply* reply)
+      : reactor_(reactor), reply_(reply) {}
   ~Pending() {
     if (!answered_) reactor_->Finish({grpc::StatusCode::UNAVAILABLE, "the coordinator stops"});
   }
   Pending(const Pending&) = delete;
   Pending& operator=(const Pending&) = delete;
 
-  Reply& reply() { return *reply_; }
-  void Answer(const grpc::Status& status) {
+  void Answer(const grpc::Status& status, const v1::SettingsReply& reply) {
     answered_ = true;
+    *reply_ = reply;
     reactor_->Finish(status);
   }
 
  private:
   grpc::ServerUnaryReactor* const reactor_;
-  Reply* const reply_;
+  v1::SettingsReply* const reply_;
   bool answered_ = false;
 };
 
@@ -61,7 +63,7 @@ class Pending {
 // One node's session. Deletes itself when gRPC is done with it. Calls of the service's owner are
 // made without its lock.
 class CoordinatorService::Stream final
-    : public grpc::ServerBidiReactor<v1::NodeMessage, v1::Orders> {
+    : public grpc::ServerBidiReactor<v1::NodeMessage, v1::CoordinatorMessage> {
  public:
   Stream(CoordinatorService* service, grpc::CallbackServerContext* context, SessionId id)
       : service_(service), context_(context), id_(id) {}
@@ -69,9 +71,12 @@ class CoordinatorService::Stream final
   // Once the service knows it.
   void Begin() { StartRead(&message_); }
 
-  void Send(const v1::Orders& orders, bool last) {
+  void Send(v1::CoordinatorMessage message, bool last) {
     const std::lock_guard lock(mutex_);
-    waiting_ = orders;
+    if (message.has_orders()) waiting_.mutable_orders()->Swap(message.mutable_orders());
+    for (v1::ReportReply& reply : *message.mutable_replies()) {
+      waiting_.add_replies()->Swap(&reply);
+    }
     last_ = last_ || last;
     WriteNext();
   }
@@ -99,6 +104,10 @@ class CoordinatorService::Stream final
         goodbye_ = message_.has_goodbye();
         if (!goodbye_) service_->calls_.alive(id_, node_);
         break;
+      case v1::NodeMessage::kReport:
+        if (!known_) return End({grpc::StatusCode::INVALID_ARGUMENT, "no hello before"});
+        service_->calls_.report(id_, node_, message_.report());
+        return ReadAfterReport();
       default:
         return End({grpc::StatusCode::INVALID_ARGUMENT, "an unknown kind of message"});
     }
@@ -109,6 +118,9 @@ class CoordinatorService::Stream final
     const std::lock_guard lock(mutex_);
     writing_ = false;
     if (!ok) return EndLocked({grpc::StatusCode::CANCELLED, "the node has gone"});
+    const bool full = unanswered_ >= kReportsMax;
+    unanswered_ -= sent_.replies_size();
+    if (full && unanswered_ < kReportsMax && !finished_) StartRead(&message_);
     WriteNext();
   }
 
@@ -124,12 +136,17 @@ class CoordinatorService::Stream final
   }
 
  private:
+  void ReadAfterReport() {
+    const std::lock_guard lock(mutex_);
+    if (++unanswered_ < kReportsMax && !finished_) StartRead(&message_);
+  }
+
   void WriteNext() {
     if (writing_ || finished_) return;
-    if (waiting_) {
+    if (waiting_.has_orders() || waiting_.replies_size() > 0) {
       writing_ = true;
-      sent_ = std::move(*waiting_);
-      waiting_.reset();
+      sent_.Clear();
+      sent_.Swap(&waiting_);
       StartWrite(&sent_);
     } else if (last_) {
       EndLocked(grpc::Status::OK);
@@ -149,15 +166,15 @@ class CoordinatorService::Stream final
   NodeId node_;
   bool known_ = false, goodbye_ = false;
   std::mutex mutex_;
-  std::optional<v1::Orders> waiting_;
-  v1::Orders sent_;
+  v1::CoordinatorMessage waiting_, sent_;
+  int unanswered_ = 0;  // Reports.
   bool writing_ = false, last_ = false, finished_ = false;
 };
 
-void CoordinatorService::Send(SessionId session, const v1::Orders& orders, bool last) {
+void CoordinatorService::Send(SessionId session, v1::CoordinatorMessage message, bool last) {
   const std::lock_guard lock(mutex_);
   const auto stream = streams_.find(session);
-  if (stream != streams_.end()) stream->second->Send(orders, last);
+  if (stream != streams_.end()) stream->second->Send(std::move(message), last);
 }
 
 void CoordinatorService::Refuse(SessionId session, const grpc::Status& status) {
@@ -177,7 +194,7 @@ std::size_t CoordinatorService::sessions() const {
   return streams_.size();
 }
 
-grpc::ServerBidiReactor<v1::NodeMessage, v1::Orders>* CoordinatorService::Session(
+grpc::ServerBidiReactor<v1::NodeMessage, v1::CoordinatorMessage>* CoordinatorService::Session(
     grpc::CallbackServerContext* context) {
   Stream* stream = nullptr;
   {
@@ -202,31 +219,10 @@ grpc::ServerUnaryReactor* CoordinatorService::Settings(grpc::CallbackServerConte
   }
   calls_.settings(node,
                   *request,
-                  [pending = std::make_shared<Pending<v1::SettingsReply>>(reactor, reply)](
+                  [pending = std::make_shared<Pending>(reactor, reply)](
                       const grpc::Status& answer, const v1::SettingsReply& settings) {
-                    pending->reply() = settings;
-                    pending->Answer(answer);
+                    pending->Answer(answer, settings);
                   });
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* CoordinatorService::Report(grpc::CallbackServerContext* context,
-                                                     const v1::PhaseReport* request,
-                                                     v1::ReportReply* reply) {
-  NodeId node;
-  const grpc::Status status = Identify(calls_, *context, request->reporter(), &node);
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (!status.ok()) {
-    reactor->Finish(status);
-    return reactor;
-  }
-  calls_.report(node,
-                *request,
-                [pending = std::make_shared<Pending<v1::ReportReply>>(reactor, reply)](
-                    const grpc::Status& answer, v1::Verdict verdict) {
-                  pending->reply().set_verdict(verdict);
-                  pending->Answer(answer);
-                });
   return reactor;
 }
 

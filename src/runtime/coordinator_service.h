@@ -21,8 +21,7 @@ struct CoordinatorCalls {
   std::function<void(SessionId, const NodeId&, const v1::Hello&)> hello;
   std::function<void(SessionId, const NodeId&)> alive;
   std::function<void(SessionId, const NodeId&, bool goodbye)> closed;  // After a hello, once.
-  using Answer = std::function<void(const grpc::Status&, v1::Verdict)>;
-  std::function<void(const NodeId&, const v1::PhaseReport&, Answer answer)> report;
+  std::function<void(SessionId, const NodeId&, const v1::PhaseReport&)> report;
   // Whether the authority has revoked the peer's certificate: asked before all of these.
   std::function<bool(const grpc::ServerContextBase&)> revoked;
   std::function<void(const NodeId&, const std::string& reason)> refused;  // Then, if it has.
@@ -35,7 +34,7 @@ class CoordinatorService final : public v1::Coordinator::CallbackService {
 
   // Newer orders take the place of those that have not left yet; `last` ends the session after
   // them. A session that is gone hears nothing.
-  void Send(SessionId session, const v1::Orders& orders, bool last);
+  void Send(SessionId session, v1::CoordinatorMessage message, bool last);
   void Refuse(SessionId session, const grpc::Status& status);
   // Whether the authority has meanwhile revoked the certificate of a session's peer.
   bool IsRevoked(SessionId session) const;
@@ -44,11 +43,8 @@ class CoordinatorService final : public v1::Coordinator::CallbackService {
   grpc::ServerUnaryReactor* Settings(grpc::CallbackServerContext* context,
                                      const v1::SettingsRequest* request,
                                      v1::SettingsReply* reply) override;
-  grpc::ServerBidiReactor<v1::NodeMessage, v1::Orders>* Session(
+  grpc::ServerBidiReactor<v1::NodeMessage, v1::CoordinatorMessage>* Session(
       grpc::CallbackServerContext* context) override;
-  grpc::ServerUnaryReactor* Report(grpc::CallbackServerContext* context,
-                                   const v1::PhaseReport* request,
-                                   v1::ReportReply* reply) override;
 
  private:
   class Stream;

@@ -33,9 +33,9 @@ CoordinatorCalls Coordinator::ForNodes() {
       .closed = [this](auto id,
                        const auto& node,
                        bool bye) { Post([=, this] { Closed(id, node, bye); }); },
-      .report = [this](const auto& node,
-                       const auto& report,
-                       auto answer) { Post([=, this] { Report(node, report, answer); }); },
+      .report = [this](auto id,
+                       const auto& node,
+                       const auto& report) { Post([=, this] { Report(id, node, report); }); },
       .revoked = [this](const auto& context) { return Revoked(context, revoked_.get()); },
       .refused = [this](const auto& node,
                         const auto& reason) { Post([=, this] { RefuseRevoked(node, reason); }); }};
@@ -129,6 +129,7 @@ void Coordinator::Hello(SessionId id, const NodeId& node, const v1::Hello& hello
           }
           session.id = id;
           session.orders.clear();
+          session.replies.Clear();
           session.sign = {process, WallClock()};
           Renew(session);
           changed_.insert(node);
@@ -210,34 +211,47 @@ void Coordinator::CheckLeases() {
   }
 }
 
-void Coordinator::Report(const NodeId& node,
-                         const v1::PhaseReport& wire,
-                         const CoordinatorCalls::Answer& answer) {
+void Coordinator::Report(SessionId id, const NodeId& node, const v1::PhaseReport& wire) {
+  v1::ReportReply reply;
+  reply.set_number(wire.number());
   const auto report = FromWire(node, wire);
   if (!report) {
-    answer({grpc::StatusCode::INVALID_ARGUMENT, report.error().Text()}, v1::VERDICT_UNSPECIFIED);
-    return;
+    reply.set_malformed(report.error().Text());
+    v1::CoordinatorMessage message;
+    *message.add_replies() = std::move(reply);
+    return service_.Send(id, std::move(message), false);
   }
-  Queue(*report, [this, report = *report, answer](const fleet::StepResult& result) {
-    answer(grpc::Status::OK, ToWire(result.verdict));
-    if (result.verdict != fleet::Verdict::kAccepted) return;
-    Note("phase_finished",
-         {{"round", report.round},
-          {"user", report.user},
-          {"phase", Key(report.phase)},
-          {"elapsed_s", report.measured.elapsed_s.value_or(0.0)},
-          {"bytes", report.measured.bytes.value_or(0)},
-          {"failure", report.failure}});
-    // The round may have ended with it, and the next one begun.
-    const auto& round =
-        state().round && state().round->number == report.round ? state().round : state().last;
-    if (!round || !round->tasks.contains(report.user)) return;
-    if (report.failure.empty()) {
-      if (!IsLarge()) Say(FinishedLine(round->tasks.at(report.user), report, state().layers));
-    } else {
-      Say(fmt::format("user {}: {} failed: {}", report.user, Name(report.phase), report.failure));
-    }
-  });
+  Queue(*report,
+        [this, id, node, report = *report, reply](const fleet::StepResult& result) mutable {
+          reply.set_verdict(ToWire(result.verdict));
+          Reply(id, node, std::move(reply));
+          if (result.verdict != fleet::Verdict::kAccepted) return;
+          Note("phase_finished",
+               {{"round", report.round},
+                {"user", report.user},
+                {"phase", Key(report.phase)},
+                {"elapsed_s", report.measured.elapsed_s.value_or(0.0)},
+                {"bytes", report.measured.bytes.value_or(0)},
+                {"failure", report.failure}});
+          // The round may have ended with it, and the next one begun.
+          const auto& round =
+              state().round && state().round->number == report.round ? state().round : state().last;
+          if (!round || !round->tasks.contains(report.user)) return;
+          if (report.failure.empty()) {
+            if (!IsLarge()) Say(FinishedLine(round->tasks.at(report.user), report, state().layers));
+          } else {
+            Say(fmt::format(
+                "user {}: {} failed: {}", report.user, Name(report.phase), report.failure));
+          }
+        });
+}
+
+// If the session still stands; the next one's report is another.
+void Coordinator::Reply(SessionId id, const NodeId& node, v1::ReportReply reply) {
+  const auto session = sessions_.find(node);
+  if (session == sessions_.end() || session->second.id != id) return;
+  *session->second.replies.add_replies() = std::move(reply);
+  replied_.insert(node);
 }
 
 // Whose orders an event may change. A user knows what it has finished itself, but waits to hear
@@ -266,27 +280,35 @@ void Coordinator::Changed(const fleet::LoggedEvent& logged) {
   if (task != state().round->tasks.end()) forgetting_.insert(ServerNode(task->second.server));
 }
 
-void Coordinator::SendChangedOrders(bool last) {
+void Coordinator::SendChanges(bool last) {
   if (all_changed_) {
-    for (const auto& [node, session] : sessions_) SendOrders(node, last);
+    for (const auto& [node, session] : sessions_) Send(node, true, last);
   } else {
-    for (const NodeId& node : changed_) SendOrders(node, last);
+    for (const NodeId& node : changed_) Send(node, true, last);
   }
+  for (const NodeId& node : replied_) Send(node, false, last);
   changed_.clear();
+  replied_.clear();
   all_changed_ = false;
 }
 
-// If they are others than it has.
-void Coordinator::SendOrders(const NodeId& node, bool last) {
+// Orders that are others than it has, and replies.
+void Coordinator::Send(const NodeId& node, bool orders_may_differ, bool last) {
   const auto found = sessions_.find(node);
   if (found == sessions_.end() || found->second.id == 0) return;
   Session& session = found->second;
-  const v1::Orders orders = OrdersOf(state(), deployment_, emulation_, node);
-  std::string text = orders.SerializeAsString();
-  if (text == session.orders) return;
-  session.orders = std::move(text);
-  if (orders.has_leave()) told_.insert(node);
-  service_.Send(session.id, orders, last && orders.has_leave());
+  v1::CoordinatorMessage message = std::exchange(session.replies, {});
+  if (orders_may_differ) {
+    v1::Orders orders = OrdersOf(state(), deployment_, emulation_, node);
+    if (std::string text = orders.SerializeAsString(); text != session.orders) {
+      session.orders = std::move(text);
+      *message.mutable_orders() = std::move(orders);
+    }
+  }
+  if (!message.has_orders() && message.replies_size() == 0) return;
+  const bool leave = message.orders().has_leave();
+  if (leave) told_.insert(node);
+  service_.Send(session.id, std::move(message), last && leave);
 }
 
 }  // namespace dashf::runtime

@@ -122,11 +122,8 @@ Announced FromWire(const v1::Artefact& artefact) {
   return {artefact.bytes(), artefact.sha256()};
 }
 
-v1::PhaseReport ToWire(const NodeId& reporter,
-                       std::uint64_t incarnation,
-                       const fleet::PhaseFinished& report) {
+v1::PhaseReport ToWire(std::uint64_t incarnation, const fleet::PhaseFinished& report) {
   v1::PhaseReport wire;
-  *wire.mutable_reporter() = ToWire(reporter);
   wire.set_incarnation(incarnation);
   wire.set_round(report.round);
   wire.set_attempt(static_cast<std::uint32_t>(report.attempt));

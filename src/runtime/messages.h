@@ -21,9 +21,7 @@ v1::SplitProfile ToWire(const SplitProfile& profile);
 v1::Chunk ToWire(const ChunkView& chunk);
 void Fill(const ChunkView& chunk, v1::Chunk* wire);  // Into the memory that its last data had.
 v1::Artefact ToWire(v1::ArtefactKind kind, const Announced& announced);
-v1::PhaseReport ToWire(const NodeId& reporter,
-                       std::uint64_t incarnation,
-                       const fleet::PhaseFinished& report);
+v1::PhaseReport ToWire(std::uint64_t incarnation, const fleet::PhaseFinished& report);
 void Fill(const Decision& decision, v1::Assignment* assignment);  // Split and shares.
 
 std::optional<NodeId> FromWire(const v1::Node& node);  // None: no such role.

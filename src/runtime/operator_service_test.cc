@@ -124,8 +124,8 @@ TEST_F(Operators, ANodeIsNoOperatorAndAnOperatorNoNodeAndBothAreToldSo) {
   hello.mutable_hello()->mutable_node()->set_role(v1::ROLE_USER);
   hello.mutable_hello()->mutable_node()->set_id("ada");
   stream->Write(hello);
-  v1::Orders orders;
-  EXPECT_FALSE(stream->Read(&orders));
+  v1::CoordinatorMessage message;
+  EXPECT_FALSE(stream->Read(&message));
   const grpc::Status no_node = stream->Finish();
   EXPECT_EQ(no_node.error_code(), grpc::StatusCode::PERMISSION_DENIED);
   EXPECT_EQ(no_node.error_message(),

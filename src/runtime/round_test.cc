@@ -289,8 +289,8 @@ class TellsSettingsAndNothingElse final : public v1::Coordinator::Service {
     reply->set_settings(text_);
     return grpc::Status::OK;
   }
-  grpc::Status Session(grpc::ServerContext*,
-                       grpc::ServerReaderWriter<v1::Orders, v1::NodeMessage>*) override {
+  using Stream = grpc::ServerReaderWriter<v1::CoordinatorMessage, v1::NodeMessage>;
+  grpc::Status Session(grpc::ServerContext*, Stream*) override {
     return {grpc::StatusCode::NOT_FOUND, "is not of this fleet"};
   }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "fleet/user_agent.h"
 #include "runtime/back_off.h"
 #include "runtime/messages.h"
@@ -13,7 +15,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::chrono::seconds kCallDeadline(20);
 constexpr milliseconds kBeat(3'000);  // A fifth of the usual lease.
 constexpr int kHandshakeTimeoutS = 15;
 constexpr int kIdentityTries =
@@ -82,58 +83,74 @@ void Session::Run() {
 }
 
 void Session::Reach(const std::string& address) {
-  const std::lock_guard lock(mutex_);
   if (address == address_) return;
   address_ = address;
   stub_ = v1::Coordinator::NewStub(ConnectTo(CoordinatorNode(), address, credentials_));
 }
 
-std::shared_ptr<v1::Coordinator::Stub> Session::Stub() {
-  const std::lock_guard lock(mutex_);
-  return stub_;
-}
-
 bool Session::RunStream() {
   grpc::ClientContext context;
-  const auto stub = Stub();
-  const auto stream = stub->Session(&context);
+  const auto stream = stub_->Session(&context);
   v1::NodeMessage message;
   *message.mutable_hello() = hello_;
   bool over = false;  // Guarded by mutex_.
-  std::thread beats;
+  std::thread talking;
   if (stream->Write(message)) {
-    beats = std::thread([&] {
-      v1::NodeMessage beat;
-      beat.mutable_alive();
-      std::unique_lock lock(mutex_);
-      while (!changed_.wait_for(lock, kBeat, [&] { return stop_ || over; })) {
-        lock.unlock();
-        const bool sent = stream->Write(beat);
-        lock.lock();
-        if (!sent) break;
-      }
-      if (stop_ && !over) {
-        lock.unlock();
-        beat.mutable_goodbye();
-        stream->Write(beat);
-        stream->WritesDone();
-        context.TryCancel();
-      }
-    });
+    const std::lock_guard lock(mutex_);
+    sent_ = false;  // What an earlier stream has taken along may be lost.
+    talking = std::thread([&] { Talk(stream.get(), &context, over); });
   }
-  for (v1::Orders orders; stream->Read(&orders);) {
-    connected_ = true;
-    left_ = left_ || orders.has_leave();
-    said_.clear();
-    listener_.on_orders(orders);
-  }
+  for (v1::CoordinatorMessage heard; stream->Read(&heard);) Hear(std::move(heard));
   {
     const std::lock_guard lock(mutex_);
     over = true;
     changed_.notify_all();
   }
-  if (beats.joinable()) beats.join();
+  if (talking.joinable()) talking.join();
   return MayTryAgain(stream->Finish());
+}
+
+// All that is written to a stream after its hello.
+void Session::Talk(Stream* stream, grpc::ClientContext* context, const bool& over) {
+  std::unique_lock lock(mutex_);
+  for (auto beat = std::chrono::steady_clock::now() + kBeat;;) {
+    const auto to_report = [this] { return report_ && !sent_; };
+    changed_.wait_until(lock, beat, [&] { return stop_ || over || to_report(); });
+    if (stop_ || over) break;
+    v1::NodeMessage message;
+    if (to_report()) {
+      *message.mutable_report() = *report_;
+      sent_ = true;
+    } else {
+      message.mutable_alive();
+      beat += kBeat;
+    }
+    lock.unlock();
+    const bool written = stream->Write(message);
+    lock.lock();
+    if (!written) return;
+  }
+  if (over) return;
+  lock.unlock();
+  v1::NodeMessage message;
+  message.mutable_goodbye();
+  stream->Write(message);
+  stream->WritesDone();
+  context->TryCancel();
+}
+
+void Session::Hear(v1::CoordinatorMessage message) {
+  connected_ = true;
+  said_.clear();
+  for (v1::ReportReply& reply : *message.mutable_replies()) {
+    const std::lock_guard lock(mutex_);
+    if (!report_ || reply.number() != report_->number()) continue;
+    reply_ = std::move(reply);
+    changed_.notify_all();
+  }
+  if (!message.has_orders()) return;
+  left_ = left_ || message.orders().has_leave();
+  listener_.on_orders(message.orders());
 }
 
 std::optional<Error> RefusalIn(const grpc::Status& status) {
@@ -151,7 +168,12 @@ std::optional<Error> RefusalIn(const grpc::Status& status) {
 
 // Whether another stream may be tried.
 bool Session::MayTryAgain(const grpc::Status& status) {
-  if (left_) return false;
+  if (left_) {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    changed_.notify_all();
+    return false;
+  }
   {
     const std::lock_guard lock(mutex_);
     if (stop_) return false;  // It leaves itself, and the coordinator need not be away.
@@ -174,23 +196,33 @@ bool Session::MayTryAgain(const grpc::Status& status) {
   }
 }
 
+std::optional<v1::ReportReply> Session::Ask(v1::PhaseReport report) {
+  std::unique_lock lock(mutex_);
+  report.set_number(++reports_);
+  report_ = std::move(report);
+  sent_ = false;
+  reply_.reset();
+  changed_.notify_all();
+  changed_.wait(lock, [this] { return stop_ || ended_ || reply_; });
+  report_.reset();
+  if (reply_) return std::exchange(reply_, std::nullopt);
+  if (stop_) return std::nullopt;
+  v1::ReportReply nobody_waits;
+  nobody_waits.set_verdict(v1::VERDICT_STALE);
+  return nobody_waits;
+}
+
 Expected<std::optional<fleet::Verdict>> Session::Report(const fleet::PhaseFinished& report) {
-  const v1::PhaseReport wire = ToWire(config_.node, incarnation(), report);
+  const v1::PhaseReport wire = ToWire(incarnation(), report);
   BackOff pause;
   do {
-    const auto stub = Stub();
-    if (stub == nullptr) continue;  // No coordinator has answered yet.
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kCallDeadline);
-    v1::ReportReply reply;
-    const grpc::Status status = stub->Report(&context, wire, &reply);
-    if (status.ok()) {
-      const auto verdict = FromWire(reply.verdict());
-      if (verdict && fleet::Settled(*verdict)) return verdict;
-    } else if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT ||
-               status.error_code() == grpc::StatusCode::PERMISSION_DENIED) {
-      return Fail(ErrorKind::kRoundFailed, "coordinator", status.error_message());
+    const auto reply = Ask(wire);
+    if (!reply) break;
+    if (!reply->malformed().empty()) {
+      return Fail(ErrorKind::kRoundFailed, "coordinator", reply->malformed());
     }
+    const auto verdict = FromWire(reply->verdict());
+    if (verdict && fleet::Settled(*verdict)) return verdict;
   } while (WaitFor(pause.Next()));
   return std::optional<fleet::Verdict>();
 }

@@ -46,8 +46,8 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   std::uint64_t incarnation() const { return hello_.incarnation(); }
-  // Blocks until the coordinator has answered, or Stop(): then nothing. kRoundFailed if the
-  // coordinator cannot make sense of it.
+  // Blocks until the coordinator has answered, or Stop(): then nothing. One at a time. kRoundFailed
+  // if the coordinator cannot make sense of it; kStale if the fleet is over without it.
   Expected<std::optional<fleet::Verdict>> Report(const fleet::PhaseFinished& report);
   void Stop();  // Ends everything that blocks.
 
@@ -56,8 +56,11 @@ class Session {
   void Reach(const std::string& address);
   // One stream, until it ends; whether another may be tried.
   bool RunStream();
+  using Stream = grpc::ClientReaderWriter<v1::NodeMessage, v1::CoordinatorMessage>;
+  void Talk(Stream* stream, grpc::ClientContext* context, const bool& over);
+  void Hear(v1::CoordinatorMessage message);
+  std::optional<v1::ReportReply> Ask(v1::PhaseReport report);  // None once stopped.
   bool MayTryAgain(const grpc::Status& status);
-  std::shared_ptr<v1::Coordinator::Stub> Stub();
   bool WaitFor(std::chrono::milliseconds pause);  // False once stopped.
   void Say(const std::string& line);              // Not twice the same in a row.
 
@@ -65,14 +68,20 @@ class Session {
   const LiveCredentials& credentials_;
   v1::Hello hello_;
   const Listener listener_;
-  std::string address_;                          // Where the coordinator answered last.
-  std::shared_ptr<v1::Coordinator::Stub> stub_;  // Guarded by mutex_, as all that follows.
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool stop_ = false;
+  // The thread's.
+  std::string address_;  // Where the coordinator answered last.
+  std::unique_ptr<v1::Coordinator::Stub> stub_;
   bool connected_ = false;
   bool left_ = false;  // It was told that the fleet is over, and expects nothing further.
   std::string said_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stop_ = false;                      // Guarded by mutex_, as all that follows.
+  bool ended_ = false;                     // The fleet is over, and no stream will be opened again.
+  std::optional<v1::PhaseReport> report_;  // That waits to be answered.
+  bool sent_ = false;                      // Over the stream that stands.
+  std::optional<v1::ReportReply> reply_;
+  std::uint64_t reports_ = 0;
   std::thread thread_;
 };
 

@@ -10,7 +10,7 @@
 
 namespace dashf::runtime {
 
-inline constexpr std::uint32_t kProtocol = 5;  // Of the messages.
+inline constexpr std::uint32_t kProtocol = 6;  // Of the messages.
 
 // Digests of the model folder's configuration, weights, tokenizer and chat template; settings.
 Expected<v1::Work> WorkOf(const NodeConfig& config);
