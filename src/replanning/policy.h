@@ -37,7 +37,7 @@ struct RoundOutcome {
 };
 
 struct Planning {
-  // As SolveOptions::gap_target. A tenth of it takes ten times as long and more, for one round.
+  // As SolveOptions::gap_target. A tenth of it takes some rounds tens of times as long.
   double gap_target = 1e-3;
   bool gaps = false;  // Prove a bound for every plan.
 };
