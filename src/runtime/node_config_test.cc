@@ -85,6 +85,27 @@ TEST(NodeConfig, TheCoordinatorsFileSaysHowTheFleetTrainsAndNoOther) {
               HasSubstr("u.json: training: is the coordinator's to set: take it out of this file"));
 }
 
+TEST(NodeConfig, ALivePageThatOtherMachinesReachNeedsAToken) {
+  NodeConfig config = CoordinatorConfig();
+  const auto read = [&config] {
+    return ParseNodeConfig("/c/node.json", WriteNodeConfig(config), Role::kCoordinator);
+  };
+  for (const char* own : {"127.0.0.1:0", "127.9.9.9:80", "localhost:80", "[::1]:80"}) {
+    config.coordinator_kit.live = {own, "live-address", ""};
+    const auto sound = read();
+    ASSERT_TRUE(sound) << sound.error().Text();
+    EXPECT_EQ(sound->coordinator_kit.live.address_path, "/c/live-address");
+  }
+  for (const char* far : {"0.0.0.0:80", "[::]:80", "10.0.0.1:80", "edge.example.org:80"}) {
+    config.coordinator_kit.live = {far, "", ""};
+    const auto refused = read();
+    ASSERT_FALSE(refused) << far;
+    EXPECT_THAT(refused.error().Text(), HasSubstr("coordinator_kit.live.token_file: is needed"));
+    config.coordinator_kit.live.token_path = "token";
+    EXPECT_EQ(read()->coordinator_kit.live.token_path, "/c/token");
+  }
+}
+
 TEST(NodeConfig, WeightsThatTheArithmeticCannotTakeAreRefusedByName) {
   NodeConfig config = CoordinatorConfig();
   const auto failure_of = [&config](const train::StorageChoice& choice) {
