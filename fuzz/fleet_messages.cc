@@ -27,7 +27,7 @@ using namespace dashf;
 using namespace dashf::runtime;
 using nlohmann::json;
 
-constexpr Emulation kEmulation{.time_scale = 2.0, .machine_flop_per_s = 1e9};
+const Emulation kEmulation{.time_scale = 2.0, .machine_flop_per_s = 1e9, .slowdown = {}};
 
 const Scenario& World() {
   static const Scenario world = [] {

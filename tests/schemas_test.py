@@ -319,7 +319,7 @@ class EngineSchemas(Schemas):
             self.assert_valid("node-3", document)
             for what, mutated in mutations(document, free=("spool", "energy_j_per_flop", "user", "server")):
                 # Those may be left out, and so may what says how large telemetry may be, but not in part.
-                optional = ("revoked", "handover_penalty", "checkpoint_interval_s", "farewell_s",
+                optional = ("revoked", "handover_penalty", "checkpoint_interval_s", "farewell_s", "learn",
                             "without telemetry_limits")
                 if "without" in what and not what.endswith(optional):
                     self.assertFalse(validator("node-3").is_valid(mutated), f"{node}: {what}")

@@ -31,6 +31,21 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Decision,
                                    server_tx_power_w,
                                    server_clock_hz)
 
+// Logs hold many of these.
+void to_json(nlohmann::json& j, const PhaseFactors& factors) {
+  j = {factors.local, factors.upload, factors.server, factors.download};
+}
+void from_json(const nlohmann::json& j, PhaseFactors& factors) {
+  factors = {j.at(0), j.at(1), j.at(2), j.at(3)};
+}
+void to_json(nlohmann::json& j, const Factor& factor) {
+  j = {factor.log_mean, factor.log_variance, factor.phases};
+}
+void from_json(const nlohmann::json& j, Factor& factor) {
+  factor = {j.at(0), j.at(1), j.at(2)};
+}
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NodeFactors, compute, upload, download)
+
 namespace fleet {
 
 void to_json(nlohmann::json& j, const NodeId& node) {
@@ -76,9 +91,10 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Policy,
                                    late_users,
                                    attempts_max,
                                    phase_factor,
-                                   phase_slack_s)
+                                   phase_slack_s,
+                                   time_scale)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(
-    Member, presence, incarnation, since, report, refused, excluded, drained, rounds_done)
+    Member, presence, incarnation, since, report, refused, excluded, drained, rounds_done, factors)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Measured, elapsed_s, cpu_s, bytes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Task,
                                    state,
@@ -86,6 +102,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Task,
                                    server,
                                    decision,
                                    predicted_s,
+                                   factors,
                                    phase,
                                    since,
                                    due,
@@ -127,7 +144,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Drained, node, by)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Admitted, node, by)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RoundRequested, by)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(
-    Assignment, user, server, decision, predicted_s, failure, waits_for_slot)
+    Assignment, user, server, decision, predicted_s, failure, waits_for_slot, factors)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PlanMade, round, plan, assignments)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PlanFailed, round, plan, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PhaseFinished,

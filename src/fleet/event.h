@@ -52,6 +52,7 @@ struct Assignment {
   PhaseSeconds predicted_s;
   std::string failure;          // Not empty: the user can have none, and why.
   bool waits_for_slot = false;  // It can have none before another user ends.
+  PhaseFactors factors = {};    // That predicted_s assumes.
 };
 struct PlanMade {
   std::uint32_t round = 0, plan = 0;

@@ -153,9 +153,9 @@ TEST_F(Log, OtherFilesAndNewerFormatsAreNamedAndNotTouched) {
   EXPECT_THAT(Refusal(), HasSubstr("is damaged, or no log of dashf's"));
   fs::remove(path_);
   Written();
-  Sql("UPDATE about SET value = '5' WHERE key = 'format'");
-  EXPECT_THAT(Refusal(), HasSubstr("is a log of format 5; this version of dashf reads format 4"));
-  Sql("UPDATE about SET value = '4' WHERE key = 'format'; DELETE FROM snapshots;"
+  Sql("UPDATE about SET value = '6' WHERE key = 'format'");
+  EXPECT_THAT(Refusal(), HasSubstr("is a log of format 6; this version of dashf reads format 5"));
+  Sql("UPDATE about SET value = '5' WHERE key = 'format'; DELETE FROM snapshots;"
       "UPDATE events SET kind = 'teleported' WHERE number = 2");
   EXPECT_NE(Refusal(), "");
 }

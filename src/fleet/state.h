@@ -12,6 +12,7 @@
 
 #include "fleet/node.h"
 #include "plan/plan.h"
+#include "round/factors.h"
 #include "round/round_record.h"
 
 namespace dashf::fleet {
@@ -38,6 +39,7 @@ struct Policy {
   int attempts_max = 3;          // Assignments of one user within a round.
   double phase_factor = 0.0;     // A phase is overdue after its predicted time times this, plus
   double phase_slack_s = 600.0;  // this. Factor 0: phases may take as long as they take.
+  double time_scale = 1.0;       // Seconds of the wall's clock for one of the plan's.
 };
 
 enum class Presence { kNever, kHere, kAway, kGone };
@@ -52,6 +54,7 @@ struct Member {
   bool excluded = false;          // An operator said so, and only an operator may take it back.
   bool drained = false;           // As excluded, but what it is at goes on to its end.
   std::uint32_t rounds_done = 0;  // A user's, so that it goes on from an adapter.
+  NodeFactors factors;            // How much longer it takes than its report says.
 
   // It may be given work.
   bool TakesPart() const { return presence == Presence::kHere && refused.empty() && !drained; }
@@ -73,6 +76,7 @@ struct Task {
   std::string server;             // Of the attempt, as all that follows.
   Decision decision;              // decision.server is not used.
   PhaseSeconds predicted_s;
+  PhaseFactors factors;  // That these assume.
   Phase phase = Phase::kLocal;
   Millis since = 0;             // The phase's or the wait's beginning.
   Millis due = 0;               // When it is overdue; 0: never.

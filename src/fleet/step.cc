@@ -111,7 +111,10 @@ class Stepper {
     member->presence = Presence::kHere;
     member->incarnation = event.incarnation;
     member->since = at_;
-    if (!event.report.empty()) member->report = event.report;
+    if (!event.report.empty() && event.report != member->report) {
+      member->report = event.report;
+      member->factors.compute = {};  // It may be another device, or measured anew.
+    }
     if (!member->excluded) member->refused.clear();
     Welcome(event.node, *member);
     Proceed();

@@ -10,8 +10,8 @@ namespace {
 
 using TaskState = Task::State;
 
-double PredictedS(const Task& task) {
-  switch (task.phase) {
+double PredictedS(const Task& task, Phase phase) {
+  switch (phase) {
     case Phase::kLocal:
       return task.predicted_s.local.value_or(0.0);
     case Phase::kUpload:
@@ -24,6 +24,22 @@ double PredictedS(const Task& task) {
       return 0.0;
   }
   return 0.0;
+}
+
+double AssumedFactor(const Task& task, Phase phase) {
+  switch (phase) {
+    case Phase::kLocal:
+      return task.factors.local;
+    case Phase::kUpload:
+      return task.factors.upload;
+    case Phase::kServer:
+      return task.factors.server;
+    case Phase::kDownload:
+      return task.factors.download;
+    case Phase::kVerify:
+      return 1.0;
+  }
+  return 1.0;
 }
 
 bool Avoids(const Task& task, const std::string& server) {
@@ -129,6 +145,7 @@ void Tasks::Assign(const Assignment& assignment) {
     }
     task.decision = assignment.decision;
     task.predicted_s = assignment.predicted_s;
+    task.factors = assignment.factors;
     return;
   }
   if (task.state != TaskState::kPending) return;
@@ -158,6 +175,7 @@ void Tasks::Assign(const Assignment& assignment) {
   task.server = assignment.server;
   task.decision = decision;
   task.predicted_s = assignment.predicted_s;
+  task.factors = assignment.factors;
   task.served = task.waits_for_slot = false;
   task.failure.clear();
   std::erase_if(task.measured, [](const auto& entry) { return entry.first != "local"; });
@@ -168,13 +186,28 @@ void Tasks::Enter(Task& task, Phase phase) {
   task.phase = phase;
   task.since = at_;
   const Policy& policy = state_.policy;
-  task.due = policy.phase_factor > 0.0
-                 ? at_ + InMillis(policy.phase_factor * PredictedS(task) + policy.phase_slack_s)
-                 : 0;
+  task.due = 0;
+  if (!(policy.phase_factor > 0.0)) return;
+  const double predicted_s = policy.time_scale * PredictedS(task, phase);
+  task.due = at_ + InMillis(policy.phase_factor * predicted_s + policy.phase_slack_s);
+}
+
+// Of a phase that a node has done by itself; the user's link bears both transfers.
+void Tasks::Learn(const Task& task, const PhaseFinished& event) {
+  const double predicted_s = state_.policy.time_scale * PredictedS(task, event.phase);
+  const double measured_s = event.measured.elapsed_s.value_or(0.0);
+  Member* member =
+      state_.Find(event.phase == Phase::kServer ? ServerNode(task.server) : UserNode(event.user));
+  if (member == nullptr || !(predicted_s > 0.0 && measured_s > 0.0)) return;
+  Factor& factor = event.phase == Phase::kUpload     ? member->factors.upload
+                   : event.phase == Phase::kDownload ? member->factors.download
+                                                     : member->factors.compute;
+  factor.Hear(measured_s / predicted_s * AssumedFactor(task, event.phase));
 }
 
 void Tasks::Finish(Task& task, const PhaseFinished& event, bool overtakes) {
   task.measured[std::string(Key(event.phase))] = event.measured;
+  Learn(task, event);
   if (event.phase == Phase::kLocal) task.trained_layers = task.decision.local_layers;
   if (event.phase == Phase::kVerify) {
     task.before = event.before;

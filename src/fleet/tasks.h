@@ -33,6 +33,7 @@ class Tasks {
  private:
   void Enter(Task& task, Phase phase);
   void Advance(Task& task);
+  void Learn(const Task& task, const PhaseFinished& event);
   void Finish(Task& task, const PhaseFinished& event, bool overtakes);
   void FailPhase(Task& task, Phase phase, const std::string& failure);
   Verdict ReportEarlier(Task& task, const PhaseFinished& event);

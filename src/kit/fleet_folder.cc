@@ -135,6 +135,8 @@ NewNode CoordinatorOf(const FleetPlan& plan) {
       .farewell_s = 3600.0,
       .log_path = "fleet.sqlite",
       .machine_flop_per_s = plan.machine_flop_per_s,
+      .slowdown = {},
+      .learn = plan.learn,
       .live = {.listen = plan.live, .address_path = "live-address", .token_path = ""}};
   const auto live = runtime::ParseAddress("", plan.live);
   if (live && !live->Loopback()) {  // What cannot be is refused when the file is read, below.

@@ -38,7 +38,8 @@ struct FleetPlan {
   std::string live;                    // HOST:PORT of the live page; empty: there is none.
   std::string scenario;                // dashf.scenario/1 as text; empty: there is none yet.
   std::string method = "prices";
-  double handover_penalty = 0.0;  // As CoordinatorKit's.
+  double handover_penalty = 0.0;  // As CoordinatorKit's,
+  bool learn = true;              // and this.
   double gather_s = 600.0;        // How long a round waits for those who are not here.
   std::uint32_t rounds = 0;       // 0: without end.
   double machine_flop_per_s = 0.0;

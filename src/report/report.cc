@@ -78,7 +78,7 @@ Expected<std::string> ReportPage(const std::filesystem::path& folder) {
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
       "style-src 'unsafe-inline'\">\n"
       "<title>dashf: "
-      "{}</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n{}{}{}{}{}{}{}</main>\n"
+      "{}</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n{}{}{}{}{}{}{}{}</main>\n"
       "</body>\n</html>\n",
       Escape(run->loaded.scenario.name),
       kStyle,
@@ -86,6 +86,7 @@ Expected<std::string> ReportPage(const std::filesystem::path& folder) {
       PlanSection(*run),
       LearningSection(*run),
       PhasesSection(*run),
+      EnergySection(*run),
       MethodsSection(*run),
       HistorySection(*run),
       ProvenanceSection(*run));

@@ -115,6 +115,29 @@ class RunFolder : public ::testing::Test {
 };
 using Report = RunFolder;
 
+TEST_F(Report, EnergyIsThePlansPowerForAsLongAsAPhaseTook) {
+  Write("round.json", Round().dump());
+  const std::string page = Page();
+  const auto loaded = ReadScenario((folder_ / "scenario.json").string());
+  const auto plan = ReadPlan((folder_ / "plan.json").string(), *loaded);
+  const UserEvaluation u0 = Evaluate(loaded->scenario, plan->plan).users[0];
+  const auto cells = [](double planned_j, double factor) {
+    return fmt::format("<td class=\"b\">{}</td><td>{}</td>",
+                       WithUnit(planned_j, "J"),
+                       WithUnit(planned_j * factor, "J"));
+  };
+  EXPECT_THAT(page, HasSubstr("<h2>Energy</h2>"));
+  EXPECT_THAT(
+      page,
+      HasSubstr("<tr><td class=\"t\">u0</td>" + cells(u0.energy_j.local, 11.0 / u0.delay_s.local) +
+                cells(u0.energy_j.upload, 11.0 / u0.delay_s.upload) +
+                cells(u0.energy_j.server, 11.0 / u0.delay_s.server) +
+                cells(u0.energy_j.download, 11.0 / u0.delay_s.download)));
+  // u1 was planned at s1 and finished at s0.
+  EXPECT_THAT(page,
+              HasSubstr("<td>" + WithUnit(std::nullopt, "J") + "</td></tr>\n<tr class=\"sum\">"));
+}
+
 TEST_F(Report, APlanAloneGivesMapTableHistoryAndProvenance) {
   const std::string page = Page();
   EXPECT_THAT(page,

@@ -14,6 +14,7 @@ std::string PlanSection(const RunDirectory& run);  // Map; server, split and sha
 std::string LearningSection(
     const RunDirectory& run);                         // Loss and matches, before, after, elsewhere.
 std::string PhasesSection(const RunDirectory& run);   // Predicted and measured times.
+std::string EnergySection(const RunDirectory& run);   // By the model, with the measured times.
 std::string MethodsSection(const RunDirectory& run);  // DASHF among its baselines.
 std::string HistorySection(const RunDirectory& run);  // How the planner got there.
 std::string ProvenanceSection(const RunDirectory& run);

@@ -152,6 +152,38 @@ std::string PhaseRow(const RunDirectory& run, std::size_t n) {
                            WithUnit(user.download_bytes, "B"));
 }
 
+std::string FactorRow(std::string_view node, const NodeFactors& factors) {
+  std::string row = fmt::format("<tr><td class=\"t\">{}</td>", Escape(node));
+  for (const Factor* factor : {&factors.compute, &factors.upload, &factors.download}) {
+    row += factor->phases == 0
+               ? "<td>–</td><td>–</td><td>–</td>"
+               : fmt::format("<td class=\"b\">{:.3f}</td><td>{:.3f}</td><td>{}</td>",
+                             factor->Mean(),
+                             factor->Spread(),
+                             factor->phases);
+  }
+  return row + "</tr>\n";
+}
+
+std::string FactorTable(const Round& round) {
+  std::string rows;
+  for (const RoundUser& user : round.users) {
+    if (user.factors.Any()) rows += FactorRow("user " + user.id, user.factors);
+  }
+  for (const ServerRecord& server : round.servers) {
+    if (server.factors.Any()) rows += FactorRow("server " + server.id, server.factors);
+  }
+  if (rows.empty()) return {};
+  return "<p>How many times as long as by its profile each node has taken up to this round's end: "
+         "geometric mean and geometric standard deviation of its latest phases.</p>\n"
+         "<div class=\"scroll\"><table>\n<tr><th></th><th class=\"g\" colspan=\"3\">training</th>"
+         "<th class=\"g\" colspan=\"3\">upload</th><th class=\"g\" "
+         "colspan=\"3\">download</th></tr>\n"
+         "<tr><th class=\"t\">node</th><th>factor</th><th>spread</th><th>phases</th><th>factor</th>"
+         "<th>spread</th><th>phases</th><th>factor</th><th>spread</th><th>phases</th></tr>\n" +
+         rows + "</table></div>\n";
+}
+
 std::string DeviationTable(const std::vector<PhasePoint>& points) {
   std::string table =
       "<table><tr><th class=\"t\">phase</th><th>compared</th><th>median error</th><th>worst"
@@ -254,7 +286,7 @@ std::string PhasesSection(const RunDirectory& run) {
   }
   section += "<th>time</th><th>sent</th><th>received</th></tr>\n";
   for (std::size_t n = 0; n < run.round->users.size(); ++n) section += PhaseRow(run, n);
-  return section + "</table></div></section>\n";
+  return section + "</table></div>\n" + FactorTable(*run.round) + "</section>\n";
 }
 
 }  // namespace dashf::report

@@ -27,6 +27,11 @@ constexpr std::pair<const char*, std::optional<double> Quality::*> kQualities[] 
     {"exact_match", &Quality::exact_match},
     {"choice_accuracy", &Quality::choice_accuracy}};
 
+constexpr std::pair<const char*, Factor NodeFactors::*> kFactors[] = {
+    {"compute", &NodeFactors::compute},
+    {"upload", &NodeFactors::upload},
+    {"download", &NodeFactors::download}};
+
 Json ToJson(const PhaseSeconds& seconds) {
   Json json;
   for (const auto& [key, member] : kPhases) json[key] = OrNull(seconds.*member);
@@ -53,6 +58,7 @@ Json ToJson(const UserRecord& user) {
                {"download_bytes", OrNull(user.download_bytes)}};
   Append(user.before, "_before", &json);
   Append(user.after, "_after", &json);
+  json["factors"] = ToJson(user.factors);
   return json;
 }
 
@@ -151,6 +157,24 @@ Quality ReadQuality(JsonReader& reader, const std::string& suffix) {
   return quality;
 }
 
+NodeFactors ReadFactors(JsonReader& parent) {
+  NodeFactors factors;
+  if (!parent.HasValue("factors")) return factors;
+  JsonReader reader = parent.Object("factors");
+  for (const auto& [key, member] : kFactors) {
+    if (!reader.HasValue(key)) continue;
+    JsonReader row = reader.Object(key);
+    const double factor = row.Number("factor", {.low = 1.0 / kFactorMax, .high = kFactorMax});
+    const double spread = row.Number("spread", {.low = 1.0, .high = kFactorMax * kFactorMax});
+    const auto phases = row.Integer("phases", 1, std::numeric_limits<std::uint32_t>::max());
+    row.RejectUnknownKeys();
+    factors.*member = {
+        std::log(factor), std::pow(std::log(spread), 2), static_cast<std::uint32_t>(phases)};
+  }
+  reader.RejectUnknownKeys();
+  return factors;
+}
+
 bool ReadDone(JsonReader& reader) {
   const std::string state = reader.String("state");
   if (!reader.failed() && state != "done" && state != "failed") {
@@ -175,6 +199,7 @@ UserRecord ReadUser(JsonReader reader) {
   user.download_bytes = OptionalBytes(reader, "download_bytes");
   user.before = ReadQuality(reader, "_before");
   user.after = ReadQuality(reader, "_after");
+  user.factors = ReadFactors(reader);
   if (!ReadDone(reader) && !user.failure) user.failure = "not finished";
   reader.RejectUnknownKeys();
   return user;
@@ -239,6 +264,17 @@ std::vector<double> PredictionErrors(const RoundRecord& record,
   return errors;
 }
 
+Json ToJson(const NodeFactors& factors) {
+  if (!factors.Any()) return nullptr;
+  Json json = Json::object();
+  for (const auto& [key, member] : kFactors) {
+    const Factor& factor = factors.*member;
+    if (factor.phases == 0) continue;
+    json[key] = {{"factor", factor.Mean()}, {"spread", factor.Spread()}, {"phases", factor.phases}};
+  }
+  return json;
+}
+
 std::string WriteRound(const RoundRecord& record) {
   Json json = {
       {"schema", "dashf.round/1"},
@@ -259,7 +295,8 @@ std::string WriteRound(const RoundRecord& record) {
   for (const ServerRecord& server : record.servers) {
     json["servers"].push_back({{"id", server.id},
                                {"state", server.failure ? "failed" : "done"},
-                               {"failure", OrNull(server.failure)}});
+                               {"failure", OrNull(server.failure)},
+                               {"factors", ToJson(server.factors)}});
   }
   if (record.references) {
     json["references"] = {{"all_server", ToJson(record.references->all_server)},
@@ -287,7 +324,7 @@ Expected<RoundRecord> ParseRound(const std::string& name, std::string_view bytes
   root.ForEach("users", [&](JsonReader reader) { record.users.push_back(ReadUser(reader)); });
   root.ForEach("servers", [&](JsonReader reader) {
     const std::string id = reader.String("id");
-    record.servers.push_back({id, reader.StringIfAny("failure")});
+    record.servers.push_back({id, reader.StringIfAny("failure"), ReadFactors(reader)});
     ReadDone(reader);  // Follows from "failure".
     reader.RejectUnknownKeys();
   });

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 
 #include "base/error.h"
 #include "plan/plan.h"
+#include "round/factors.h"
 #include "scenario/scenario.h"
 
 namespace dashf {
@@ -33,16 +35,18 @@ struct UserRecord {
   PhaseSeconds predicted_s;                         // By the plan, at its clocks and rates.
   PhaseSeconds measured_s;                          // By this machine's clock.
   std::optional<double> local_cpu_s, server_cpu_s;  // Processor seconds of the training phases.
-  // Comparable with predicted_s: if emulated, measured_s in the plan's seconds; else the measured
-  // work and bytes at the plan's clocks and rates.
+  // Comparable with predicted_s: if emulated, or if plans learn, measured_s in the plan's seconds;
+  // else the measured work and bytes at the plan's clocks and rates.
   PhaseSeconds measured_at_planned_s;
   std::optional<std::uint64_t> upload_bytes, download_bytes;
   Quality before, after;
+  NodeFactors factors;  // That it has shown up to this round's end.
 };
 
 struct ServerRecord {
   std::string id;
   std::optional<std::string> failure;
+  NodeFactors factors = {};  // As a user's.
 };
 
 struct ReferenceRecord {  // One user's held-out data under another way of training.
@@ -115,6 +119,9 @@ void AtPlannedRates(const Scenario& scenario,
 // |measured_at_planned_s / predicted_s - 1| of the users for whom both are known and > 0.
 std::vector<double> PredictionErrors(const RoundRecord& record,
                                      std::optional<double> PhaseSeconds::*phase);
+
+// Null where nothing has been shown; of each kind of work that has, `factor`, `spread`, `phases`.
+nlohmann::ordered_json ToJson(const NodeFactors& factors);
 
 std::string WriteRound(const RoundRecord& record);
 Expected<RoundRecord> ParseRound(const std::string& name, std::string_view bytes);

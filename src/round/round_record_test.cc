@@ -47,6 +47,23 @@ TEST(RoundRecord, SurvivesItsFileWithAbsentNumbersStillAbsent) {
   EXPECT_EQ(read->references->all_server[0].quality.exact_match, 0.5);
 }
 
+TEST(RoundRecord, KeepsWhatNodesHaveShown) {
+  RoundRecord record;
+  record.users.resize(1);
+  record.users[0].id = "u0";
+  for (const double ratio : {1.5, 3.0}) record.users[0].factors.upload.Hear(ratio);
+  record.servers = {{"s0", std::nullopt, {}}};
+  record.servers[0].factors.compute.Hear(0.5);
+  const auto read = ParseRound("round.json", WriteRound(record));
+  ASSERT_TRUE(read) << read.error().Text();
+  const Factor &upload = read->users[0].factors.upload, &heard = record.users[0].factors.upload;
+  EXPECT_NEAR(upload.Mean(), heard.Mean(), 1e-12);
+  EXPECT_NEAR(upload.Spread(), heard.Spread(), 1e-12);
+  EXPECT_EQ(upload.phases, 2U);
+  EXPECT_EQ(read->users[0].factors.compute.phases, 0U);
+  EXPECT_NEAR(read->servers[0].factors.compute.Mean(), 0.5, 1e-12);
+}
+
 // 2 s of a 6 GFLOP/s core are 12 GFLOP: 4 s at 3 GFLOP/s, 1 s at 12 GFLOP/s. Twice the planned bits
 // take twice the predicted time; a phase that was not measured stays unknown.
 TEST(RoundRecord, MeasuredWorkAndBytesArePutAtThePlansClocksAndRates) {

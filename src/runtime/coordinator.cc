@@ -86,6 +86,7 @@ Expected<void> Coordinator::Open() {
   }
   keeper_.emplace(std::move(state), log_.get());
   fleet::Configured configured{kit.policy, layers, {}, {}, settings_, {}};
+  if (kit.time_scale > 0.0) configured.policy.time_scale = kit.time_scale;
   if (is_new) configured.fleet = fmt::format("{:016x}", RandomNumber());
   for (const User& user : scenario.users) configured.users.push_back(user.id);
   for (const Server& server : scenario.servers) configured.servers.push_back(server.id);
@@ -379,6 +380,10 @@ Expected<FleetEnd> RunCoordinator(const NodeConfig& config,
                 "must have the sum of delays, for the coordinator's handover_penalty is above 0");
   }
   auto sound = CheckQuorum(config.coordinator_kit, loaded->scenario);
+  if (sound) {
+    sound = CheckSlowdown(
+        "coordinator_kit.slowdown", config.coordinator_kit.slowdown, loaded->scenario);
+  }
   if (sound) sound = CheckLogIsThere(config.coordinator_kit);
   if (!sound) return tl::unexpected(sound.error());
   auto telemetry = Telemetry::Open(config.telemetry_path, config.node, config.telemetry_limits);

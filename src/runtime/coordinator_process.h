@@ -14,6 +14,7 @@
 #include "runtime/coordinator_service.h"
 #include "runtime/emulation.h"
 #include "runtime/fleet_watch.h"
+#include "runtime/learnt_factors.h"
 #include "runtime/node_loop.h"
 #include "runtime/operator_service.h"
 #include "runtime/process.h"
@@ -136,7 +137,8 @@ class Coordinator {
   const std::shared_ptr<RecentLines> recent_;
   Deployment deployment_;
   const Emulation emulation_{config_.coordinator_kit.time_scale,
-                             config_.coordinator_kit.machine_flop_per_s};
+                             config_.coordinator_kit.machine_flop_per_s,
+                             config_.coordinator_kit.slowdown};
   NodeLoop loop_;
 
   std::unique_ptr<fleet::EventLog> log_;
@@ -170,6 +172,7 @@ class Coordinator {
   // Of the plan that is being made: where it goes, and users that it leaves out.
   std::filesystem::path plan_folder_;
   std::vector<std::string> unreachable_, without_slot_;
+  LearntFactors factors_;  // And what it assumes.
   std::thread planning_;
   FleetEnd end_;
   StopSignals signals_;

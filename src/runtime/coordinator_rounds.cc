@@ -69,6 +69,8 @@ void Coordinator::StartPlanning(const fleet::MakePlan& wanted) {
   PlanRequest& request = scope.request;
   unreachable_ = std::move(scope.unreachable);
   without_slot_ = std::move(scope.without_slot);
+  factors_ =
+      config_.coordinator_kit.learn ? TakeFactors(state(), &request.scenario) : LearntFactors{};
   if (request.scenario.users.empty()) return TakePlan(wanted, request.scenario, PlannedRound{});
   const std::string text = WriteScenario(request.scenario);
   request.scenario_sha256 = Sha256Hex(text);
@@ -118,11 +120,10 @@ void Coordinator::TakePlan(const fleet::MakePlan& wanted,
   fleet::PlanMade made{wanted.round, wanted.plan, {}};
   for (std::size_t n = 0; n < planned->plan.size(); ++n) {
     const Decision& decision = planned->plan[n];
-    made.assignments.push_back({scenario.users[n].id,
-                                scenario.servers.at(static_cast<std::size_t>(decision.server)).id,
-                                decision,
-                                planned->predicted_s[n],
-                                ""});
+    const std::string& user = scenario.users[n].id;
+    const std::string& server = scenario.servers.at(static_cast<std::size_t>(decision.server)).id;
+    made.assignments.push_back(
+        {user, server, decision, planned->predicted_s[n], "", false, factors_.For(user, server)});
   }
   for (const std::string& id : unreachable_) {
     made.assignments.push_back({id, "", {}, {}, "no server within its reach is here"});
@@ -203,7 +204,8 @@ void Coordinator::EndRound(const fleet::Round& round) {
       Say(fmt::format("user {} FAILED: {}", id, task.failure));
     }
   }
-  RoundRecord record = RecordOf(round, state(), deployment_.scenario(), emulation_);
+  RoundRecord record =
+      RecordOf(round, state(), deployment_.scenario(), emulation_, config_.coordinator_kit.learn);
   if (const auto text = ReadFile(FolderOf(round.number) / "scenario.json")) {
     record.scenario_sha256 = Sha256Hex(*text);
   }

@@ -3,8 +3,12 @@
 // (docs/emulation.md). Pure.
 #pragma once
 
+#include <map>
+#include <string>
 #include <vector>
 
+#include "base/error.h"
+#include "round/factors.h"
 #include "round/round_record.h"
 #include "scenario/scenario.h"
 
@@ -14,7 +18,21 @@ struct Emulation {
   double time_scale = 0.0;          // Seconds that one of the plan's takes; 0: nobody is held back.
   double machine_flop_per_s = 0.0;  // Of one core of the nodes' machines, as the profile states it;
                                     // 0: not known, and not what the plan asks of them.
+  // By user: how many times as long as by its profile its device takes to train. 1 where none is.
+  std::map<std::string, double> slowdown = {};
 };
+
+// Who has a slowdown is a user of the scenario; kBadInput at `where` names who is not.
+Expected<void> CheckSlowdown(const std::string& where,
+                             const std::map<std::string, double>& slowdown,
+                             const Scenario& scenario);
+
+// A user's phases on the devices that are emulated, in the plan's seconds: its prediction without
+// the factors that the plan has assumed, and with its device's own.
+PhaseSeconds EmulatedSeconds(const std::string& user,
+                             PhaseSeconds predicted_s,
+                             const PhaseFactors& assumed,
+                             const Emulation& emulation);
 
 // How fast a user's phases may go, on the wall's clock; 0: as fast as they can.
 struct Pace {
@@ -22,10 +40,10 @@ struct Pace {
   double local_s = 0.0, server_s = 0.0;  // For the phase's work: W / (c f), W / (c s) of (1).
 };
 
-// Of a user that was predicted these times with this profile and split.
+// Of a user whose phases are to take these times of the plan's, with this profile and split.
 Pace PaceOf(const SplitProfile& profile,
             int local_layers,
-            const PhaseSeconds& predicted_s,
+            const PhaseSeconds& seconds,
             const Emulation& emulation);
 
 // What its training asks of the nodes' machines meanwhile, in their cores; 0: not known.
@@ -34,11 +52,11 @@ struct AskedCores {
 };
 AskedCores AskedCoresOf(const SplitProfile& profile,
                         int local_layers,
-                        const PhaseSeconds& predicted_s,
+                        const PhaseSeconds& seconds,
                         const Emulation& emulation);
 
 struct PlannedPhases {
-  PhaseSeconds predicted_s;
+  PhaseSeconds seconds;
   AskedCores cores;
 };
 // How many cores the plan keeps busy at the same time, at the most: all users begin at once.

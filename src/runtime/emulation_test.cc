@@ -50,6 +50,30 @@ TEST(PaceOf, HoldsNobodyBackWhereThereIsNothingToHoldTo) {
   }
 }
 
+TEST(EmulatedSeconds, AreThoseOfTheDeviceWhateverThePlanAssumesOfIt) {
+  const Emulation emulation{1.0, 0.0, {{"u1", 2.0}}};
+  const PhaseSeconds predicted{3.0, 4.0, 2.0, 8.0};
+  EXPECT_EQ(EmulatedSeconds("u0", predicted, {}, emulation).local, 3.0);
+  EXPECT_EQ(EmulatedSeconds("u1", predicted, {}, emulation).local, 6.0);
+  EXPECT_EQ(EmulatedSeconds("u1", predicted, {}, emulation).server, 2.0);
+  const PhaseSeconds known = EmulatedSeconds(
+      "u1", predicted, {.local = 1.5, .upload = 2.0, .server = 4.0, .download = 0.5}, emulation);
+  EXPECT_EQ(known.local, 4.0);
+  EXPECT_EQ(known.upload, 2.0);
+  EXPECT_EQ(known.server, 0.5);
+  EXPECT_EQ(known.download, 16.0);
+  EXPECT_FALSE(EmulatedSeconds("u0", {}, {}, emulation).upload.has_value());
+}
+
+TEST(CheckSlowdown, NamesWhoIsNoUser) {
+  Scenario scenario;
+  scenario.users.emplace_back().id = "u1";
+  EXPECT_TRUE(CheckSlowdown("here", {{"u1", 2.0}}, scenario));
+  const auto refused = CheckSlowdown("here", {{"u1", 2.0}, {"u2", 2.0}}, scenario);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().Text(), "here: must name users, got 'u2'");
+}
+
 TEST(AskedCoresOf, IsThePlansWorkInItsTimeByWhatACoreDoes) {
   const PhaseSeconds predicted{3.0, 4.0, 2.0, 8.0};
   const AskedCores cores = AskedCoresOf(Profile(), 1, predicted, {1.0, 8e9});

@@ -43,7 +43,8 @@ void FillMeasured(const Task& task, UserRecord* user) {
 UserRecord UserRecordOf(const Task& task,
                         const Scenario& scenario,
                         std::size_t n,
-                        const Emulation& emulation) {
+                        const Emulation& emulation,
+                        bool learn) {
   UserRecord user;
   user.server = task.server;
   user.local_layers = task.decision.local_layers;
@@ -56,14 +57,15 @@ UserRecord UserRecordOf(const Task& task,
   user.predicted_s = task.predicted_s;
   Decision decision = task.decision;
   decision.server = *server;
-  if (emulation.time_scale > 0.0) {
+  if (emulation.time_scale > 0.0 || learn) {
+    const double scale = emulation.time_scale > 0.0 ? emulation.time_scale : 1.0;
     user.measured_at_planned_s = user.measured_s;
     for (const auto phase : {&PhaseSeconds::local,
                              &PhaseSeconds::upload,
                              &PhaseSeconds::server,
                              &PhaseSeconds::download}) {
       auto& seconds = user.measured_at_planned_s.*phase;
-      if (seconds) *seconds /= emulation.time_scale;
+      if (seconds) *seconds /= scale;
     }
   } else if (emulation.machine_flop_per_s > 0.0) {
     AtPlannedRates(scenario, n, decision, emulation.machine_flop_per_s, &user);
@@ -74,26 +76,29 @@ UserRecord UserRecordOf(const Task& task,
 RoundRecord RecordOf(const fleet::Round& round,
                      const fleet::State& state,
                      const Scenario& scenario,
-                     const Emulation& emulation) {
+                     const Emulation& emulation,
+                     bool learn) {
   RoundRecord record;
   record.emulation = EmulationOf(round, scenario, emulation);
   for (std::size_t n = 0; n < scenario.users.size(); ++n) {
     const std::string& id = scenario.users[n].id;
     UserRecord user;
     if (const auto task = round.tasks.find(id); task != round.tasks.end()) {
-      user = UserRecordOf(task->second, scenario, n, emulation);
+      user = UserRecordOf(task->second, scenario, n, emulation, learn);
     } else {
       const auto absent = round.absent.find(id);
       user.failure = "had no part: " + (absent == round.absent.end() ? "absent" : absent->second);
     }
     user.id = id;
     user.layers = state.layers;
+    if (const auto* member = state.Find(fleet::UserNode(id))) user.factors = member->factors;
     record.users.push_back(std::move(user));
   }
   for (const Server& server : scenario.servers) {
-    ServerRecord row{server.id, std::nullopt};
+    ServerRecord row{server.id, std::nullopt, {}};
     const auto member = state.servers.find(server.id);
     if (member != state.servers.end()) {
+      row.factors = member->second.factors;
       if (!member->second.refused.empty()) {
         row.failure = member->second.refused;
       } else if (member->second.presence == fleet::Presence::kNever) {
@@ -112,24 +117,25 @@ namespace {
 // The phases of this user that have ended, and too late.
 void AddLate(const std::string& user,
              const Task& task,
+             const PhaseSeconds& emulated_s,
              const AskedCores& cores,
              double time_scale,
              std::vector<LatePhase>* late) {
   const auto known = [](double asked) { return asked > 0.0 ? std::optional(asked) : std::nullopt; };
-  const auto add = [&](Phase phase, const std::optional<double>& predicted_s, double asked) {
+  const auto add = [&](Phase phase, const std::optional<double>& phase_s, double asked) {
     const auto found = task.measured.find(std::string(Key(phase)));
-    if (found == task.measured.end() || !predicted_s || !found->second.elapsed_s) return;
-    const double planned_s = *predicted_s * time_scale, took_s = *found->second.elapsed_s;
+    if (found == task.measured.end() || !phase_s || !found->second.elapsed_s) return;
+    const double planned_s = *phase_s * time_scale, took_s = *found->second.elapsed_s;
     if (!(planned_s > 0.0) || took_s <= (1.0 + kLate) * planned_s) return;
     LatePhase& row =
         late->emplace_back(LatePhase{user, std::string(Key(phase)), planned_s, took_s, {}, {}});
     row.cores_asked = known(asked);
     if (found->second.cpu_s) row.cores_had = *found->second.cpu_s / took_s;
   };
-  add(Phase::kLocal, task.predicted_s.local, cores.local);
-  add(Phase::kUpload, task.predicted_s.upload, 0.0);
-  add(Phase::kServer, task.predicted_s.server, cores.server);
-  add(Phase::kDownload, task.predicted_s.download, 0.0);
+  add(Phase::kLocal, emulated_s.local, cores.local);
+  add(Phase::kUpload, emulated_s.upload, 0.0);
+  add(Phase::kServer, emulated_s.server, cores.server);
+  add(Phase::kDownload, emulated_s.download, 0.0);
 }
 
 }  // namespace
@@ -146,12 +152,12 @@ std::optional<EmulationRecord> EmulationOf(const fleet::Round& round,
   for (const User& user : scenario.users) {
     const auto task = round.tasks.find(user.id);
     if (task == round.tasks.end() || task->second.attempt == 0) continue;
-    PlannedPhases planned{task->second.predicted_s, {}};
-    planned.cores = AskedCoresOf(scenario.ProfileOf(user),
-                                 task->second.decision.local_layers,
-                                 planned.predicted_s,
-                                 emulation);
-    AddLate(user.id, task->second, planned.cores, emulation.time_scale, &record.late);
+    const PhaseSeconds seconds =
+        EmulatedSeconds(user.id, task->second.predicted_s, task->second.factors, emulation);
+    PlannedPhases planned{seconds, {}};
+    planned.cores = AskedCoresOf(
+        scenario.ProfileOf(user), task->second.decision.local_layers, seconds, emulation);
+    AddLate(user.id, task->second, seconds, planned.cores, emulation.time_scale, &record.late);
     all.push_back(planned);
     most = std::max(most, std::exchange(planned.cores.local, 0.0));
     at_server[task->second.server].push_back(planned);

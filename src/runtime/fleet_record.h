@@ -17,11 +17,13 @@ UserRecord UserRecordOf(const fleet::Task& task,
                         const Emulation& emulation);
 
 // Users and servers in the scenario's order, with how each ended; users that had no part in the
-// round have failed with the reason. `scenario` is the deployment's with all reports.
+// round have failed with the reason. `scenario` is the deployment's with all reports; where plans
+// `learn` what the wall's clock shows, it is what they are held against.
 RoundRecord RecordOf(const fleet::Round& round,
                      const fleet::State& state,
                      const Scenario& scenario,
-                     const Emulation& emulation);
+                     const Emulation& emulation,
+                     bool learn);
 
 // What an emulated round asks of the machine, by its latest plan, and where that was not as fast;
 // none: it is not emulated.

@@ -130,6 +130,7 @@ NodeRow RowOf(const NodeId& node, const Member& member, const SignOf& sign_of) {
   row.reason = Clipped(member.refused, kReasonBytesMax);
   row.since = member.since;
   row.sign = sign_of(node);
+  row.factors = member.factors;
   if (node.role == Role::kServer) row.report = member.report;
   return row;
 }
@@ -244,7 +245,8 @@ Json ToJson(const NodeRow& row) {
                {"reason", OrNull(row.reason)},
                {"since_s", Seconds(row.since)},
                {"heard_s", Seconds(row.sign.heard_at)},
-               {"process", OrNull(row.sign.process)}};
+               {"process", OrNull(row.sign.process)},
+               {"factors", dashf::ToJson(row.factors)}};
   if (server) {
     json["addresses"] = row.report.empty() ? std::vector<std::string>() : AddressesIn(row.report);
     json["users"] = row.users;

@@ -34,8 +34,9 @@ struct NodeRow {
   std::string reason;
   fleet::Millis since = 0;
   NodeSign sign;
-  std::string report;  // A server's: what it has said of itself.
-  int users = 0;       // A server's: whose parts need it now.
+  std::string report;   // A server's: what it has said of itself.
+  int users = 0;        // A server's: whose parts need it now.
+  NodeFactors factors;  // How much longer it takes than it says.
   // A user's part of the round that runs.
   std::uint32_t round = 0;  // 0: none.
   int attempt = 0;

@@ -100,6 +100,8 @@ Expected<LaunchResult> Round::Run() {
                                  .log_path = "",
                                  .machine_flop_per_s = launch_.machine_flop_per_s,
                                  .time_scale = launch_.time_scale,
+                                 .slowdown = launch_.slowdown,
+                                 .learn = launch_.learn,
                                  .live = {.listen = kLoopback,
                                           .address_path = (launch_.folder / kLiveAddress).string(),
                                           .token_path = ""}};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,8 +34,10 @@ struct Launch {
   double handover_penalty = 0.0;  // As CoordinatorKit's.
   bool work_conserving = true;    // As ServerKit's.
   double machine_flop_per_s = 0.0;
-  double time_scale = 0.0;  // As CoordinatorKit's.
-  int turns = 1;            // Phases that may compute at the same time: cores.
+  double time_scale = 0.0;                 // As CoordinatorKit's,
+  std::map<std::string, double> slowdown;  // and this,
+  bool learn = false;                      // and this.
+  int turns = 1;                           // Phases that may compute at the same time: cores.
   std::uint32_t rounds = 1;
   std::function<void(const std::string& url)> on_live_page = {};  // Once it is served.
   double registration_s = 120.0;              // How long the first round waits for everybody.

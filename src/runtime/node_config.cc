@@ -88,13 +88,15 @@ Json ToJson(const CoordinatorKit& kit) {
                {"log", kit.log_path},
                {"policy", ToJson(kit.policy)},
                {"farewell_s", kit.farewell_s},
-               {"machine_flop_per_s", kit.machine_flop_per_s}};
+               {"machine_flop_per_s", kit.machine_flop_per_s},
+               {"learn", kit.learn}};
   if (kit.time_scale > 0.0) json["time_scale"] = kit.time_scale;
   if (!kit.live.listen.empty()) {
     json["live"] = {{"listen", kit.live.listen}};
     if (!kit.live.address_path.empty()) json["live"]["address_file"] = kit.live.address_path;
     if (!kit.live.token_path.empty()) json["live"]["token_file"] = kit.live.token_path;
   }
+  if (!kit.slowdown.empty()) json["slowdown"] = kit.slowdown;
   return json;
 }
 
@@ -231,6 +233,15 @@ LiveKit ReadLiveKit(JsonReader& parent) {
   return kit;
 }
 
+void ReadSlowdown(JsonReader& parent, double time_scale, std::map<std::string, double>* slowdown) {
+  if (!parent.HasValue("slowdown")) return;
+  if (!(time_scale > 0.0)) parent.Reject("slowdown", "is of emulated devices: needs time_scale");
+  JsonReader reader = parent.Object("slowdown");
+  for (const std::string& user : reader.UnaskedKeys()) {
+    (*slowdown)[user] = reader.Number(user, kPositive);
+  }
+}
+
 CoordinatorKit ReadCoordinatorKit(JsonReader& root) {
   JsonReader reader = root.Object("coordinator_kit");
   CoordinatorKit kit;
@@ -250,6 +261,8 @@ CoordinatorKit ReadCoordinatorKit(JsonReader& root) {
   kit.machine_flop_per_s = reader.Number("machine_flop_per_s", kPositive);
   kit.time_scale = reader.NumberIfAny("time_scale", kPositive).value_or(0.0);
   if (reader.HasValue("live")) kit.live = ReadLiveKit(reader);
+  if (reader.Has("learn")) kit.learn = reader.Boolean("learn");
+  ReadSlowdown(reader, kit.time_scale, &kit.slowdown);
   reader.RejectUnknownKeys();
   return kit;
 }

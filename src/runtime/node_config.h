@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,6 +66,8 @@ struct CoordinatorKit {
       0.0;                  // Of the machine that the nodes share, as the profile states it.
   double time_scale = 0.0;  // Seconds that one of the plan's takes (emulation.h); 0: nodes go as
                             // fast as they can.
+  std::map<std::string, double> slowdown;  // Of devices that are emulated (emulation.h).
+  bool learn = false;  // Plans count on how long nodes have taken (learnt_factors.h).
   LiveKit live;
 };
 

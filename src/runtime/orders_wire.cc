@@ -29,10 +29,12 @@ v1::Assignment AssignmentOf(const fleet::State& state,
   if (emulation.time_scale > 0.0 && profile != nullptr) {
     const fleet::Member* member = state.Find(UserNode(user));
     const bool goes_on = member != nullptr && member->rounds_done > 0;
-    *assignment.mutable_pace() = ToWire(PaceOf(goes_on ? WithAllLayersUp(*profile) : *profile,
-                                               decision.local_layers,
-                                               state.round->tasks.at(user).predicted_s,
-                                               emulation));
+    const fleet::Task& task = state.round->tasks.at(user);
+    *assignment.mutable_pace() =
+        ToWire(PaceOf(goes_on ? WithAllLayersUp(*profile) : *profile,
+                      decision.local_layers,
+                      EmulatedSeconds(user, task.predicted_s, task.factors, emulation),
+                      emulation));
   }
   return assignment;
 }

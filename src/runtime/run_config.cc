@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <map>
 #include <set>
 #include <sstream>
 
@@ -34,13 +35,17 @@ class Section {
     *value = *text;
   }
 
-  void Read(const std::string& key, bool* value) {
+  // Into a bool or an optional one.
+  template <class Flag>
+  void ReadFlag(const std::string& key, Flag* value) {
     const toml::node* node = Find(key);
     if (node == nullptr) return;
     const auto flag = node->value_exact<bool>();
     if (!flag) return Reject(key, "must be true or false", *node);
     *value = *flag;
   }
+  void Read(const std::string& key, bool* value) { ReadFlag(key, value); }
+  void Read(const std::string& key, std::optional<bool>* value) { ReadFlag(key, value); }
 
   template <std::integral Integer>
   void Read(const std::string& key, Integer* value, std::int64_t low, std::int64_t high) {
@@ -55,6 +60,21 @@ class Section {
 
   void ReadPositive(const std::string& key, double* value) {
     ReadNumber(key, "> 0", std::numeric_limits<double>::denorm_min(), value);
+  }
+
+  // A table of numbers > 0 by names of the file's own.
+  void ReadPositive(const std::string& key, std::map<std::string, double>* values) {
+    const toml::node* node = Find(key);
+    if (node == nullptr) return;
+    const toml::table* table = node->as_table();
+    if (table == nullptr) return Reject(key, "must be a table of numbers", *node);
+    for (const auto& [name, number] : *table) {
+      const auto value = number.value<double>();
+      if (!number.is_number() || !(*value > 0.0) || !std::isfinite(*value)) {
+        return Reject(fmt::format("{}.{}", key, name.str()), "must be a number > 0", number);
+      }
+      values->insert_or_assign(std::string(name.str()), *value);
+    }
   }
 
   void ReadNonNegative(const std::string& key, double* value) {
@@ -178,10 +198,12 @@ void ReadSections(const std::string& name,
   plan.Read("seed", &config->plan.seed, 0, kSeedMax);
   plan.ReadNonNegative("handover_penalty", &config->plan.handover_penalty);
   plan.Read("work_conserving", &config->plan.work_conserving);
+  plan.Read("learn", &config->plan.learn);
   Section rounds(name, root, "rounds", error);
   rounds.Read("count", &config->rounds, 1, kCountMax);
   Section emulation(name, root, "emulation", error);
   emulation.ReadPositive("time_scale", &config->time_scale);
+  emulation.ReadPositive("slowdown", &config->slowdown);
   Section compare(name, root, "compare", error);
   compare.Read("methods", &config->plan.compare);
   Section model(name, root, "model", error);
@@ -240,6 +262,11 @@ Expected<RunConfig> ParseRunConfig(const std::string& name, std::string_view tex
   }
   if (auto sound = config.training.storage.Validate(); !sound) {
     return Fail(ErrorKind::kBadInput, name + ": [training]", sound.error().Text());
+  }
+  if (!config.slowdown.empty() && !(config.time_scale > 0.0)) {
+    return Fail(ErrorKind::kBadInput,
+                name + ": [emulation] slowdown",
+                "is of devices that are emulated: needs time_scale");
   }
   const int sources = (config.data.folder.empty() ? 0 : 1) + (config.data.file.empty() ? 0 : 1) +
                       (config.data.sections ? 1 : 0);

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,11 +29,13 @@ struct RunConfig {
     std::uint64_t seed = 1;
     double handover_penalty = 0.0;     // As CoordinatorKit's.
     bool work_conserving = true;       // As ServerKit's.
+    std::optional<bool> learn;         // As CoordinatorKit's.
     std::vector<std::string> compare;  // Methods of comparison.json; empty: all.
   } plan;
   int rounds = 1;           // >= 1; users go on from their adapters.
   double time_scale = 0.0;  // Of a plan that is emulated (emulation.h); 0: it is not.
-  std::string model;        // A model folder; empty: the one that ships.
+  std::map<std::string, double> slowdown;  // By user, of its emulated device (emulation.h).
+  std::string model;                       // A model folder; empty: the one that ships.
   struct {
     std::string folder;       // One subfolder per user with train.jsonl and test.jsonl, or
     std::string file;         // one file of samples, shared out among the users, or

@@ -177,9 +177,10 @@ void PrintStatus(const std::string& fleet, const Json& status) {
 }
 
 void PrintNodes(const Json& rows) {
-  Table table({"node", "state", "for", "heard", "work", "process", "where or why"});
+  Table table({"node", "state", "for", "heard", "factor", "work", "process", "where or why"});
   for (const Json& row : rows) {
     const Json& task = At(row, "task");
+    const Json& compute = At(At(row, "factors"), "compute");
     std::string work = "-";
     if (task.is_object()) {
       work = fmt::format(
@@ -197,6 +198,9 @@ void PrintNodes(const Json& rows) {
                Show(row, "state"),
                Ago(row, "since_s"),
                Ago(row, "heard_s"),
+               compute.is_object()
+                   ? fmt::format("{:.2f}", NumberAt(compute, "factor").value_or(1.0))
+                   : "-",
                work,
                Show(row, "process"),
                where});

@@ -96,6 +96,7 @@ Expected<int> Init(const InitFlags& flags, const KitFlags& common) {
     plan.training = config->training;
     plan.method = config->plan.method;
     plan.handover_penalty = config->plan.handover_penalty;
+    plan.learn = config->plan.learn.value_or(plan.learn);
     plan.model = config->model;
   }
   if (!flags.model.empty()) plan.model = flags.model;

@@ -25,6 +25,7 @@
 #include "cli/verbs.h"
 #include "problem/plan_io.h"
 #include "report/report.h"
+#include "runtime/emulation.h"
 #include "runtime/folder_lock.h"
 #include "runtime/launch.h"
 #include "runtime/node_places.h"
@@ -280,6 +281,10 @@ void RunSteps::Open(const std::string& url) const {
 }
 
 Expected<void> RunSteps::CarryItOut() {
+  if (auto sound = runtime::CheckSlowdown("[emulation] slowdown", config_.slowdown, scenario_);
+      !sound) {
+    return sound;
+  }
   const runtime::Launch launch{
       .folder = fs::absolute(folder_),
       .program = OwnProgram().string(),
@@ -294,6 +299,8 @@ Expected<void> RunSteps::CarryItOut() {
       .work_conserving = config_.plan.work_conserving,
       .machine_flop_per_s = profile_.machine.clock_hz * profile_.machine.flop_per_cycle,
       .time_scale = config_.time_scale,
+      .slowdown = config_.slowdown,
+      .learn = config_.plan.learn.value_or(false),
       .turns = static_cast<int>(std::max(1U, std::thread::hardware_concurrency())),
       .rounds = static_cast<std::uint32_t>(config_.rounds),
       .on_live_page = [this](const std::string& url) { Open(url); },

@@ -100,13 +100,14 @@ void PrintTimes(const RoundRecord& record) {
   }
 }
 
+constexpr std::pair<const char*, std::optional<double> PhaseSeconds::*> kPhases[] = {
+    {"local training", &PhaseSeconds::local},
+    {"upload", &PhaseSeconds::upload},
+    {"server training", &PhaseSeconds::server},
+    {"download", &PhaseSeconds::download}};
+
 void PrintErrors(const RoundRecord& record) {
   fmt::print("\n{:<16} {:>6} {:>12} {:>11}\n", "|m / p - 1| (%)", "users", "median", "worst");
-  static constexpr std::pair<const char*, std::optional<double> PhaseSeconds::*> kPhases[] = {
-      {"local training", &PhaseSeconds::local},
-      {"upload", &PhaseSeconds::upload},
-      {"server training", &PhaseSeconds::server},
-      {"download", &PhaseSeconds::download}};
   for (const auto& [name, phase] : kPhases) {
     const std::vector<double> errors = PredictionErrors(record, phase);
     if (errors.empty()) continue;
@@ -122,6 +123,23 @@ void PrintServers(const RoundRecord& record) {
   for (const ServerRecord& server : record.servers) {
     if (server.failure) fmt::print("server {} FAILED: {}\n", server.id, *server.failure);
   }
+}
+
+// What a fleet learns of its nodes shows here.
+void PrintWorstErrors(const std::vector<RoundRecord>& rounds) {
+  fmt::print("Of all users the worst |measured / predicted - 1| (%)\n{:>5}", "round");
+  for (const auto& [name, phase] : kPhases) fmt::print("  {:>15}", name);
+  fmt::print("\n");
+  for (const RoundRecord& record : rounds) {
+    fmt::print("{:>5}", record.number);
+    for (const auto& [name, phase] : kPhases) {
+      const std::vector<double> errors = PredictionErrors(record, phase);
+      const auto worst = std::max_element(errors.begin(), errors.end());
+      fmt::print("  {:>15}", worst == errors.end() ? "-" : fmt::format("{:.1f}", 100.0 * *worst));
+    }
+    fmt::print("\n");
+  }
+  fmt::print("\n");
 }
 
 // Of those that have one.
@@ -163,6 +181,7 @@ void PrintRounds(const std::vector<RoundRecord>& rounds) {
                lost.substr(0, lost.size() - std::min<std::size_t>(lost.size(), 2)));
   }
   fmt::print("\n");
+  PrintWorstErrors(rounds);
 }
 
 bool IsOf(const Scenario& scenario, const RoundRecord& record, const CarriedOut& plan) {
