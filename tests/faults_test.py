@@ -288,6 +288,22 @@ class Faults(small_fleet.Processes):
     def test_links_of_5_s(self):
         self.over(("0001", "0002"), delay_s=5)
 
+    def test_a_server_that_comes_back_at_another_address_is_followed(self):
+        self.ready(rounds=1)
+        for name in NODES:
+            self.start(name, "user/u1:upload_begun:stop" if name == "user-u1" else "")
+        self.until_suspended("user-u1")
+        self.nodes["server-s0"].kill()
+        self.ends("server-s0", -signal.SIGKILL)
+        server = json.loads((self.room / "demo/server-s0/node.json").read_text())["server"]
+        moved = small_fleet.free_address()
+        self.setting("server-s0", server={**server, "listen": moved, "advertise": [moved]})
+        self.goes_on("user-u1")
+        self.until(lambda: self.events("user-u1", "transfer_waits"), self.log("user-u1"))
+        self.start("server-s0")
+        self.ends_as_undisturbed("0001")
+        self.assertIn("server s0 is at another address", self.log("user-u1"))
+
     # Devices.
 
     def failing_disk(self, role, folder, place):

@@ -260,6 +260,7 @@ class EngineSchemas(Schemas):
     test_take_every_plan_and_refuse_what_the_reader_refuses = None
     test_take_what_the_planner_prints = None
     test_take_each_line_of_a_parameter_study = None
+    test_take_each_line_of_a_study_over_rounds = None
     test_are_of_the_keys_that_the_page_names = None
 
     def test_take_a_profile_and_refuse_what_the_reader_refuses(self):

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <new>
 #include <string>
@@ -153,6 +154,10 @@ int RunCommandLine(int argc,
     if (outcome) return *outcome;
     fmt::print(stderr, "dashf: {}\n", Printable(outcome.error().Text()));
     return static_cast<int>(outcome.error().kind);
+  } catch (const std::filesystem::filesystem_error& error) {
+    fmt::print(
+        stderr, "dashf: {}: {}\n", PrintableLine(error.path1().string()), error.code().message());
+    return static_cast<int>(ErrorKind::kIo);
   } catch (const std::bad_alloc&) {
     fmt::print(stderr, "dashf: out of memory\n");
     return static_cast<int>(ErrorKind::kNumerical);

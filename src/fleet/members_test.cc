@@ -137,5 +137,22 @@ TEST_F(FleetMembers, ARequestWhileARoundGathersBeginsItWithThoseWhoAreHere) {
   EXPECT_EQ(state_.round->absent.at("u1"), "never seen");
 }
 
+TEST_F(FleetMembers, WhoWaitsForASlotIsNotOverdueForAServerThatIsHereAgain) {
+  policy_.grace_s = 10.0;
+  Start();
+  JoinAll();
+  at_ = 2'000;
+  Take(WentAway{ServerNode("s0"), 1});
+  Plan({To("u0"), To("u1")});  // Both wait for the server,
+  ASSERT_GT(TaskOf("u1").due, 0);
+  at_ = 5'000;
+  Take(Joined{ServerNode("s0"), 2, "{}"});
+  Plan({To("u0"), Waiting("u1")});  // which has a slot for one.
+  EXPECT_EQ(TaskOf("u1").due, 0);
+  at_ = 60'000;
+  Take(TimePassed{});
+  EXPECT_EQ(TaskOf("u1").state, Task::State::kPending);
+}
+
 }  // namespace
 }  // namespace dashf::fleet

@@ -157,6 +157,7 @@ void Tasks::Assign(const Assignment& assignment) {
         });
     if (!any_at_work) return Fail(task, "no server that it reaches has a slot" + BecauseOf(task));
     task.waits_for_slot = true;
+    task.due = 0;  // Which it may have from a wait for a server that is here again.
     return;
   }
   const Decision& decision = assignment.decision;

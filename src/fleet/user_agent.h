@@ -45,6 +45,7 @@ class UserAgent {
   UserAgent(UserMemory memory, int layers) : memory_(std::move(memory)), layers_(layers) {}
 
   const UserMemory& memory() const { return memory_; }
+  bool busy() const { return busy_; }
 
   // A process that was started anew goes on with its attempt when these come for the first time;
   // the same orders again change nothing.

@@ -131,7 +131,7 @@ NewNode CoordinatorOf(const FleetPlan& plan) {
       .method = plan.method,
       .seed = 1,
       .handover_penalty = plan.handover_penalty,
-      .policy = {},
+      .policy = {.rounds_max = plan.rounds, .gather_s = plan.gather_s},
       .farewell_s = 3600.0,
       .log_path = "fleet.sqlite",
       .machine_flop_per_s = plan.machine_flop_per_s,
@@ -143,8 +143,6 @@ NewNode CoordinatorOf(const FleetPlan& plan) {
     config.coordinator_kit.live.token_path = kLiveToken;
     node.files.push_back({kLiveToken, RandomToken() + "\n", true});
   }
-  config.coordinator_kit.policy.rounds_max = plan.rounds;
-  config.coordinator_kit.policy.gather_s = plan.gather_s;
   FillIn(&config);
   if (plan.scenario.empty()) {
     node.needs = "given.json is missing: put the fleet's scenario (dashf.scenario/1) there.";

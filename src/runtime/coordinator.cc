@@ -101,25 +101,31 @@ Expected<void> Coordinator::Open() {
       }
     }
   }
-  if (!is_new) {
-    const std::uint32_t begun = this->state().rounds_begun;
-    Say(fmt::format(
-        "the log goes on: {} {} begun", Counted(begun, "round"), begun == 1 ? "has" : "have"));
-    const std::string& before = this->state().settings;
-    if (!before.empty() && before != settings_) {
-      Say("the training settings are others: nodes that come ask for them again");
-      if (EpochsDiffer(before, settings_)) {
-        Say("their epochs are, too: plans count the work of users' profiles as they were measured, "
-            "so measure them anew (docs/deploy.md, \"Other training settings\")");
-      }
-    }
-    for (const fleet::Effect& owed : Owed(this->state())) {
-      const auto* ended = std::get_if<fleet::RoundEnded>(&owed);
-      if (ended == nullptr || !TakeRecord(*ended->round)) Act(owed);
-    }
-  }
+  if (!is_new) GoOn();
   Queue(std::move(configured), {});
   return {};
+}
+
+// From a log that has events: what was begun, and what was owed when they ended.
+void Coordinator::GoOn() {
+  const std::uint32_t begun = state().rounds_begun;
+  Say(fmt::format(
+      "the log goes on: {} {} begun", Counted(begun, "round"), begun == 1 ? "has" : "have"));
+  const std::string& before = state().settings;
+  if (!before.empty() && before != settings_) {
+    Say("the training settings are others: nodes that come ask for them again");
+    if (EpochsDiffer(before, settings_)) {
+      Say("their epochs are, too: plans count the work of users' profiles as they were measured, "
+          "so measure them anew (docs/deploy.md, \"Other training settings\")");
+    }
+  }
+  for (const fleet::Effect& owed : Owed(state())) {
+    const auto* ended = std::get_if<fleet::RoundEnded>(&owed);
+    if (ended != nullptr && (IsRemoved(ended->round->number) || TakeRecord(*ended->round))) {
+      continue;
+    }
+    Act(owed);
+  }
 }
 
 Expected<FleetEnd> Coordinator::Run() {
@@ -131,7 +137,10 @@ Expected<FleetEnd> Coordinator::Run() {
       RevokedCertificates::Open(config_.tls.revoked, credentials->Current().ca_pem, progress_);
   if (!revoked) return tl::unexpected(revoked.error());
   revoked_ = std::make_unique<RevokedCertificates>(std::move(*revoked));
-  if (!config_.model_folder.empty() && fs::exists(config_.model_folder)) {
+  std::error_code unknown;
+  const bool has_model = !config_.model_folder.empty() && fs::exists(config_.model_folder, unknown);
+  if (unknown) return Fail(ErrorKind::kIo, config_.model_folder, unknown.message());
+  if (has_model) {
     if (auto plain = CheckPlainFiles(config_.model_folder); !plain) {
       return tl::unexpected(plain.error());
     }

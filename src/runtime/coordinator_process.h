@@ -89,6 +89,8 @@ class Coordinator {
                 const Expected<PlannedRound>& planned);
   void EndRound(const fleet::Round& round);
   bool TakeRecord(const fleet::Round& round);
+  bool IsRemoved(std::uint32_t round) const;
+  void PutAside(std::uint32_t round);
   std::optional<int> CountHandovers(const fleet::PlanMade& plan) const;
   std::filesystem::path StandingPlan(const fleet::MakePlan& wanted) const;
   fleet::Millis FleetTime() const;
@@ -115,6 +117,7 @@ class Coordinator {
   void Send(const NodeId& node, bool orders_may_differ, bool last);
 
   Expected<void> Open();
+  void GoOn();
   Expected<std::string> Listen(const LiveCredentials& credentials);
   Expected<void> WriteBoth(const std::filesystem::path& folder,
                            const char* name,

@@ -69,9 +69,14 @@ void Coordinator::StartPlanning(const fleet::MakePlan& wanted) {
   PlanRequest& request = scope.request;
   unreachable_ = std::move(scope.unreachable);
   without_slot_ = std::move(scope.without_slot);
+  for (const std::string& id : scope.outside) {
+    Say(fmt::format("user {} goes on with what it has been given; the scenario has no place for it",
+                    id));
+  }
   factors_ =
       config_.coordinator_kit.learn ? TakeFactors(state(), &request.scenario) : LearntFactors{};
   if (request.scenario.users.empty()) return TakePlan(wanted, request.scenario, PlannedRound{});
+  if (wanted.plan == 1) PutAside(wanted.round);
   const std::string text = WriteScenario(request.scenario);
   request.scenario_sha256 = Sha256Hex(text);
   request.folder = plan_folder_ = FolderOf(wanted);
@@ -196,7 +201,34 @@ bool Coordinator::TakeRecord(const fleet::Round& round) {
   return true;
 }
 
+// Folders of all rounds but the latest may be.
+bool Coordinator::IsRemoved(std::uint32_t round) const {
+  std::error_code failed;
+  return round < state().rounds_begun && !fs::exists(FolderOf(round), failed);
+}
+
+// A round that has not ended has no record: what lies there is of rounds that a log which was put
+// back from a copy has lost.
+void Coordinator::PutAside(std::uint32_t round) {
+  const fs::path folder = FolderOf(round);
+  std::error_code failed;
+  if (!fs::exists(folder / "round.json", failed)) return;
+  fs::path aside;
+  for (int i = 1; aside.empty() || fs::exists(aside, failed); ++i) {
+    aside = fmt::format("{}-of-lost-log-{}", folder.string(), i);
+  }
+  fs::rename(folder, aside, failed);
+  if (failed) {
+    broken_ = Error{ErrorKind::kIo, folder.string(), failed.message()};
+    return;
+  }
+  Say(fmt::format("the log does not know round {} of which there is a record: it is now in {}",
+                  round,
+                  aside.string()));
+}
+
 void Coordinator::EndRound(const fleet::Round& round) {
+  if (round.plan == 0) PutAside(round.number);
   Failpoint(config_.node, "round_ended");
   for (const auto& [id, task] : round.tasks) {
     Note("user_ended", {{"round", round.number}, {"user", id}, {"failure", task.failure}});

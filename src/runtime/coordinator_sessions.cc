@@ -17,7 +17,12 @@ namespace {
 // A session that has broken off is less to be believed than one that is silent.
 constexpr std::chrono::seconds kBrokenLease(3);
 constexpr std::size_t kProcessBytesMax = 256;
-constexpr char kNotOfThisFleet[] = "is not of this fleet";
+std::string NotOfThisFleet(const NodeId& node) {
+  return fmt::format(
+      "{} is not in the coordinator's scenario: add it there and start the coordinator again "
+      "(docs/deploy.md, \"A further user or server\")",
+      Name(node));
+}
 
 }  // namespace
 
@@ -59,8 +64,8 @@ void Coordinator::Settings(const NodeId& node,
                            const CoordinatorCalls::SettingsAnswer& answer) {
   v1::SettingsReply reply;
   if (state().Find(node) == nullptr || !deployment_.Has(node)) {
-    SayTurnedAway(node, kNotOfThisFleet);
-    return answer({grpc::StatusCode::NOT_FOUND, kNotOfThisFleet}, reply);
+    SayTurnedAway(node, NotOfThisFleet(node));
+    return answer({grpc::StatusCode::NOT_FOUND, NotOfThisFleet(node)}, reply);
   }
   v1::Work ours, theirs;
   ours.set_protocol(kProtocol);
@@ -88,7 +93,7 @@ void Coordinator::Hello(SessionId id, const NodeId& node, const v1::Hello& hello
     service_.Refuse(id, {code, reason});
   };
   if (state().Find(node) == nullptr || !deployment_.Has(node)) {
-    return refuse(grpc::StatusCode::NOT_FOUND, kNotOfThisFleet);
+    return refuse(grpc::StatusCode::NOT_FOUND, NotOfThisFleet(node));
   }
   auto report = CapabilitiesOf(node, hello, state().layers);
   const std::string differs = work_ ? Difference(*work_, hello.work()) : "";

@@ -74,9 +74,11 @@ WatchedNode Coordinator::WatchedOf(NodeRow row) const {
   if (!state().round) return watched;
   const fleet::Round& round = *state().round;
   if (const auto task = round.tasks.find(node.id); task != round.tasks.end()) {
-    watched.part = {PartOf(node.id, task->second),
-                    task->second.since,
-                    UserRecordOf(task->second, scenario, place->second, emulation_)};
+    watched.part = {
+        PartOf(node.id, task->second),
+        task->second.since,
+        UserRecordOf(
+            task->second, scenario, place->second, emulation_, config_.coordinator_kit.learn)};
   } else if (const auto absent = round.absent.find(node.id); absent != round.absent.end()) {
     watched.part.emplace();
     watched.part->row.user = node.id;

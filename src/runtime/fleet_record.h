@@ -14,7 +14,8 @@ namespace dashf::runtime {
 UserRecord UserRecordOf(const fleet::Task& task,
                         const Scenario& scenario,
                         std::size_t n,
-                        const Emulation& emulation);
+                        const Emulation& emulation,
+                        bool learn);
 
 // Users and servers in the scenario's order, with how each ended; users that had no part in the
 // round have failed with the reason. `scenario` is the deployment's with all reports; where plans

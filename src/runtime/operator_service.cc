@@ -165,7 +165,7 @@ std::string SaidOf(const v1::SteerRequest& request, bool changed, const fleet::S
     case v1::ACTION_EXCLUDE:
       return changed ? node + " is excluded" : node + " was excluded before, for the same reason";
     case v1::ACTION_ADMIT:
-      return changed ? node + " may take part" : node + " might take part before";
+      return changed ? node + " may take part" : node + " could take part already";
     default:
       return runs ? fmt::format("the fleet is over when round {} has ended", state.round->number)
                   : "the fleet is over";

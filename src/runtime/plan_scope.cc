@@ -49,6 +49,19 @@ std::vector<std::string> WithoutSlot(const Scenario& scenario, const fleet::Roun
   return without;
 }
 
+// Whether it still has what a user at work has been given.
+bool HasPlace(const Scenario& scenario, const std::string& id, const fleet::Task& task) {
+  for (std::size_t n = 0; n < scenario.users.size(); ++n) {
+    if (scenario.users[n].id != id) continue;
+    const auto& links = scenario.links[n];
+    const bool linked = std::any_of(links.begin(), links.end(), [&](const Link& link) {
+      return scenario.servers[static_cast<std::size_t>(link.server)].id == task.server;
+    });
+    return linked && scenario.SplitAllowed(scenario.users[n], task.decision.local_layers);
+  }
+  return true;  // It has left the scenario, which is another matter.
+}
+
 }  // namespace
 
 SplitProfile WithAllLayersUp(SplitProfile profile) {
@@ -60,10 +73,15 @@ SplitProfile WithAllLayersUp(SplitProfile profile) {
 }
 
 PlanScope ScopeOf(const fleet::State& state, const Scenario& deployment) {
+  PlanScope scope;
   std::set<std::string> users, servers;
   Reaches reaches;
   for (const auto& [id, task] : state.round->tasks) {
     if (task.Ended()) continue;
+    if (task.state == fleet::Task::State::kRunning && !HasPlace(deployment, id, task)) {
+      scope.outside.push_back(id);
+      continue;
+    }
     users.insert(id);
     // Who is at work keeps its server, also while that is away, and its place there.
     if (task.state == fleet::Task::State::kRunning) {
@@ -76,7 +94,6 @@ PlanScope ScopeOf(const fleet::State& state, const Scenario& deployment) {
   for (const auto& [id, server] : state.servers) {
     if (server.TakesPart()) servers.insert(id);
   }
-  PlanScope scope;
   PlanRequest& request = scope.request;
   // Who reaches none of these servers has no part in the plan, and others must not suffer from it.
   request.scenario = Among(deployment, users, servers, reaches, &scope.unreachable);

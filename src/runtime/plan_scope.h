@@ -16,8 +16,10 @@ struct PlanScope {
   PlanRequest request;  // Without folder and digest.
   // Not in the request: users that no server here can serve,
   std::vector<std::string> unreachable;
-  // and those for whom no slot is left beside the others.
+  // those for whom no slot is left beside the others,
   std::vector<std::string> without_slot;
+  // and those at work with what the scenario has no place for, since it is another: they go on.
+  std::vector<std::string> outside;
 };
 
 // Of the state's round, which is not over.

@@ -51,7 +51,8 @@ std::vector<fs::path> Listed(const fs::path& folder, std::error_code* failed) {
   std::vector<fs::path> paths;
   for (fs::directory_iterator entry(folder, *failed), end; !*failed && entry != end;
        entry.increment(*failed)) {
-    paths.push_back(entry->path());
+    // A file system's own, where a disk is mounted here.
+    if (entry->path().filename() != "lost+found") paths.push_back(entry->path());
   }
   std::sort(paths.begin(), paths.end());
   return paths;

@@ -143,6 +143,33 @@ TEST(TakingPart, WhoIsAtWorkIsPlannedForAtItsServerAlone) {
   EXPECT_FALSE(scope.request.kept[1].has_value());
 }
 
+TEST(TakingPart, WhoIsAtWorkWithWhatTheScenarioHasNoPlaceForGoesOnWithoutAPlan) {
+  const Scenario before = TwoByTwo();
+  fleet::State state;
+  for (const char* id : {"u0", "u1"}) state.users[id].presence = fleet::Presence::kHere;
+  for (const char* id : {"s0", "s1"}) state.servers[id].presence = fleet::Presence::kHere;
+  state.round.emplace();
+  fleet::Task& running = state.round->tasks["u0"];
+  running.state = fleet::Task::State::kRunning;
+  running.server = "s1";
+  running.decision.local_layers = 2;
+  state.round->tasks["u1"];
+  const auto planned = [&state](const Scenario& scenario) {
+    std::vector<std::string> ids;
+    for (const User& user : ScopeOf(state, scenario).request.scenario.users) ids.push_back(user.id);
+    return ids;
+  };
+  EXPECT_THAT(planned(before), ElementsAre("u0", "u1"));
+  Scenario unlinked = before;
+  std::erase_if(unlinked.links[0], [](const Link& link) { return link.server == 1; });
+  EXPECT_THAT(planned(unlinked), ElementsAre("u1"));
+  EXPECT_THAT(ScopeOf(state, unlinked).outside, ElementsAre("u0"));
+  EXPECT_THAT(ScopeOf(state, unlinked).unreachable, IsEmpty());
+  Scenario small = before;
+  small.users[0].memory_bytes_max = small.ProfileOf(small.users[0]).local_memory_bytes[1];
+  EXPECT_THAT(planned(small), ElementsAre("u1"));
+}
+
 TEST(TakingPart, WhereSlotsAreFewAsManyAsFitArePlannedBesideThoseAtWork) {
   Scenario scenario = TwoByTwo();
   for (Server& server : scenario.servers) server.slots = 1;

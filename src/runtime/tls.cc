@@ -79,8 +79,10 @@ Expected<Socket> ConnectOne(const addrinfo& at, int timeout_s) {
   return Fail(ErrorKind::kIo, "", fmt::format("cannot connect: {}", std::strerror(errno)));
 }
 
-// A name may stand for several addresses, of which some are not served.
-Expected<Socket> Connect(const std::string& text, int timeout_s) {
+using Addresses = std::unique_ptr<addrinfo, openssl::Deleter<::freeaddrinfo>>;
+
+// A name may stand for several.
+Expected<Addresses> Resolve(const std::string& text) {
   const auto address = ParseReachable(text, text);
   if (!address) return tl::unexpected(address.error());
   const addrinfo hints{.ai_flags = 0,
@@ -95,14 +97,7 @@ Expected<Socket> Connect(const std::string& text, int timeout_s) {
   const std::string port = fmt::to_string(address->port);
   const int failed = ::getaddrinfo(address->host.c_str(), port.c_str(), &hints, &found);
   if (failed != 0) return Fail(ErrorKind::kIo, text, ::gai_strerror(failed));
-  const std::unique_ptr<addrinfo, openssl::Deleter<::freeaddrinfo>> results(found);
-  std::string reason;
-  for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
-    auto socket = ConnectOne(*at, timeout_s);
-    if (socket) return socket;
-    reason = socket.error().message;
-  }
-  return Fail(ErrorKind::kIo, text, reason);
+  return Addresses(found);
 }
 
 // Why nobody can listen at the address; empty if this process just could, or it is no address.
@@ -116,7 +111,7 @@ std::string WhyNoSocket(const std::string& text) {
   const std::string port = fmt::to_string(address->port);
   const int failed = ::getaddrinfo(address->host.c_str(), port.c_str(), &hints, &found);
   if (failed != 0) return ::gai_strerror(failed);
-  const std::unique_ptr<addrinfo, openssl::Deleter<::freeaddrinfo>> results(found);
+  const Addresses results(found);
   for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
     const Socket socket(::socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const int reuse = 1;  // As gRPC does: what a process before this one has left is no matter.
@@ -215,6 +210,52 @@ void SetLimits(grpc::ChannelArguments& arguments) {
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
 }
 
+// Over a connection that stands.
+Expected<void> Shake(const NodeId& peer,
+                     const std::string& where,
+                     const LiveCredentials& credentials,
+                     const Socket& socket,
+                     int timeout_s) {
+  ERR_clear_error();
+  const Context context(SSL_CTX_new(TLS_client_method()));
+  if (!context || !Use(context.get(), credentials.Current())) {
+    return Fail(ErrorKind::kIdentity, where, "own credentials are unusable: " + Reason(kNoReason));
+  }
+  const Connection connection(SSL_new(context.get()));
+  std::string host = HostName(peer), refused;
+  if (!connection || SSL_set_fd(connection.get(), socket.file()) != 1 ||
+      SSL_set1_host(connection.get(), host.c_str()) != 1 ||
+      SSL_ctrl(
+          connection.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, host.data()) !=
+          1) {
+    return Fail(ErrorKind::kIdentity, where, Reason(kNoReason));
+  }
+  SSL_set_app_data(connection.get(), &refused);
+  SSL_set_verify(connection.get(), SSL_VERIFY_PEER, NoteRefused);
+  if (const int outcome = SSL_connect(connection.get()); outcome != 1) {
+    const long verified = SSL_get_verify_result(connection.get());
+    if (verified != X509_V_OK) {
+      return tl::unexpected(CertificateRefused(peer, where, refused, verified));
+    }
+    if (WasSilent(connection.get(), outcome)) return tl::unexpected(Silent(where, timeout_s));
+    if (HungUp()) return Fail(ErrorKind::kIo, where, "hung up in the TLS handshake");
+    return Fail(ErrorKind::kIdentity,
+                where,
+                fmt::format("the TLS handshake failed: {}", Reason(kNoReason)));
+  }
+  // In TLS 1.3 the server judges our certificate after our side of the handshake is over: only its
+  // first bytes (HTTP/2 SETTINGS) show that it has accepted it.
+  char byte = 0;
+  const int outcome = SSL_read(connection.get(), &byte, 1);
+  if (outcome == 1) return {};
+  if (WasSilent(connection.get(), outcome)) return tl::unexpected(Silent(where, timeout_s));
+  // gRPC refuses by hanging up, without an alert: a peer that died just now looks the same.
+  return Fail(ErrorKind::kIdentity,
+              where,
+              HungUp() ? "this node's certificate was refused, or the peer died: it hung up"
+                       : fmt::format("this node's certificate was refused: {}", Reason(kNoReason)));
+}
+
 }  // namespace
 
 std::shared_ptr<grpc::Channel> ConnectTo(const NodeId& peer,
@@ -280,47 +321,19 @@ Expected<void> TryHandshake(const NodeId& peer,
                             const LiveCredentials& credentials,
                             int timeout_s) {
   const NoBrokenPipe whatever_the_peer_does;
-  const auto socket = Connect(address, timeout_s);
-  if (!socket) return tl::unexpected(socket.error());
-  ERR_clear_error();
-  const Context context(SSL_CTX_new(TLS_client_method()));
+  const auto found = Resolve(address);
+  if (!found) return tl::unexpected(found.error());
   const std::string where = fmt::format("{} at {}", Name(peer), address);
-  if (!context || !Use(context.get(), credentials.Current())) {
-    return Fail(ErrorKind::kIdentity, where, "own credentials are unusable: " + Reason(kNoReason));
+  std::optional<Error> failure;
+  for (const addrinfo* at = found->get(); at != nullptr; at = at->ai_next) {
+    auto socket = ConnectOne(*at, timeout_s);
+    auto met = socket ? Shake(peer, where, credentials, *socket, timeout_s)
+                      : Fail(ErrorKind::kIo, address, socket.error().message);
+    if (met) return {};
+    // Where one is not there, that may be the peer's.
+    if (!failure || failure->kind == ErrorKind::kIdentity) failure = met.error();
   }
-  const Connection connection(SSL_new(context.get()));
-  std::string host = HostName(peer), refused;
-  if (!connection || SSL_set_fd(connection.get(), socket->file()) != 1 ||
-      SSL_set1_host(connection.get(), host.c_str()) != 1 ||
-      SSL_ctrl(
-          connection.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, host.data()) !=
-          1) {
-    return Fail(ErrorKind::kIdentity, where, Reason(kNoReason));
-  }
-  SSL_set_app_data(connection.get(), &refused);
-  SSL_set_verify(connection.get(), SSL_VERIFY_PEER, NoteRefused);
-  if (const int outcome = SSL_connect(connection.get()); outcome != 1) {
-    const long verified = SSL_get_verify_result(connection.get());
-    if (verified != X509_V_OK) {
-      return tl::unexpected(CertificateRefused(peer, where, refused, verified));
-    }
-    if (WasSilent(connection.get(), outcome)) return tl::unexpected(Silent(where, timeout_s));
-    if (HungUp()) return Fail(ErrorKind::kIo, where, "hung up in the TLS handshake");
-    return Fail(ErrorKind::kIdentity,
-                where,
-                fmt::format("the TLS handshake failed: {}", Reason(kNoReason)));
-  }
-  // In TLS 1.3 the server judges our certificate after our side of the handshake is over: only its
-  // first bytes (HTTP/2 SETTINGS) show that it has accepted it.
-  char byte = 0;
-  const int outcome = SSL_read(connection.get(), &byte, 1);
-  if (outcome == 1) return {};
-  if (WasSilent(connection.get(), outcome)) return tl::unexpected(Silent(where, timeout_s));
-  // gRPC refuses by hanging up, without an alert: a peer that died just now looks the same.
-  return Fail(ErrorKind::kIdentity,
-              where,
-              HungUp() ? "this node's certificate was refused, or the peer died: it hung up"
-                       : fmt::format("this node's certificate was refused: {}", Reason(kNoReason)));
+  return tl::unexpected(*failure);
 }
 
 Expected<std::string> FirstThatAnswers(const NodeId& peer,

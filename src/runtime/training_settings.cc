@@ -86,7 +86,10 @@ TrainingSettings ReadTrainingSettings(JsonReader reader) {
 }
 
 Expected<void> CheckTrainingSettings(const std::string& where, const TrainingSettings& training) {
-  const auto sound = training.storage.Validate();
+  auto sound = training.storage.Validate();
+  for (const int epochs : {training.epochs_user, training.epochs_server}) {
+    if (sound) sound = training.OptionsFor(epochs).Validate();
+  }
   if (sound) return {};
   const Error& error = sound.error();
   return Fail(error.kind, where + ": training." + error.where, error.message);

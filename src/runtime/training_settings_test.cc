@@ -41,6 +41,11 @@ TEST(TrainingSettings, OfAnotherVersionOrOfNoneAreRefusedByName) {
   EXPECT_THAT(failure_of("\"rank\":8,", ""), HasSubstr("rank"));
   EXPECT_THAT(failure_of("\"weights\":\"auto\"", "\"weights\":\"int3\""),
               HasSubstr("c: training.weights: "));
+  EXPECT_THAT(failure_of("\"warmup\":0.0", "\"warmup\":1.5"), HasSubstr("c: training.warmup: "));
+  TrainingSettings wild;
+  wild.learning_rate = 1000.0;
+  EXPECT_THAT(ParseTrainingSettings("c", WriteTrainingSettings(wild)).error().Text(),
+              HasSubstr("c: training.learning_rate: must be in (0, 1], got 1000"));
   for (const char* nonsense : {"", "{}", "[]", "7}", "{}},{\"training\":{"}) {
     EXPECT_FALSE(ParseTrainingSettings("c", nonsense)) << nonsense;
   }

@@ -51,7 +51,7 @@ Expected<void> UserFolder::CheckState(const fs::path& folder,
     if (ReadJson(folder / own)) return {};
   }
   for (fs::directory_iterator at(folder, failed), end; !failed && at != end; at.increment(failed)) {
-    if (LeadsTo(at->path(), may_lie_there)) continue;
+    if (at->path().filename() == "lost+found" || LeadsTo(at->path(), may_lie_there)) continue;
     return Fail(ErrorKind::kBadInput,
                 folder.string(),
                 fmt::format("is no user's state: holds {}; name a new or an empty folder",
@@ -212,25 +212,52 @@ Expected<void> UserFolder::WritePeft(const train::Adapter& adapter, const fs::pa
   return train::SaveAdapter(adapter, model_, model_folder_, folder);
 }
 
+Expected<std::optional<UserFolder::Best>> UserFolder::ReadBest(const std::string& held_out_sha256,
+                                                               const Loss& loss) const {
+  if (!fs::exists(state_folder_ / kBest)) return std::nullopt;
+  const auto json = ReadJson(state_folder_ / kBest);
+  if (!json) return tl::unexpected(json.error());
+  Best best{json->value("round", 0U), json->value("loss", 0.0)};
+  if (json->value("held_out_sha256", "") == held_out_sha256) return best;
+  const auto bytes = ReadFile(state_folder_ / kBestLayers);
+  if (!bytes) return tl::unexpected(bytes.error());
+  train::Adapter adapter = fresh_;
+  if (auto taken = train::DecodeLayers(*bytes, 1, model_.layers, model_, &adapter); !taken) {
+    return Fail(taken.error().kind, (state_folder_ / kBestLayers).string(), taken.error().Text());
+  }
+  const auto anew = loss(adapter);
+  if (!anew) return tl::unexpected(anew.error());
+  best.loss = *anew;
+  return best;
+}
+
+Expected<void> UserFolder::WriteBest(const Best& best, const std::string& held_out_sha256) const {
+  const nlohmann::json json = {{"schema", kSchema},
+                               {"round", best.round},
+                               {"loss", best.loss},
+                               {"held_out_sha256", held_out_sha256}};
+  return WriteFileAtomically(state_folder_ / kBest, json.dump() + "\n");
+}
+
 Expected<void> UserFolder::Keep(const train::Adapter& adapter,
                                 std::uint32_t round,
-                                double loss) const {
+                                const std::string& held_out_sha256,
+                                const Loss& loss) const {
   const fs::path own = state_folder_ / kRounds / fmt::format("{:04}", round);
   std::error_code failed;
   fs::create_directories(own.parent_path(), failed);
   if (auto kept = WritePeft(adapter, own); !kept) return kept;
-  if (fs::exists(state_folder_ / kBest)) {
-    const auto best = ReadJson(state_folder_ / kBest);
-    if (!best) return tl::unexpected(best.error());
-    const bool other = best->value("round", 0U) != round;
-    if (other && best->value("loss", loss) < loss &&
-        fs::exists(adapter_folder_ / "adapter_config.json"))
-      return {};
+  const auto of_round = loss(adapter);
+  if (!of_round) return tl::unexpected(of_round.error());
+  const auto best = ReadBest(held_out_sha256, loss);
+  if (!best) return tl::unexpected(best.error());
+  if (*best && (*best)->round != round && (*best)->loss < *of_round &&
+      fs::exists(adapter_folder_ / "adapter_config.json")) {
+    return WriteBest(**best, held_out_sha256);
   }
-  const nlohmann::json best = {{"schema", kSchema}, {"round", round}, {"loss", loss}};
   auto kept = WriteFileAtomically(state_folder_ / kBestLayers,
                                   train::EncodeLayers(adapter, 1, model_.layers));
-  if (kept) kept = WriteFileAtomically(state_folder_ / kBest, best.dump() + "\n");
+  if (kept) kept = WriteBest({round, *of_round}, held_out_sha256);
   return kept ? WritePeft(adapter, adapter_folder_) : kept;
 }
 

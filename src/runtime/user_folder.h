@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -57,8 +58,13 @@ class UserFolder {
   std::filesystem::path TransferFolder(std::uint32_t round, int attempt) const;
 
   // The round's adapter, verified. It becomes the one to go on from, and the one in the adapter
-  // folder, unless an earlier round's has a smaller loss.
-  Expected<void> Keep(const train::Adapter& adapter, std::uint32_t round, double loss) const;
+  // folder, unless an earlier round's has a smaller loss on the same held-out data, of which `loss`
+  // measures an adapter that was verified on others.
+  using Loss = std::function<Expected<double>(const train::Adapter&)>;
+  Expected<void> Keep(const train::Adapter& adapter,
+                      std::uint32_t round,
+                      const std::string& held_out_sha256,
+                      const Loss& loss) const;
 
  private:
   UserFolder(std::filesystem::path state_folder,
@@ -68,6 +74,14 @@ class UserFolder {
              train::Adapter fresh);
   Expected<void> TakeSettings(const std::string& adapter_settings);
   Expected<void> TakeFleet(const std::string& fleet);
+  struct Best {
+    std::uint32_t round = 0;
+    double loss = 0.0;
+  };
+  // Of earlier rounds, on these held-out data; none: there is none.
+  Expected<std::optional<Best>> ReadBest(const std::string& held_out_sha256,
+                                         const Loss& loss) const;
+  Expected<void> WriteBest(const Best& best, const std::string& held_out_sha256) const;
   Expected<void> WritePeft(const train::Adapter& adapter,
                            const std::filesystem::path& folder) const;
 

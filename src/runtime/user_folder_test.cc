@@ -40,6 +40,10 @@ class UserFolders : public testing::Test {
         .value();
   }
 
+  static UserFolder::Loss Always(double loss) {
+    return [loss](const train::Adapter&) -> Expected<double> { return loss; };
+  }
+
   const fs::path folder_ = fs::path(testing::TempDir()) / "user_folders";
   const train::Adapter adapter_ = train::InitialAdapter(Tiny(), {}, 1).value();
 };
@@ -50,13 +54,45 @@ TEST_F(UserFolders, AnAdapterTakesThePlaceOfTheFormerOneAndOfNothingElse) {
   fs::create_directory_symlink(folder_ / "elsewhere", folder_ / "adapter");
   const UserFolder user = Open();
   for (const double loss : {2.0, 1.0}) {
-    ASSERT_TRUE(user.Keep(adapter_, loss > 1.5 ? 1 : 2, loss));
+    ASSERT_TRUE(user.Keep(adapter_, loss > 1.5 ? 1 : 2, "same", Always(loss)));
     EXPECT_EQ(train::LoadAdapter(folder_ / "elsewhere", Tiny()).value(), adapter_);
   }
   EXPECT_TRUE(fs::is_symlink(folder_ / "adapter"));
   EXPECT_TRUE(fs::exists(folder_ / "elsewhere/sub"));
   EXPECT_EQ(ReadFile(folder_ / "elsewhere/thesis.txt").value(), "my only copy");
   EXPECT_EQ(train::LoadAdapter(folder_ / "state/rounds/0002", Tiny()).value(), adapter_);
+}
+
+TEST_F(UserFolders, TheBestIsTheOneWithTheSmallestLossOnTheSameHeldOutData) {
+  const train::Adapter other = train::InitialAdapter(Tiny(), {}, 2).value();
+  ASSERT_NE(other, adapter_);
+  const UserFolder user = Open();
+  const auto delivered = [&] { return train::LoadAdapter(folder_ / "adapter", Tiny()).value(); };
+  ASSERT_TRUE(user.Keep(adapter_, 1, "old", Always(1.0)));
+  ASSERT_TRUE(user.Keep(other, 2, "old", Always(1.5)));
+  EXPECT_EQ(delivered(), adapter_);
+  // On other data that adapter is the worse one,
+  const auto on_new = [&](const train::Adapter& each) -> Expected<double> {
+    return each == adapter_ ? 5.0 : 4.5;
+  };
+  ASSERT_TRUE(user.Keep(other, 3, "new", on_new));
+  EXPECT_EQ(delivered(), other);
+  // and measured once: round 3's loss stands.
+  ASSERT_TRUE(user.Keep(adapter_, 4, "new", Always(4.6)));
+  EXPECT_EQ(delivered(), other);
+}
+
+TEST_F(UserFolders, AnEarlierAdapterThatIsBetterOnOtherDataTooStays) {
+  const train::Adapter other = train::InitialAdapter(Tiny(), {}, 2).value();
+  const UserFolder user = Open();
+  ASSERT_TRUE(user.Keep(adapter_, 1, "old", Always(1.0)));
+  const auto on_new = [&](const train::Adapter& each) -> Expected<double> {
+    return each == adapter_ ? 4.0 : 4.5;
+  };
+  ASSERT_TRUE(user.Keep(other, 2, "new", on_new));
+  EXPECT_EQ(train::LoadAdapter(folder_ / "adapter", Tiny()).value(), adapter_);
+  ASSERT_TRUE(user.Keep(other, 3, "new", Always(3.9)));
+  EXPECT_EQ(train::LoadAdapter(folder_ / "adapter", Tiny()).value(), other);
 }
 
 TEST_F(UserFolders, AStateIsANewFolderOrOneThatOpenMade) {
@@ -67,6 +103,9 @@ TEST_F(UserFolders, AStateIsANewFolderOrOneThatOpenMade) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, ErrorKind::kBadInput);
   EXPECT_THAT(refused.error().Text(), HasSubstr("is no user's state: holds transfer"));
+  fs::remove_all(state);
+  fs::create_directories(state / "lost+found");  // A disk of its own.
+  EXPECT_TRUE(UserFolder::CheckState(state, {}));
   fs::remove_all(state);
   Open();
   EXPECT_TRUE(UserFolder::CheckState(state, {}));

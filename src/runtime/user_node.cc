@@ -1,4 +1,5 @@
 #include "runtime/user_node.h"
+#include "base/digest.h"
 
 #include <fmt/format.h>
 
@@ -81,16 +82,18 @@ Expected<std::optional<int>> TrainAsTold(const NodeConfig& config,
   }
   auto memory = folder->ReadMemory();
   if (!memory) return tl::unexpected(memory.error());
-  UserProcess node(config,
-                   credentials,
-                   telemetry,
-                   service_state,
-                   std::move(*base),
-                   std::move(files.train),
-                   std::move(*held_out),
-                   std::move(*folder),
-                   std::move(*memory),
-                   voice.on_line);
+  UserProcess node(
+      config,
+      credentials,
+      telemetry,
+      service_state,
+      std::move(*base),
+      std::move(files.train),
+      std::move(*held_out),
+      Sha256Hex(fmt::format("{} {}", training.tokens_max, corpus::WriteSamples(files.test))),
+      std::move(*folder),
+      std::move(*memory),
+      voice.on_line);
   starting.reset();
   return node.Run(*work);
 }

@@ -110,11 +110,15 @@ void UserProcess::Heed(const v1::Orders& orders) {
     heeded.server = work.server();
     heeded.decision = DecisionIn(work);
     heeded.phase = runtime::FromWire(work.phase()).value_or(Phase::kLocal);
-    terms_ = {{work.server_address().begin(), work.server_address().end()},
-              runtime::FromWire(work.pace())};
-    const std::lock_guard lock(mutex_);
-    ready_ = heeded.phase >= Phase::kDownload;
-    ready_changed_.notify_all();
+    std::vector<std::string> addresses(work.server_address().begin(), work.server_address().end());
+    const bool moved = addresses != terms_.server_addresses;
+    terms_ = {std::move(addresses), runtime::FromWire(work.pace())};
+    {
+      const std::lock_guard lock(mutex_);
+      ready_ = heeded.phase >= Phase::kDownload;
+      ready_changed_.notify_all();
+    }
+    if (moved) FollowServer(heeded);
   } else if (orders.has_leave()) {
     heeded.kind = fleet::UserOrders::Kind::kLeave;
     leave_ = orders.leave();
@@ -124,6 +128,17 @@ void UserProcess::Heed(const v1::Orders& orders) {
   }
   Do(agent_.OnOrders(heeded));
   LeaveIfDone();
+}
+
+// To where its server is now; what has been transferred stays.
+void UserProcess::FollowServer(const fleet::UserOrders& orders) {
+  const fleet::UserMemory& memory = agent_.memory();
+  const bool transfers = memory.phase == Phase::kUpload || memory.phase == Phase::kDownload;
+  const bool same = memory.round == orders.round && memory.attempt == orders.attempt;
+  if (!agent_.busy() || !transfers || !same) return;
+  on_line_(fmt::format("round {}: server {} is at another address", memory.round, memory.server));
+  Cancel();
+  Begin(memory.phase);
 }
 
 void UserProcess::LeaveIfDone() {
@@ -378,8 +393,13 @@ Expected<Outcome> UserProcess::Verify(const fleet::UserMemory& memory) {
   if (!before) return tl::unexpected(before.error());
   const auto after = QualityOf(base_.model, &*adapter, held_out_);
   if (!after) return tl::unexpected(after.error());
-  const double loss = after->loss.value_or(0.0);
-  if (auto kept = folder_.Keep(*adapter, memory.round, loss); !kept) {
+  const auto loss = [&](const train::Adapter& other) -> Expected<double> {
+    if (&other == &*adapter) return after->loss.value_or(0.0);
+    const auto quality = QualityOf(base_.model, &other, held_out_);
+    if (!quality) return tl::unexpected(quality.error());
+    return quality->loss.value_or(0.0);
+  };
+  if (auto kept = folder_.Keep(*adapter, memory.round, held_out_sha256_, loss); !kept) {
     return tl::unexpected(kept.error());
   }
   return Outcome{"", {watch.ElapsedS(), {}, {}}, *before, *after};

@@ -38,6 +38,7 @@ class UserProcess {
               BaseModel base,
               std::vector<corpus::Sample> train,
               train::HeldOut held_out,
+              std::string held_out_sha256,
               UserFolder folder,
               fleet::UserMemory memory,
               const ProgressLine& on_line)
@@ -48,6 +49,7 @@ class UserProcess {
         base_(std::move(base)),
         train_(std::move(train)),
         held_out_(std::move(held_out)),
+        held_out_sha256_(std::move(held_out_sha256)),
         data_(corpus::WriteSamples(train_)),
         folder_(std::move(folder)),
         agent_(std::move(memory), base_.model.config().layers),
@@ -66,6 +68,7 @@ class UserProcess {
   void Begin(fleet::Phase phase);
   void Cancel();
   void SendReport();
+  void FollowServer(const fleet::UserOrders& orders);
   void LeaveIfDone();
   void Fail(const Error& error) { failed_ = failed_ ? failed_ : error; }
 
@@ -94,8 +97,9 @@ class UserProcess {
   const BaseModel base_;
   const std::vector<corpus::Sample> train_;
   const train::HeldOut held_out_;
-  const std::string data_;    // As it is sent.
-  std::string model_sha256_;  // Set before the worker begins.
+  const std::string held_out_sha256_;  // What losses on it may be held against each other by.
+  const std::string data_;             // As it is sent.
+  std::string model_sha256_;           // Set before the worker begins.
   const UserFolder folder_;
   fleet::UserAgent agent_;
   const ProgressLine& on_line_;

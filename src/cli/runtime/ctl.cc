@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/nearest.h"
 #include "base/printable.h"
+#include "base/utf8.h"
 #include "cli/command.h"
 #include "cli/runtime/ctl_tables.h"
 #include "cli/runtime/node_name.h"
@@ -110,6 +111,7 @@ Error Explained(const Error& error, const std::string& node, OperatorClient* cli
 }
 
 Expected<int> Steer(Steering what, const CtlFlags& flags) {
+  if (!IsUtf8(flags.reason)) return Fail(ErrorKind::kUsage, "--reason", "must be UTF-8");
   if (!flags.node.empty()) {
     const auto node = NodeNamed(flags.node, {Role::kServer, Role::kUser});
     if (!node) return tl::unexpected(node.error());

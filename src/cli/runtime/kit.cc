@@ -239,7 +239,7 @@ void AddInit(Command kit, Run& run, const std::shared_ptr<KitFlags>& common) {
           "--model", flags->model, "The base model's path on each node's machine [--config's]")
       .check(PathElsewhere());
   verb.add_option("--config", flags->config, "TOML whose training settings and method are taken");
-  verb.add_option("--method", flags->method, "Planning method [dashf]");
+  verb.add_option("--method", flags->method, "Planning method [prices]");
   verb.add_option("--listen", flags->listen, "HOST:PORT [[::] and the port of --address]");
   verb.add_option("--live",
                   flags->live,

@@ -293,12 +293,12 @@ void AddProfile(Command app, Run& run) {
       .check(Range(1, 1 << 24));
   verb.add_option("--epochs", flags->options.train.epochs, "Passes over the data in each phase")
       .capture_default_str()
-      .check(Range(1, 1000));
+      .check(Range(1, 100000));
   verb.add_option("--joint-epochs",
                   flags->joint_epochs,
                   "Further passes at the end, in which the server trains all layers")
       .capture_default_str()
-      .check(Range(0, 1000));
+      .check(Range(0, 100000));
   verb.add_option("--batch", flags->options.train.batch_size, "Records per step")
       .capture_default_str()
       .check(Range(1, 4096));
