@@ -79,7 +79,8 @@ TEST(TakingPart, WhoHasLeftTheScenarioGetsNoPlanAndHoldsNobodyUp) {
   state.round->tasks["gone"];
   const PlanScope scope = ScopeOf(state, TwoByTwo());
   EXPECT_THAT(scope.unreachable, ElementsAre("gone"));
-  ASSERT_EQ(scope.request.scenario.users.size(), 2U);
+  EXPECT_THAT(scope.outside, ElementsAre("u1"));  // Until its server is lost.
+  ASSERT_EQ(scope.request.scenario.users.size(), 1U);
   ASSERT_EQ(scope.request.scenario.servers.size(), 1U);
   for (const auto& kept : scope.request.kept) EXPECT_FALSE(kept.has_value());
 }
