@@ -156,21 +156,24 @@ class Fleet(Processes):
         for name in NODES:
             self.start(name)
         self.adapters("0001")
-        coordinator, copy = self.room / "demo/coordinator", self.room / "copy"
-        shutil.copytree(coordinator, copy)
+        coordinator, copy = self.room / "demo/coordinator", self.room / "copy.sqlite"
+        shutil.copy(coordinator / "fleet.sqlite", copy)
         self.policy(rounds_max=3)
         for name in NODES:
             self.start(name)
         self.adapters("0001", "0002", "0003")
-        shutil.rmtree(coordinator)
-        shutil.move(copy, coordinator)
+        for journal in coordinator.glob("fleet.sqlite-*"):
+            journal.unlink()
+        shutil.copy(copy, coordinator / "fleet.sqlite")
         self.policy(rounds_max=4, grace_s=0.5)
         # Of a scenario that has other names: what was recorded stays.
-        record = (coordinator / "rounds/0001/round.json").read_text()
+        record, *lost = ((coordinator / f"rounds/{number}/round.json").read_text() for number in ("0001", "0002", "0003"))
         for name in NODES:
             self.start(name)
         self.adapters("0001", "0003", "0004")
         self.assertEqual((coordinator / "rounds/0001/round.json").read_text(), record)
+        aside = [(coordinator / f"rounds/{number}-of-lost-log-1/round.json").read_text() for number in ("0002", "0003")]
+        self.assertEqual(aside, lost)
         second = json.loads((coordinator / "rounds/0002/round.json").read_text())
         for user in second["users"]:
             self.assertIn("was at round 3 already: the coordinator's log has lost its end", user["failure"])

@@ -76,7 +76,7 @@ void Coordinator::StartPlanning(const fleet::MakePlan& wanted) {
   factors_ =
       config_.coordinator_kit.learn ? TakeFactors(state(), &request.scenario) : LearntFactors{};
   if (request.scenario.users.empty()) return TakePlan(wanted, request.scenario, PlannedRound{});
-  if (wanted.plan == 1) PutAside(wanted.round);
+  PutAside(wanted.round);
   const std::string text = WriteScenario(request.scenario);
   request.scenario_sha256 = Sha256Hex(text);
   request.folder = plan_folder_ = FolderOf(wanted);
@@ -217,7 +217,8 @@ void Coordinator::PutAside(std::uint32_t round) {
   for (int i = 1; aside.empty() || fs::exists(aside, failed); ++i) {
     aside = fmt::format("{}-of-lost-log-{}", folder.string(), i);
   }
-  fs::rename(folder, aside, failed);
+  fs::copy(folder, aside, fs::copy_options::recursive, failed);
+  if (!failed) fs::remove(folder / "round.json", failed);
   if (failed) {
     broken_ = Error{ErrorKind::kIo, folder.string(), failed.message()};
     return;
@@ -228,7 +229,7 @@ void Coordinator::PutAside(std::uint32_t round) {
 }
 
 void Coordinator::EndRound(const fleet::Round& round) {
-  if (round.plan == 0) PutAside(round.number);
+  PutAside(round.number);
   Failpoint(config_.node, "round_ended");
   for (const auto& [id, task] : round.tasks) {
     Note("user_ended", {{"round", round.number}, {"user", id}, {"failure", task.failure}});
