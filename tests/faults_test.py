@@ -291,7 +291,7 @@ class Faults(small_fleet.Processes):
     def test_a_server_that_comes_back_at_another_address_is_followed(self):
         self.ready(rounds=1)
         for name in NODES:
-            self.start(name, "user/u1:upload_begun:stop" if name == "user-u1" else "")
+            self.start(name, "user/u1:upload:stop" if name == "user-u1" else "")
         self.until_suspended("user-u1")
         self.nodes["server-s0"].kill()
         self.ends("server-s0", -signal.SIGKILL)
