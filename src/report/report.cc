@@ -51,7 +51,8 @@ small { color:var(--muted); font-size:12px; }
 .bar i { display:block; height:100%; background:var(--accent); }
 .short { width:44px; }
 .good { color:var(--good); } .bad { color:var(--bad); }
-.columns { display:grid; grid-template-columns:repeat(auto-fit,minmax(340px,1fr)); gap:22px; }
+.columns { display:grid; grid-template-columns:repeat(auto-fit,minmax(min(340px,100%),1fr)); gap:22px; }
+.columns > div { min-width:0; overflow-x:auto; }
 svg { width:100%; height:auto; display:block; max-width:680px; }
 svg text { font-size:12px; fill:var(--muted); } .strong text { fill:var(--ink); font-weight:650; }
 .axis { stroke:var(--muted); } .grid { stroke:var(--line); } .accent { fill:var(--accent); }

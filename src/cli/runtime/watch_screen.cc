@@ -34,6 +34,7 @@ double NumberOf(const Json& json) {
 
 std::string TextOf(const Json& json) {
   if (json.is_string()) return PrintableLine(json.get_ref<const std::string&>());
+  if (json.is_boolean()) return json.get<bool>() ? "true" : "false";
   return json.is_number() ? fmt::format("{:.6g}", json.get<double>()) : "-";
 }
 
@@ -82,7 +83,8 @@ std::string PlanLine(const Json& plan) {
   const double scr = NumberOf(At(plan, "scr")), upper = NumberOf(At(plan, "scr_upper"));
   std::string line = fmt::format("SCR {:.4g}", scr);
   if (upper > 0.0) {
-    line += fmt::format(", at most {:.2f} % below the best", 100.0 * (upper - scr) / upper);
+    line += fmt::format(", at most {:.2f} % below the best",
+                        std::max(0.01, 100.0 * (upper - scr) / upper));
   }
   return line + fmt::format(", planned with {} in {:.3g} s",
                             TextOf(At(plan, "method")),

@@ -167,7 +167,8 @@ export function curves(series, width, label) {
   if (!all.length) return svg;
   const lowX = Math.min(...all.map((p) => p.x)), highX = Math.max(...all.map((p) => p.x));
   let low = Math.min(...all.map((p) => p.y)), high = Math.max(...all.map((p) => p.high ?? p.y));
-  const pad = (high - low) * 0.08 || Math.abs(high) * 0.05 || 1;
+  // Nearly equal values get no axis of which the labels differ in their seventh digit.
+  const pad = high - low > 1e-3 * Math.abs(high) ? (high - low) * 0.08 : Math.abs(high) * 0.05 || 1;
   low -= pad;
   high += pad;
   const x = (value) => highX === lowX ? (left + width - right) / 2

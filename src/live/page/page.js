@@ -14,7 +14,8 @@ const link = document.getElementById("link");
 const app = {
   head: null, nodes: new Map(), events: [], rounds: new Map(), serverIndex: new Map(),
   pages: new Map(), filters: new Map(),
-  asked: new Map(),  // Answers about rounds and users, by their address.
+  asked: new Map(),  // Answers about rounds and users, by their address,
+  before: new Map(),  // and the last one of each that was none of an error.
   received: 0,
   sized: [],
   nodesOf: (prefix) => [...app.nodes.values()].filter((node) => node.node.startsWith(prefix)),
@@ -25,25 +26,28 @@ const app = {
   // What has to know how wide it is, is made when it is in the page.
   whenSized: (box, make) => app.sized.push({ box, make }),
   draw: () => schedule(0),
+  runs: (round) => app.head.round === round && !app.rounds.has(round),
 };
 
 function view() {
   const [, kind, id] = location.pathname.split("/");
-  if (kind === "rounds" && id) return roundView(app, Number(id), about(`/api/rounds/${id}`));
+  if (kind === "rounds" && id) return roundView(app, Number(id), app.runs(Number(id)) ? null : about(`/api/rounds/${id}`));
   if (kind === "rounds") return roundsView(app);
   if (kind === "users") return userView(app, decodeURIComponent(id), about(`/api/users/${id}`));
   return fleetView(app);
 }
 
-// An answer that is asked for once, until something has changed that it depends on.
+// An answer that is asked for once, until something has changed that it depends on. Meanwhile, and
+// where a coordinator is gone by then, the one before it stays.
 function about(address) {
   if (!app.asked.has(address)) {
-    app.asked.set(address, null);
+    app.asked.set(address, app.before.get(address) ?? null);
     fetch(address).then((answer) => answer.json()).then((data) => {
       app.asked.set(address, data);
+      if (!data.error) app.before.set(address, data);
       app.draw();
     }).catch(() => {
-      app.asked.set(address, { error: "The coordinator does not answer." });
+      app.asked.set(address, app.before.get(address) ?? { error: "The coordinator does not answer." });
       app.draw();
     });
   }
@@ -93,7 +97,6 @@ function take(head, nodes) {
   if (nodes.some((node) => node.node.startsWith("server/"))) {
     app.nodesOf("server/").map((node) => node.node.slice(7)).sort().forEach((id, i) => app.serverIndex.set(id, i));
   }
-  if (!app.rounds.has(head.round)) app.asked.delete(`/api/rounds/${head.round}`);
 }
 
 function say(text, kind) {
@@ -143,6 +146,7 @@ function follow(id) {
   });
   on("round", (row) => {
     app.rounds.set(row.round, row);
+    app.asked.delete(`/api/rounds/${row.round}`);
     for (const address of app.asked.keys()) if (address.startsWith("/api/users/")) app.asked.delete(address);
   });
   stream.addEventListener("anew", begin);

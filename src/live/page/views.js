@@ -288,7 +288,7 @@ function partsTable(app, key, parts) {
 }
 
 export function roundView(app, round, data) {
-  const runs = app.head.round === round && !app.rounds.has(round);
+  const runs = app.runs(round) || (app.head.round === round && data?.error);  // As it was last heard of.
   if (!runs && !data) return [h("h1", {}, `Round ${round}`), h("p", { class: "empty" }, "Reading it.")];
   if (!runs && data.error) return [h("h1", {}, `Round ${round}`), h("p", { class: "bad" }, data.error)];
   const parts = runs ? app.parts() : data.parts;
