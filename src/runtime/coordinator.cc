@@ -202,13 +202,15 @@ bool Coordinator::Finished() const {
   return state().over && (!state().round || state().round->stage == fleet::Round::Stage::kEnded);
 }
 
-std::size_t Coordinator::CountUntold() const {
-  std::size_t untold = 0;
+std::vector<std::string> Coordinator::Untold() const {
+  std::vector<std::string> untold;
   for (const auto* members : {&state().users, &state().servers}) {
     const Role role = members == &state().users ? Role::kUser : Role::kServer;
     for (const auto& [id, member] : *members) {
       const NodeId node{role, id};
-      if (member.refused.empty() && deployment_.Has(node) && !told_.contains(node)) ++untold;
+      if (member.refused.empty() && deployment_.Has(node) && !told_.contains(node)) {
+        untold.push_back(Name(node));
+      }
     }
   }
   return untold;
@@ -219,16 +221,19 @@ bool Coordinator::MayLeave() {
   const double farewell_s = config_.coordinator_kit.farewell_s;
   if (!finished_at_) {
     finished_at_ = now;
-    const std::size_t untold = CountUntold();
-    if (untold > 0 && farewell_s > 0.0) {
-      Say(fmt::format("the fleet is over; {} not here may come for {:g} s to hear so",
-                      untold == 1 ? "1 node that is" : fmt::format("{} nodes that are", untold),
-                      farewell_s));
+    std::vector<std::string> untold = Untold();
+    const std::size_t others = untold.size() - std::min(untold.size(), kNamesMax);
+    untold.resize(untold.size() - others);
+    if (!untold.empty() && farewell_s > 0.0) {
+      Say(fmt::format("the fleet is over; not here yet, and may come for {:g} s to hear so: {}{}",
+                      farewell_s,
+                      fmt::join(untold, ", "),
+                      others > 0 ? fmt::format(" and {} more", others) : ""));
     }
   }
   const bool listening = service_.sessions() > 0 && now <= *finished_at_ + kLeaveWithin;
   const std::chrono::duration<double> elapsed = now - *finished_at_;
-  return !listening && (elapsed.count() >= farewell_s || CountUntold() == 0);
+  return !listening && (elapsed.count() >= farewell_s || Untold().empty());
 }
 
 Expected<std::string> Coordinator::Listen(const LiveCredentials& credentials) {

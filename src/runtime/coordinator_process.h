@@ -130,7 +130,7 @@ class Coordinator {
   bool Finished() const;
   // Of a fleet that is over: whether those who are to hear it have.
   bool MayLeave();
-  std::size_t CountUntold() const;
+  std::vector<std::string> Untold() const;
 
   const NodeConfig& config_;
   const Planner& planner_;

@@ -99,7 +99,12 @@ Expected<OperatorClient> OperatorClient::Connect(const OperatorConfig& config) {
   LiveCredentials credentials(*own);
   const auto address =
       FirstThatAnswers(CoordinatorNode(), config.coordinator, credentials, kHandshakeTimeoutS);
-  if (!address) return tl::unexpected(address.error());
+  if (!address) {
+    Error error = address.error();
+    if (error.kind == ErrorKind::kIo)
+      error.message += " (is it running? Once its fleet is over, it leaves)";
+    return tl::unexpected(error);
+  }
   auto stub = v1::Operator::NewStub(ConnectTo(CoordinatorNode(), *address, credentials));
   return OperatorClient(
       std::make_unique<Connection>(Connection{std::move(credentials), std::move(stub)}));
