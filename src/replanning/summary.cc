@@ -8,6 +8,8 @@
 #include <optional>
 #include <utility>
 
+#include "sweep/summary.h"
+
 namespace dashf::replanning {
 namespace {
 
@@ -159,19 +161,7 @@ nlohmann::ordered_json SummaryJson(const std::vector<PolicySummary>& rows) {
 }
 
 std::string SummaryCsv(const std::vector<PolicySummary>& rows) {
-  std::string text;
-  for (const auto& entry : SummaryJson(rows)) {
-    std::vector<std::string> names, cells;
-    for (const auto& [key, value] : entry.items()) {
-      names.push_back(key);
-      cells.push_back(value.is_null()     ? ""
-                      : value.is_string() ? value.get<std::string>()
-                                          : value.dump());
-    }
-    if (text.empty()) text = fmt::format("{}\n", fmt::join(names, ","));
-    text += fmt::format("{}\n", fmt::join(cells, ","));
-  }
-  return text;
+  return sweep::CsvOf(SummaryJson(rows));
 }
 
 }  // namespace dashf::replanning

@@ -17,6 +17,7 @@ namespace {
 // A session that has broken off is less to be believed than one that is silent.
 constexpr std::chrono::seconds kBrokenLease(3);
 constexpr std::size_t kProcessBytesMax = 256;
+
 std::string NotOfThisFleet(const NodeId& node) {
   return fmt::format(
       "{} is not in the coordinator's scenario: add it there and start the coordinator again "

@@ -117,17 +117,20 @@ Expected<void> CheckPlacesApart(const std::string& name, const NodeConfig& confi
 
 Expected<void> CheckAdapterFolder(const fs::path& folder) {
   std::error_code failed;
-  // What it is in, as far as that is there, and itself: an adapter comes at the end of all work.
+  const bool is_there = fs::exists(folder, failed);
+  if (is_there && !fs::is_directory(folder, failed)) {
+    return Refuse(folder, "must be a folder for an adapter");
+  }
+  // It, or what it is to be made in: an adapter comes at the end of all work.
   fs::path there = fs::absolute(folder);
-  while (!fs::exists(there, failed) && !failed && there != there.parent_path()) {
+  while (!failed && !fs::exists(there, failed) && there != there.parent_path()) {
     there = there.parent_path();
   }
   if (failed || ::access(there.c_str(), W_OK | X_OK) != 0) {
     const std::string why = failed ? failed.message() : std::strerror(errno);
     return Fail(ErrorKind::kIo, folder.string(), "cannot be written: " + why);
   }
-  if (!fs::exists(folder, failed)) return {};
-  if (!fs::is_directory(folder, failed)) return Refuse(folder, "must be a folder for an adapter");
+  if (!is_there) return {};
   for (fs::directory_iterator at(folder, failed), end; !failed && at != end; at.increment(failed)) {
     if (at->path().filename() == "lost+found") continue;  // A disk is mounted here.
     if (IsOfAnAdapter(at->path()) && at->is_regular_file(failed)) continue;

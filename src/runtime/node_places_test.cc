@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 
@@ -85,7 +86,24 @@ TEST_F(NodePlaces, AnAdaptersFolderHoldsNothingElse) {
   EXPECT_EQ(refused.error().kind, ErrorKind::kBadInput);
   EXPECT_THAT(refused.error().Text(),
               HasSubstr("adapter: is no adapter's folder: holds thesis.txt"));
-  EXPECT_FALSE(CheckAdapterFolder(adapter / "thesis.txt"));
+  EXPECT_THAT(CheckAdapterFolder(adapter / "thesis.txt").error().Text(),
+              HasSubstr("must be a folder"));
+}
+
+TEST_F(NodePlaces, WhereAnAdapterCannotBeWrittenIsToldBeforeAnyWork) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
+  const fs::path closed = folder_ / "closed";
+  fs::create_directories(closed);
+  for (const auto rights : {fs::perms::owner_read | fs::perms::owner_exec, fs::perms::none}) {
+    fs::permissions(closed, rights);
+    for (const fs::path& adapter : {closed, closed / "adapter"}) {
+      const auto refused = CheckAdapterFolder(adapter);
+      ASSERT_FALSE(refused);
+      EXPECT_EQ(refused.error().kind, ErrorKind::kIo);
+      EXPECT_THAT(refused.error().Text(), HasSubstr("Permission denied"));
+    }
+  }
+  fs::permissions(closed, fs::perms::owner_all);
 }
 
 TEST_F(NodePlaces, PipesAndDevicesAreNoFiles) {

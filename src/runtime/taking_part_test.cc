@@ -22,6 +22,15 @@ Scenario TwoByTwo() {
   return *GenerateStudy(2, 2, {}, Rng(1));
 }
 
+// Everybody is here.
+fleet::State InARound() {
+  fleet::State state;
+  for (const char* id : {"u0", "u1"}) state.users[id].presence = fleet::Presence::kHere;
+  for (const char* id : {"s0", "s1"}) state.servers[id].presence = fleet::Presence::kHere;
+  state.round.emplace();
+  return state;
+}
+
 std::string ReportOf(const Scenario& scenario, const SplitProfile& profile, double clock_hz) {
   v1::Hello hello;
   v1::UserCapabilities& user = *hello.mutable_user();
@@ -124,10 +133,7 @@ TEST(TakingPart, WhatBreaksARuleOfScenariosIsRefusedByNameAndValue) {
 // A plan of everybody from scratch might give the place of one who is at work to another.
 TEST(TakingPart, WhoIsAtWorkIsPlannedForAtItsServerAlone) {
   const Scenario scenario = TwoByTwo();
-  fleet::State state;
-  for (const char* id : {"u0", "u1"}) state.users[id].presence = fleet::Presence::kHere;
-  for (const char* id : {"s0", "s1"}) state.servers[id].presence = fleet::Presence::kHere;
-  state.round.emplace();
+  fleet::State state = InARound();
   fleet::Task& running = state.round->tasks["u0"];
   running.state = fleet::Task::State::kRunning;
   running.server = "s1";
@@ -146,10 +152,7 @@ TEST(TakingPart, WhoIsAtWorkIsPlannedForAtItsServerAlone) {
 
 TEST(TakingPart, WhoIsAtWorkWithWhatTheScenarioHasNoPlaceForGoesOnWithoutAPlan) {
   const Scenario before = TwoByTwo();
-  fleet::State state;
-  for (const char* id : {"u0", "u1"}) state.users[id].presence = fleet::Presence::kHere;
-  for (const char* id : {"s0", "s1"}) state.servers[id].presence = fleet::Presence::kHere;
-  state.round.emplace();
+  fleet::State state = InARound();
   fleet::Task& running = state.round->tasks["u0"];
   running.state = fleet::Task::State::kRunning;
   running.server = "s1";
@@ -174,10 +177,7 @@ TEST(TakingPart, WhoIsAtWorkWithWhatTheScenarioHasNoPlaceForGoesOnWithoutAPlan) 
 TEST(TakingPart, WhereSlotsAreFewAsManyAsFitArePlannedBesideThoseAtWork) {
   Scenario scenario = TwoByTwo();
   for (Server& server : scenario.servers) server.slots = 1;
-  fleet::State state;
-  for (const char* id : {"u0", "u1"}) state.users[id].presence = fleet::Presence::kHere;
-  for (const char* id : {"s0", "s1"}) state.servers[id].presence = fleet::Presence::kHere;
-  state.round.emplace();
+  fleet::State state = InARound();
   for (const char* id : {"u0", "u1"}) state.round->tasks[id];
   EXPECT_THAT(ScopeOf(state, scenario).without_slot, IsEmpty());
   state.servers["s1"].presence = fleet::Presence::kGone;

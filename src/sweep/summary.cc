@@ -93,9 +93,9 @@ nlohmann::ordered_json SummaryJson(const Design& design, const std::vector<Summa
   return list;
 }
 
-std::string SummaryCsv(const Design& design, const std::vector<SummaryRow>& rows) {
+std::string CsvOf(const nlohmann::ordered_json& rows) {
   std::string text;
-  for (const auto& entry : SummaryJson(design, rows)) {
+  for (const auto& entry : rows) {
     std::vector<std::string> names, cells;
     for (const auto& [key, value] : entry.items()) {
       names.push_back(key);
@@ -107,6 +107,10 @@ std::string SummaryCsv(const Design& design, const std::vector<SummaryRow>& rows
     text += fmt::format("{}\n", fmt::join(cells, ","));
   }
   return text;
+}
+
+std::string SummaryCsv(const Design& design, const std::vector<SummaryRow>& rows) {
+  return CsvOf(SummaryJson(design, rows));
 }
 
 }  // namespace dashf::sweep

@@ -26,6 +26,9 @@ struct SummaryRow {
 // In the design's order; of the scenarios that there are results of.
 std::vector<SummaryRow> Summarise(const Design& design, const Results& results);
 
+// Of a list of objects with the same keys: a head and one line per object; null is an empty cell.
+std::string CsvOf(const nlohmann::ordered_json& rows);
+
 // One line per row; a figure that is not there is an empty cell.
 std::string SummaryCsv(const Design& design, const std::vector<SummaryRow>& rows);
 nlohmann::ordered_json SummaryJson(const Design& design, const std::vector<SummaryRow>& rows);
