@@ -5,7 +5,7 @@ command line ends with for the same error (docs/exit-codes.md).
 """
 from __future__ import annotations
 
-__all__ = ["Error", "UsageError", "BadInputError", "InfeasibleError", "NumericalError", "IoError"]
+__all__ = ["Error", "UsageError", "BadInputError", "InfeasibleError", "NumericalError", "RoundFailedError", "IoError"]
 
 
 class Error(Exception):
@@ -50,6 +50,13 @@ class NumericalError(Error, ArithmeticError):
     exit_code = 6
 
 
+class RoundFailedError(Error):
+    """A training round did not end for every user; ``run`` has what it brought, a dashf.Run."""
+
+    exit_code = 8
+    run = None
+
+
 class IoError(Error, OSError):
     """A file could not be read or written."""
 
@@ -67,7 +74,8 @@ class IoError(Error, OSError):
         return type(self), (self.where, self.rule, self.value)
 
 
-_OF_KIND = {kind.exit_code: kind for kind in (UsageError, BadInputError, InfeasibleError, NumericalError, IoError)}
+_OF_KIND = {kind.exit_code: kind for kind in (UsageError, BadInputError, InfeasibleError, NumericalError, RoundFailedError,
+                                               IoError)}
 
 
 def of_kind(exit_code: int, where: str, message: str) -> Error:

@@ -2,19 +2,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from .errors import IoError
 
 
 def write_text(path: str, text: str) -> None:
     """Writes beside the place and renames. Raises IoError."""
+    _write(path, [text])
+
+
+def write_lines(path: str, lines: Iterable[str]) -> None:
+    """The same, as the lines come."""
+    _write(path, (line + "\n" for line in lines))
+
+
+def _write(path: str, pieces: Iterable[str]) -> None:
     import tempfile
 
     folder = os.path.dirname(os.path.abspath(path))
     try:
         with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8", newline="") as made:
             try:
-                made.write(text)
+                made.writelines(pieces)
                 made.flush()
                 os.fsync(made.fileno())
                 mask = os.umask(0)
@@ -24,5 +34,7 @@ def write_text(path: str, text: str) -> None:
             except BaseException:
                 os.unlink(made.name)
                 raise
+    except IoError:  # What the pieces come from.
+        raise
     except OSError as error:
         raise IoError(path, f"cannot be written: {error.strerror or error}") from None

@@ -54,20 +54,23 @@ class PlanningEnv(gymnasium.Env):
     ``info`` has ``scr``, ``cost``, ``delay_s``, ``energy_j``, ``handovers``, ``repaired``; with ``regret`` also ``optimum``,
     the best reward that was found for this step, ``optimum_upper``, a proven bound on any plan's SCR and so on any
     "scr" reward, and ``regret``, optimum - reward: the true one lies between it and optimum_upper - reward.
+
+    ``render_mode`` "rgb_array" draws the last plan's map (needs matplotlib).
     """
 
-    metadata = {"render_modes": []}
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 4}
 
     def __init__(self, scenario: Scenario | None = None, *, users: int = 10, servers: int = 2,
                  speed_m_per_s: tuple[float, float] = (0.5, 1.5), step_s: float = 10.0, fading: bool = True,
                  channel: str = "3gpp-36.814", episode_steps: int = 100, resources: str = "equal", reward: str = "scr",
-                 handover_penalty: float = 0.0, regret: bool = False, render_mode: None = None, **study: Any) -> None:
+                 handover_penalty: float = 0.0, regret: bool = False, render_mode: str | None = None, **study: Any) -> None:
         if scenario is not None and not isinstance(scenario, Scenario):
             raise UsageError("scenario", "must be a dashf.Scenario", repr(type(scenario).__name__))
         if scenario is not None and study:
             raise UsageError(next(iter(study)), "is of a study: give either a scenario or keywords of Scenario.study")
         if render_mode is not None:
-            raise UsageError("render_mode", "must be None: dashf.plot.map draws plans", repr(render_mode))
+            checks.one_of("render_mode", render_mode, self.metadata["render_modes"])
+        self.render_mode = render_mode
         low, high = (checks.number("speed_m_per_s", v, 0.0) for v in speed_m_per_s)
         if low > high:
             raise UsageError("speed_m_per_s", "must be (low, high)", repr(speed_m_per_s))
@@ -127,10 +130,22 @@ class PlanningEnv(gymnasium.Env):
         if self._regret:
             best, upper = self.optimum()
             info |= {"optimum": max(best, reward), "optimum_upper": upper, "regret": max(best - reward, 0.0)}
-        self._server, self._last = server, plan
+        self._server, self._last, self._last_of = server, plan, self._native
         self._steps += 1
         self._pass_time()
         return self._observe(), float(reward), False, self._steps >= self._episode_steps, info
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """(height, width, 3): servers, users and who is with whom; None without ``render_mode``."""
+        if self.render_mode is None:
+            return None
+        from . import plot
+
+        plan = self.plan
+        drawn = plot.map(self.scenario if plan is None else plan.scenario, plan)
+        drawn.figure.set(dpi=150)
+        drawn.figure.canvas.draw()
+        return np.array(drawn.figure.canvas.buffer_rgba())[:, :, :3]
 
     # What agents may ask for -----------------------------------------------------------------------------------------
 
@@ -138,6 +153,11 @@ class PlanningEnv(gymnasium.Env):
     def scenario(self) -> Scenario:
         """The network as the next action finds it."""
         return Scenario._of(self._native)
+
+    @property
+    def plan(self) -> Plan | None:
+        """By the last action, of the network that it found; None before any."""
+        return None if self._last is None else Plan._of(Scenario._of(self._last_of), self._last)
 
     def optimum(self) -> tuple[float, float]:
         """For the next action: the best reward ("scr") that the planner finds, and a proven bound on any plan's SCR."""
@@ -190,6 +210,7 @@ class PlanningEnv(gymnasium.Env):
         self._path = np.array(scenario.gain)
         self._server = np.full(len(own), -1)
         self._last: _core.Plan | None = None
+        self._last_of = self._native
         self._steps = 0
         self._gain = self._path
 

@@ -18,10 +18,12 @@ def blocks(page):
 
 
 @pytest.mark.parametrize("page", ["docs/python.md"])
-def test_every_block_runs_after_the_ones_before(page, monkeypatch, tmp_path):
-    for package in ("pandas", "gymnasium", "matplotlib"):
+def test_every_block_runs_after_the_ones_before(page, command_line, monkeypatch, tmp_path):
+    for package in ("pandas", "pyarrow", "gymnasium", "matplotlib"):
         pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DASHF", command_line)
+    (tmp_path / "debian-3m").symlink_to(ROOT / "share/models/debian-3m")
     names, said = {}, io.StringIO()
     found = list(blocks(ROOT / page))
     assert len(found) >= 4

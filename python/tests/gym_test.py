@@ -141,10 +141,25 @@ def test_pettingzoo_finds_nothing_either():
     assert set(rewards.values()) == {reward}
 
 
+def test_a_plan_can_be_looked_at():
+    pytest.importorskip("matplotlib")
+    environment = gymnasium.make("dashf/Planning-v0", render_mode="rgb_array", users=4)
+    environment.reset(seed=1)
+    assert environment.unwrapped.plan is None
+    before = environment.render()
+    found = environment.unwrapped.scenario
+    _, reward, *_ = environment.step(environment.action_space.sample())
+    after = environment.render()
+    assert before.dtype == after.dtype == np.uint8 and before.shape == after.shape == (*before.shape[:2], 3)
+    assert not np.array_equal(before, after)
+    assert environment.unwrapped.plan.scr == reward and environment.unwrapped.plan.scenario == found
+    assert dashf.gym.PlanningEnv(users=4).render() is None
+
+
 @pytest.mark.parametrize(("settings", "place"), [
     ({"users": 0}, "users"), ({"channel": "3gpp-38.901-uma"}, "channel"), ({"resources": "some"}, "resources"),
     ({"speed_m_per_s": (2, 1)}, "speed_m_per_s"), ({"reward": "cost", "regret": True}, "regret"),
-    ({"scenario": 3}, "scenario"), ({"handover_penalty": -1}, "handover_penalty"), ({"episode_steps": 0}, "episode_steps"),
+    ({"scenario": 3}, "scenario"), ({"render_mode": "human"}, "render_mode"), ({"handover_penalty": -1}, "handover_penalty"), ({"episode_steps": 0}, "episode_steps"),
     ({"bandwith_hz": 1}, "bandwith_hz"),
 ])
 def test_settings_out_of_range_are_named(settings, place):
