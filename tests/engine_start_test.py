@@ -86,6 +86,30 @@ class Lines(unittest.TestCase):
         (data,) = json.loads(done.stdout)["data"]
         self.took(done, data, 128, self.out / "data/1")
 
+    def test_of_losses_over_rounds(self):
+        self.dashf("study", "rounds", "--users", 2, "--servers", 1, "--rounds", 3, "--seeds", "1..2", "--leave", 0, "--fail", 0,
+                   "--policies", "afresh,never", "--out", self.out)
+        command = ("study", "losses", self.out, "--config", self.root / "settings.toml", "--model", self.model, "--data",
+                   self.data, "--test-records", 2, "--records-per-round", 1)
+        done = self.dashf(*command, "--json")
+        self.said(done)
+        told = json.loads(done.stdout)
+        rows = {(row["policy"], row["rounds"]): row for row in told["rows"]}
+        self.assertEqual(set(rows), {(policy, after) for policy in ("afresh", "never") for after in (0, 1, 2, 3)})
+        self.assertEqual({row["seeds"] for row in told["rows"]}, {2})
+        self.assertNotEqual(rows["afresh", 3]["loss"], rows["afresh", 0]["loss"])
+        self.assertEqual(rows["never", 0]["more"], 0)
+        written = {name: (self.out / name).read_bytes() for name in ("losses.jsonl", "losses.csv", "losses.svg", "losses.md")}
+        again = self.dashf(*command)
+        self.assertEqual(again.stdout.encode(), written["losses.md"])
+        self.assertEqual({name: (self.out / name).read_bytes() for name in written}, written)
+
+        self.assertIn("--policies", self.dashf(*command, "--policies", "standing", code=2).stderr)
+        other = self.dashf("study", "losses", self.out, "--config", self.root / "settings.toml", "--model", self.model, "--data",
+                           self.data, "--test-records", 2, "--records-per-round", 2, code=2)
+        self.assertIn("has results for train_records = 3, not 6", other.stderr)
+        self.assertIn("results.jsonl", self.dashf("study", "losses", self.root, code=10).stderr)
+
     def test_of_run(self):
         # Paths from the current folder, as people type them.
         done = self.dashf("run", "settings.toml", "--model", "model", "--data", "data.json", "--out",

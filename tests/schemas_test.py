@@ -35,7 +35,8 @@ SECTIONS = {"scenario-1": "dashf.scenario/1", "plan-1": "dashf.plan/1", "profile
             "round-1": "dashf.round/1",
             "comparison": "comparison.json", "evaluation": "`dashf evaluate --json`", "training": "`dashf train --json`",
             "verification": "dashf.plan/1", "study-1": "A study's folder", "sweep-1": "A parameter study's folder",
-            "rounds-1": "The folder of a study over rounds"}
+            "rounds-2": "The folder of a study over rounds",
+            "losses-1": "The losses of a study over rounds"}
 
 
 @functools.cache
@@ -218,10 +219,10 @@ class Schemas(unittest.TestCase):
         self.assertEqual(len(lines), 3)
         self.assertEqual({round["users_planned"] > 0 for round in lines[1]["rounds"]}, {True, False})
         for line in [*lines, {"seed": 1, "policy": "never", "failure": "round 2: no plan"}]:
-            self.assert_valid("rounds-1", line)
+            self.assert_valid("rounds-2", line)
             for what, mutated in mutations(line, free=("settings", "policy", "failure")):
                 if ("without" in what and "gap" not in what) or "with bandwidth" in what:
-                    self.assertFalse(validator("rounds-1").is_valid(mutated), what)
+                    self.assertFalse(validator("rounds-2").is_valid(mutated), what)
 
     def test_are_of_the_keys_that_the_page_names(self):
         page = (ROOT / "docs/formats.md").read_text()
@@ -288,7 +289,7 @@ class EngineSchemas(Schemas):
         self.assert_agree("round-1", record, self.reader("report", run, at="run/round.json"), free=("schema",),
                           only_readers=("'id') is 'no",))
 
-    @unittest.skipUnless(" split " in dashf("study", "--help").stdout, "this build has no studies of splits")
+    @unittest.skipUnless(re.search(r"(?m)^  split ", dashf("study", "--help").stdout), "this build has no studies of splits")
     def test_take_each_line_of_a_study(self):
         dashf("study", "split", self.room / "run.toml", "--model", self.model, "--data", self.data, "--out", self.room / "study",
               "--repetitions", 1, "--splits", 1, "--schedule", "plain", "--objectives", "early_exit")
@@ -298,6 +299,19 @@ class EngineSchemas(Schemas):
             self.assert_valid("study-1", line)
         for what, mutated in mutations(lines[1], free=("training", "data_sha256", "schema")):
             self.assertFalse(validator("study-1").is_valid(mutated), what)
+
+    @unittest.skipUnless(re.search(r"(?m)^  losses ", dashf("study", "--help").stdout), "this build has no studies of losses")
+    def test_take_each_line_of_losses_over_rounds(self):
+        dashf("study", "rounds", "--users", 2, "--servers", 1, "--rounds", 2, "--seeds", 1, "--leave", 0, "--fail", 0,
+              "--policies", "afresh,never", "--out", self.room / "losses")
+        dashf("study", "losses", self.room / "losses", "--config", self.room / "run.toml", "--model", self.model, "--data",
+              self.data, "--records-per-round", 1)
+        lines = [json.loads(line) for line in (self.room / "losses/losses.jsonl").read_text().splitlines()]
+        self.assertEqual(len(lines), 3)
+        for line in lines:
+            self.assert_valid("losses-1", line)
+            for what, mutated in mutations(line, free=("settings", "policy", "sha256", "schema")):
+                self.assertFalse(validator("losses-1").is_valid(mutated), what)
 
     @unittest.skipUnless(" kit " in dashf("--help").stdout, "this build has no fleets")
     def test_take_a_fleets_files(self):

@@ -16,22 +16,25 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Expected<void> CheckSettings(const std::string& place,
-                             std::string_view line,
-                             const std::string& expected_schema,
-                             const Json& settings) {
+Expected<Json> ReadSettings(const std::string& place,
+                            std::string_view line,
+                            const std::string& expected_schema) {
   const auto document = JsonDocument::Parse(place, line);
   if (!document) return tl::unexpected(document.error());
   JsonReader root = document->Root();
   if (const std::string schema = root.String("schema"); schema != expected_schema) {
     root.Reject("schema", fmt::format("must be {}", expected_schema));
   }
-  const nlohmann::json there = root.Object("settings").raw();
+  Json settings = root.Object("settings").RawInOrder();
   root.RejectUnknownKeys();
   if (document->error()) return tl::unexpected(*document->error());
-  const nlohmann::json wanted = nlohmann::json::parse(settings.dump());
+  return settings;
+}
+
+Expected<void> CheckSettings(const std::string& place, const Json& there, const Json& settings) {
+  const Json wanted = Json::parse(settings.dump());
   for (const auto& [key, value] : wanted.items()) {
-    const nlohmann::json kept = there.is_object() && there.contains(key) ? there[key] : nullptr;
+    const Json kept = there.is_object() && there.contains(key) ? there[key] : Json();
     if (kept == value) continue;
     return Fail(ErrorKind::kUsage,
                 "--out",
@@ -42,6 +45,24 @@ Expected<void> CheckSettings(const std::string& place,
                             value.dump()));
   }
   return {};
+}
+
+// The lines that are there as a whole: the first says `settings`, the others go to `take`. Where
+// they end, too.
+Expected<std::size_t> TakeLines(const std::filesystem::path& path,
+                                const Journal::TakeLine& first,
+                                const Journal::TakeLine& take) {
+  const auto text = ReadFile(path);
+  if (!text) return tl::unexpected(text.error());
+  std::size_t number = 0, begin = 0;
+  for (std::size_t end; (end = text->find('\n', begin)) != std::string::npos; begin = end + 1) {
+    const std::string_view line = std::string_view(*text).substr(begin, end - begin);
+    const auto taken = ++number == 1 ? first(path.string(), line)
+                                     : take(fmt::format("{}:{}", path.string(), number), line);
+    if (!taken) return tl::unexpected(taken.error());
+  }
+  if (number == 0) return Fail(ErrorKind::kBadInput, path.string(), "has no line of settings");
+  return begin;
 }
 
 // One write, so that lines do not mix, and down to the disk, so that what is counted as done is.
@@ -75,22 +96,33 @@ Expected<Journal> Journal::Open(const std::filesystem::path& path,
     }
   }
   if (auto locked = journal.Lock(); !locked) return tl::unexpected(locked.error());
-  const auto text = ReadFile(path);
-  if (!text) return tl::unexpected(text.error());
-  std::size_t number = 0, begin = 0;
-  for (std::size_t end; (end = text->find('\n', begin)) != std::string::npos; begin = end + 1) {
-    const std::string_view line = std::string_view(*text).substr(begin, end - begin);
-    const auto taken = ++number == 1 ? CheckSettings(path.string(), line, schema, settings)
-                                     : take(fmt::format("{}:{}", path.string(), number), line);
-    if (!taken) return tl::unexpected(taken.error());
+  const auto check = [&](const std::string& place, std::string_view line) -> Expected<void> {
+    const auto there = ReadSettings(place, line, schema);
+    if (!there) return tl::unexpected(there.error());
+    return CheckSettings(place, *there, settings);
+  };
+  const auto end = TakeLines(path, check, take);
+  if (!end) return tl::unexpected(end.error());
+  std::error_code failed;
+  if (*end < std::filesystem::file_size(path, failed)) {
+    std::filesystem::resize_file(path, *end, failed);
   }
-  if (number == 0) return Fail(ErrorKind::kBadInput, path.string(), "has no line of settings");
-  if (begin < text->size()) {
-    std::error_code failed;
-    std::filesystem::resize_file(path, begin, failed);
-    if (failed) return Fail(ErrorKind::kIo, path.string(), failed.message());
-  }
+  if (failed) return Fail(ErrorKind::kIo, path.string(), failed.message());
   return journal;
+}
+
+Expected<Json> Journal::Read(const std::filesystem::path& path,
+                             const std::string& schema,
+                             const TakeLine& take) {
+  Json settings;
+  const auto keep = [&](const std::string& place, std::string_view line) -> Expected<void> {
+    auto there = ReadSettings(place, line, schema);
+    if (!there) return tl::unexpected(there.error());
+    settings = std::move(*there);
+    return {};
+  };
+  if (const auto end = TakeLines(path, keep, take); !end) return tl::unexpected(end.error());
+  return settings;
 }
 
 Expected<void> Journal::Lock() {

@@ -26,6 +26,10 @@ class Journal {
                                 const std::string& schema,
                                 const nlohmann::ordered_json& settings,
                                 const TakeLine& take);
+  // What is there, for who adds nothing: the settings. kIo without the file.
+  static Expected<nlohmann::ordered_json> Read(const std::filesystem::path& path,
+                                               const std::string& schema,
+                                               const TakeLine& take);
   // In one write, and down to the disk. Lines have no newline in them.
   Expected<void> Append(const std::vector<std::string>& lines) const;
   const std::filesystem::path& path() const { return path_; }

@@ -47,6 +47,7 @@ void AddTrain(Command app, Run& run);         // DASHF_TRAIN
 void AddProfile(Command app, Run& run);       // DASHF_TRAIN
 void AddRun(Command app, Run& run);           // DASHF_RUNTIME
 void AddStudySplit(Command app, Run& run);    // DASHF_RUNTIME
+void AddStudyLosses(Command app, Run& run);   // DASHF_RUNTIME
 void AddCoordinator(Command app, Run& run);   // DASHF_RUNTIME
 void AddServer(Command app, Run& run);        // DASHF_RUNTIME
 void AddUser(Command app, Run& run);          // DASHF_RUNTIME

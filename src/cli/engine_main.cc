@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
 #ifdef DASHF_RUNTIME
       cli::AddRun,
       cli::AddStudySplit,
+      cli::AddStudyLosses,
       cli::AddCoordinator,
       cli::AddServer,
       cli::AddUser,

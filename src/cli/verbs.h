@@ -66,6 +66,7 @@ inline const std::vector<EngineSubcommand> kEngineSubcommands = {
      "runtime",
      "One coordinator under the load of many users and servers without a model"},
     {"study", "split", "Every split and schedule against training all layers in one place"},
+    {"study", "losses", "Held-out loss over the rounds that a study of rounds has planned"},
 #endif
 };
 

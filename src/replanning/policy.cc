@@ -113,6 +113,11 @@ Expected<RoundOutcome> CarryOut(const WorldRound& now,
     const Violation& first = evaluation.violations.front();
     return Fail(ErrorKind::kNumerical, first.where, "the plan breaks a limit: " + first.rule);
   }
+  outcome.layers = planned->scenario.profiles.front().layers();
+  for (std::size_t n = 0; n < planned->plan.size(); ++n) {
+    const std::string& id = planned->scenario.users[n].id;
+    outcome.turns.push_back({id, planned->plan[n].local_layers, now.data_part.at(id)});
+  }
   outcome.users_planned = static_cast<int>(planned->plan.size());
   outcome.scr = evaluation.scr;
   outcome.score = evaluation.score;

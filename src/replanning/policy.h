@@ -25,6 +25,14 @@ struct Policy {
 // "afresh", "standing", "penalty=0.01" or "never"; kUsage otherwise.
 Expected<Policy> ParsePolicy(const std::string& text);
 
+// What a user trains in a round that it is planned in.
+struct Turn {
+  std::string user;        // Its id.
+  int local_layers = 0;    // k.
+  double data_part = 1.0;  // The round's data over the user's mean, > 0.
+  bool operator==(const Turn&) const = default;
+};
+
 // One round; the figures are the evaluator's.
 struct RoundOutcome {
   int users = 0, servers = 0;  // That are there.
@@ -32,7 +40,9 @@ struct RoundOutcome {
   int handovers = 0;           // Users planned in the round before whose server is there, and left.
   double processor_s = 0.0;    // Planning: from the scenario in memory to the plan.
   double scr = 0.0, score = 0.0, cost = 0.0, delay_s = 0.0, energy_j = 0.0;
-  std::optional<double> gap;  // To a proven bound on every plan's SCR, where it was asked for.
+  int layers = 0;                // L, where anybody is planned.
+  std::vector<Turn> turns = {};  // Of the users planned.
+  std::optional<double> gap;     // To a proven bound on every plan's SCR, where it was asked for.
   bool operator==(const RoundOutcome&) const = default;
 };
 

@@ -13,7 +13,7 @@
 namespace dashf::replanning {
 namespace {
 
-constexpr char kSchema[] = "dashf.rounds/1";
+constexpr char kSchema[] = "dashf.rounds/2";
 constexpr std::int64_t kCountMax = 1'000'000'000;
 
 nlohmann::ordered_json ToJson(const RoundOutcome& round) {
@@ -29,6 +29,13 @@ nlohmann::ordered_json ToJson(const RoundOutcome& round) {
                                      {"delay_s", round.delay_s},
                                      {"energy_j", round.energy_j}});
   if (round.gap) json["gap"] = *round.gap;
+  json["layers"] = round.layers;
+  nlohmann::ordered_json turns = nlohmann::ordered_json::array();
+  for (const Turn& turn : round.turns) {
+    turns.push_back(
+        {{"user", turn.user}, {"local_layers", turn.local_layers}, {"data_part", turn.data_part}});
+  }
+  json["turns"] = std::move(turns);
   return json;
 }
 
@@ -49,6 +56,13 @@ RoundOutcome ReadRound(JsonReader reader) {
     round.delay_s = reader.Number("delay_s");
     round.energy_j = reader.Number("energy_j");
     if (reader.Has("gap")) round.gap = reader.Number("gap");
+    round.layers = static_cast<int>(reader.Integer("layers", 1, kCountMax));
+    reader.ForEach("turns", [&round](JsonReader turn) {
+      round.turns.push_back({turn.String("user"),
+                             static_cast<int>(turn.Integer("local_layers", 0, round.layers)),
+                             turn.Number("data_part", kPositive)});
+      turn.RejectUnknownKeys();
+    });
   }
   reader.RejectUnknownKeys();
   return round;
@@ -137,6 +151,29 @@ Expected<Results> Results::Open(const std::filesystem::path& path, const Design&
   auto journal = Journal::Open(path, kSchema, settings, take);
   if (!journal) return tl::unexpected(journal.error());
   return Results(std::move(*journal), std::move(outcomes));
+}
+
+Expected<Record> ReadRecord(const std::filesystem::path& path) {
+  Record record;
+  const auto take = [&record](const std::string& place, std::string_view line) -> Expected<void> {
+    auto read = ParseLine(place, line);
+    if (!read) return tl::unexpected(read.error());
+    const auto rounds = static_cast<int>(read->second.rounds.size());
+    if (read->second.failure.empty()) {
+      if (record.rounds != 0 && rounds != record.rounds) {
+        return Fail(ErrorKind::kBadInput,
+                    place + ": rounds",
+                    fmt::format("must be {} as before, are {}", record.rounds, rounds));
+      }
+      record.rounds = rounds;
+    }
+    record.outcomes.insert_or_assign(std::move(read->first), std::move(read->second));
+    return {};
+  };
+  if (const auto settings = Journal::Read(path, kSchema, take); !settings) {
+    return tl::unexpected(settings.error());
+  }
+  return record;
 }
 
 const JobOutcome* Results::Find(const Job& job) const {

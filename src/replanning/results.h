@@ -60,6 +60,14 @@ class Results {
   std::map<Job, JobOutcome> outcomes_;
 };
 
+// A study's file as it lies there, whatever it was asked.
+struct Record {
+  int rounds = 0;  // Of each job.
+  std::map<Job, JobOutcome> outcomes;
+};
+// kBadInput naming the line, kIo without the file.
+Expected<Record> ReadRecord(const std::filesystem::path& path);
+
 // Carries out what there are no results of yet, `jobs` >= 1 at once. `on_done`, which may be empty,
 // hears of every job once it is on the disk: from any thread, never two at once. The error is the
 // first of writing results; a policy that fails is a result.

@@ -74,6 +74,8 @@ TEST_F(Study, LinesAreReadAsTheyWereWritten) {
                      .cost = 2.0,
                      .delay_s = 4.0,
                      .energy_j = 5.0,
+                     .layers = 16,
+                     .turns = {{"u0", 0, 0.5}, {"u1", 16, 1.0 / 3.0}, {"u3", 7, 1.5}},
                      .gap = 1e-5},
                     {.users = 3, .servers = 0, .gap = {}}};
   EXPECT_EQ(*ParseLine("f:2", WriteLine(job, outcome)), std::pair(job, outcome));
@@ -82,6 +84,30 @@ TEST_F(Study, LinesAreReadAsTheyWereWritten) {
   EXPECT_THAT(
       ParseLine("f:2", R"({"seed":1,"policy":"never","rounds":[{"users":-1}]})").error().Text(),
       HasSubstr("f:2: rounds[0].users"));
+}
+
+// Whoever trains what was planned reads the file without knowing what was asked.
+TEST_F(Study, RecordHasEveryUsersTurns) {
+  design_.world.users = {.away = 0.3, .back = 0.5};
+  Results results = Open();
+  Work(&results);
+  const auto record = ReadRecord(folder_ / "results.jsonl");
+  ASSERT_TRUE(record) << record.error().Text();
+  EXPECT_EQ(record->rounds, 3);
+  ASSERT_EQ(record->outcomes.size(), 4U);
+  for (const auto& [job, outcome] : record->outcomes) {
+    const World world = *World::Make(design_.world, job.seed);
+    for (int round = 0; round < 3; ++round) {
+      const RoundOutcome& told = outcome.rounds[static_cast<std::size_t>(round)];
+      const WorldRound now = world.At(round);
+      EXPECT_EQ(std::ssize(told.turns), told.users_planned);
+      for (const Turn& turn : told.turns) {
+        EXPECT_EQ(turn.data_part, now.data_part.at(turn.user));
+        EXPECT_TRUE(turn.local_layers >= 0 && turn.local_layers <= told.layers);
+      }
+    }
+  }
+  EXPECT_EQ(ReadRecord(folder_ / "none.jsonl").error().kind, ErrorKind::kIo);
 }
 
 TEST_F(Study, RefusesAPolicyTwiceAndStandingPlansOfTheMakespan) {
@@ -99,6 +125,8 @@ TEST_F(Study, BlocksOfRoundsAreAsEqualAsCanBe) {
   EXPECT_EQ(names.size(), 10U);
   EXPECT_EQ(names.front(), "1-5");
   EXPECT_EQ(names.back(), "46-50");
+  EXPECT_THAT(BlockEnds(3), ElementsAre(1, 2, 3));
+  EXPECT_EQ(BlockEnds(50).back(), 50);
 }
 
 // SCR 2, 4 against 1, 4 and nothing: lost (1/2 + 0) / 2. Handovers count from the second round on.

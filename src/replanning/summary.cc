@@ -124,6 +124,14 @@ std::vector<std::string> BlockNames(int rounds) {
   return names;
 }
 
+std::vector<int> BlockEnds(int rounds) {
+  std::vector<int> ends;
+  for (int block = 1; block <= BlocksOf(rounds); ++block) {
+    ends.push_back(static_cast<int>(BlockBegin(rounds, block)));
+  }
+  return ends;
+}
+
 std::vector<PolicySummary> Summarise(const Design& design, const Results& results) {
   std::vector<PolicySummary> rows;
   for (const Policy& policy : design.policies) {

@@ -31,6 +31,8 @@ struct PolicySummary {
 
 // "1-5", "6-10" and so on.
 std::vector<std::string> BlockNames(int rounds);
+// The last round of each: 5, 10 and so on.
+std::vector<int> BlockEnds(int rounds);
 
 // In the design's order; of the seeds that there are results of.
 std::vector<PolicySummary> Summarise(const Design& design, const Results& results);

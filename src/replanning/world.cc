@@ -183,6 +183,7 @@ WorldRound World::At(int round) const {
   scenario.name = fmt::format("{}, round {}", base_.name, round + 1);
   scenario.objective = base_.objective;
   scenario.noise_density_w_per_hz = base_.noise_density_w_per_hz;
+  std::map<std::string, double> data_part;
   std::vector<int> server_now(base_.servers.size(), -1);
   for (std::size_t m = 0; m < base_.servers.size(); ++m) {
     if (!server_there_[at][m]) continue;
@@ -195,13 +196,16 @@ WorldRound World::At(int round) const {
     user.position_m = paths_[at][n];
     user.profile = static_cast<int>(scenario.users.size());
     scenario.profiles.push_back(WithPartOfData(base_.ProfileOf(base_.users[n]), part_[at][n]));
+    data_part[user.id] = part_[at][n];
     scenario.users.push_back(std::move(user));
     std::vector<Link> links = LinksOf(n, round);
     for (Link& link : links) link.server = server_now[static_cast<std::size_t>(link.server)];
     scenario.links.push_back(std::move(links));
   }
-  WorldRound now{
-      static_cast<int>(scenario.users.size()), static_cast<int>(scenario.servers.size()), {}};
+  WorldRound now{static_cast<int>(scenario.users.size()),
+                 static_cast<int>(scenario.servers.size()),
+                 std::move(data_part),
+                 {}};
   if (now.servers > 0) LeaveOutUnmatched(&scenario);
   if (now.servers > 0 && !scenario.users.empty()) now.scenario = std::move(scenario);
   return now;

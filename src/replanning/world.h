@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
@@ -47,7 +49,8 @@ struct WorldSettings {
 };
 
 struct WorldRound {
-  int users = 0, servers = 0;  // That are there.
+  int users = 0, servers = 0;                    // That are there.
+  std::map<std::string, double> data_part = {};  // By id: of each user's mean, > 0.
   // Of those who are there; where slots or links do not do for all users, of as many as a largest
   // matching takes. None if there is nobody to plan for, or no server.
   std::optional<Scenario> scenario;

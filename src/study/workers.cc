@@ -41,6 +41,9 @@ void WriteAll(int pipe, std::string_view bytes) {
                           const std::function<Expected<std::string>()>& body) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(1);  // It died before the line above.
+  // A terminal's Ctrl-C reaches the whole group: this one ends when the parent says so.
+  ::signal(SIGINT, SIG_IGN);
+  ::signal(SIGTERM, SIG_IGN);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);

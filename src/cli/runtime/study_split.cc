@@ -5,26 +5,21 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <numeric>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
-#include "base/digest.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/numbers.h"
-#include "cli/runtime/run_data.h"
+#include "cli/runtime/study_data.h"
 #include "cli/runtime/study_tables.h"
-#include "cli/shipped_model.h"
 #include "cli/train/start_line.h"
 #include "cli/verbs.h"
 #include "runtime/learning.h"
-#include "runtime/process.h"
 #include "runtime/run_config.h"
 #include "study/jobs.h"
 #include "study/summary.h"
@@ -37,10 +32,8 @@ namespace fs = std::filesystem;
 using runtime::RunConfig;
 
 struct Flags {
-  std::string input, out;
-  std::string model, data;
-  int train_records = 0, test_records = 0;  // 0: as configured.
-  int users = 0;
+  StudySource source;
+  std::string out;
   int repetitions = 3;
   std::vector<std::string> schedules = {"plain", "rounds=3"};
   std::vector<std::string> objectives = {"early_exit", "full_depth"};
@@ -49,95 +42,6 @@ struct Flags {
   bool no_averages = false;
   bool json = false;
 };
-
-Expected<RunConfig> Configure(const Flags& flags) {
-  auto config = runtime::ReadRunConfig(flags.input);
-  if (!config) return config;
-  if (!flags.model.empty()) config->model = flags.model;
-  if (config->model.empty()) config->model = ShippedModel();
-  if (!flags.data.empty()) {
-    const bool folder = fs::is_directory(flags.data);
-    config->data.folder = folder ? flags.data : "";
-    config->data.file = folder ? "" : flags.data;
-  }
-  if (flags.train_records > 0) config->data.train_records = flags.train_records;
-  if (flags.test_records > 0) config->data.test_records = flags.test_records;
-  if (flags.users > 0) config->scenario.users = flags.users;
-  return config;
-}
-
-Expected<std::string> DigestOfModel(const fs::path& folder) {
-  std::vector<fs::path> files;
-  std::error_code failed;
-  for (const auto& entry : fs::directory_iterator(folder, failed)) {
-    const std::string extension = entry.path().extension().string();
-    if (extension == ".json" || extension == ".safetensors" || extension == ".model") {
-      files.push_back(entry.path());
-    }
-  }
-  std::sort(files.begin(), files.end());
-  Sha256 digest;
-  for (const fs::path& file : files) {
-    auto blocks = FileBlocks::Open(file, std::uint64_t{1} << 44);
-    if (!blocks) return tl::unexpected(blocks.error());
-    digest.Add(file.filename().string());
-    while (true) {
-      const auto block = blocks->Next();
-      if (!block) return tl::unexpected(block.error());
-      if (block->empty()) break;
-      digest.Add(*block);
-    }
-  }
-  return digest.Hex();
-}
-
-// Made once, complete or not at all; a study that goes on uses what it began with, even where apt's
-// lists have changed since.
-Expected<RunData> DataOf(RunConfig config, int repetition, const fs::path& out) {
-  config.data.seed += static_cast<std::uint64_t>(repetition);
-  const int users = config.scenario.users;
-  const fs::path folder = out / "data" / fmt::to_string(repetition + 1);
-  if (!config.data.folder.empty()) return PrepareData(config, users, folder);
-  std::set<std::string> ignored;  // Of the file; what is written from it has no such keys.
-  if (!fs::exists(folder)) {
-    const fs::path partial = folder.string() + ".partial";
-    auto made = PrepareData(config, users, partial);
-    if (!made) return made;
-    ignored = std::move(made->ignored);
-    std::error_code failed;
-    fs::rename(partial, folder, failed);
-    if (failed) return Fail(ErrorKind::kIo, folder.string(), failed.message());
-  }
-  config.data.folder = folder.string();
-  auto data = PrepareData(config, users, folder);
-  if (data) data->ignored.merge(ignored);
-  return data;
-}
-
-Expected<std::vector<study::Repetition>> ReadRepetitions(const RunConfig& config,
-                                                         const Flags& flags,
-                                                         const runtime::BaseModel& base,
-                                                         std::vector<corpus::DataReport>* taken) {
-  std::vector<study::Repetition> repetitions;
-  for (int i = 0; i < flags.repetitions; ++i) {
-    const auto data = DataOf(config, i, flags.out);
-    if (!data) return tl::unexpected(data.error());
-    study::Repetition& repetition = repetitions.emplace_back();
-    repetition.seed = config.training.seed + static_cast<std::uint64_t>(i);
-    auto tokenized = TokenizeData(*data, base, config.training.tokens_max);
-    if (!tokenized) return tl::unexpected(tokenized.error());
-    taken->insert(taken->end(), tokenized->reports.begin(), tokenized->reports.end());
-    for (std::size_t user = 0; user < data->train.size(); ++user) {
-      const std::size_t bytes = corpus::WriteSamples(data->train[user]).size();
-      study::UserData& one = repetition.users.emplace_back();
-      one.train = std::move(tokenized->train[user]);
-      one.test = std::move(tokenized->test[user]);
-      one.data_bytes = static_cast<double>(bytes);
-      one.sha256 = study::DigestOf(one);
-    }
-  }
-  return repetitions;
-}
 
 double UserShare(const runtime::TrainingSettings& training) {
   return static_cast<double>(training.epochs_user) /
@@ -174,44 +78,6 @@ Expected<study::Design> DesignOf(const RunConfig& config, const Flags& flags, in
   return design;
 }
 
-// What changes a job's outcome, and may therefore not change between two runs into one folder.
-Expected<nlohmann::ordered_json> SettingsOf(const RunConfig& config,
-                                            const llama::Storage& storage) {
-  const auto model = DigestOfModel(config.model);
-  if (!model) return tl::unexpected(model.error());
-  const runtime::TrainingSettings& training = config.training;
-  const train::AdapterConfig& adapter = training.adapter;
-  const bool lora = adapter.kind == train::AdapterKind::kLora;
-  nlohmann::ordered_json settings = {
-      {"model_sha256", *model},
-      {"data", config.data.folder.empty() ? config.data.file : config.data.folder},
-      {"data_seed", config.data.seed},
-      {"users", config.scenario.users},
-      {"train_records", config.data.train_records},
-      {"test_records", config.data.test_records},
-      {"adapter", lora ? "lora" : "adaption_prompt"}};
-  if (lora) {
-    settings["rank"] = adapter.lora.rank;
-    settings["alpha"] = adapter.lora.alpha;
-    settings["rank_stabilized"] = adapter.lora.rank_stabilized;
-    settings["targets"] = adapter.lora.targets;
-  } else {
-    settings["length"] = adapter.prompt.length;
-  }
-  settings["arithmetic"] = train::Name(storage.arithmetic);
-  settings["weights"] = train::Name(storage.projections);
-  settings["batch_size"] = training.batch_size;
-  settings["accumulate"] = training.accumulate;
-  settings["learning_rate"] = training.learning_rate;
-  settings["schedule"] = train::Name(training.schedule.shape);
-  settings["warmup"] = training.schedule.warmup;
-  settings["weight_decay"] = training.weight_decay;
-  settings["tokens_max"] = training.tokens_max;
-  settings["passes"] = training.epochs_user + training.epochs_server;
-  settings["seed"] = training.seed;
-  return settings;
-}
-
 Expected<void> WriteAll(const fs::path& out,
                         const StudyTitle& title,
                         const study::Summary& summary,
@@ -229,19 +95,9 @@ Expected<void> WriteAll(const fs::path& out,
   return {};
 }
 
-// Keeps the first signal that asks this process to end.
-std::function<bool()> StopOn(std::optional<int>* signal) {
-  return [signals = std::make_shared<runtime::StopSignals>(), signal] {
-    if (!*signal) *signal = signals->Wait(0);
-    return signal->has_value();
-  };
-}
-
 StudyTitle TitleOf(const RunConfig& config, const Flags& flags, int layers) {
-  const bool sections = config.data.folder.empty() && config.data.file.empty();
-  const fs::path data = config.data.folder.empty() ? config.data.file : config.data.folder;
   return {.model = fs::path(config.model).filename().string(),
-          .data = sections ? "sections" : data.filename().string(),
+          .data = DataName(config),
           .users = config.scenario.users,
           .repetitions = flags.repetitions,
           .layers = layers,
@@ -250,7 +106,7 @@ StudyTitle TitleOf(const RunConfig& config, const Flags& flags, int layers) {
 }
 
 Expected<int> RunSplit(const Flags& flags) {
-  auto config = Configure(flags);
+  auto config = Configure(flags.source);
   if (!config) return tl::unexpected(config.error());
   const auto storage = runtime::BaseStorage(config->training.storage);
   if (!storage) return tl::unexpected(storage.error());
@@ -268,8 +124,12 @@ Expected<int> RunSplit(const Flags& flags) {
   auto results = study::Results::Open(fs::path(flags.out) / "results.jsonl", *settings);
   if (!results) return tl::unexpected(results.error());
   std::vector<corpus::DataReport> taken;
-  const auto repetitions = ReadRepetitions(*config, flags, *base, &taken);
-  if (!repetitions) return tl::unexpected(repetitions.error());
+  std::vector<study::Repetition> repetitions;
+  for (int i = 1; i <= flags.repetitions; ++i) {
+    auto read = ReadRepetition(*config, static_cast<std::uint64_t>(i), flags.out, *base, &taken);
+    if (!read) return tl::unexpected(read.error());
+    repetitions.push_back(std::move(*read));
+  }
 
   std::optional<int> signal;
   const study::StudyRun run{
@@ -280,7 +140,7 @@ Expected<int> RunSplit(const Flags& flags) {
       .progress = [](const std::string& line) { fmt::print(stderr, "{}\n", line); }};
   Expected<study::Tally> tally = study::Tally{};
   if (flags.processes > 0) {
-    tally = study::CarryOutAll(base->model, *repetitions, *design, run, &*results);
+    tally = study::CarryOutAll(base->model, repetitions, *design, run, &*results);
   }
   if (!tally) return tl::unexpected(tally.error());
   if (signal) {
@@ -290,7 +150,7 @@ Expected<int> RunSplit(const Flags& flags) {
                (fs::path(flags.out) / "results.jsonl").string());
     return 128 + *signal;
   }
-  const auto summary = study::Summarise(base->model.config(), *repetitions, *design, *results);
+  const auto summary = study::Summarise(base->model.config(), repetitions, *design, *results);
   if (!summary) return tl::unexpected(summary.error());
   const StudyTitle title = TitleOf(*config, flags, layers);
   if (auto written = WriteAll(flags.out, title, *summary, taken, flags.json); !written) {
@@ -334,16 +194,16 @@ Examples:
 void AddStudySplit(Command app, Run& run) {
   const auto flags = std::make_shared<Flags>();
   Command verb = AddEngineSubcommand(app, "study", "split");
-  verb.add_option("CONFIG", flags->input, "TOML configuration").required();
+  verb.add_option("CONFIG", flags->source.config, "TOML configuration").required();
   verb.add_option("--out", flags->out, "The study's folder").required();
-  verb.add_option("--model", flags->model, "Model folder instead of the configured one");
+  verb.add_option("--model", flags->source.model, "Model folder instead of the configured one");
   verb.add_option(
-      "--data", flags->data, "Folder with u0/train.jsonl ..., or one file to share out");
-  verb.add_option("--train-records", flags->train_records, "Training records per user")
+      "--data", flags->source.data, "Folder with u0/train.jsonl ..., or one file to share out");
+  verb.add_option("--train-records", flags->source.train_records, "Training records per user")
       .check(FinitePositive());
-  verb.add_option("--test-records", flags->test_records, "Held-out records per user")
+  verb.add_option("--test-records", flags->source.test_records, "Held-out records per user")
       .check(FinitePositive());
-  verb.add_option("--users", flags->users, "Users instead of the configured number")
+  verb.add_option("--users", flags->source.users, "Users instead of the configured number")
       .check(Range(1, 1000));
   verb.add_option("--repetitions", flags->repetitions, "Each with data, adapters and orders anew")
       .capture_default_str()
