@@ -16,8 +16,8 @@ import sys
 CMAKE, BUILD, DASHF = sys.argv[1:4]
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROOM = pathlib.Path(BUILD) / "python"
-PACKAGES = ["datasets", "gymnasium", "hypothesis", "matplotlib", "nanobind", "numpy", "pandas", "pettingzoo", "pyarrow",
-            "pytest", "scikit-build-core", "scipy"]
+PACKAGES = ["datasets", "gymnasium", "hypothesis", "ipykernel", "matplotlib", "nanobind", "nbclient", "numpy", "pandas",
+            "pettingzoo", "pyarrow", "pytest", "scikit-build-core", "scipy"]
 
 
 def run(*words, **more):

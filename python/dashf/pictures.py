@@ -16,6 +16,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 _SIDE, _MARGIN = 360, 18
 _USERS_MAX = 2000  # Drawn; of more, so many.
 _ROWS_MAX = 40
+_NAMED_MAX = 40  # Users with their names beside them.
 
 
 def _to_pixels(positions: np.ndarray, low: np.ndarray, span: float) -> np.ndarray:
@@ -46,12 +47,21 @@ def map_svg(scenario: Scenario, plan: Plan | None = None) -> str:
             parts.append(f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{at_server[m][0]:.1f}" y2="{at_server[m][1]:.1f}" '
                          f'stroke="{colour}" stroke-opacity="0.4"{dashes}/>')
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"><title>{escape(ids[n])}</title></circle>')
+        if len(users) <= _NAMED_MAX:
+            parts.append(_label(x, y, ids[n], "#555"))
     for m, (x, y) in enumerate(at_server):
         parts.append(f'<rect x="{x - 6:.1f}" y="{y - 6:.1f}" width="12" height="12" fill="{COLOURS[m % len(COLOURS)]}" '
-                     f'stroke="#000"><title>{escape(server_ids[m])}</title></rect>')
+                     f'stroke="#000"><title>{escape(server_ids[m])}</title></rect>{_label(x, y, server_ids[m], "#000")}')
     parts.append(f'<text x="{_SIDE - 6}" y="{_SIDE - 6}" text-anchor="end" font-size="11" fill="#555">'
                  f'{span:.4g} m</text></svg>')
     return "".join(parts)
+
+
+def _label(x: float, y: float, name: str, colour: str) -> str:
+    """Beside a place, towards the middle of the map."""
+    right = x < _SIDE / 2
+    return (f'<text x="{x + (8 if right else -8):.1f}" y="{y - 5:.1f}" text-anchor="{"start" if right else "end"}" '
+            f'font-size="10" fill="{colour}">{escape(name)}</text>')
 
 
 def _strongest(scenario: Scenario) -> np.ndarray:
@@ -95,7 +105,8 @@ def plan_html(plan: Plan) -> str:
                      f"{plan.user_energy_j[n].sum():.4g}"])
     heads = ["user", "server", "layers at home", "own GHz", "own W", "MHz", "server's W", "server's GHz", "delay s",
              "energy J"]
-    return head + map_svg(scenario, plan) + _table(heads, rows, scenario.users - len(rows))
+    return (f'{head}<div style="display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start">{map_svg(scenario, plan)}'
+            f"<div>{_table(heads, rows, scenario.users - len(rows))}</div></div>")
 
 
 def comparison_html(comparison: Comparison) -> str:
