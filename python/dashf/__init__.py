@@ -9,10 +9,12 @@ The planner of the C++ system dashf as arrays and functions (docs/python.md; the
 ``dashf.data`` makes Parquet and CSV what the training engine reads, ``dashf.train`` and ``dashf.run`` start it.
 """
 from . import _core
+from .drawing import channels, families
 from .errors import BadInputError, Error, InfeasibleError, IoError, NumericalError, RoundFailedError, UsageError
 from .plan import (Alternative, CapacityValue, Evaluation, Explanation, Iteration, Plan, UserReason, Violation)
 from .planning import Comparison, ComparisonRow, compare, methods, solve
-from .scenario import Scenario, SplitProfile, channels, families
+from .profiles import SplitProfile
+from .scenario import Scenario
 from .study import summarise, sweep
 from .training import Run, Training, report, run, train
 

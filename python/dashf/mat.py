@@ -12,9 +12,11 @@ import numpy as np
 from scipy import io
 
 from . import checks
+from .arrays import SERVER, USER
 from .errors import BadInputError, IoError
 from .plan import RESOURCES, Plan
-from .scenario import _PROFILE, _SERVER, _USER, Scenario, SplitProfile
+from .profiles import PROFILE, SplitProfile
+from .scenario import Scenario
 
 __all__ = ["load", "load_plan", "save"]
 
@@ -33,9 +35,9 @@ def save(path: os.PathLike[str] | str, scenario: Scenario, plan: Plan | None = N
         "profile_names": _cells([profile.name for profile in scenario.profiles]),
         **{f"{kind}_{what}": _cells(getattr(scenario, f"{kind}_{what}"))
            for kind in ("user", "server") for what in ("ids", "names")},
-        **{f"user_{column}": getattr(scenario, f"user_{column}") for column in _USER},
-        **{f"server_{column}": getattr(scenario, f"server_{column}") for column in _SERVER},
-        **{column: scenario.profile_table(column) for column in _PROFILE},
+        **{f"user_{column}": getattr(scenario, f"user_{column}") for column in USER},
+        **{f"server_{column}": getattr(scenario, f"server_{column}") for column in SERVER},
+        **{column: scenario.profile_table(column) for column in PROFILE},
     }
     if plan is not None:
         content["plan"] = {"method": plan.method, "server": np.asarray(plan.server, float) + 1.0,
@@ -66,7 +68,7 @@ def load(path: os.PathLike[str] | str) -> Scenario:
     for key in ("gain", "gain_db", "user_position_m", "server_position_m"):
         if key in content:
             given[key] = content[key]
-    for key in ("server_slots", *(f"user_{c}" for c in _USER), *(f"server_{c}" for c in _SERVER)):
+    for key in ("server_slots", *(f"user_{c}" for c in USER), *(f"server_{c}" for c in SERVER)):
         if key in content:
             given[key] = _row_or_one(content[key])
     for key in ("user_ids", "user_names", "server_ids", "server_names"):
@@ -132,10 +134,10 @@ def _row_or_one(value: Any) -> Any:
 
 
 def _profiles(content: dict[str, Any]) -> list[SplitProfile]:
-    missing = [column for column in _PROFILE if column not in content]
+    missing = [column for column in PROFILE if column not in content]
     if missing:
         raise BadInputError(missing[0], "is needed")
-    tables = {column: checks.rows(column, content[column]) for column in _PROFILE}
+    tables = {column: checks.rows(column, content[column]) for column in PROFILE}
     first = tables["local_flop"]
     for column, table in tables.items():
         checks.shaped(column, table, first.shape, "local_flop's shape")
@@ -143,5 +145,5 @@ def _profiles(content: dict[str, Any]) -> list[SplitProfile]:
     if len(names) != len(first):
         raise BadInputError("profile_names", f"must be {len(first)} names", str(len(names)))
     splits = np.count_nonzero(~np.isnan(first), axis=1)
-    return [SplitProfile(name, *(tables[column][i, :splits[i]] for column in _PROFILE))
+    return [SplitProfile(name, *(tables[column][i, :splits[i]] for column in PROFILE))
             for i, name in enumerate(names)]

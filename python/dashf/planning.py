@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import _core, checks
+from .drawing import SEED_MAX
 from .errors import Error, InfeasibleError, UsageError
 from .plan import Iteration, Plan, _require_scenario, decisions, thread_count, time_limit
-from .scenario import _SEED_MAX, Scenario
+from .scenario import Scenario
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -82,7 +83,7 @@ def solve(scenario: Scenario, method: Method = "prices", *, gap_target: float | 
     if penalty > 0.0 and start is None:
         raise UsageError("handover_penalty", "needs start: the plan whose servers users leave")
     native = _core.solve(
-        scenario._native, method, checks.integer("seed", seed, 0, _SEED_MAX),
+        scenario._native, method, checks.integer("seed", seed, 0, SEED_MAX),
         None if gap_target is None else checks.number("gap_target", gap_target, 0.0, 1.0), time_limit(time_limit_s),
         checks.boolean("certify", certify), thread_count(threads), start._native if start is not None else None,
         penalty, (lambda row: on_iteration(Iteration(*row))) if on_iteration is not None else None)

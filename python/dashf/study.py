@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from . import _core, checks
+from .arrays import COLUMNS
+from .drawing import SEED_MAX, STUDY_NUMBERS
 from .errors import Error, UsageError
 from .plan import thread_count
 from .planning import Method, compare, name_of, workers
-from .scenario import _COLUMNS, _SEED_MAX, _STUDY_NUMBERS, Scenario
+from .scenario import Scenario
 
 __all__ = ["sweep", "summarise"]
 
-_STUDY = (*_STUDY_NUMBERS, "users", "servers", "candidates", "delay", "compute_energy", "all_local_allowed", "family",
+_STUDY = (*STUDY_NUMBERS, "users", "servers", "candidates", "delay", "compute_energy", "all_local_allowed", "family",
           "channel", "shadowing", "fading", "name")
 FIGURES = ("scr", "percent_of_best", "score", "cost", "delay_s", "energy_j", "elapsed_s")
 
@@ -48,14 +50,14 @@ def sweep(vary: Mapping[str, Sequence[Any]], *, seeds: Iterable[int] = range(1, 
     if not isinstance(vary, Mapping) or not vary:
         raise UsageError("vary", "must be a dict of keywords and the values that each takes", repr(vary))
     if make is None:
-        checks.known_names([*vary, *fixed], (*_STUDY, *_COLUMNS))
+        checks.known_names([*vary, *fixed], (*_STUDY, *COLUMNS))
     for name, values in vary.items():
         if isinstance(values, str) or not isinstance(values, Iterable):
             raise UsageError(f"vary[{name!r}]", "must be a list of values", repr(values))
         if name in fixed:
             raise UsageError(name, "is varied and fixed")
     values = {name: list(each) for name, each in vary.items()}
-    chosen = [checks.integer("seeds", seed, 0, _SEED_MAX) for seed in seeds]
+    chosen = [checks.integer("seeds", seed, 0, SEED_MAX) for seed in seeds]
     wanted: Any = dict(methods) if isinstance(methods, Mapping) else {name_of(m): m for m in methods}
     known = dict(_core.methods())
     for method in wanted.values():
