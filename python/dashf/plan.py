@@ -320,7 +320,8 @@ class Plan:
         """This plan with a proven bound on the SCR of every plan of its scenario, whoever made it.
 
         A bound that it has already is proven again, and kept where it is the lower one. Where none could be proven in
-        time ``bound`` says so. Raises InfeasibleError where the plan breaks a limit. As ``dashf bound``.
+        time ``bound_status`` says so. Raises InfeasibleError where the plan breaks a limit, NumericalError where no bound is
+        found. As ``dashf bound``.
         """
         native = _core.prove_bound(self._native, checks.number("gap_target", gap_target, 0.0, 1.0),
                                    time_limit(time_limit_s), thread_count(threads))

@@ -13,6 +13,7 @@
 
 #include "base/confidence_interval.h"
 #include "bindings.h"
+#include "certificate/best_bound.h"
 #include "certificate/verification.h"
 #include "errors.h"
 #include "held_plan.h"
@@ -25,9 +26,6 @@ namespace nb = nanobind;
 namespace dashf::python {
 namespace {
 
-// Of a time limit, as the command line has it: for the search where a proof follows; for the proof
-// of a bound that is stated already.
-constexpr double kSearchShare = 0.6, kStatedShare = 0.3;
 // None, but one that StopSearches() ends.
 constexpr double kEndlessS = 1e300;
 static_assert(kEndlessS >= kNeverS);
@@ -117,7 +115,7 @@ PlanPointer Solve(const ScenarioPointer& held,
                               .handover_penalty = handover_penalty},
                   .certify = certify};
   if (gap_target) request.options.gap_target = *gap_target;
-  if (certify && time_limit_s) request.options.time_limit_s *= kSearchShare;
+  if (certify && time_limit_s) request.options.time_limit_s *= certificate::kSearchShare;
   if (certify && MethodNamed(method).name != "prices") {
     Raise({ErrorKind::kUsage,
            "certify",
@@ -164,40 +162,27 @@ PlanPointer ProveBound(const HeldPlan& plan,
     const Violation& first = plan.evaluation.violations.front();
     Raise({ErrorKind::kInfeasible, first.where, "breaks a limit: " + first.rule});
   }
-  const Stopwatch watch;
-  const double limit_s = time_limit_s.value_or(kEndlessS);
+  OrRaise(Validate(scenario));
+  const auto search = [&](double within_s) -> Expected<certificate::FoundPrices> {
+    auto solved = solvers::FindMethod("prices")->solve(scenario,
+                                                       {.time_limit_s = within_s,
+                                                        .gap_target = gap_target,
+                                                        .wants_bound = true,
+                                                        .threads = threads,
+                                                        .on_iteration = {}});
+    if (!solved) return tl::unexpected(solved.error());
+    return certificate::FoundPrices{std::move(solved->certificate),
+                                    solved->termination != Termination::kTimeLimit};
+  };
   PlanDocument document = plan.document;
-  bool interrupted = false;
-  if (document.certificate) {
-    Expected<certificate::Verdict> verdict;
-    interrupted = RunInterruptibly([&] {
-      verdict = certificate::SafeUpperBound(
-          scenario, *document.certificate, {threads, kStatedShare * limit_s});
-    });
-    if (!verdict || !verdict->proven) document.certificate.reset();
-  }
-  constexpr double kLeastS = 1e-3;
-  Request request{
-      .method = "prices",
-      .options = {.time_limit_s = kSearchShare * std::max(kLeastS, limit_s - watch.MeasuredS()),
-                  .gap_target = gap_target,
-                  .wants_bound = true,
-                  .threads = threads,
-                  .on_iteration = {}}};
-  if (!interrupted) {
-    auto [solved, stopped] = Search(scenario, request);
-    interrupted = stopped;
-    if (solved.certificate && !stopped) {
-      PlanDocument found;
-      const certificate::Effort effort(threads, limit_s - watch.MeasuredS());
-      interrupted = Prove(scenario, *solved.certificate, effort, &found);
-      if (found.certificate && (!document.certificate ||
-                                found.certificate->scr_upper < document.certificate->scr_upper)) {
-        document.certificate = std::move(found.certificate);
-      }
-    }
-  }
-  if (document.certificate) document.scr_upper.reset();
+  Expected<certificate::BestBound> found;
+  const bool interrupted = RunInterruptibly([&] {
+    found = certificate::FindBestBound(
+        scenario, document.certificate, search, threads, time_limit_s.value_or(kEndlessS));
+  });
+  if (!found && interrupted) RaiseInterrupt();
+  document.certificate = OrRaise(std::move(found)).certificate;
+  if (plan.document.certificate || document.certificate) document.scr_upper.reset();
   auto proven = std::make_shared<HeldPlan>(plan.scenario, std::move(document));
   proven->interrupted = interrupted;
   proven->elapsed_s = plan.elapsed_s;

@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "certificate/verification.h"
+#include "certificate/best_bound.h"
 #include "cli/command.h"
 #include "cli/numbers.h"
 #include "cli/planner/out_file.h"
@@ -26,69 +26,31 @@ struct Arguments {
   bool json = false;
 };
 
-// Of the time limit: to prove the plan's own bound again, and of what is left to search for prices.
-constexpr double kStatedShare = 0.3, kSearchShare = 0.6;
-
-struct Found {
-  std::optional<Certificate> certificate;
-  bool in_time = true;
-};
-
-// The bound that the plan states, where it holds.
-Found StatedBound(const Scenario& scenario,
-                  const PlanDocument& document,
-                  const solvers::SolveOptions& options) {
-  if (!document.certificate) return {};
-  const auto verdict = certificate::SafeUpperBound(
-      scenario, *document.certificate, {options.threads, kStatedShare * options.time_limit_s});
-  if (verdict && verdict->proven) return {document.certificate, true};
-  fmt::print(stderr,
-             "the plan's own bound of {:.9g} is left out: {}\n",
-             document.certificate->scr_upper,
-             verdict ? verdict->reason : verdict.error().Text());
-  return {std::nullopt, !verdict || verdict->in_time};
-}
-
-// A bound of this run's own. An error where there was time and none was found.
-Expected<Found> FindBound(const Scenario& scenario,
-                          const solvers::SolveOptions& options,
-                          const Stopwatch& watch) {
-  solvers::SolveOptions search = options;
-  constexpr double kLeast = 1e-3;
-  const double left_s = std::max(kLeast, options.time_limit_s - watch.ElapsedS());
-  search.time_limit_s = kSearchShare * left_s;
-  const auto solved = solvers::FindMethod("prices")->solve(scenario, search);
-  if (!solved) return tl::unexpected(solved.error());
-  const bool searched = solved->termination != Termination::kTimeLimit;
-  if (!solved->certificate) {
-    if (!searched) return Found{std::nullopt, false};
-    return Fail(ErrorKind::kNumerical, "bound", "no prices were found to prove a bound from");
+// The lower of the plan's own bound, where it holds, and one of this run's own.
+Expected<certificate::BestBound> BestBound(const Scenario& scenario,
+                                           const PlanDocument& document,
+                                           const solvers::SolveOptions& options) {
+  const auto search = [&](double time_limit_s) -> Expected<certificate::FoundPrices> {
+    solvers::SolveOptions within = options;
+    within.time_limit_s = time_limit_s;
+    auto solved = solvers::FindMethod("prices")->solve(scenario, within);
+    if (!solved) return tl::unexpected(solved.error());
+    return certificate::FoundPrices{std::move(solved->certificate),
+                                    solved->termination != Termination::kTimeLimit};
+  };
+  auto found = certificate::FindBestBound(
+      scenario, document.certificate, search, options.threads, options.time_limit_s);
+  if (!found) return found;
+  if (!found->stated_left_out.empty()) {
+    fmt::print(stderr,
+               "the plan's own bound of {:.9g} is left out: {}\n",
+               document.certificate->scr_upper,
+               found->stated_left_out);
   }
-  const certificate::Effort effort(options.threads, options.time_limit_s - watch.ElapsedS());
-  auto proven = certificate::RaiseToProof(scenario, *solved->certificate, effort);
-  const bool in_time = searched && !effort.TimeIsUp();
-  if (proven) return Found{std::move(*proven), in_time};
-  if (!in_time) return Found{std::nullopt, false};
-  return tl::unexpected(proven.error());
-}
-
-// The lower of the two.
-Expected<Found> BestBound(const Scenario& scenario,
-                          const PlanDocument& document,
-                          const solvers::SolveOptions& options) {
-  const Stopwatch watch;
-  Found stated = StatedBound(scenario, document, options);
-  auto found = FindBound(scenario, options, watch);
-  if (!found && !stated.certificate) return found;
-  if (found && !stated.in_time) found->in_time = false;
-  if (!stated.certificate) return found;
-  const bool in_time = !found || found->in_time;
-  if (found && found->certificate &&
-      found->certificate->scr_upper < stated.certificate->scr_upper) {
-    return found;
+  if (found->stated_kept) {
+    fmt::print(stderr, "the plan's own bound is kept: this search proved no lower one\n");
   }
-  fmt::print(stderr, "the plan's own bound is kept: this search proved no lower one\n");
-  return Found{std::move(stated.certificate), in_time};
+  return found;
 }
 
 void Print(const Arguments& arguments, const PlanDocument& document, const Evaluation& evaluation) {

@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "certificate/best_bound.h"
 #include "certificate/verification.h"
 #include "cli/command.h"
 #include "cli/numbers.h"
@@ -23,9 +24,6 @@
 
 namespace dashf::cli {
 namespace {
-
-// Of a time limit, with --certify: the proof has what is left of it.
-constexpr double kSearchShare = 0.6;
 
 struct Arguments {
   std::string scenario;
@@ -219,7 +217,7 @@ Expected<int> RunSolve(const Arguments& arguments) {
   }
   solvers::SolveOptions options = arguments.options;
   options.wants_bound |= arguments.certify;
-  if (arguments.certify) options.time_limit_s *= kSearchShare;
+  if (arguments.certify) options.time_limit_s *= certificate::kSearchShare;
   std::optional<StandingPlan> standing;
   if (!arguments.from.empty()) {
     if (!solvers::StartsFromPlan(*method, loaded->scenario)) {
