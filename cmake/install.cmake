@@ -25,7 +25,8 @@ install(FILES examples/about_dashf.jsonl DESTINATION share/dashf/examples COMPON
 # The pages, and what they link to.
 install(FILES README.md CHANGELOG.md CONTRIBUTING.md DESTINATION share/doc/dashf COMPONENT dashf)
 install(DIRECTORY docs DESTINATION share/doc/dashf COMPONENT dashf)
-foreach(page configs/README.md bench/peers/train/README.md tests/consumer/plan.cc)
+foreach(page configs/README.md bench/peers/train/README.md tests/consumer/plan.cc python/examples/sionna_gains.py
+    python/notebooks/first_plan.ipynb python/notebooks/parquet_to_adapter.ipynb)
   get_filename_component(folder ${page} DIRECTORY)
   install(FILES ${page} DESTINATION share/doc/dashf/${folder} COMPONENT dashf)
 endforeach()

@@ -29,7 +29,7 @@ import dashf
 import dashf.gym
 
 METHODS = ("prices", "dashf", "association-only", "resource-only", "greedy", "random", "all-server")
-EQUAL, BEST = "PPO, equal shares", "PPO's choices, best shares"
+EQUAL, BEST, UNTRAINED = "PPO, equal shares", "PPO's choices, best shares", "random actions, equal shares"
 FRESH = 10**6  # Evaluations begin episodes by seeds from here on; trainings by the first 32 of 1000 times their own.
 
 
@@ -48,14 +48,18 @@ def percents(agent: PPO, seed: int, options: argparse.Namespace) -> dict[str, fl
     """Of the proven bound on SCR, by method: the mean over the networks of fresh episodes."""
     environment: Any = gymnasium.make("dashf/Planning-v0", users=options.users, servers=options.servers, regret=True)
     planning = environment.unwrapped
-    found: dict[str, list[float]] = {name: [] for name in (EQUAL, BEST, *METHODS)}
+    untrained: Any = gymnasium.make("dashf/Planning-v0", users=options.users, servers=options.servers)
+    untrained.action_space.seed(seed)
+    found: dict[str, list[float]] = {name: [] for name in (EQUAL, BEST, UNTRAINED, *METHODS)}
     for episode in range(options.episodes):
         observation, _ = environment.reset(seed=FRESH + 1000 * seed + episode)
+        untrained.reset(seed=FRESH + 1000 * seed + episode)  # What is done does not change the networks.
         for _ in range(options.episode_steps):
             action, _ = agent.predict(observation, deterministic=True)
             observation, reward, _, _, info = environment.step(action)
             plan = planning.plan
-            scr = {EQUAL: reward, BEST: dashf.Plan.from_arrays(plan.scenario, plan.server, plan.local_layers).scr}
+            scr = {EQUAL: reward, UNTRAINED: untrained.step(untrained.action_space.sample())[1],
+                   BEST: dashf.Plan.from_arrays(plan.scenario, plan.server, plan.local_layers).scr}
             for row in dashf.compare(plan.scenario, METHODS, jobs=1):
                 scr[row.method] = row.plan.scr if row.plan else 0.0
             for name, value in scr.items():
