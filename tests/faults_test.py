@@ -218,7 +218,7 @@ class Faults(small_fleet.Processes):
         turn_bad()
         self.goes_on(name)
         self.ends(name, 10)
-        self.assertRegex(self.log(name), f"dashf: .*{cause}")
+        self.assertRegex(self.log(name), f"process: error: .*{cause}")
         mend()
         self.start(name)
         self.ends_as_undisturbed("0001")

@@ -48,6 +48,34 @@ class Fleet(Processes):
         self.assertEqual(self.adapters("0001", "0002"), undisturbed)
         self.assertIn("the log goes on: ", self.log("coordinator"))
 
+    def test_logs_as_json_have_the_keys_that_are_documented(self):
+        self.fleet(rounds=1)
+        for name in NODES:
+            self.start(name, options=("--log-format", "json", "--log-level", "debug"))
+        self.adapters("0001")
+        page = (pathlib.Path(__file__).parent.parent / "docs/deploy.md").read_text().split("\n## Logs\n")[1]
+        rows = re.findall(r"(?m)^\| ((?:`[a-z]+`(?:, )?)+) \| [^|]*(?:coordinator|server|user|all)[^|]* \| ([^|]*) \|$",
+                          page.split("\n## ")[0])
+        keys = {component: re.findall("`([a-z_]+)`", more) for components, more in rows
+                for component in re.findall("`([a-z]+)`", components)}
+        said = set()
+        for name in NODES:
+            for line in self.log(name).splitlines():
+                event = json.loads(line)
+                self.assertEqual(list(event)[:5], ["time", "level", "node", "component", "message"])
+                self.assertRegex(event["time"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+                self.assertEqual(event["node"].replace("/", "-"), name)
+                said.add((event["level"], event["component"]))
+                if event["component"] != "telemetry":
+                    self.assertLessEqual(set(list(event)[5:]), set(keys[event["component"]]), line)
+        self.assertGreaterEqual(said, {("debug", "telemetry"), ("info", "nodes"), ("info", "planning"), ("info", "rounds"),
+                                       ("info", "data"), ("info", "start"), ("info", "training"), ("info", "session")})
+        self.assertGreaterEqual(set(keys), {component for _, component in said})
+        refused = subprocess.run([DASHF, "user", "--config", "nowhere.json", "--log-format", "json"], capture_output=True,
+                                 text=True)
+        event = json.loads(refused.stderr)
+        self.assertEqual((refused.returncode, event["exit_code"], event["level"], event["node"]), (10, 10, "error", "user"))
+
     def node_file(self, name, change):
         path = self.room / "demo" / name / "node.json"
         node = json.loads(path.read_text())
@@ -207,8 +235,8 @@ class Fleet(Processes):
         for name in ("user-u1", "coordinator"):
             self.start(name)
         self.assertEqual(self.nodes["user-u1"].wait(LIMIT_S), 0, self.log("user-u1"))
-        self.assertIn("user/u1: the fleet has ended: never seen", self.log("user-u1"))
-        self.assertRegex(self.log("coordinator"), r"(?m)^coordinator on .*: the fleet is over$")
+        self.assertIn("user/u1 session: the fleet has ended: never seen", self.log("user-u1"))
+        self.assertRegex(self.log("coordinator"), r"(?m) coordinator process: coordinator on .*: the fleet is over$")
 
     def test_what_cannot_work_is_named_at_the_start(self):
         self.fleet(rounds=1)
@@ -267,7 +295,7 @@ class Fleet(Processes):
         self.node_file("server-s0", lambda node: node["server"].update(advertise=["127.0.0.1:9"]))
         for name in NODES:
             self.start(name)
-        self.until_said("user-u0", "user/u0: round 1: upload waits for server/s0 at 127.0.0.1:9: ")
+        self.until_said("user-u0", "user/u0 transfer: warning: round 1: upload waits for server/s0 at 127.0.0.1:9: ")
 
     def test_a_signal_ends_a_start_that_stands_still(self):
         self.fleet(rounds=1)

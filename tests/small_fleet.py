@@ -83,13 +83,13 @@ class Processes(SmallFleet):
         super().setUp()
         self.nodes = {}
 
-    def start(self, name, failpoint="", more={}):
+    def start(self, name, failpoint="", more={}, options=()):
         folder = self.room / "demo" / name
         log = open(f"{folder}.log", "a")
         self.addCleanup(log.close)
         environment = {**os.environ, **({"DASHF_FAILPOINT": failpoint} if failpoint else {}), **more}
-        node = subprocess.Popen([self.dashf, NODES[name], "--config", str(folder / "node.json")], cwd="/", stderr=log,
-                                stdout=log, env=environment)
+        node = subprocess.Popen([self.dashf, NODES[name], "--config", str(folder / "node.json"), *options], cwd="/",
+                                stderr=log, stdout=log, env=environment)
         self.addCleanup(node.wait)
         self.addCleanup(node.kill)
         self.nodes[name] = node

@@ -57,7 +57,7 @@ Expected<void> Coordinator::Open() {
   fleet::State state;
   bool is_new = true;
   if (kit.log_path.empty()) {
-    log_ = std::make_unique<NoLog>();
+    event_log_ = std::make_unique<NoLog>();
   } else {
     std::error_code failed;
     fs::create_directories(fs::path(kit.log_path).parent_path(), failed);
@@ -66,14 +66,15 @@ Expected<void> Coordinator::Open() {
     is_new = (*log)->events() == 0;
     last_at_ = (*log)->last_at();
     if (last_at_ > began_at_ + kClockMayDiffer) {
-      Say(fmt::format(
-          "this machine's clock is {:.0f} s behind the log's last event: times go on from there",
-          1e-3 * static_cast<double>(last_at_ - began_at_)));
+      log_.Warning("log",
+                   fmt::format("this machine's clock is {:.0f} s behind the log's last event: "
+                               "times go on from there",
+                               1e-3 * static_cast<double>(last_at_ - began_at_)));
     }
     began_at_ = std::max(began_at_, last_at_);
-    log_ = std::move(*log);
+    event_log_ = std::move(*log);
     if (std::getenv("DASHF_FAILPOINT") != nullptr) {
-      log_ = std::make_unique<FailpointLog>(config_.node, std::move(log_));
+      event_log_ = std::make_unique<FailpointLog>(config_.node, std::move(event_log_));
     }
   }
   const Scenario& scenario = deployment_.scenario();
@@ -84,7 +85,7 @@ Expected<void> Coordinator::Open() {
         kit.log_path,
         fmt::format("is of a model of {} layers, the scenario's has {}", state.layers, layers));
   }
-  keeper_.emplace(std::move(state), log_.get());
+  keeper_.emplace(std::move(state), event_log_.get());
   fleet::Configured configured{kit.policy, layers, {}, {}, settings_, {}};
   if (kit.time_scale > 0.0) configured.policy.time_scale = kit.time_scale;
   if (is_new) configured.fleet = fmt::format("{:016x}", RandomNumber());
@@ -109,13 +110,18 @@ Expected<void> Coordinator::Open() {
 // From a log that has events: what was begun, and what was owed when they ended.
 void Coordinator::GoOn() {
   const std::uint32_t begun = state().rounds_begun;
-  Say(fmt::format(
-      "the log goes on: {} {} begun", Counted(begun, "round"), begun == 1 ? "has" : "have"));
+  log_.Info(
+      "log",
+      fmt::format(
+          "the log goes on: {} {} begun", Counted(begun, "round"), begun == 1 ? "has" : "have"),
+      {{"rounds", begun}});
   const std::string& before = state().settings;
   if (!before.empty() && before != settings_) {
-    Say("the training settings are others: nodes that come ask for them again");
+    log_.Info("settings", "the training settings are others: nodes that come ask for them again");
     if (EpochsDiffer(before, settings_)) {
-      Say("their epochs are, too: plans count the work of users' profiles as they were measured, "
+      log_.Warning(
+          "settings",
+          "their epochs are, too: plans count the work of users' profiles as they were measured, "
           "so measure them anew (docs/deploy.md, \"Other training settings\")");
     }
   }
@@ -128,15 +134,8 @@ void Coordinator::GoOn() {
   }
 }
 
-Expected<FleetEnd> Coordinator::Run() {
-  RaiseDescriptorLimit();
-  std::optional<EndedBySignals> starting(std::in_place);
-  const auto credentials = LiveCredentials::Load(config_.tls, config_.node, progress_);
-  if (!credentials) return tl::unexpected(credentials.error());
-  auto revoked =
-      RevokedCertificates::Open(config_.tls.revoked, credentials->Current().ca_pem, progress_);
-  if (!revoked) return tl::unexpected(revoked.error());
-  revoked_ = std::make_unique<RevokedCertificates>(std::move(*revoked));
+// Of its own base model, where it has one, all others' must be.
+Expected<void> Coordinator::KnowOwnWork() {
   std::error_code unknown;
   const bool has_model = !config_.model_folder.empty() && fs::exists(config_.model_folder, unknown);
   if (unknown) return Fail(ErrorKind::kIo, config_.model_folder, unknown.message());
@@ -148,22 +147,40 @@ Expected<FleetEnd> Coordinator::Run() {
     if (!work) return tl::unexpected(work.error());
     work_ = *work;
   } else if (!config_.model_folder.empty()) {
-    Say(
+    log_.Warning(
+        "process",
         fmt::format("the base model is not here ({}): that of the first node that comes is what "
                     "all others' must be",
                     config_.model_folder));
   }
+  return {};
+}
+
+Expected<FleetEnd> Coordinator::Run() {
+  RaiseDescriptorLimit();
+  std::optional<EndedBySignals> starting(std::in_place);
+  const auto credentials = LiveCredentials::Load(config_.tls, config_.node, NoticeTo(log_));
+  if (!credentials) return tl::unexpected(credentials.error());
+  auto revoked = RevokedCertificates::Open(
+      config_.tls.revoked, credentials->Current().ca_pem, [this](const std::string& line) {
+        log_.Warning("credentials", line);
+      });
+  if (!revoked) return tl::unexpected(revoked.error());
+  revoked_ = std::make_unique<RevokedCertificates>(std::move(*revoked));
+  if (auto known = KnowOwnWork(); !known) return tl::unexpected(known.error());
   if (auto opened = Open(); !opened) return tl::unexpected(opened.error());
   const auto address = Listen(*credentials);
   if (!address) return tl::unexpected(address.error());
   starting.reset();
   Note("listening", {{"address", *address}});
   if (TakeQueued()) {  // Whether the fleet is over may depend on how many rounds are to be.
-    Say(Finished() ? fmt::format("coordinator on {}: the fleet is over", *address)
-                   : fmt::format("coordinator on {}: waiting for {} and {}",
-                                 *address,
-                                 Counted(deployment_.scenario().users.size(), "user"),
-                                 Counted(deployment_.scenario().servers.size(), "server")));
+    log_.Info("process",
+              Finished() ? fmt::format("coordinator on {}: the fleet is over", *address)
+                         : fmt::format("coordinator on {}: waiting for {} and {}",
+                                       *address,
+                                       Counted(deployment_.scenario().users.size(), "user"),
+                                       Counted(deployment_.scenario().servers.size(), "server")),
+              {{"address", *address}});
   }
   BeginWatch();
   service_state_.Ready("on " + *address);
@@ -225,7 +242,9 @@ bool Coordinator::MayLeave() {
     const std::size_t others = untold.size() - std::min(untold.size(), kNamesMax);
     untold.resize(untold.size() - others);
     if (!untold.empty() && farewell_s > 0.0) {
-      Say(fmt::format("the fleet is over; not here yet, and may come for {:g} s to hear so: {}{}",
+      log_.Info(
+          "nodes",
+          fmt::format("the fleet is over; not here yet, and may come for {:g} s to hear so: {}{}",
                       farewell_s,
                       fmt::join(untold, ", "),
                       others > 0 ? fmt::format(" and {} more", others) : ""));
@@ -328,7 +347,7 @@ void Coordinator::SayProgress() {
   if (!IsLarge() || Clock::now() < next_line_ || !state().round) return;
   if (state().round->stage != fleet::Round::Stage::kRunning) return;
   next_line_ = Clock::now() + kBetweenLines;
-  Say(ProgressLineOf(*state().round));
+  log_.Info("rounds", ProgressLineOf(*state().round), {{"round", state().round->number}});
 }
 
 void Coordinator::Act(const fleet::Effect& effect) {
@@ -383,7 +402,7 @@ Expected<void> CheckLogIsThere(const CoordinatorKit& kit) {
 
 Expected<FleetEnd> RunCoordinator(const NodeConfig& config,
                                   const Planner& planner,
-                                  const ProgressLine& progress,
+                                  const Log& log,
                                   const FleetWatch* watch) {
   auto loaded = ReadScenario(config.coordinator_kit.scenario_path);
   if (!loaded) return tl::unexpected(loaded.error());
@@ -400,10 +419,11 @@ Expected<FleetEnd> RunCoordinator(const NodeConfig& config,
   }
   if (sound) sound = CheckLogIsThere(config.coordinator_kit);
   if (!sound) return tl::unexpected(sound.error());
-  auto telemetry = Telemetry::Open(config.telemetry_path, config.node, config.telemetry_limits);
+  auto telemetry =
+      Telemetry::Open(config.telemetry_path, config.node, config.telemetry_limits, log);
   if (!telemetry) return tl::unexpected(telemetry.error());
   Coordinator coordinator(
-      config, planner, progress, std::move(*telemetry), std::move(loaded->scenario), watch);
+      config, planner, log, std::move(*telemetry), std::move(loaded->scenario), watch);
   return coordinator.Run();
 }
 

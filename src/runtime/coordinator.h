@@ -49,12 +49,12 @@ struct FleetEnd {
 };
 
 // Carries rounds out until the policy says that the fleet is over, or a signal comes. Writes, for
-// each round, scenario.json, plan.json and round.json below rounds/N of its folder, and those of
-// the latest beside them. An error if there is nothing to record: bad configuration, no port, disk
-// full.
+// each round, scenario.json, plan.json and round.json below rounds/0001 and so on of its folder,
+// and those of the latest beside them. An error if there is nothing to record: bad configuration,
+// no port, disk full.
 Expected<FleetEnd> RunCoordinator(const NodeConfig& config,
                                   const Planner& planner,
-                                  const ProgressLine& progress,
+                                  const Log& log,
                                   const FleetWatch* watch = nullptr);
 
 }  // namespace dashf::runtime

@@ -56,7 +56,9 @@ void Coordinator::Steer(const NodeId& by,
   Queue(event, [this, by, event, answer](const fleet::StepResult& result) {
     answer(result, state());
     if (result.verdict != fleet::Verdict::kAccepted) return;
-    Say(fmt::format("{} {}", Name(by), DeedOf(event)));
+    log_.Info("operators",
+              fmt::format("{} {}", Name(by), DeedOf(event)),
+              {{"by", Name(by)}, {"event", fleet::KindOf(event)}});
     Note(fleet::KindOf(event), FieldsOf(event));
   });
 }

@@ -8,7 +8,6 @@
 #include <set>
 #include <thread>
 
-#include "base/printable.h"
 #include "fleet/keeper.h"
 #include "runtime/coordinator.h"
 #include "runtime/coordinator_service.h"
@@ -30,13 +29,13 @@ class Coordinator {
  public:
   Coordinator(const NodeConfig& config,
               const Planner& planner,
-              const ProgressLine& progress,
+              const Log& log,
               Telemetry telemetry,
               Scenario deployment,
               const FleetWatch* watch)
       : config_(config),
         planner_(planner),
-        progress_(progress),
+        log_(log),
         watch_(watch),
         telemetry_(std::move(telemetry)),
         recent_(telemetry_.KeepRecent()),
@@ -116,6 +115,7 @@ class Coordinator {
   void SendChanges(bool last);
   void Send(const NodeId& node, bool orders_may_differ, bool last);
 
+  Expected<void> KnowOwnWork();
   Expected<void> Open();
   void GoOn();
   Expected<std::string> Listen(const LiveCredentials& credentials);
@@ -125,7 +125,6 @@ class Coordinator {
   std::filesystem::path FolderOf(std::uint32_t round) const;
   std::filesystem::path FolderOf(const fleet::MakePlan& wanted) const;
   const fleet::State& state() const { return keeper_->state(); }
-  void Say(const std::string& line) { progress_(PrintableLine(line)); }  // Peers are quoted.
   void Note(std::string_view event, nlohmann::ordered_json fields);
   bool Finished() const;
   // Of a fleet that is over: whether those who are to hear it have.
@@ -134,7 +133,7 @@ class Coordinator {
 
   const NodeConfig& config_;
   const Planner& planner_;
-  const ProgressLine& progress_;
+  const Log& log_;
   const FleetWatch* const watch_;  // Null: nobody looks on.
   Telemetry telemetry_;
   const std::shared_ptr<RecentLines> recent_;
@@ -144,7 +143,7 @@ class Coordinator {
                              config_.coordinator_kit.slowdown};
   NodeLoop loop_;
 
-  std::unique_ptr<fleet::EventLog> log_;
+  std::unique_ptr<fleet::EventLog> event_log_;
   std::optional<fleet::Keeper> keeper_;
   fleet::Millis last_at_ = 0;
   fleet::Millis began_at_ = WallClock();

@@ -70,8 +70,11 @@ void Coordinator::StartPlanning(const fleet::MakePlan& wanted) {
   unreachable_ = std::move(scope.unreachable);
   without_slot_ = std::move(scope.without_slot);
   for (const std::string& id : scope.outside) {
-    Say(fmt::format("user {} goes on with what it has been given; the scenario has no place for it",
-                    id));
+    log_.Warning(
+        "planning",
+        fmt::format("user {} goes on with what it has been given; the scenario has no place for it",
+                    id),
+        {{"user", id}});
   }
   factors_ =
       config_.coordinator_kit.learn ? TakeFactors(state(), &request.scenario) : LearntFactors{};
@@ -89,11 +92,13 @@ void Coordinator::StartPlanning(const fleet::MakePlan& wanted) {
     broken_ = written.error();
     return;
   }
-  Say(fmt::format("round {}: planning {} on {} with {}",
-                  wanted.round,
-                  Counted(request.scenario.users.size(), "user"),
-                  Counted(request.scenario.servers.size(), "server"),
-                  config_.coordinator_kit.method));
+  log_.Info("planning",
+            fmt::format("round {}: planning {} on {} with {}",
+                        wanted.round,
+                        Counted(request.scenario.users.size(), "user"),
+                        Counted(request.scenario.servers.size(), "server"),
+                        config_.coordinator_kit.method),
+            {{"round", wanted.round}, {"method", config_.coordinator_kit.method}});
   scenario_sha256_ = request.scenario_sha256;
   Failpoint(config_.node, "planning");
   if (planning_.joinable()) planning_.join();
@@ -142,7 +147,9 @@ void Coordinator::TakePlan(const fleet::MakePlan& wanted,
         WriteFileAtomically(fs::path(config_.coordinator_kit.out_folder) / "plan.json", *text);
   }
   if (!planned->standing_refused.empty()) {
-    Say(fmt::format("planned afresh: {}", planned->standing_refused));
+    log_.Info("planning",
+              fmt::format("planned afresh: {}", planned->standing_refused),
+              {{"round", wanted.round}, {"reason", planned->standing_refused}});
   }
   Json fields = {{"method", config_.coordinator_kit.method},
                  {"scenario_sha256", scenario_sha256_},
@@ -163,11 +170,11 @@ void Coordinator::TakePlan(const fleet::MakePlan& wanted,
     line += fmt::format(", {} wait until one of them has ended, for servers have no more slots",
                         without_slot_.size());
   }
-  Queue(std::move(made), [this, line](const fleet::StepResult& result) {
+  Queue(std::move(made), [this, line, round = wanted.round](const fleet::StepResult& result) {
     if (result.verdict != fleet::Verdict::kAccepted) return;
-    Say(line);
+    log_.Info("planning", line, {{"round", round}});
     const auto emulated = EmulationOf(*state().round, deployment_.scenario(), emulation_);
-    if (emulated) Say(EmulationLine(*emulated));
+    if (emulated) log_.Info("planning", EmulationLine(*emulated), {{"round", round}});
   });
 }
 
@@ -223,9 +230,12 @@ void Coordinator::PutAside(std::uint32_t round) {
     broken_ = Error{ErrorKind::kIo, folder.string(), failed.message()};
     return;
   }
-  Say(fmt::format("the log does not know round {} of which there is a record: it is now in {}",
+  log_.Warning(
+      "log",
+      fmt::format("the log does not know round {} of which there is a record: it is now in {}",
                   round,
-                  aside.string()));
+                  aside.string()),
+      {{"round", round}, {"folder", aside.string()}});
 }
 
 void Coordinator::EndRound(const fleet::Round& round) {
@@ -234,7 +244,9 @@ void Coordinator::EndRound(const fleet::Round& round) {
   for (const auto& [id, task] : round.tasks) {
     Note("user_ended", {{"round", round.number}, {"user", id}, {"failure", task.failure}});
     if (task.state == fleet::Task::State::kFailed) {
-      Say(fmt::format("user {} FAILED: {}", id, task.failure));
+      log_.Warning("rounds",
+                   fmt::format("user {} FAILED: {}", id, task.failure),
+                   {{"round", round.number}, {"user", id}, {"reason", task.failure}});
     }
   }
   RoundRecord record =
@@ -245,9 +257,11 @@ void Coordinator::EndRound(const fleet::Round& round) {
   record.model = config_.model_folder;
   record.seed = config_.training.seed;
   record.number = round.number;
-  Say(fmt::format("round {} has ended: {}",
-                  round.number,
-                  record.Done() ? "every user is done" : "not every user is done"));
+  log_.Info("rounds",
+            fmt::format("round {} has ended: {}",
+                        round.number,
+                        record.Done() ? "every user is done" : "not every user is done"),
+            {{"round", round.number}, {"success", record.Done()}});
   Note("round_ended", {{"round", round.number}, {"success", record.Done()}});
   if (auto written = WriteBoth(FolderOf(round.number), "round.json", WriteRound(record));
       !written) {

@@ -56,7 +56,9 @@ void Coordinator::SayTurnedAway(const NodeId& node, const std::string& reason) {
   std::string& said = turned_away_[node];
   if (said == reason) return;  // However often it tries.
   said = reason;
-  Say(fmt::format("{} is turned away: {}", Name(node), reason));
+  log_.Warning("nodes",
+               fmt::format("{} is turned away: {}", Name(node), reason),
+               {{"who", Name(node)}, {"reason", reason}});
   Note("turned_away", {{"who", Name(node)}, {"reason", reason}});
 }
 
@@ -108,7 +110,9 @@ void Coordinator::Hello(SessionId id, const NodeId& node, const v1::Hello& hello
   if (!outdated.empty()) {
     // It gives up what it is at, and comes back as if it were started again.
     Queue(fleet::WentAway{node, hello.incarnation()}, {});
-    Say(fmt::format("{} is to ask for the training settings again: {}", Name(node), outdated));
+    log_.Info("nodes",
+              fmt::format("{} is to ask for the training settings again: {}", Name(node), outdated),
+              {{"who", Name(node)}, {"reason", outdated}});
     Note("settings_outdated", {{"who", Name(node)}, {"reason", outdated}});
     return service_.Refuse(id, {grpc::StatusCode::ABORTED, outdated});
   }
@@ -140,7 +144,11 @@ void Coordinator::Hello(SessionId id, const NodeId& node, const v1::Hello& hello
           Renew(session);
           changed_.insert(node);
           if (result.verdict != fleet::Verdict::kAccepted) return;
-          if (!IsLarge()) Say(fmt::format("{} is here ({})", Name(node), process));
+          if (!IsLarge()) {
+            log_.Info("nodes",
+                      fmt::format("{} is here ({})", Name(node), process),
+                      {{"who", Name(node)}, {"process", process}});
+          }
           Note("joined", {{"who", Name(node)}, {"process", process}});
         });
 }
@@ -156,7 +164,9 @@ void Coordinator::Alive(SessionId id, const NodeId& node) {
   Queue(fleet::Joined{node, member->incarnation, ""}, [this, node](const auto& result) {
     if (result.verdict != fleet::Verdict::kAccepted) return;
     const std::string process = sessions_[node].sign.process;
-    Say(fmt::format("{} is here again ({})", Name(node), process));
+    log_.Info("nodes",
+              fmt::format("{} is here again ({})", Name(node), process),
+              {{"who", Name(node)}, {"process", process}});
     Note("joined", {{"who", Name(node)}, {"process", process}});
   });
 }
@@ -173,7 +183,7 @@ void Coordinator::Closed(SessionId id, const NodeId& node, bool goodbye) {
 // Standing sessions of those whom a new list names; others are refused as they come.
 void Coordinator::EndRevoked() {
   if (!revoked_->HasChanged()) return;
-  Say("the list of revoked certificates has changed");
+  log_.Info("credentials", "the list of revoked certificates has changed");
   refused_.clear();
   for (auto& [node, session] : sessions_) {
     if (session.id == 0 || !service_.IsRevoked(session.id)) continue;
@@ -211,7 +221,7 @@ void Coordinator::CheckLeases() {
     if (Clock::now() <= session.lease_until || Finished()) continue;
     Queue(fleet::WentAway{node, member->incarnation}, [this, node = node](const auto& result) {
       if (result.verdict != fleet::Verdict::kAccepted) return;
-      Say(fmt::format("{} is away", Name(node)));
+      log_.Warning("nodes", fmt::format("{} is away", Name(node)), {{"who", Name(node)}});
       Note("node_lost", {{"lost", Name(node)}});
     });
   }
@@ -244,10 +254,21 @@ void Coordinator::Report(SessionId id, const NodeId& node, const v1::PhaseReport
               state().round && state().round->number == report.round ? state().round : state().last;
           if (!round || !round->tasks.contains(report.user)) return;
           if (report.failure.empty()) {
-            if (!IsLarge()) Say(FinishedLine(round->tasks.at(report.user), report, state().layers));
+            if (!IsLarge()) {
+              log_.Info(
+                  "rounds",
+                  FinishedLine(round->tasks.at(report.user), report, state().layers),
+                  {{"round", report.round}, {"user", report.user}, {"phase", Key(report.phase)}});
+            }
           } else {
-            Say(fmt::format(
-                "user {}: {} failed: {}", report.user, Name(report.phase), report.failure));
+            log_.Warning(
+                "rounds",
+                fmt::format(
+                    "user {}: {} failed: {}", report.user, Name(report.phase), report.failure),
+                {{"round", report.round},
+                 {"user", report.user},
+                 {"phase", Key(report.phase)},
+                 {"reason", report.failure}});
           }
         });
 }

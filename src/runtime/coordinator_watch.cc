@@ -1,4 +1,5 @@
 // What is shown of the fleet to whoever looks on.
+#include "base/printable.h"
 #include "runtime/coordinator_process.h"
 #include "runtime/fleet_record.h"
 

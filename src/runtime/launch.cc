@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/printable.h"
 #include "runtime/authority.h"
+#include "runtime/log.h"
 #include "runtime/node_places.h"
 #include "runtime/process.h"
 #include "runtime/user_store.h"
@@ -79,7 +80,8 @@ class Round {
   StopSignals signals_;
   PrivateFolder private_;  // Outlives the children.
   ProcessGroup children_;
-  std::ifstream coordinators_;  // Its log.
+  std::ifstream coordinators_;  // Its log,
+  std::string begun_;           // and of it a line that has no end yet.
   std::optional<int> signal_;
   Clock::time_point stopped_at_{};
 };
@@ -225,8 +227,12 @@ std::filesystem::path Round::LogOf(const std::string& name) const {
 
 void Round::PassOn() {
   coordinators_.clear();
-  std::string text((std::istreambuf_iterator<char>(coordinators_)), {});
-  fmt::print(stderr, "{}", Printable(text));
+  begun_.append(std::istreambuf_iterator<char>(coordinators_), {});
+  std::size_t at = 0;
+  for (std::size_t end; (end = begun_.find('\n', at)) != begun_.npos; at = end + 1) {
+    progress_(PrintableLine(MessageOf(std::string_view(begun_).substr(at, end - at))));
+  }
+  begun_.erase(0, at);
 }
 
 // With its last words.
@@ -240,7 +246,7 @@ void Round::Tell(const ProcessEnd& end) {
                         end.name,
                         Describe(end),
                         LogOf(end.name).string(),
-                        last.empty() ? " is empty" : ": " + Printable(last)));
+                        last.empty() ? " is empty" : ": " + PrintableLine(MessageOf(last))));
 }
 
 Expected<std::string> Round::CoordinatorAddress() {

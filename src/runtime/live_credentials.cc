@@ -97,7 +97,7 @@ class LiveCredentials::State {
     seen_ = Look(paths_);
     auto loaded = LoadCredentials(paths_, node_);
     if (!loaded) return tl::unexpected(loaded.error());
-    if (const auto exposed = ExposedKey(paths_.key)) notice_("warning: " + *exposed);
+    if (const auto exposed = ExposedKey(paths_.key)) notice_(LogLevel::kWarning, *exposed);
     files_.emplace();
     if (!Stage(*loaded)) {
       return Fail(ErrorKind::kIo, Name(node_), fmt::format("memfd: {}", std::strerror(errno)));
@@ -146,21 +146,23 @@ class LiveCredentials::State {
   void Take() {
     auto loaded = LoadCredentials(paths_, node_);
     if (!loaded) {
-      notice_(fmt::format("not taken: {}; the certificate until {} stays in use",
+      notice_(LogLevel::kWarning,
+              fmt::format("not taken: {}; the certificate until {} stays in use",
                           loaded.error().Text(),
                           EndText(Current())));
       return;
     }
     if (*loaded == Current()) return;  // Written again as they were.
     if (!Stage(*loaded)) {
-      notice_(fmt::format("not taken: memfd: {}", std::strerror(errno)));
+      notice_(LogLevel::kWarning, fmt::format("not taken: memfd: {}", std::strerror(errno)));
       return;
     }
     {
       const std::lock_guard lock(mutex_);
       credentials_ = *loaded;
     }
-    notice_(fmt::format("{}: taken, valid until {}", paths_.certificate, EndText(*loaded)));
+    notice_(LogLevel::kInfo,
+            fmt::format("{}: taken, valid until {}", paths_.certificate, EndText(*loaded)));
     end_ = EndOf(loaded->certificate_pem);
     told_ = 0;
     TellEnd();
@@ -172,7 +174,8 @@ class LiveCredentials::State {
     const int stage = end_ <= now ? 2 : end_ - now <= kSoon ? 1 : 0;
     if (stage <= told_) return;
     told_ = stage;
-    notice_(fmt::format("warning: {}: {} on {}; `dashf kit renew` makes another",
+    notice_(LogLevel::kWarning,
+            fmt::format("{}: {} on {}; `dashf kit renew` makes another",
                         paths_.certificate,
                         stage == 2 ? "ended" : "ends",
                         EndText(Current())));
@@ -211,8 +214,10 @@ Credentials LiveCredentials::Current() const {
   return state_->Current();
 }
 
-void SayNotice(const std::string& line) {
-  fmt::print(stderr, "{}\n", line);
+LiveCredentials::Notice NoticeTo(const Log& log) {
+  return [log](LogLevel level, const std::string& message) {
+    log.Write(level, "credentials", message);
+  };
 }
 
 std::shared_ptr<LiveCredentials::Provider> LiveCredentials::provider() const {

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "runtime/identity.h"
+#include "runtime/log.h"
 #include "runtime/node.h"
 
 namespace dashf::runtime {
@@ -18,7 +19,8 @@ namespace dashf::runtime {
 // Thread-safe. Copies share what they watch.
 class LiveCredentials {
  public:
-  using Notice = std::function<void(const std::string&)>;  // Called from any thread.
+  // Called from any thread.
+  using Notice = std::function<void(LogLevel level, const std::string& message)>;
   using Provider = grpc::experimental::CertificateProviderInterface;
 
   // Of a node's files (LoadCredentials says what is checked). `notice` is told, from another
@@ -39,7 +41,7 @@ class LiveCredentials {
   std::shared_ptr<State> state_;
 };
 
-// A line on stderr.
-void SayNotice(const std::string& line);
+// What a node says of its credentials.
+LiveCredentials::Notice NoticeTo(const Log& log);
 
 }  // namespace dashf::runtime

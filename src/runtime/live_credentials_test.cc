@@ -53,7 +53,7 @@ class Renewal : public testing::Test {
   LiveCredentials Load(const NodeId& node) {
     return LiveCredentials::Load(PathsIn(folder_, node),
                                  node,
-                                 [this](const std::string& line) {
+                                 [this](LogLevel, const std::string& line) {
                                    const std::lock_guard lock(mutex_);
                                    said_ += line + "\n";
                                  })

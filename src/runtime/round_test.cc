@@ -383,7 +383,7 @@ TEST_F(Round, AUserKilledInItsUploadFailsAlone) {
   EXPECT_TRUE(HasAdapter("u0") && HasAdapter("u2"));
   EXPECT_FALSE(fs::exists(launch_.folder / "adapters" / "u1"));
   EXPECT_THAT(said_, HasSubstr("user/u1 ended: killed by signal 9"));
-  EXPECT_THAT(said_, HasSubstr("logs/user-u1.log: user/u1: round 1: upload"));  // Its last words.
+  EXPECT_THAT(said_, HasSubstr("logs/user-u1.log: round 1: upload"));  // Its last words.
   EXPECT_THAT(ReadFile(launch_.folder / "logs/coordinator.log").value_or(""),
               HasSubstr("user u1 FAILED: lost during upload"));
 }

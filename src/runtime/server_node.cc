@@ -56,7 +56,7 @@ class ServerProcess {
                 BaseModel base,
                 const std::string& model_sha256,
                 UserStore* store,
-                const ProgressLine& on_line)
+                const Log& log)
       : config_(config),
         credentials_(credentials),
         telemetry_(telemetry),
@@ -64,7 +64,7 @@ class ServerProcess {
         base_(std::move(base)),
         store_(*store),
         service_(config.node, store),
-        on_line_(on_line),
+        log_(log),
         training_(config,
                   base_,
                   model_sha256,
@@ -97,7 +97,7 @@ class ServerProcess {
   const BaseModel base_;
   UserStore& store_;
   EdgeService service_;
-  const ProgressLine& on_line_;
+  const Log& log_;
   NodeLoop loop_;
   StopSignals signals_;
   fleet::ServerAgent agent_{{}};
@@ -163,11 +163,11 @@ Expected<std::optional<int>> ServerProcess::Run(const v1::Work& work) {
       Hello(work, *addresses),
       Session::Listener{
           .on_orders = [this](const auto& orders) { loop_.Post([=, this] { Heed(orders); }); },
-          .on_line = on_line_,
+          .log = log_,
           .on_refused = [this](const auto& error) { loop_.Post([=, this] { failed_ = error; }); },
           .on_outdated =
               [this](const auto& how) {
-                on_line_("the training settings have changed: " + how);
+                log_.Info("settings", "the training settings have changed: " + how);
                 loop_.Post([this] { outdated_ = true; });
               }});
   trainer_ = std::thread([this] { training_.Run(); });
@@ -182,7 +182,7 @@ Expected<std::optional<int>> ServerProcess::Run(const v1::Work& work) {
   }
   if (failed_) return tl::unexpected(*failed_);
   if (outdated_) return std::nullopt;
-  return EndOfFleet(config_.node, *leave_, on_line_);
+  return EndOfFleet(config_.node, *leave_, log_);
 }
 
 void ServerProcess::Heed(const v1::Orders& orders) {
@@ -262,7 +262,9 @@ Attempt ServerProcess::AttemptOf(const std::string& user) const {
 }
 
 void ServerProcess::OnTaken(const Attempt& attempt) {
-  on_line_(fmt::format("round {}: training user {}", attempt.round, attempt.user));
+  log_.Info("training",
+            fmt::format("round {}: training user {}", attempt.round, attempt.user),
+            {{"round", attempt.round}, {"user", attempt.user}});
   loop_.Post([this, user = attempt.user] { Do(agent_.OnUploaded(user)); });
 }
 
@@ -320,7 +322,7 @@ Expected<std::optional<int>> ServeAsTold(const NodeConfig& config,
   const auto store =
       UserStore::Open(config.server.spool_folder, config.server.spool_bytes_max, config.fleet);
   if (!store) return tl::unexpected(store.error());
-  for (const std::string& damaged : (*store)->damaged()) voice.on_line("spool: " + damaged);
+  for (const std::string& damaged : (*store)->damaged()) voice.log.Warning("spool", damaged);
   ServerProcess node(config,
                      credentials,
                      telemetry,
@@ -328,7 +330,7 @@ Expected<std::optional<int>> ServeAsTold(const NodeConfig& config,
                      std::move(*base),
                      work->model_sha256(),
                      store->get(),
-                     voice.on_line);
+                     voice.log);
   starting.reset();
   return node.Run(*work);
 }
@@ -341,15 +343,15 @@ Expected<int> RunServer(const NodeConfig& config, const ServerVoice& voice) {
   if (auto plain = CheckPlainFiles(config.model_folder); !plain) {
     return tl::unexpected(plain.error());
   }
-  const auto credentials = LiveCredentials::Load(config.tls, config.node, SayNotice);
+  const auto credentials = LiveCredentials::Load(config.tls, config.node, NoticeTo(voice.log));
   if (!credentials) return tl::unexpected(credentials.error());
   const auto telemetry =
-      Telemetry::Open(config.telemetry_path, config.node, config.telemetry_limits);
+      Telemetry::Open(config.telemetry_path, config.node, config.telemetry_limits, voice.log);
   if (!telemetry) return tl::unexpected(telemetry.error());
   ServiceState service_state;
   const ServicePulse pulse(&service_state);
   starting.reset();
-  return LiveAsTold(config, *credentials, voice.on_line, [&](const NodeConfig& as_told) {
+  return LiveAsTold(config, *credentials, voice.log, [&](const NodeConfig& as_told) {
     return ServeAsTold(as_told, *credentials, *telemetry, service_state, voice);
   });
 }

@@ -5,15 +5,15 @@
 #include <functional>
 
 #include "base/error.h"
+#include "runtime/log.h"
 #include "runtime/node_config.h"
-#include "runtime/telemetry.h"
 #include "train/compute.h"
 
 namespace dashf::runtime {
 
 struct ServerVoice {  // Whom its process tells what it does, as of a user's.
   std::function<void(const llama::Storage&)> on_storage;
-  ProgressLine on_line;
+  Log log;
 };
 
 // Asks the coordinator how to train and serves until the fleet is over: 0; or a signal ends it: 128

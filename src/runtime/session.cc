@@ -53,10 +53,10 @@ bool Session::WaitFor(milliseconds pause) {
   return !changed_.wait_for(lock, pause, [this] { return stop_; });
 }
 
-void Session::Say(const std::string& line) {
+void Session::Say(LogLevel level, const std::string& line) {
   if (line == said_) return;
   said_ = line;
-  listener_.on_line(line);
+  listener_.log.Write(level, "session", line);
 }
 
 void Session::Run() {
@@ -71,9 +71,10 @@ void Session::Run() {
     if (refused == kIdentityTries && !welcome) return listener_.on_refused(met.error());
     connected_ = false;
     if (refused > 0) {
-      Say(fmt::format("refused, and trying again ({})", met.error().Text()));
+      Say(LogLevel::kWarning, fmt::format("refused, and trying again ({})", met.error().Text()));
     } else if (!met) {
-      Say(fmt::format("the coordinator is not there yet ({})", met.error().Text()));
+      Say(LogLevel::kInfo,
+          fmt::format("the coordinator is not there yet ({})", met.error().Text()));
     } else {
       Reach(*met);
       if (!RunStream()) return;
@@ -187,10 +188,11 @@ bool Session::MayTryAgain(const grpc::Status& status) {
       listener_.on_outdated(status.error_message());
       return false;
     case grpc::StatusCode::ALREADY_EXISTS:
-      Say("waiting: " + status.error_message());
+      Say(LogLevel::kWarning, "waiting: " + status.error_message());
       return true;
     default:
-      Say(connected_ ? "the coordinator is away; going on and trying again"
+      Say(connected_ ? LogLevel::kWarning : LogLevel::kInfo,
+          connected_ ? "the coordinator is away; going on and trying again"
                      : "the coordinator is not there yet");
       return true;
   }

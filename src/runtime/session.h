@@ -27,7 +27,7 @@ class Session {
  public:
   struct Listener {  // Called from the session's thread; must not block for long.
     std::function<void(const v1::Orders&)> on_orders;
-    std::function<void(const std::string&)> on_line;  // What happens to the connection, for people.
+    Log log = {};  // What happens to the connection.
     // It will not be opened again: a certificate is refused (kIdentity) or the node may not take
     // part (kBadInput).
     std::function<void(const Error&)> on_refused;
@@ -61,8 +61,8 @@ class Session {
   void Hear(v1::CoordinatorMessage message);
   std::optional<v1::ReportReply> Ask(v1::PhaseReport report);  // None once stopped.
   bool MayTryAgain(const grpc::Status& status);
-  bool WaitFor(std::chrono::milliseconds pause);  // False once stopped.
-  void Say(const std::string& line);              // Not twice the same in a row.
+  bool WaitFor(std::chrono::milliseconds pause);      // False once stopped.
+  void Say(LogLevel level, const std::string& line);  // Not twice the same in a row.
 
   const NodeConfig& config_;
   const LiveCredentials& credentials_;

@@ -34,7 +34,6 @@ class Reporting : public testing::Test {
                     credentials_,
                     {},
                     {.on_orders = [](const v1::Orders&) {},
-                     .on_line = [](const std::string&) {},
                      .on_refused = [](const Error&) {},
                      .on_outdated = [](const std::string&) {}});
     fleet::PhaseFinished report;

@@ -37,8 +37,8 @@ struct SettingsAnswer {  // One of the three.
 // The asking thread's.
 class Asking {
  public:
-  Asking(const NodeConfig& config, const LiveCredentials& credentials, const ProgressLine& on_line)
-      : config_(config), credentials_(credentials), on_line_(on_line) {
+  Asking(const NodeConfig& config, const LiveCredentials& credentials, const Log& log)
+      : config_(config), credentials_(credentials), log_(log) {
     thread_ = std::thread([this] {
       answer_ = Ask();
       done_ = true;
@@ -71,7 +71,7 @@ class Asking {
   void SayOnce(const std::string& line) {
     if (line == said_) return;
     said_ = line;
-    on_line_(line);
+    log_.Info("settings", line);
   }
 
   // Nothing once it is stopped.
@@ -130,7 +130,7 @@ class Asking {
 
   const NodeConfig& config_;
   const LiveCredentials& credentials_;
-  const ProgressLine& on_line_;
+  const Log& log_;
   std::string said_;
   Expected<SettingsAnswer> answer_;  // Until done_, the thread's.
   std::atomic<bool> done_ = false;
@@ -141,15 +141,17 @@ class Asking {
   std::thread thread_;                   // Last: it uses the others.
 };
 
-void SayFleetEnded(const v1::Leave& leave, const ProgressLine& on_line) {
-  on_line("the fleet has ended" + (leave.reason().empty() ? "" : ": " + leave.reason()));
+void SayFleetEnded(const v1::Leave& leave, const Log& log) {
+  log.Info("session",
+           "the fleet has ended" + (leave.reason().empty() ? "" : ": " + leave.reason()),
+           {{"reason", leave.reason()}});
 }
 
 Expected<SettingsAnswer> AskForSettings(const NodeConfig& config,
                                         const LiveCredentials& credentials,
-                                        const ProgressLine& on_line) {
+                                        const Log& log) {
   StopSignals signals;
-  Asking asking(config, credentials, on_line);
+  Asking asking(config, credentials, log);
   while (!asking.done()) {
     if (const auto signal = signals.Wait(kTickMs)) {
       ExitWithin(kStopWithin, 128 + *signal);  // If a step of a handshake takes longer.
@@ -163,14 +165,14 @@ Expected<SettingsAnswer> AskForSettings(const NodeConfig& config,
 
 Expected<int> LiveAsTold(const NodeConfig& config,
                          const LiveCredentials& credentials,
-                         const ProgressLine& on_line,
+                         const Log& log,
                          const Life& live) {
   for (;;) {
-    auto told = AskForSettings(config, credentials, on_line);
+    auto told = AskForSettings(config, credentials, log);
     if (!told) return tl::unexpected(told.error());
     if (told->signal) return 128 + *told->signal;
     if (told->leave) {
-      SayFleetEnded(*told->leave, on_line);
+      SayFleetEnded(*told->leave, log);
       return 0;
     }
     NodeConfig as_told = config;
@@ -182,9 +184,9 @@ Expected<int> LiveAsTold(const NodeConfig& config,
   }
 }
 
-Expected<int> EndOfFleet(const NodeId& node, const v1::Leave& leave, const ProgressLine& on_line) {
+Expected<int> EndOfFleet(const NodeId& node, const v1::Leave& leave, const Log& log) {
   if (!leave.success()) return Fail(ErrorKind::kRoundFailed, Name(node), leave.reason());
-  SayFleetEnded(leave, on_line);
+  SayFleetEnded(leave, log);
   return 0;
 }
 

@@ -23,11 +23,11 @@ using Life = std::function<Expected<std::optional<int>>(const NodeConfig& as_tol
 // none of this version's.
 Expected<int> LiveAsTold(const NodeConfig& config,
                          const LiveCredentials& credentials,
-                         const ProgressLine& on_line,
+                         const Log& log,
                          const Life& live);
 
 // What a node ends with that was there until its fleet was over: 0, after a line that says so, or
 // kRoundFailed for a user whose last part failed.
-Expected<int> EndOfFleet(const NodeId& node, const v1::Leave& leave, const ProgressLine& on_line);
+Expected<int> EndOfFleet(const NodeId& node, const v1::Leave& leave, const Log& log);
 
 }  // namespace dashf::runtime

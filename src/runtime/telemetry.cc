@@ -69,22 +69,24 @@ struct Telemetry::File {
   }
 };
 
-Telemetry::Telemetry(std::unique_ptr<File> file, std::string node)
-    : file_(std::move(file)), node_(std::move(node)) {}
+Telemetry::Telemetry(std::unique_ptr<File> file, std::string node, Log log)
+    : file_(std::move(file)), node_(std::move(node)), log_(std::move(log)) {}
 Telemetry::Telemetry(Telemetry&& other) noexcept = default;
 Telemetry::~Telemetry() = default;
 
 Expected<Telemetry> Telemetry::Open(const std::string& path,
                                     const NodeId& node,
-                                    const TelemetryLimits& limits) {
-  if (path.empty()) return Telemetry(nullptr, Name(node));
+                                    const TelemetryLimits& limits,
+                                    Log log) {
+  if (path.empty()) return Telemetry(nullptr, Name(node), std::move(log));
   auto file = std::make_unique<File>(path, limits);
   file->descriptor = OpenForAppending(path);
   if (file->descriptor < 0) return Fail(ErrorKind::kIo, path, std::strerror(errno));
-  return Telemetry(std::move(file), Name(node));
+  return Telemetry(std::move(file), Name(node), std::move(log));
 }
 
 void Telemetry::Write(std::string_view event, nlohmann::ordered_json fields) const {
+  log_.Write(LogLevel::kDebug, "telemetry", std::string(event), fields);
   if (file_ == nullptr && recent_ == nullptr) return;
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   nlohmann::ordered_json line = {{"time_s", std::chrono::duration<double>(now).count()},

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "runtime/log.h"
 #include "runtime/node.h"
 #include "runtime/recent_lines.h"
 
@@ -26,10 +27,12 @@ struct TelemetryLimits {
 
 class Telemetry {
  public:
-  // An empty path records nothing. kIo if the file cannot be opened for appending.
+  // An empty path records nothing. `log` has each event, too, where it shows debug events. kIo if
+  // the file cannot be opened for appending.
   static Expected<Telemetry> Open(const std::string& path,
                                   const NodeId& node,
-                                  const TelemetryLimits& limits = {});
+                                  const TelemetryLimits& limits = {},
+                                  Log log = {});
   Telemetry(Telemetry&& other) noexcept;
   Telemetry& operator=(Telemetry&&) = delete;
   ~Telemetry();
@@ -44,10 +47,11 @@ class Telemetry {
 
  private:
   struct File;
-  Telemetry(std::unique_ptr<File> file, std::string node);
+  Telemetry(std::unique_ptr<File> file, std::string node, Log log);
 
   std::unique_ptr<File> file_;
   std::string node_;
+  Log log_;
   std::shared_ptr<RecentLines> recent_;
 };
 

@@ -73,10 +73,12 @@ Expected<std::optional<int>> TrainAsTold(const NodeConfig& config,
                                  config.fleet);
   if (!folder) return tl::unexpected(folder.error());
   if (folder->BeginsAnew()) {
-    voice.on_line("the adapter of earlier rounds is of other settings: the next begins anew");
+    voice.log.Warning("folder",
+                      "the adapter of earlier rounds is of other settings: the next begins anew");
   }
   if (!folder->put_aside().empty()) {
-    voice.on_line(
+    voice.log.Info(
+        "folder",
         fmt::format("the rounds of another fleet are kept in {}; their best adapter goes on",
                     folder->put_aside().string()));
   }
@@ -93,7 +95,7 @@ Expected<std::optional<int>> TrainAsTold(const NodeConfig& config,
       Sha256Hex(fmt::format("{} {}", training.tokens_max, corpus::WriteSamples(files.test))),
       std::move(*folder),
       std::move(*memory),
-      voice.on_line);
+      voice.log);
   starting.reset();
   return node.Run(*work);
 }
@@ -117,17 +119,17 @@ Expected<void> CheckPlaces(const NodeConfig& config) {
 Expected<int> RunUser(const NodeConfig& config, const UserVoice& voice) {
   std::optional<EndedBySignals> starting(std::in_place);
   if (auto sound = CheckPlaces(config); !sound) return tl::unexpected(sound.error());
-  const auto credentials = LiveCredentials::Load(config.tls, config.node, SayNotice);
+  const auto credentials = LiveCredentials::Load(config.tls, config.node, NoticeTo(voice.log));
   if (!credentials) return tl::unexpected(credentials.error());
   const auto telemetry =
-      Telemetry::Open(config.telemetry_path, config.node, config.telemetry_limits);
+      Telemetry::Open(config.telemetry_path, config.node, config.telemetry_limits, voice.log);
   if (!telemetry) return tl::unexpected(telemetry.error());
   const auto files = ReadFiles(config.user);
   if (!files) return tl::unexpected(files.error());
   ServiceState service_state;
   const ServicePulse pulse(&service_state);
   starting.reset();
-  return LiveAsTold(config, *credentials, voice.on_line, [&](const NodeConfig& as_told) {
+  return LiveAsTold(config, *credentials, voice.log, [&](const NodeConfig& as_told) {
     return TrainAsTold(as_told, *credentials, *telemetry, service_state, *files, voice);
   });
 }

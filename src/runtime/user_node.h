@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "corpus/samples.h"
+#include "runtime/log.h"
 #include "runtime/node_config.h"
-#include "runtime/telemetry.h"
 #include "train/compute.h"
 
 namespace dashf::runtime {
@@ -19,7 +19,7 @@ struct UserVoice {
   std::function<void(const llama::Storage&)> on_storage;
   // What was taken of each of its files.
   std::function<void(const std::string& path, const corpus::DataReport& report)> on_data;
-  ProgressLine on_line;
+  Log log;
 };
 
 // Asks the coordinator how to train and takes part in rounds until the fleet is over: 0; or a

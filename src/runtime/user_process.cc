@@ -65,11 +65,11 @@ Expected<std::optional<int>> UserProcess::Run(const v1::Work& work) {
       Hello(work),
       Session::Listener{
           .on_orders = [this](const auto& orders) { loop_.Post([=, this] { Heed(orders); }); },
-          .on_line = on_line_,
+          .log = log_,
           .on_refused = [this](const auto& error) { loop_.Post([=, this] { Fail(error); }); },
           .on_outdated =
               [this](const auto& how) {
-                on_line_("the training settings have changed: " + how);
+                log_.Info("settings", "the training settings have changed: " + how);
                 loop_.Post([this] { outdated_ = true; });
               }});
   if (!agent_.memory().unreported.empty()) SendReport();
@@ -83,7 +83,7 @@ Expected<std::optional<int>> UserProcess::Run(const v1::Work& work) {
   }
   if (failed_) return tl::unexpected(*failed_);
   if (outdated_) return std::nullopt;
-  return EndOfFleet(config_.node, *leave_, on_line_);
+  return EndOfFleet(config_.node, *leave_, log_);
 }
 
 void UserProcess::Heed(const v1::Orders& orders) {
@@ -124,7 +124,7 @@ void UserProcess::Heed(const v1::Orders& orders) {
     leave_ = orders.leave();
     left_ = Stopwatch();
   } else {
-    on_line_("resting: " + orders.rest().reason());
+    log_.Info("rounds", "resting: " + orders.rest().reason(), {{"reason", orders.rest().reason()}});
   }
   Do(agent_.OnOrders(heeded));
   LeaveIfDone();
@@ -136,7 +136,9 @@ void UserProcess::FollowServer(const fleet::UserOrders& orders) {
   const bool transfers = memory.phase == Phase::kUpload || memory.phase == Phase::kDownload;
   const bool same = memory.round == orders.round && memory.attempt == orders.attempt;
   if (!agent_.busy() || !transfers || !same) return;
-  on_line_(fmt::format("round {}: server {} is at another address", memory.round, memory.server));
+  log_.Info("rounds",
+            fmt::format("round {}: server {} is at another address", memory.round, memory.server),
+            {{"round", memory.round}, {"server", memory.server}});
   Cancel();
   Begin(memory.phase);
 }
@@ -179,7 +181,9 @@ void UserProcess::Begin(Phase phase) {
   Failpoint(config_.node, Key(phase));
   telemetry_.Write("phase_started",
                    {{"round", memory.round}, {"user", config_.node.id}, {"phase", Key(phase)}});
-  on_line_(fmt::format("round {}: {}", memory.round, Name(phase)));
+  log_.Info("rounds",
+            fmt::format("round {}: {}", memory.round, Name(phase)),
+            {{"round", memory.round}, {"phase", Key(phase)}, {"server", memory.server}});
   worker_ = std::thread([this, number = ++begun_, phase, memory, terms = terms_] {
     auto end = CertificateEnd();
     auto outcome = Carry(phase, memory, terms);
@@ -208,7 +212,7 @@ UserProcess::SystemTime UserProcess::CertificateEnd() const {
 bool UserProcess::OutlivedExpiry(SystemTime end) const {
   using Clock = std::chrono::system_clock;
   if (end > Clock::now()) return false;
-  on_line_("waiting for a certificate in the place of the one that has ended");
+  log_.Warning("credentials", "waiting for a certificate in the place of the one that has ended");
   while (!cancelled_ && CertificateEnd() <= Clock::now()) std::this_thread::sleep_for(kTick);
   return !cancelled_;
 }
@@ -268,12 +272,18 @@ Expected<Outcome> UserProcess::Carry(Phase phase,
            [this, round = memory.round, phase, server, address, said = std::set<std::string>()](
                const std::string& reason, std::chrono::milliseconds pause) mutable {
              if (pause >= kNoticedPause && said.insert(WithoutNumbers(reason)).second) {
-               on_line_(fmt::format("round {}: {} waits for {} at {}: {}",
-                                    round,
-                                    Name(phase),
-                                    Name(server),
-                                    address,
-                                    reason));
+               log_.Warning("transfer",
+                            fmt::format("round {}: {} waits for {} at {}: {}",
+                                        round,
+                                        Name(phase),
+                                        Name(server),
+                                        address,
+                                        reason),
+                            {{"round", round},
+                             {"phase", Key(phase)},
+                             {"server", server.id},
+                             {"address", address},
+                             {"reason", reason}});
              }
              telemetry_.Write("transfer_waits",
                               {{"round", round},

@@ -41,7 +41,7 @@ class UserProcess {
               std::string held_out_sha256,
               UserFolder folder,
               fleet::UserMemory memory,
-              const ProgressLine& on_line)
+              const Log& log)
       : config_(config),
         credentials_(credentials),
         telemetry_(telemetry),
@@ -53,7 +53,7 @@ class UserProcess {
         data_(corpus::WriteSamples(train_)),
         folder_(std::move(folder)),
         agent_(std::move(memory), base_.model.config().layers),
-        on_line_(on_line) {}
+        log_(log) {}
   ~UserProcess();
 
   // The exit code; none if the fleet's settings are not those of `work` any more.
@@ -102,7 +102,7 @@ class UserProcess {
   std::string model_sha256_;           // Set before the worker begins.
   const UserFolder folder_;
   fleet::UserAgent agent_;
-  const ProgressLine& on_line_;
+  const Log& log_;
   NodeLoop loop_;
   StopSignals signals_;
   Terms terms_;

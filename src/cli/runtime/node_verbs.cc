@@ -2,12 +2,11 @@
 // `dashf run` starts them as child processes; a real deployment starts each on its own machine.
 #include <fmt/format.h>
 
-#include <cstdio>
+#include <csignal>
 #include <filesystem>
 #include <memory>
 #include <string>
 
-#include "base/printable.h"
 #include "cli/command.h"
 #include "cli/runtime/planning.h"
 #include "cli/train/data_options.h"
@@ -16,12 +15,15 @@
 #include "live/live_page.h"
 #include "runtime/coordinator.h"
 #include "runtime/folder_lock.h"
+#include "runtime/log.h"
 #include "runtime/process.h"
 #include "runtime/server_node.h"
 #include "runtime/user_node.h"
 
 namespace dashf::cli {
 namespace {
+
+using runtime::LogLevel;
 
 // A node's folder stands for the file that dashf kit has put there.
 std::string NodeFile(const std::string& path) {
@@ -31,47 +33,93 @@ std::string NodeFile(const std::string& path) {
              : path;
 }
 
+// How a node is called, and what says what happens there.
+struct Call {
+  std::string path;
+  runtime::Log log;  // By the verb's name, until the node's is known.
+};
+
+void NameLog(const runtime::NodeId& node, Call* call) {
+  call->log = call->log.Named(Name(node));
+  TakeGrpcLines(call->log);
+}
+
+// What ends a node is the last that its log says.
+Expected<int> Told(const runtime::Log& log, const Expected<int>& end) {
+  if (end) return end;
+  const Error& error = end.error();
+  const int code = static_cast<int>(error.kind);
+  log.Write(LogLevel::kError,
+            "process",
+            error.Text(),
+            {{"where", error.where}, {"reason", error.message}, {"exit_code", code}});
+  return code;
+}
+
 // Adds `dashf NAME --config FILE`; `go` does the rest.
 void AddNodeVerb(Command app,
                  Run& run,
                  const std::string& name,
                  const std::string& footer,
-                 Expected<int> (*go)(const std::string& config_path)) {
-  const auto config = std::make_shared<std::string>();
+                 Expected<int> (*go)(Call* call)) {
+  struct Flags {
+    std::string config, format = "lines", level = "info";
+  };
+  const auto flags = std::make_shared<Flags>();
   Command verb = AddEngineVerb(app, name);
-  verb.add_option("--config", *config, "The node's folder, or its node.json").required();
+  verb.add_option("--config", flags->config, "The node's folder, or its node.json").required();
+  verb.add_option(
+          "--log-format", flags->format, "How it says what happens, on stderr: lines or json")
+      .check(IsMember({"lines", "json"}))
+      .capture_default_str();
+  verb.add_option(
+          "--log-level", flags->level, "The least that it says: debug, info, warning or error")
+      .check(IsMember({"debug", "info", "warning", "error"}))
+      .capture_default_str();
   verb.footer(footer);
-  verb.callback([config, go, &run] { run = [config, go] { return go(NodeFile(*config)); }; });
+  verb.callback([flags, go, name, &run] {
+    run = [flags, go, name]() -> Expected<int> {
+      std::signal(SIGPIPE, SIG_IGN);  // Whoever reads what a node says may go.
+      runtime::LogOptions options;
+      if (flags->format == "json") options.format = runtime::LogFormat::kJson;
+      for (const auto level : {LogLevel::kDebug, LogLevel::kWarning, LogLevel::kError}) {
+        if (runtime::Name(level) == flags->level) options.level = level;
+      }
+      Call call{NodeFile(flags->config), {options, name}};
+      const auto end = go(&call);
+      return Told(call.log, end);
+    };
+  });
 }
 
 // Its threads are there before the coordinator's.
-Expected<std::unique_ptr<live::LivePage>> StartLivePage(const runtime::CoordinatorKit& kit) {
+Expected<std::unique_ptr<live::LivePage>> StartLivePage(const runtime::CoordinatorKit& kit,
+                                                        const runtime::Log& log) {
   if (kit.live.listen.empty()) return nullptr;
   auto page = live::LivePage::Start(kit);
   if (!page) return page;
   const bool asks = !kit.live.token_path.empty();
-  fmt::print(stderr,
-             "live page: {}{}\n",
-             (*page)->url(),
-             asks ? fmt::format("?token=... as {} has it", kit.live.token_path) : "");
+  log.Info("live",
+           fmt::format("live page: {}{}",
+                       (*page)->url(),
+                       asks ? fmt::format("?token=... as {} has it", kit.live.token_path) : ""),
+           {{"url", (*page)->url()}});
   return page;
 }
 
-Expected<int> GoCoordinator(const std::string& path) {
+Expected<int> GoCoordinator(Call* call) {
   const runtime::StopSignals stop;  // Blocked before there is any thread that they could end.
-  const auto config = runtime::ReadNodeConfig(path, runtime::Role::kCoordinator);
+  const auto config = runtime::ReadNodeConfig(call->path, runtime::Role::kCoordinator);
   if (!config) return tl::unexpected(config.error());
+  NameLog(config->node, call);
   const auto lock = runtime::FolderLock::Take(config->folder, Name(config->node));
   if (!lock) return tl::unexpected(lock.error());
-  const auto planner = PlannerFor(path, config->coordinator_kit);
+  const auto planner = PlannerFor(call->path, config->coordinator_kit);
   if (!planner) return tl::unexpected(planner.error());
-  const auto page = StartLivePage(config->coordinator_kit);
+  const auto page = StartLivePage(config->coordinator_kit, call->log);
   if (!page) return tl::unexpected(page.error());
-  const auto end = runtime::RunCoordinator(
-      *config,
-      *planner,
-      [](const std::string& line) { fmt::print(stderr, "{}\n", line); },
-      *page ? &(*page)->watch() : nullptr);
+  const auto end =
+      runtime::RunCoordinator(*config, *planner, call->log, *page ? &(*page)->watch() : nullptr);
   if (!end) return tl::unexpected(end.error());
   if (end->signal && !config->coordinator_kit.log_path.empty()) return 128 + *end->signal;
   return end->wanted || end->record.Done() ? kExitOk : kExitRoundFailed;
@@ -82,39 +130,42 @@ bool SaysWhatItDoes(const runtime::NodeConfig& config) {
   return config.gate_folder.empty();
 }
 
-std::function<void(const llama::Storage&)> StartLineOf(const runtime::NodeConfig& config) {
+std::function<void(const llama::Storage&)> StartLineOf(const runtime::NodeConfig& config,
+                                                       const runtime::Log& log) {
   if (!SaysWhatItDoes(config)) return [](const llama::Storage&) {};
-  return SayStart;
-}
-
-// What happens, a line at a time with the node's name.
-std::function<void(const std::string&)> LinesOf(const runtime::NodeConfig& config) {
-  return [name = Name(config.node)](const std::string& line) {
-    fmt::print(stderr, "{}: {}\n", name, PrintableLine(line));  // Peers are quoted.
+  return [log](const llama::Storage& storage) {
+    const train::Products products = train::MeasureProducts();
+    log.Info("start", StartText(products, storage), ProductsJson(products));
+    const std::string slow = train::ProductsWarning(products);
+    if (!slow.empty()) log.Warning("start", slow);
   };
 }
 
-Expected<int> GoServer(const std::string& path) {
+Expected<int> GoServer(Call* call) {
   const runtime::StopSignals stop;  // Blocked before there is any thread that they could end.
-  const auto config = runtime::ReadNodeConfig(path, runtime::Role::kServer);
+  const auto config = runtime::ReadNodeConfig(call->path, runtime::Role::kServer);
   if (!config) return tl::unexpected(config.error());
+  NameLog(config->node, call);
   const auto lock =
       runtime::FolderLock::Take(config->folder, Name(config->node), {config->server.spool_folder});
   if (!lock) return tl::unexpected(lock.error());
-  return runtime::RunServer(*config, {StartLineOf(*config), LinesOf(*config)});
+  return runtime::RunServer(*config, {StartLineOf(*config, call->log), call->log});
 }
 
-Expected<int> GoUser(const std::string& path) {
+Expected<int> GoUser(Call* call) {
   const runtime::StopSignals stop;  // Blocked before there is any thread that they could end.
-  const auto config = runtime::ReadNodeConfig(path, runtime::Role::kUser);
+  const auto config = runtime::ReadNodeConfig(call->path, runtime::Role::kUser);
   if (!config) return tl::unexpected(config.error());
+  NameLog(config->node, call);
   const auto lock =
       runtime::FolderLock::Take(config->folder, Name(config->node), {config->user.state_folder});
   if (!lock) return tl::unexpected(lock.error());
-  const auto tell = [&config](const std::string& file, const corpus::DataReport& report) {
-    if (SaysWhatItDoes(*config)) TellData(file, report);
+  const auto tell = [&](const std::string& file, const corpus::DataReport& report) {
+    if (!SaysWhatItDoes(*config)) return;
+    for (const std::string& line : DataLines(file, report))
+      call->log.Info("data", line, {{"file", file}});
   };
-  return runtime::RunUser(*config, {StartLineOf(*config), tell, LinesOf(*config)});
+  return runtime::RunUser(*config, {StartLineOf(*config, call->log), tell, call->log});
 }
 
 }  // namespace

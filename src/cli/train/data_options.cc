@@ -31,19 +31,22 @@ Expected<std::vector<corpus::Sample>> ReadData(const DataOptions& options,
   return corpus::ReadSamples(options.path, corpus::DataFormatNamed(options.format), report);
 }
 
-void TellData(const std::string& path, const corpus::DataReport& report) {
-  fmt::print(stderr, "{}: {}\n", path, corpus::Described(report));
-  if (report.ignored.empty()) return;
+std::vector<std::string> DataLines(const std::string& path, const corpus::DataReport& report) {
+  std::vector<std::string> lines = {fmt::format("{}: {}", path, corpus::Described(report))};
+  if (report.ignored.empty()) return lines;
   constexpr std::size_t kNamedMax = 10;
   std::vector<std::string> named;
   for (const std::string& key : report.ignored) {
     if (named.size() < kNamedMax) named.push_back(key);
   }
   if (named.size() < report.ignored.size()) named.push_back("...");
-  fmt::print(stderr,
-             "{}: keys that are not read: {}\n",
-             path,
-             Printable(fmt::to_string(fmt::join(named, ", "))));
+  lines.push_back(fmt::format(
+      "{}: keys that are not read: {}", path, Printable(fmt::to_string(fmt::join(named, ", ")))));
+  return lines;
+}
+
+void TellData(const std::string& path, const corpus::DataReport& report) {
+  for (const std::string& line : DataLines(path, report)) fmt::print(stderr, "{}\n", line);
 }
 
 void WarnIfEndless(const std::string& model_dir, const corpus::Tokenizer& tokenizer) {

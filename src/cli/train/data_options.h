@@ -27,6 +27,8 @@ Expected<std::vector<corpus::Sample>> ReadData(const DataOptions& options,
                                                corpus::DataReport* report = nullptr);
 // On stderr: what was taken of the file, and once what of it nothing reads.
 void TellData(const std::string& path, const corpus::DataReport& report);
+// The lines that it writes.
+std::vector<std::string> DataLines(const std::string& path, const corpus::DataReport& report);
 nlohmann::ordered_json ToJson(const corpus::DataReport& report);
 // A warning on stderr where no file of the model names the token that ends an answer.
 void WarnIfEndless(const std::string& model_dir, const corpus::Tokenizer& tokenizer);

@@ -5,9 +5,19 @@
 namespace dashf::cli {
 namespace {
 
+std::string ProductsText(const train::Products& products) {
+  return "matrix products: " + train::Describe(products);
+}
+
+std::string StorageText(const llama::Storage& storage) {
+  return fmt::format("; weights in {}, arithmetic in {}",
+                     train::Name(storage.projections),
+                     train::Name(storage.arithmetic));
+}
+
 train::Products Say(const std::string& storage) {
   train::Products products = train::MeasureProducts();
-  fmt::print(stderr, "matrix products: {}{}\n", train::Describe(products), storage);
+  fmt::print(stderr, "{}{}\n", ProductsText(products), storage);
   const std::string slow = train::ProductsWarning(products);
   if (!slow.empty()) fmt::print(stderr, "warning: {}\n", slow);
   return products;
@@ -16,9 +26,11 @@ train::Products Say(const std::string& storage) {
 }  // namespace
 
 train::Products SayStart(const llama::Storage& storage) {
-  return Say(fmt::format("; weights in {}, arithmetic in {}",
-                         train::Name(storage.projections),
-                         train::Name(storage.arithmetic)));
+  return Say(StorageText(storage));
+}
+
+std::string StartText(const train::Products& products, const llama::Storage& storage) {
+  return ProductsText(products) + StorageText(storage);
 }
 
 train::Products SayProducts() {
