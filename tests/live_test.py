@@ -2,22 +2,31 @@
 """The live page over a fleet of real processes, seen by Chromium where it is installed, by sockets and by `dashf watch`:
 a round that runs, a server that is killed, a coordinator that is killed and started again, readers by the hundred.
 Usage: live_test.py DASHF MODEL"""
+import fcntl
 import json
+import os
 import pathlib
+import pty
 import re
+import select
+import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import time
 import unittest
 import urllib.error
 import urllib.request
 
 import browser
+from pypi import python_with
 from small_fleet import LIMIT_S, Processes, free_address
 
 DASHF, MODEL = sys.argv[1:3]
+PROMTOOL = shutil.which("promtool")  # Debian: prometheus.
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOKEN = "0123456789abcdef0123456789abcdef"
 
@@ -57,6 +66,40 @@ def families(text):
             whole = ",".join(filter(None, [labels, 'le="+Inf"']))
             if samples[each + "_bucket"][whole] != count or labels not in samples[each + "_sum"]:
                 raise AssertionError(f"{each}: buckets and count differ")
+    return known
+
+
+def open_metrics(text):
+    """OpenMetrics' text format as strictly: units end names, counters' samples have _total, and it has an end. Returns
+    {family: {sample: {labels: value}}}."""
+    known, now, kind, name = {}, None, None, r"[a-z_]+"
+    label = r'[a-z_]+="(?:[^"\\\n]|\\["\\n])*"'
+    suffixes = {"counter": {"_total"}, "gauge": {""}, "info": {"_info"}, "histogram": {"_bucket", "_count", "_sum"}}
+    *lines, last, nothing = text.split("\n")
+    if (last, nothing) != ("# EOF", ""):
+        raise AssertionError(f"it ends with {last!r}")
+    for line in lines:
+        if said := re.fullmatch(rf"# TYPE ({name}) (counter|gauge|info|histogram)", line):
+            now, kind = said[1], said[2]
+            if known.setdefault(now, {}) or now.endswith(("_total", "_info")):
+                raise AssertionError(line)
+        elif said := re.fullmatch(rf"# UNIT ({name}) ([a-z]+)", line):
+            if said[1] != now or not now.endswith("_" + said[2]) or known[now]:
+                raise AssertionError(line)
+        elif said := re.fullmatch(rf"# HELP ({name}) (.+)", line):
+            if said[1] != now or known[now]:
+                raise AssertionError(line)
+        else:
+            said = re.fullmatch(rf"({now})({name}|)(?:\{{({label}(?:,{label})*)\}})? (\S+)", line)
+            if not said or said[2] not in suffixes[kind]:
+                raise AssertionError(f"not of {now}: {line!r}")
+            samples = known[now].setdefault(now + said[2], {})
+            if said[3] in samples or kind == "counter" and float(said[4]) < 0:
+                raise AssertionError(line)
+            samples[said[3]] = float(said[4])
+            for bound in re.findall('(?:^|,)le="([^"]*)"', said[3] or ""):
+                if bound != "+Inf" and str(float(bound)) != bound:
+                    raise AssertionError(f"a bound in another form: {line}")
     return known
 
 
@@ -164,7 +207,11 @@ class Live(Processes):
         self.assertEqual(self.get("/api/fleet", **known)[0], 200)
         for path in ("/../node.key", "/%2e%2e/node.key", "/rounds/..%2f..%2fnode.key", "//node.key"):
             self.assertEqual(self.get(path, **known)[0], 400, path)
-        self.assertEqual(self.get("/node.key", **known)[0], 404)
+        self.assertEqual(self.get("/node.key", **known), (404, '{"error":"there is no such page"}\n'))
+        status, page = self.get("/node.key", Accept="text/html,*/*;q=0.8", **known)
+        self.assertEqual(status, 404)
+        self.assertIn("<p>there is no such page</p>", page)
+        self.assertIn("<svg ", self.get("/favicon.ico", **known)[1])
         host, port = self.address.split(":")
 
         def say(request):
@@ -219,6 +266,31 @@ class Live(Processes):
         self.assertEqual(done.returncode, 10)
         self.assertIn("live page at 127.0.0.1", done.stderr)
 
+    def test_a_terminal_of_any_size_shows_as_much_as_there_is_room_for(self):
+        self.served(1)
+        watches = {}
+        for columns, lines in ((100, 30), (80, 24), (40, 8), (20, 4)):  # Begun before there is a coordinator.
+            near, far = pty.openpty()
+            fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("4H", lines, columns, 0, 0))
+            watch = subprocess.Popen([DASHF, "watch", str(self.folder)], stdin=far, stdout=far, stderr=subprocess.DEVNULL)
+            os.close(far)
+            self.addCleanup(os.close, near)
+            self.addCleanup(watch.wait)
+            self.addCleanup(watch.kill)
+            watches[columns, lines] = near
+        self.start("coordinator")
+        for (columns, lines), near in watches.items():
+            shown, until = "", time.monotonic() + LIMIT_S
+            while "\x1b[J" not in shown:  # The end of a screen.
+                self.assertLess(time.monotonic(), until, shown)
+                shown += os.read(near, 1 << 16).decode() if select.select([near], [], [], 1)[0] else ""
+            rows = re.sub(r"\x1b\[[0-9;]*[A-Z]", "", shown.split("\x1b[J")[0]).rstrip("\r\n").splitlines()
+            self.assertLessEqual(max(map(len, rows)), columns, rows)
+            self.assertLess(len(rows), lines, rows)
+            self.assertIn("gathering", rows[0] if columns > 30 else "gathering")
+            if lines >= 24:
+                self.assertEqual([row.split()[0] for row in rows if "never seen" in row], ["server/s0", "user/u0", "user/u1"])
+
     def test_every_metric_is_in_the_page_and_the_dashboard_asks_for_none_other(self):
         self.served(1)
         self.start("coordinator")
@@ -227,6 +299,26 @@ class Live(Processes):
         documented = set(re.findall(r"`((?:dashf|process)_[a-z_]+)(?:\{[a-z,]+\})?`", (ROOT / "docs/live.md").read_text()))
         self.assertEqual({name for name in told if name.startswith("dashf_")},
                          {name for name in documented if not name.endswith("process_")})
+        asks = {"Accept": "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"}
+        text = self.get("/metrics", **asks)[1]
+        again = open_metrics(text)
+        values = lambda families: {name: sorted(map(str, labels)) for samples in families for name, labels in samples.items()
+                                   if not name.startswith("dashf_live_answers") and not name.endswith("_bucket")}
+        self.assertEqual(values(again.values()), values(samples for _, samples in told.values()))
+        self.assertIn("# TYPE dashf_transferred_bytes counter\n# UNIT dashf_transferred_bytes bytes\n", text)
+        with self.subTest("as prometheus_client reads it"):
+            python = python_with(pathlib.Path(DASHF).parent.parent / "prometheus_client", "prometheus_client")
+            if python is None:
+                self.skipTest("PyPI's prometheus_client cannot be had")
+            read = ("import json, sys\nfrom prometheus_client.openmetrics.parser import text_string_to_metric_families\n"
+                    "print(json.dumps({each.name: [each.unit, len(each.samples)] for each in "
+                    "text_string_to_metric_families(sys.stdin.read())}))")
+            done = subprocess.run([str(python), "-c", read], input=text, capture_output=True, text=True, check=True)
+            self.assertEqual({name: size for name, (_, size) in json.loads(done.stdout).items()},
+                             {name: sum(map(len, samples.values())) for name, samples in again.items()})
+        if PROMTOOL:
+            done = subprocess.run([PROMTOOL, "check", "metrics"], input=self.get("/metrics")[1], capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
         dashboard = json.loads((ROOT / "share/grafana/dashf.json").read_text())
         asked = {name for panel in dashboard["panels"] for target in panel["targets"]
                  for name in re.findall(r"(?:dashf|process)_[a-z_]+", target["expr"])}

@@ -81,7 +81,7 @@ Json HeadJson(const runtime::FleetSnapshot& snapshot, double now_s) {
   return {{"now_s", now_s},
           {"status", snapshot.status},
           {"round", snapshot.round},
-          {"stage", snapshot.stage},
+          {"round_stage", snapshot.stage},
           {"time_scale", snapshot.time_scale},
           {"connected", snapshot.sessions},
           {"silent_s", std::move(silent)}};

@@ -99,7 +99,7 @@ void Connection::Take(const Error& failed) {
   const Fields request = parser_->release();
   keep_ = request.keep_alive() && !server_.stopping;
   head_only_ = request.method() == http::verb::head;
-  const auto asked = ParseTarget(View(request.target()));
+  auto asked = ParseTarget(View(request.target()));
   if (request.method() != http::verb::get && !head_only_) {
     return Say(405, "nothing can be changed here: only GET and HEAD", "Allow: GET, HEAD\r\n");
   }
@@ -112,6 +112,7 @@ void Connection::Take(const Error& failed) {
   }
   if (asked->query.contains("token") && !server_.options.token.empty()) return Enter(*asked);
   if (asked->path == kStreamPath && !head_only_) return Stream(request, *asked);
+  asked->accept = View(request[http::field::accept]);
   deadline_.cancel();  // Making the answer takes the time that it takes.
   server_.make(*asked, [self = shared_from_this()](const Answer& answer) { self->Send(answer); });
 }

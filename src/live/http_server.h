@@ -18,6 +18,7 @@ namespace dashf::live {
 struct Request {
   std::string path;                          // "/rounds/7": decoded, of printable ASCII, climbs
   std::map<std::string, std::string> query;  // nowhere.
+  std::string accept = {};                   // The header of that name.
 };
 
 struct Answer {

@@ -15,8 +15,10 @@
 #include "live/history.h"
 #include "live/http_server.h"
 #include "live/metrics.h"
+#include "live/open_metrics.h"
 #include "live/page_files.h"
 #include "live/token.h"
+#include "report/html.h"
 #include "report/report.h"
 #include "runtime/address.h"
 #include "runtime/back_off.h"
@@ -45,6 +47,29 @@ std::shared_ptr<const std::string> Body(std::string text) {
 
 Answer Sorry(int status, const std::string& why) {
   return {status, kJson, Body(Text({{"error", why}}) + "\n"), {}};
+}
+
+bool Takes(const Request& request, std::string_view type) {
+  return request.accept.find(type) != std::string::npos;
+}
+
+// The same for a person at a browser.
+Answer SorryPage(const Answer& sorry) {
+  const std::string why = report::Escape(Json::parse(*sorry.body).value("error", ""));
+  return {
+      sorry.status,
+      kHtml,
+      Body(fmt::format(
+          "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
+          "<meta name=\"color-scheme\" content=\"light dark\"><title>dashf: {0}</title>"
+          "<link rel=\"icon\" href=\"/icon.svg\"><link rel=\"stylesheet\" href=\"/page.css\">"
+          "</head><body><header><a class=\"home\" href=\"/\">dashf</a><nav aria-label=\"Views\">"
+          "<a href=\"/\">Fleet</a><a href=\"/rounds\">Rounds</a></nav></header>"
+          "<main><h1>{0}</h1><p>{1}</p></main></body></html>\n",
+          sorry.status,
+          why)),
+      {}};
 }
 
 Answer JsonAnswer(const Json& json) {
@@ -195,11 +220,19 @@ class Page final : public LivePage {
   }
 
   Answer Make(const Request& request) {
+    const Answer answer = MakeAny(request);
+    const bool sorry = answer.status >= 400 && answer.type == kJson;
+    return sorry && Takes(request, "text/html") ? SorryPage(answer) : answer;
+  }
+
+  Answer MakeAny(const Request& request) {
     const std::string& path = request.path;
     if (const auto file = PageFile(path)) {
       return {200, file->type, Body(std::string(file->bytes)), {}};
     }
-    if (path == "/metrics") return MakeMetrics();
+    if (path == "/metrics") {
+      return MakeMetrics(Takes(request, "application/openmetrics-text"));
+    }
     if (path == "/api/fleet") return MakeFleet();
     if (path == "/api/rounds") return MakeRounds(request);
     constexpr std::string_view kRound = "/api/rounds/", kUser = "/api/users/", kPage = "/rounds/";
@@ -212,14 +245,17 @@ class Page final : public LivePage {
     return Sorry(404, "there is no such page");
   }
 
-  Answer MakeMetrics() const {
+  Answer MakeMetrics(bool open_metrics) const {
     Metrics::Facts facts{fleet_.get(), server_->counts(), 0.0};
     for (const char* part : {"", "-wal"}) {
       std::error_code failed;
       const auto bytes = fs::file_size(kit_.log_path + part, failed);
       if (!failed) facts.log_bytes += static_cast<double>(bytes);
     }
-    return {200, Metrics::kType, Body(metrics_.Text(facts)), {}};
+    return {200,
+            open_metrics ? kOpenMetricsType : Metrics::kPrometheusType,
+            Body(metrics_.Text(facts, open_metrics)),
+            {}};
   }
 
   Answer MakeFleet() {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "live/http_server.h"
+#include "live/open_metrics.h"
 
 namespace dashf::live {
 namespace {
@@ -238,7 +239,7 @@ void Metrics::Take(const fleet::RoundSummary& ended) {
   counted_->parts.Add({{"result", "left_out"}}).Increment(ended.absent);
 }
 
-std::string Metrics::Text(const Facts& facts) const {
+std::string Metrics::Text(const Facts& facts, bool open_metrics) const {
   std::vector<MetricFamily> all;
   Gauge(&all, "dashf_build_info", "1, with the program's version.")
       .Add(1, {{"version", DASHF_VERSION}});
@@ -264,7 +265,7 @@ std::string Metrics::Text(const Facts& facts) const {
   AddProcess(&all);
   std::vector<MetricFamily> counted = counted_->registry.Collect();
   all.insert(all.end(), counted.begin(), counted.end());
-  return prometheus::TextSerializer().Serialize(all);
+  return open_metrics ? OpenMetricsText(all) : prometheus::TextSerializer().Serialize(all);
 }
 
 }  // namespace dashf::live

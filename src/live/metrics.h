@@ -1,6 +1,6 @@
-// The coordinator's metrics in Prometheus' text format (docs/live.md has the table). Counters and
-// histograms count from the start of the process, as Prometheus expects; gauges are of the fleet as
-// it was shown last. One thread at a time.
+// The coordinator's metrics, in OpenMetrics' or Prometheus' text format (docs/live.md has the
+// table). Counters and histograms count from the start of the process, as Prometheus expects;
+// gauges are of the fleet as it was shown last. One thread at a time.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -25,9 +25,9 @@ class Metrics {
     HttpCounts http;
     double log_bytes = 0.0;
   };
-  std::string Text(const Facts& facts) const;
+  std::string Text(const Facts& facts, bool open_metrics) const;
 
-  static constexpr char kType[] = "text/plain; version=0.0.4; charset=utf-8";
+  static constexpr char kPrometheusType[] = "text/plain; version=0.0.4; charset=utf-8";
 
  private:
   struct Counted;

@@ -32,7 +32,9 @@ std::optional<PageFileBytes> PageFile(std::string_view path) {
   if (path == "/page.js") return PageFileBytes{kScript, kPageJs};
   if (path == "/charts.js") return PageFileBytes{kScript, kChartsJs};
   if (path == "/views.js") return PageFileBytes{kScript, kViewsJs};
-  if (path == "/icon.svg") return PageFileBytes{"image/svg+xml", kIconSvg};
+  // What browsers ask for with pages that name none, as a report.
+  if (path == "/icon.svg" || path == "/favicon.ico")
+    return PageFileBytes{"image/svg+xml", kIconSvg};
   return std::nullopt;
 }
 

@@ -89,7 +89,7 @@ const cell = (kind, ...content) => h("td", { class: kind }, ...content);
 
 // How the fleet is: the first line of its page, and the browser's tab.
 export function headline(app) {
-  const { status, stage } = app.head;
+  const { status, round_stage: stage } = app.head;
   const since = app.ago(status.since_s);
   if (status.phase === "over") return ["The fleet is over", status.ends || "it has had its rounds"];
   if (status.phase === "idle") {
@@ -274,12 +274,16 @@ export function roundsView(app) {
                     lines)))];
 }
 
-function partsTable(app, key, parts) {
+// `timeScale`: seconds of the wall's clock for one of the plan's, where the round is emulated.
+function partsTable(app, key, parts, timeScale) {
   const rows = filtered(app, key, parts, (part) => `${part.user} ${part.state} ${part.server ?? ""}`);
-  const phases = (part) => PHASES.map((_, i) => cell("", seconds(part.measured_s[i])));
-  return section("Users", "w12", "Phases as their own clocks measured them.",
+  const phases = (part) => PHASES.map((_, i) => cell("", seconds(
+    part.measured_s[i] === null ? null : part.measured_s[i] / (timeScale > 0 ? timeScale : 1))));
+  return section("Users", "w12", timeScale > 0
+    ? `Phases by the wall's clock, in the plan's seconds: one took ${seconds(timeScale)}.`
+    : "Phases as their own clocks measured them.",
     pager(app, key, rows.length, parts.length > ROWS || app.filters.get(key)),
-    table(["<user", "<state", "<server", "k", "predicted", "at the plan's rates", ...PHASES, "loss, base", "adapter", "<why"],
+    table(["<user", "<state", "<server", "k", "predicted", timeScale > 0 ? "measured" : "at the plan's rates", ...PHASES, "loss, base", "adapter", "<why"],
       page(app, key, rows).map((part) => h("tr", {},
         cell("t", userLink(part.user)), cell("t", stateText(doing(part))), cell("t", serverName(app, part.server)),
         cell("", part.server ? `${part.k}` : "–"), cell("", seconds(sum(part.predicted_s))),
@@ -294,23 +298,24 @@ export function roundView(app, round, data) {
   const parts = runs ? app.parts() : data.parts;
   const row = runs ? app.head.plan ?? {} : data;
   const done = parts.filter((part) => part.state === "done").length;
-  const gap = gapOf(row);
+  const gap = gapOf(row), timeScale = runs ? app.head.time_scale : data.time_scale;
   const around = h("p", {},
     round > 1 ? [h("a", { href: `/rounds/${round - 1}` }, `Round ${round - 1}`), " · "] : null,
-    runs ? `is ${app.head.stage}, for ${app.ago(app.head.status.since_s)}`
+    runs ? `is ${app.head.round_stage}, for ${app.ago(app.head.status.since_s)}`
          : [`${date(data.began_s)} to ${clock(data.ended_s)} · `,
             h("a", { href: `/rounds/${round}/report`, "data-reload": true }, "the plan's report")],
     round < app.head.status.rounds_begun ? [" · ", h("a", { href: `/rounds/${round + 1}` }, `Round ${round + 1}`)] : null);
   return [h("h1", {}, `Round ${round}`), around,
     h("div", { class: "tiles" },
       tile(`${done} of ${parts.length}`, "users are done"),
-      tile(runs ? app.ago(app.head.status.round_began_s ?? app.head.status.since_s) : seconds(data.ended_s - data.began_s), "took"),
+      tile(runs ? app.ago(app.head.status.round_began_s ?? app.head.status.since_s) : seconds(data.ended_s - data.began_s),
+           "took, by the wall's clock"),
       tile(row.scr != null ? row.scr.toPrecision(4) : "–", gap === null ? "SCR of the plan" : `SCR, at most ${percent(gap)} below the best`),
       tile(row.method ?? "–", "planned with"),
       tile(data?.loss_after != null ? `${number(data.loss_before)} → ${number(data.loss_after)}` : "–", "mean held-out loss")),
     h("div", { class: "grid" },
-      gantt(app, `gantt ${round}`, parts, runs ? app.head.time_scale : data.time_scale, "w12"),
-      partsTable(app, `round ${round}`, parts))];
+      gantt(app, `gantt ${round}`, parts, timeScale, "w12"),
+      partsTable(app, `round ${round}`, parts, timeScale))];
 }
 
 export function userView(app, user, data) {
