@@ -21,7 +21,7 @@ build_packages=(
     libopenmpi-dev openmpi-bin                                          # planning over processes
 )
 test_packages=(
-    chromium clang-format-14 coinor-csdp libgmock-dev libgtest-dev python3 python3-dev python3-jsonschema python3-venv sentencepiece
+    chromium clang-format-14 coinor-csdp libgmock-dev libgtest-dev poppler-utils python3 python3-dev python3-jsonschema python3-venv sentencepiece
 )
 
 as_root() {

@@ -15,7 +15,7 @@ namespace {
 constexpr std::string_view kStyle = R"(
 :root { --ink:#1b2430; --muted:#5f6b7a; --line:#e3e7ec; --paper:#ffffff; --ground:#f4f6f8;
   --accent:#0072b2; --good:#0b7a55; --bad:#b42318; --track:#e8ecf1; }
-@media (prefers-color-scheme: dark) { :root { --ink:#e6eaf0; --muted:#98a3b3; --line:#2c3542;
+@media screen and (prefers-color-scheme: dark) { :root { --ink:#e6eaf0; --muted:#98a3b3; --line:#2c3542;
   --paper:#161c25; --ground:#0f141b; --accent:#58b0e3; --good:#4cc38a; --bad:#ff8a7a;
   --track:#263040; } }
 * { box-sizing:border-box; }
@@ -65,7 +65,22 @@ pre { background:var(--ground); border:1px solid var(--line); border-radius:8px;
   overflow-x:auto; margin:0 0 12px; }
 details { margin-top:12px; } summary { cursor:pointer; color:var(--muted); }
 a { color:var(--accent); }
-@media print { body { background:#fff; } section { break-inside:avoid; } }
+@page { size:landscape; margin:12mm; }
+@media print {
+  * { -webkit-print-color-adjust:exact; print-color-adjust:exact; }
+  body { background:#fff; font-size:10pt; }
+  main { max-width:none; padding:0; } p { max-width:115ch; }
+  .tile { min-width:0; } .tile b { font-size:13pt; white-space:nowrap; }
+  svg { width:auto; height:92mm; max-width:100%; }
+  .plan svg { height:112mm; } section > svg { height:70mm; }
+  section { border:none; padding:0; margin-top:18pt; }
+  .scroll, .columns > div, pre { overflow:visible; }
+  table { font-size:8pt; } th, small { font-size:7.5pt; } th,td { padding:2px 5px; }
+  td.note { min-width:120px; }
+  pre { white-space:pre-wrap; }
+  h2, section > p, section > ul { break-after:avoid; }
+  p, table, tr, svg, ul, dl, pre, .tiles, .columns { break-inside:avoid; }
+}
 )";
 
 }  // namespace

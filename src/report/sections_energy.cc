@@ -86,11 +86,12 @@ std::string EnergySection(const RunDirectory& run) {
       "<section><h2>Energy</h2>\n<p>By the model: the plan's, from the evaluator, and that of the "
       "same powers and clocks for as long as each phase took (the column \"measured\" of the times "
       "above). No meter was read; a user that finished by a later plan has none.</p>\n<div "
-      "class=\"scroll\"><table>\n<tr><th></th>"
+      "class=\"scroll\"><table>\n<thead><tr><th></th>"
       "<th class=\"g\" colspan=\"2\">local training</th><th class=\"g\" colspan=\"2\">upload</th>"
       "<th class=\"g\" colspan=\"2\">server training</th><th class=\"g\" "
       "colspan=\"2\">download</th>"
-      "<th class=\"g\" colspan=\"2\">all</th></tr>\n<tr><th class=\"t\">user</th>{}</tr>\n{}"
+      "<th class=\"g\" colspan=\"2\">all</th></tr>\n<tr><th "
+      "class=\"t\">user</th>{}</tr></thead>\n{}"
       "<tr class=\"sum\"><td class=\"t\">all</td>{}</tr>\n</table></div></section>\n",
       "<th>planned</th><th>as it went</th><th>planned</th><th>as it went</th><th>planned</th>"
       "<th>as it went</th><th>planned</th><th>as it went</th><th>planned</th><th>as it went</th>",

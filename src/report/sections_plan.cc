@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "base/counted.h"
 #include "report/charts.h"
@@ -89,6 +90,35 @@ std::string PlanRow(const RunDirectory& run, std::size_t n) {
                            Plain(evaluation.score, 2));
 }
 
+// How much of each server its users have together.
+std::string ServersTable(const RunDirectory& run) {
+  std::string table =
+      "<table>\n<thead><tr><th class=\"t\">server</th><th>users</th><th>bandwidth</th><th>power"
+      "</th><th>clock</th></tr></thead>\n";
+  const std::vector<Server>& servers = run.loaded.scenario.servers;
+  for (std::size_t m = 0; m < servers.size(); ++m) {
+    int users = 0;
+    double bandwidth_hz = 0.0, tx_power_w = 0.0, clock_hz = 0.0;
+    for (const Decision& decision : run.plan.plan) {
+      if (decision.server != static_cast<int>(m)) continue;
+      ++users;
+      bandwidth_hz += decision.bandwidth_hz;
+      tx_power_w += decision.server_tx_power_w;
+      clock_hz += decision.server_clock_hz;
+    }
+    table += fmt::format(
+        "<tr><td class=\"t\"><span class=\"dot\" style=\"background:{}\"></span>{}</td><td>{}"
+        "</td>{}{}{}</tr>\n",
+        ServerColour(static_cast<int>(m)),
+        Escape(Label(servers[m])),
+        users,
+        Share(bandwidth_hz, servers[m].bandwidth_hz, "Hz"),
+        Share(tx_power_w, servers[m].tx_power_w_max, "W"),
+        Share(clock_hz, servers[m].compute.clock_hz_max, "Hz"));
+  }
+  return table + "</table>\n";
+}
+
 std::string Violations(const Evaluation& evaluation) {
   if (evaluation.feasible) return {};
   std::string list = "<p class=\"bad\">This plan is infeasible:</p><ul class=\"bad\">\n";
@@ -133,15 +163,18 @@ std::string HeadlineSection(const RunDirectory& run) {
 std::string PlanSection(const RunDirectory& run) {
   const Scenario& scenario = run.loaded.scenario;
   std::string section = fmt::format(
-      "<section><h2>The plan</h2>\n{}<div class=\"columns\">{}</div>\n<p>Discs are users in the "
+      "<section><h2>The plan</h2>\n{}<div class=\"columns "
+      "plan\"><div>{}</div><div>{}</div></div>\n<p>Discs are users in the "
       "colour of their server. Bars show the share of the device's or the server's whole "
-      "resource.</p>\n<div class=\"scroll\"><table>\n<tr><th class=\"t\">user</th><th class=\"t\">"
+      "resource.</p>\n<div class=\"scroll\"><table>\n<thead><tr><th class=\"t\">user</th><th "
+      "class=\"t\">"
       "server</th><th>layers<br>at user</th><th>user clock</th><th>user "
       "power</th><th>bandwidth</th>"
       "<th>server power</th><th>server "
-      "clock</th><th>delay</th><th>energy</th><th>score</th></tr>\n",
+      "clock</th><th>delay</th><th>energy</th><th>score</th></tr></thead>\n",
       Violations(run.evaluation),
-      MapSvg(run));
+      MapSvg(run),
+      ServersTable(run));
   for (std::size_t n = 0; n < scenario.users.size(); ++n) section += PlanRow(run, n);
   return section + "</table></div></section>\n";
 }

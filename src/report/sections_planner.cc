@@ -69,10 +69,10 @@ std::string MethodsSection(const RunDirectory& run) {
     return a.scr.value_or(-1.0) > b.scr.value_or(-1.0);
   });
   section +=
-      "<div class=\"scroll\"><table>\n<tr><th class=\"t\">method</th><th>SCR</th><th "
+      "<div class=\"scroll\"><table>\n<thead><tr><th class=\"t\">method</th><th>SCR</th><th "
       "class=\"t\">of "
       "the best</th><th>score</th><th>cost</th><th>delay</th><th>energy</th><th>time to plan</th>"
-      "<th class=\"t\">note</th></tr>\n";
+      "<th class=\"t\">note</th></tr></thead>\n";
   const double best_scr = rows.front().scr.value_or(0.0);
   for (const MethodResult& row : rows) {
     section += MethodRow(row, best_scr, row.method == run.plan.method);
@@ -84,8 +84,9 @@ std::string HistorySection(const RunDirectory& run) {
   if (run.plan.history.empty()) return {};
   std::string section = fmt::format(
       "<section><h2>How {} got there</h2>\n{}<details><summary>{} iterations, ended: {}</summary>"
-      "<div class=\"scroll\"><table>\n<tr><th>iteration</th><th class=\"t\">step</th><th>SCR</th>"
-      "<th>residual</th><th>elapsed</th></tr>\n",
+      "<div class=\"scroll\"><table>\n<thead><tr><th>iteration</th><th "
+      "class=\"t\">step</th><th>SCR</th>"
+      "<th>residual</th><th>elapsed</th></tr></thead>\n",
       Escape(run.plan.method),
       HistorySvg(run.plan.history),
       run.plan.history.size(),

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/median.h"
 #include "report/charts.h"
 #include "report/html.h"
@@ -176,18 +177,20 @@ std::string FactorTable(const Round& round) {
   if (rows.empty()) return {};
   return "<p>How many times as long as by its profile each node has taken up to this round's end: "
          "geometric mean and geometric standard deviation of its latest phases.</p>\n"
-         "<div class=\"scroll\"><table>\n<tr><th></th><th class=\"g\" colspan=\"3\">training</th>"
+         "<div class=\"scroll\"><table>\n<thead><tr><th></th><th class=\"g\" "
+         "colspan=\"3\">training</th>"
          "<th class=\"g\" colspan=\"3\">upload</th><th class=\"g\" "
          "colspan=\"3\">download</th></tr>\n"
          "<tr><th class=\"t\">node</th><th>factor</th><th>spread</th><th>phases</th><th>factor</th>"
-         "<th>spread</th><th>phases</th><th>factor</th><th>spread</th><th>phases</th></tr>\n" +
+         "<th>spread</th><th>phases</th><th>factor</th><th>spread</th><th>phases</th></tr></"
+         "thead>\n" +
          rows + "</table></div>\n";
 }
 
 std::string DeviationTable(const std::vector<PhasePoint>& points) {
   std::string table =
-      "<table><tr><th class=\"t\">phase</th><th>compared</th><th>median error</th><th>worst"
-      "</th></tr>\n";
+      "<table><thead><tr><th class=\"t\">phase</th><th>compared</th><th>median error</th><th>worst"
+      "</th></tr></thead>\n";
   for (int phase = 0; phase < 4; ++phase) {
     std::vector<double> errors;
     for (const PhasePoint& point : points) {
@@ -212,7 +215,7 @@ std::string DeviationTable(const std::vector<PhasePoint>& points) {
 std::string LearningSection(const RunDirectory& run) {
   if (!run.round) return {};
   const Round& round = *run.round;
-  std::string head = "<tr><th></th>";
+  std::string head = "<thead><tr><th></th>";
   std::string subhead = "<tr><th class=\"t\">user</th>";
   std::vector<const Measure*> measures;
   for (const Measure& measure : kMeasures) {
@@ -230,7 +233,7 @@ std::string LearningSection(const RunDirectory& run) {
       "round, and for comparison adapters trained whole on a server from the user's data "
       "(all-server) and from all users' data together (centralised).</p>\n"
       "<div class=\"scroll\"><table>\n" +
-      head + "</tr>\n" + subhead + "</tr>\n";
+      head + "</tr>\n" + subhead + "</tr></thead>\n";
   const auto row = [&](std::string_view name, std::string_view look, const RoundUser& user) {
     section += fmt::format("<tr{}><td class=\"t\">{}</td>", look, Escape(name));
     for (const Measure* measure : measures) section += QualityCells(*measure, user);
@@ -261,22 +264,23 @@ std::string PhasesSection(const RunDirectory& run) {
       "<section><h2>Predicted and measured times</h2>\n<p>Predicted by the plan; measured in the "
       "round, {}. The column \"here\" is the wall-clock time of the user's four phases on the "
       "machine that ran them.</p>\n",
-      emulation ? fmt::format("by the wall's clock, of which {:.3g} s are one of the plan's: links "
-                              "and clocks were held to the plan, which asked for {:.2f} of the "
-                              "machine's {} cores at its busiest; {} phases were late by "
-                              "more than {:.0f} %",
-                              emulation->time_scale,
-                              emulation->cores_asked,
-                              emulation->cores,
-                              emulation->late.size(),
-                              100.0 * kLate)
-                : "as the same work and bytes would take at the plan's clocks and rates");
+      emulation
+          ? fmt::format(
+                "by the wall's clock, of which {:.3g} s are one of the plan's: links "
+                "and clocks were held to the plan, which asked for {:.2f} of the "
+                "machine's {} cores at its busiest; {} took more than {:.0f} % longer than planned",
+                emulation->time_scale,
+                emulation->cores_asked,
+                emulation->cores,
+                Counted(emulation->late.size(), "phase"),
+                100.0 * kLate)
+          : "as the same work and bytes would take at the plan's clocks and rates");
   if (!points.empty()) {
     section += fmt::format("<div class=\"columns\"><div>{}</div><div>{}</div></div>\n",
                            PhasesSvg(points),
                            DeviationTable(points));
   }
-  section += "<div class=\"scroll\"><table>\n<tr><th></th>";
+  section += "<div class=\"scroll\"><table>\n<thead><tr><th></th>";
   for (const std::string_view name : kPhaseNames) {
     section += fmt::format("<th class=\"g\" colspan=\"3\">{}</th>", name);
   }
@@ -284,7 +288,7 @@ std::string PhasesSection(const RunDirectory& run) {
   for (int phase = 0; phase < 4; ++phase) {
     section += "<th>predicted</th><th>measured</th><th>error</th>";
   }
-  section += "<th>time</th><th>sent</th><th>received</th></tr>\n";
+  section += "<th>time</th><th>sent</th><th>received</th></tr></thead>\n";
   for (std::size_t n = 0; n < run.round->users.size(); ++n) section += PhaseRow(run, n);
   return section + "</table></div>\n" + FactorTable(*run.round) + "</section>\n";
 }
