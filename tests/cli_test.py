@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -335,6 +336,27 @@ class Plans(Case):
         self.assertEqual(other.returncode, 2, other.stderr)
         self.assertIn("leave", other.stderr)
 
+    def test_study_rounds_with_the_makespan_has_the_policies_that_it_can_have(self):
+        with tempfile.TemporaryDirectory() as out:
+            done = dashf("study", "rounds", "--users", "3", "--servers", "2", "--rounds", "2", "--seeds", "1", "--delay",
+                         "makespan", "--out", out)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("3 users and 2 servers of the default study, 2 rounds, 1 seed.", done.stdout)
+            self.assertEqual(re.findall(r"(?m)^\| `([a-z]+)` \|", done.stdout), ["afresh", "never"])
+
+    def test_a_study_that_is_stopped_says_how_it_goes_on(self):
+        with tempfile.TemporaryDirectory() as out:
+            words = [BINARY, "study", "rounds", "--users", "5", "--servers", "2", "--rounds", "20", "--seeds"]
+            with subprocess.Popen([*words, "1..10000", "--out", out], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                  text=True) as study:
+                self.assertIn(" of 40000: ", study.stderr.readline())
+                study.send_signal(signal.SIGINT)
+                self.assertIn("\nstopped; the same command goes on from the results that there are\n",
+                              "\n" + study.stderr.read())
+            self.assertEqual(study.returncode, -signal.SIGINT)
+            again = dashf(*words[1:], "1", "--out", out)
+            self.assertEqual(again.returncode, 0, again.stderr)
+
     def test_study_rounds_names_what_is_wrong(self):
         out = os.path.join(tempfile.mkdtemp(), "never-made")
         self.addCleanup(shutil.rmtree, os.path.dirname(out))
@@ -344,7 +366,7 @@ class Plans(Case):
         for flags, code, said in ((["--policies", "afresh,seldom"], 2, "got seldom"),
                                   (["--join", "0"], 2, "--join"),
                                   (["--data-spread", "nan"], 2, "--data-spread"),
-                                  (["--delay", "makespan"], 2, "needs --delay sum"),
+                                  (["--delay", "makespan", "--policies", "standing"], 2, "needs --delay sum"),
                                   (["--trace", trace, "--users", "2"], 3, ':3: the scenario has no user "u9"'),
                                   (["--trace", out], 10, out)):
             done = dashf("study", "rounds", *flags, "--out", out)

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kColumns = {"round", "user", "x_m", "y_m"};
 constexpr double kRoundsMax = 1e6;
+constexpr double kPlaceMaxM = 2e7;  // Half way round the Earth.
 
 Position DrawPlace(const Area& area, Rng* rng) {
   const double x_m = rng->Uniform(area.low.x_m, area.high.x_m);
@@ -111,6 +112,17 @@ class TraceReader {
                   fmt::format("a round must be a whole number from 1 to {}, got {}",
                               kRoundsMax,
                               fields[at_[0]].text));
+    }
+    for (const std::size_t axis : {2U, 3U}) {
+      const double place_m = axis == 2 ? *x_m : *y_m;
+      if (std::abs(place_m) <= kPlaceMaxM) continue;
+      return Fail(ErrorKind::kBadInput,
+                  reader_.Place(fields[at_[axis]]),
+                  fmt::format("{} must be from {:g} to {:g} m, got {}",
+                              kColumns[axis],
+                              -kPlaceMaxM,
+                              kPlaceMaxM,
+                              fields[at_[axis]].text));
     }
     *row = {static_cast<int>(*round),
             fields[at_[1]].text,

@@ -119,6 +119,8 @@ TEST_F(Traces, WithOtherFaultsAreRefusedByLine) {
   EXPECT_THAT(Refusal(header + "0,u0,1,2\n"), HasSubstr("trace.csv:2:1: a round must be"));
   EXPECT_THAT(Refusal(header + "1.5,u0,1,2\n"), HasSubstr("whole number"));
   EXPECT_THAT(Refusal(header + "1,u0,east,2\n"), HasSubstr("trace.csv:2:6"));
+  EXPECT_THAT(Refusal(header + "1,u0,1,1e300\n"),
+              HasSubstr("trace.csv:2:8: y_m must be from -2e+07 to 2e+07 m, got 1e300"));
   EXPECT_THAT(Refusal(header + "1,u0,1\n"), HasSubstr("must have 4 fields as the header has"));
   EXPECT_THAT(Refusal("round,user,x,y\n1,u0,1,2\n"), HasSubstr("has no \"x_m\""));
   EXPECT_THAT(Refusal(""), HasSubstr("is empty"));

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <iterator>
 
+#include "base/counted.h"
 #include "report/interval_chart.h"
 
 namespace dashf::cli {
@@ -22,12 +23,11 @@ std::string Show(const ConfidenceInterval& interval, double factor, int digits) 
 
 std::string WorldText(const Design& design) {
   const replanning::WorldSettings& world = design.world;
-  std::string text =
-      fmt::format("{} users and {} servers of the default study, {} rounds, {} seeds.\n",
-                  world.study.users,
-                  world.study.servers,
-                  world.rounds,
-                  design.seeds.size());
+  std::string text = fmt::format("{} and {} of the default study, {}, {}.\n",
+                                 Counted(world.study.users, "user"),
+                                 Counted(world.study.servers, "server"),
+                                 Counted(world.rounds, "round"),
+                                 Counted(design.seeds.size(), "seed"));
   if (world.trace) {
     text += fmt::format("Users move as in {}.\n", world.trace->path);
   } else if (world.walk.moves()) {

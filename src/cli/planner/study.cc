@@ -15,6 +15,7 @@
 #include "cli/command.h"
 #include "cli/numbers.h"
 #include "cli/planner/rounds_report.h"
+#include "cli/planner/stopped.h"
 #include "cli/planner/study_options.h"
 #include "cli/verbs.h"
 #include "replanning/results.h"
@@ -33,7 +34,7 @@ constexpr std::size_t kPoliciesMax = 9;  // One to compare with, and eight colou
 struct Arguments {
   Design design;
   std::string seeds = "1..10";
-  std::vector<std::string> policies = {"afresh", "standing", "penalty=0.01", "never"};
+  std::vector<std::string> policies;  // Empty: those that the delay mode has.
   std::string trace;
   bool fading_once = false;
   std::string out;
@@ -52,7 +53,13 @@ Expected<Design> DesignOf(const Arguments& arguments) {
                 "--policies",
                 fmt::format("must be at most {}, are {}", kPoliciesMax, arguments.policies.size()));
   }
-  for (const std::string& text : arguments.policies) {
+  std::vector<std::string> policies = arguments.policies;
+  if (policies.empty()) {
+    policies = design.world.study.options.delay == DelayMode::kSum
+                   ? std::vector<std::string>{"afresh", "standing", "penalty=0.01", "never"}
+                   : std::vector<std::string>{"afresh", "never"};
+  }
+  for (const std::string& text : policies) {
     auto policy = replanning::ParsePolicy(text);
     if (!policy) return tl::unexpected(policy.error());
     design.policies.push_back(std::move(*policy));
@@ -85,6 +92,7 @@ Expected<int> RunRounds(const Arguments& arguments) {
   const fs::path out = arguments.out;
   auto results = replanning::Results::Open(out / "results.jsonl", *design);
   if (!results) return tl::unexpected(results.error());
+  SayWhenStopped("stopped; the same command goes on from the results that there are");
   const Stopwatch watch;
   const auto say = [&](std::size_t done, std::size_t of, const replanning::Job& job) {
     const std::string& failure = results->Find(job)->failure;
@@ -192,7 +200,7 @@ void AddStudy(Command app, Run& run) {
       .required();
   verb.add_option("--policies", arguments->policies, "Comma-separated, see below")
       .delimiter(',')
-      .capture_default_str();
+      .default_str("afresh,standing,penalty=0.01,never; makespan: afresh,never");
   verb.add_option("--seeds", arguments->seeds, "FIRST..LAST, or a list: a world for each")
       .capture_default_str();
   AddWorldOptions(verb, arguments.get());

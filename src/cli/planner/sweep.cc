@@ -19,6 +19,7 @@
 #include "cli/command.h"
 #include "cli/mpi/shared_work.h"
 #include "cli/numbers.h"
+#include "cli/planner/stopped.h"
 #include "cli/planner/study_options.h"
 #include "cli/planner/sweep_solve.h"
 #include "report/interval_chart.h"
@@ -145,6 +146,9 @@ Expected<int> RunSweep(const Arguments& arguments, Ranks* ranks) {
   const fs::path out = arguments.out;
   auto results = sweep::Results::Open(out / "results.jsonl", *design);
   if (!results) return tl::unexpected(results.error());
+  if (ranks == nullptr) {
+    SayWhenStopped("stopped; the same command goes on from the results that there are");
+  }
   const Stopwatch watch;
   const auto say = [&](std::size_t done, std::size_t of, const sweep::Job& job) {
     fmt::print(stderr,
