@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 
 #include "base/printable.h"
@@ -67,6 +69,14 @@ Expected<FolderLock> FolderLock::Take(const std::filesystem::path& folder,
     if (const auto made = MakePrivate(other); !made) return tl::unexpected(made.error());
   }
   return FolderLock(std::move(file));
+}
+
+bool FolderLock::OwnerIsThere(const std::filesystem::path& folder) {
+  const Descriptor file(::open((folder / kFile).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  constexpr std::string_view kBefore = "process ";
+  const std::string text = file.get() < 0 ? "" : OwnerIn(file.get());
+  const pid_t owner = text.starts_with(kBefore) ? std::atoi(text.c_str() + kBefore.size()) : 0;
+  return owner > 0 && (::kill(owner, 0) == 0 || errno == EPERM);
 }
 
 }  // namespace dashf::runtime

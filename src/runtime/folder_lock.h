@@ -20,6 +20,8 @@ class FolderLock {
   static Expected<FolderLock> Take(const std::filesystem::path& folder,
                                    const std::string& owner,
                                    const std::vector<std::filesystem::path>& others = {});
+  // Whether the process that took it last is still there, as far as its number says.
+  static bool OwnerIsThere(const std::filesystem::path& folder);
 
  private:
   explicit FolderLock(Descriptor file) : file_(std::move(file)) {}

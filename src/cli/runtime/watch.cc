@@ -9,15 +9,18 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "base/file.h"
 #include "base/printable.h"
+#include "base/termination.h"
 #include "cli/command.h"
 #include "cli/runtime/watch_screen.h"
 #include "cli/verbs.h"
 #include "live/http_client.h"
 #include "live/token.h"
 #include "runtime/back_off.h"
+#include "runtime/folder_lock.h"
 
 namespace dashf::cli {
 namespace {
@@ -27,6 +30,7 @@ using Json = nlohmann::ordered_json;
 using live::HttpClient;
 
 constexpr std::chrono::seconds kAnswerWithin(20);
+constexpr double kStartS = 3.0;               // Of a coordinator that was begun a moment ago.
 constexpr std::chrono::seconds kSilence(60);  // A stream gives a sign of life every 15 s.
 
 struct Flags {
@@ -34,17 +38,24 @@ struct Flags {
   bool json = false;
 };
 
-// The address of a run or a coordinator's folder, which is there as long as it is served.
+// The address of a run or a coordinator's folder, which is there as long as it is served. A process
+// that has the folder may be about to: a run measures and plans first.
 Expected<std::string> AddressOf(const std::string& where) {
   if (!fs::is_directory(where)) return where;
   const fs::path path = fs::path(where) / "live-address";
-  const auto text = ReadFile(path, 1024);
-  if (!text) {
-    return Fail(ErrorKind::kIo,
-                path.string(),
-                "is not there: no coordinator that has a live page runs in this folder");
+  const Stopwatch watch;
+  for (bool said = false;;) {
+    if (const auto text = ReadFile(path, 1024)) return text->substr(0, text->find('\n'));
+    if (watch.ElapsedS() > kStartS && !runtime::FolderLock::OwnerIsThere(where)) {
+      return Fail(ErrorKind::kIo,
+                  path.string(),
+                  "is not there: no coordinator that has a live page runs in this folder");
+    }
+    if (watch.ElapsedS() > 1.0 && !std::exchange(said, true)) {
+      fmt::print(stderr, "waiting for the live page of {}\n", where);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
-  return text->substr(0, text->find('\n'));
 }
 
 class Watch {

@@ -101,28 +101,55 @@ std::string EventLine(const Json& event) {
   return line;
 }
 
-std::string NodeLine(const std::string& name, const Json& node) {
+using Cells = std::vector<std::string>;
+const Cells kHeads = {
+    "node", "state", "part", "server", "k", "pred. (s)", "meas. (s)", "base", "adapter", ""};
+constexpr std::size_t kFirstNumber = 4, kFirstText = 9;  // Between them numbers.
+
+Cells CellsOf(const std::string& name, const Json& node) {
   const Json& part = At(node, "part");
   if (!part.is_object()) {
-    const bool server = name.starts_with("server/");
-    return fmt::format(
-        "{:<14} {:<11} {}",
-        name,
-        TextOf(At(node, "state")),
-        server ? Counted(static_cast<std::size_t>(NumberOf(At(node, "users"))), "user") : "");
+    const auto users = static_cast<std::size_t>(NumberOf(At(node, "users")));
+    return {name,
+            TextOf(At(node, "state")),
+            name.starts_with("server/") ? Counted(users, "user") : "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            ""};
   }
   const Json& phase = At(part, "phase");
-  return fmt::format("{:<14} {:<11} {:<20} {:<10} {:>3} {:>9} {:>9} {:>7} {:>7}  {}",
-                     name,
-                     TextOf(At(node, "state")),
-                     TextOf(phase.is_string() ? phase : At(part, "state")),
-                     TextOf(At(part, "server")),
-                     TextOf(At(part, "k")),
-                     SumOf(At(part, "predicted_s")),
-                     SumOf(At(part, "at_planned_s")),
-                     LossOf(At(part, "loss_before")),
-                     LossOf(At(part, "loss_after")),
-                     At(part, "reason").is_string() ? TextOf(At(part, "reason")) : "");
+  return {name,
+          TextOf(At(node, "state")),
+          TextOf(phase.is_string() ? phase : At(part, "state")),
+          TextOf(At(part, "server")),
+          TextOf(At(part, "k")),
+          SumOf(At(part, "predicted_s")),
+          SumOf(At(part, "at_planned_s")),
+          LossOf(At(part, "loss_before")),
+          LossOf(At(part, "loss_after")),
+          At(part, "reason").is_string() ? TextOf(At(part, "reason")) : ""};
+}
+
+// As wide as what is in them, so that a terminal of 80 columns shows them all.
+std::vector<std::string> Aligned(const std::vector<Cells>& table) {
+  std::vector<std::size_t> width(kFirstText, 0);
+  for (const Cells& cells : table) {
+    for (std::size_t i = 0; i < kFirstText; ++i) width[i] = std::max(width[i], cells[i].size());
+  }
+  std::vector<std::string> rows;
+  for (const Cells& cells : table) {
+    std::string& row = rows.emplace_back();
+    for (std::size_t i = 0; i < kFirstText; ++i) {
+      row += i < kFirstNumber ? fmt::format("{:<{}} ", cells[i], width[i])
+                              : fmt::format("{:>{}} ", cells[i], width[i]);
+    }
+    row += " " + cells[kFirstText];
+  }
+  return rows;
 }
 
 }  // namespace
@@ -204,31 +231,30 @@ std::string WatchScreen::Screen(std::size_t columns, std::size_t lines) const {
                   TextOf(At(At(status, "users"), "known")),
                   PartsLine(fleet_)),
       PlanLine(At(fleet_, "plan")),
-      "",
-      fmt::format("{:<14} {:<11} {:<20} {:<10} {:>3} {:>9} {:>9} {:>7} {:>7}",
-                  "node",
-                  "state",
-                  "part",
-                  "server",
-                  "k",
-                  "pred. (s)",
-                  "meas. (s)",
-                  "base",
-                  "adapter")};
-  const std::size_t room =
-      std::max<std::size_t>(lines, rows.size() + kEventLines + 4) - rows.size() - kEventLines - 3;
-  std::size_t shown = 0;
+      ""};
+  // The last line stays free. Where there is little room, events have it after a few nodes.
+  const std::size_t room = lines > rows.size() + 2 ? lines - rows.size() - 2 : 1;
+  const std::size_t event_lines = std::min(kEventLines, room / 3);
+  const std::size_t node_lines =
+      std::max<std::size_t>(1, room - event_lines - (event_lines > 0 ? 1 : 0));
+  std::vector<Cells> table = {kHeads};
   for (const auto& [name, node] : nodes_) {
-    if (++shown <= room) rows.push_back(NodeLine(name, node));
+    if (table.size() > node_lines) break;
+    table.push_back(CellsOf(name, node));
   }
-  if (shown > room) rows.back() = fmt::format("and {} more", shown - room + 1);
-  rows.push_back("");
-  if (const Json& events = At(fleet_, "events"); events.is_array()) {
-    for (std::size_t i = events.size() - std::min(events.size(), kEventLines); i < events.size();
+  std::vector<std::string> nodes = Aligned(table);
+  if (const std::size_t shown = table.size() - 1; shown < nodes_.size()) {
+    nodes.back() = fmt::format("and {} more", nodes_.size() - shown + 1);
+  }
+  rows.insert(rows.end(), nodes.begin(), nodes.end());
+  if (const Json& events = At(fleet_, "events"); events.is_array() && event_lines > 0) {
+    rows.push_back("");
+    for (std::size_t i = events.size() - std::min(events.size(), event_lines); i < events.size();
          ++i) {
       rows.push_back(EventLine(events[i]));
     }
   }
+  if (lines > 1 && rows.size() > lines - 1) rows.resize(lines - 1);
   std::string screen;
   for (const std::string& row : rows) screen += Clipped(row, columns) + "\x1b[K\n";
   return screen;
