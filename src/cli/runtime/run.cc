@@ -419,8 +419,8 @@ constexpr const char* kFooter =
 data the sections task. Processes talk over mutual TLS on 127.0.0.1.
 
 Written to OUT: scenario.json, plan.json, comparison.json, profile.json, round.json, telemetry.jsonl,
-data/, adapters/USER/ (PEFT, each user's best so far), report.html; rounds/N/ has each round's files,
-users/ what each user keeps, logs/ what each process said.
+data/, adapters/USER/ (PEFT, each user's best so far), report.html; rounds/0001/ and so on has each round's
+files, users/ what each user keeps, logs/ what each process said.
 OUT is new, empty or an earlier run's, whose results are removed first; else exit 3.
 Exit 8: the round did not finish for every user; round.json says who and why.
 
