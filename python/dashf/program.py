@@ -14,7 +14,6 @@ from . import checks
 from .errors import Error, IoError, UsageError, of_kind
 
 Progress = bool | Callable[[str], Any]
-_END_WITHIN_S = 60.0  # After SIGINT; a step of a large model may take long.
 
 
 def path_of(program: os.PathLike[str] | str | None) -> str:
@@ -54,7 +53,8 @@ def run(words: Sequence[str], program: os.PathLike[str] | str | None, progress: 
     error, a function is given each line.
 
     It is in a process group of its own, so that Ctrl-C reaches it once, from here: it ends in order, and then
-    KeyboardInterrupt is raised. So it is with what ``progress`` raises. Raises dashf's exceptions.
+    KeyboardInterrupt is raised; a second one ends it at once. So it is with what ``progress`` raises. Raises dashf's
+    exceptions.
     """
     import subprocess
     import tempfile
@@ -96,14 +96,13 @@ def _nowhere(line: str) -> None:
 
 
 def _end(child: Any) -> None:
-    """In order; at once if that takes too long, or at another Ctrl-C."""
+    """In order, however long the step at hand takes; at once at another Ctrl-C."""
     import signal
-    import subprocess
 
     try:
         child.send_signal(signal.SIGINT)
-        child.communicate(timeout=_END_WITHIN_S)  # Reads on: nobody may wait for room in a pipe.
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        child.communicate()  # Reads on: nobody may wait for room in a pipe.
+    except KeyboardInterrupt:
         os.killpg(child.pid, signal.SIGKILL)  # With the processes of a run.
         child.wait()
 

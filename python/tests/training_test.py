@@ -2,6 +2,7 @@
 import os
 import pathlib
 import pickle
+import re
 import signal
 import sys
 import threading
@@ -183,6 +184,40 @@ def test_ctrl_c_ends_the_training_in_order_and_it_goes_on_from_there(program, mo
     resumed = dashf.train(model, records, tmp_path / "out", resume=True, **options)
     weights = "adapter_model.safetensors"
     assert (resumed.adapter / weights).read_bytes() == (whole.adapter / weights).read_bytes()
+
+
+def test_ctrl_c_ends_a_run_with_its_processes_and_keeps_its_rounds(program, model, records, tmp_path):
+    (tmp_path / "run.toml").write_text(tiny_model.SMALL_RUN)
+    nodes = []
+
+    def interrupt(line):
+        nodes.extend(int(pid) for pid in re.findall(r"is here \(process (\d+)", line))
+        if line.startswith("round 1 has ended"):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        dashf.run(tmp_path / "run.toml", tmp_path / "run", model=model, data=records, rounds=1000, progress=interrupt)
+    assert dashf.Run(tmp_path / "run").rounds[0]["state"] == "done" and len(nodes) == 2
+    for pid in nodes:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_second_ctrl_c_ends_the_program_at_once(tmp_path):
+    """One that takes no end of its first."""
+    child = script(tmp_path, f"trap 'echo heard > {tmp_path}/heard' INT; echo begun >&2; while true; do sleep 0.01; done")
+
+    def interrupt(_):
+        threading.Thread(target=again).start()
+        signal.raise_signal(signal.SIGINT)
+
+    def again():
+        while not (tmp_path / "heard").exists():
+            time.sleep(0.01)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        dashf.run("s.json", tmp_path / "run", program=child, progress=interrupt)
 
 
 def test_what_the_progress_raises_ends_the_program_too(tmp_path):
