@@ -4,6 +4,7 @@ It is a child process: what goes wrong there is one of dashf's exceptions here, 
 """
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -103,7 +104,8 @@ def _end(child: Any) -> None:
         child.send_signal(signal.SIGINT)
         child.communicate()  # Reads on: nobody may wait for room in a pipe.
     except KeyboardInterrupt:
-        os.killpg(child.pid, signal.SIGKILL)  # With the processes of a run.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)  # With the processes of a run.
         child.wait()
 
 
