@@ -1,7 +1,10 @@
 """Tables become what the engine reads, or are refused with file, row, column and value."""
+import csv
 import json
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 import dashf
 import dashf.data
@@ -13,7 +16,7 @@ TALK = [{"role": "user", "content": "one?"}, {"role": "assistant", "content": "t
 
 
 def lines(path):
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in path.read_bytes().decode().removesuffix("\n").split("\n")]
 
 
 def converted(source, tmp_path, **more):
@@ -64,6 +67,21 @@ def test_the_same_rows_from_every_form_are_the_same_lines(tmp_path):
         assert (told.kind, told.records, told.not_read, told.columns) == ("alpaca", 2, ("id",), COLUMNS)
     assert str(told) == f"{tmp_path}/out.jsonl: 2 alpaca records, not read: id"
     assert len(converted(tmp_path / "splits", tmp_path, columns=COLUMNS, split="test")[1]) == 1
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+@hypothesis.settings(max_examples=60, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@hypothesis.given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5))
+def test_every_text_arrives_as_it_is(tmp_path, pairs):
+    rows = [{"prompt": one, "completion": other} for one, other in pairs]
+    with (tmp_path / "any.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["prompt", "completion"])
+        writer.writeheader()
+        writer.writerows(rows)
+    for source in (rows, tmp_path / "any.csv", saved(rows, tmp_path)):
+        assert converted(source, tmp_path)[1] == rows
 
 
 def test_a_table_of_more_than_a_batch_keeps_its_order(tmp_path):

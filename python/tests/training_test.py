@@ -62,6 +62,21 @@ def test_a_training_gives_its_losses_and_a_peft_folder(program, model, records, 
     assert training.to_frame()["loss"].to_list() == training.losses.tolist()
 
 
+@pytest.mark.parametrize(("kind", "row", "options"), [
+    ("alpaca", {"instruction": "a", "output": "b", "input": "c", "system": "d", "history": [["e", "f"]]}, {}),
+    ("chat", {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 1}],
+              "system": "c"}, {"template": "llama2"}),
+    ("chat", {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}, {"template": "llama2"}),
+    ("completion", {"prompt": "a", "completion": "b"}, {}), ("documents", {"text": "a b c"}, {}),
+])
+def test_the_engine_reads_every_kind_as_what_it_is(program, model, tmp_path, kind, row, options):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(arrow.Table.from_pylist([row] * 3), tmp_path / "rows.parquet")
+    assert dashf.data.convert(tmp_path / "rows.parquet", tmp_path / "rows.jsonl").kind == kind
+    told = dashf.train(model, tmp_path / "rows.jsonl", tmp_path / "out", steps=1, progress=False, **options).result["data"]
+    assert (told["format"], told["samples"], told["keys_not_read"]) == (kind, 3, [])
+
+
 def test_a_parquet_file_is_learnt_by_a_real_model(program, tmp_path):
     """Real weights learn an answer by heart, which random ones cannot in so few steps."""
     if not STORIES.exists():
