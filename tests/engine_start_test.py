@@ -1,11 +1,13 @@
 """Every verb that computes says at its start what it computes with, and every verb that reads data what it took of
 them. Usage: engine_start_test.py DASHF_BINARY TOKENIZER_MODEL [unittest options]"""
 import json
+import os
 import pathlib
 import re
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 import own_cache
@@ -33,8 +35,9 @@ class Lines(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.out = pathlib.Path(folder.name) / "out"
 
-    def dashf(self, *args, code=0, cwd=None):
-        done = subprocess.run([BINARY, *map(str, args)], capture_output=True, text=True, timeout=300, check=False, cwd=cwd)
+    def dashf(self, *args, code=0, cwd=None, env=None):
+        done = subprocess.run([BINARY, *map(str, args)], capture_output=True, text=True, timeout=300, check=False, cwd=cwd,
+                              env=env)
         self.assertEqual(done.returncode, code, done.stderr)
         return done
 
@@ -120,6 +123,34 @@ class Lines(unittest.TestCase):
         self.assertEqual(record, json.loads((self.out / "round.json").read_text()))
         (data,) = record["data"]
         self.took(done, data, 128, "data.json")
+
+    def test_a_run_reads_the_machines_meter(self):
+        zone = self.root / "sys/class/powercap/intel-rapl:0"
+        zone.mkdir(parents=True)
+        (zone / "name").write_text("package-0\n")
+        (zone / "max_energy_range_uj").write_text("262143328850\n")
+        over = threading.Event()
+
+        def draw(energy_uj=0):
+            while not over.wait(1e-3):
+                energy_uj += 1000  # A watt.
+                (zone / "next").write_text(f"{energy_uj}\n")
+                (zone / "next").rename(zone / "energy_uj")
+
+        meter = threading.Thread(target=draw)
+        meter.start()
+        try:
+            self.dashf("run", self.root / "settings.toml", "--model", self.model, "--data", self.data, "--out", self.out,
+                       "--no-references", env=os.environ | {"DASHF_SYSFS": str(self.root / "sys")})
+        finally:
+            over.set()
+            meter.join()
+        (user,) = json.loads((self.out / "round.json").read_text())["users"]
+        for phase in ("local", "server"):  # The step's time alone, which the phase's has more than.
+            if user[f"{phase}_cpu_s"] > 0:
+                self.assertGreater(user[f"{phase}_energy_j"], 0)
+                self.assertLess(user[f"{phase}_energy_j"], user["measured_s"][phase] + 0.1)
+        self.assertIn("<h3>Measured</h3>", (self.out / "report.html").read_text())
 
     def test_a_run_removes_nothing_that_is_no_runs(self):
         mine = [self.out / name / "thesis.txt" for name in ("adapters", "logs", "private", "rounds", "users")]

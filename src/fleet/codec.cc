@@ -95,7 +95,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Policy,
                                    time_scale)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(
     Member, presence, incarnation, since, report, refused, excluded, drained, rounds_done, factors)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Measured, elapsed_s, cpu_s, bytes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Measured, elapsed_s, cpu_s, bytes, energy_j)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Task,
                                    state,
                                    attempt,

@@ -15,7 +15,7 @@
 namespace dashf::fleet {
 namespace {
 
-constexpr int kFormat = 5;
+constexpr int kFormat = 6;
 constexpr char kSchema[] = R"(
   CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS events (

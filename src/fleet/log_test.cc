@@ -153,8 +153,8 @@ TEST_F(Log, OtherFilesAndNewerFormatsAreNamedAndNotTouched) {
   EXPECT_THAT(Refusal(), HasSubstr("is damaged, or no log of dashf's"));
   fs::remove(path_);
   Written();
-  Sql("UPDATE about SET value = '6' WHERE key = 'format'");
-  EXPECT_THAT(Refusal(), HasSubstr("is a log of format 6; this version of dashf reads format 5"));
+  Sql("UPDATE about SET value = '7' WHERE key = 'format'");
+  EXPECT_THAT(Refusal(), HasSubstr("is a log of format 7; this version of dashf reads format 6"));
   Sql("UPDATE about SET value = '5' WHERE key = 'format'; DELETE FROM snapshots;"
       "UPDATE events SET kind = 'teleported' WHERE number = 2");
   EXPECT_NE(Refusal(), "");

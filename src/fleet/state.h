@@ -65,6 +65,7 @@ std::size_t CountTakingPart(const std::map<std::string, Member>& members);
 struct Measured {
   std::optional<double> elapsed_s, cpu_s;
   std::optional<std::uint64_t> bytes;
+  std::optional<double> energy_j = {};  // By a meter of the node's machine.
 };
 
 // A user's part of a round.

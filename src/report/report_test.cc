@@ -115,6 +115,26 @@ class RunFolder : public ::testing::Test {
 };
 using Report = RunFolder;
 
+TEST_F(Report, WhatMetersCountedIsApartFromTheModelsFigures) {
+  json round = Round();
+  Write("round.json", round.dump());
+  EXPECT_THAT(Page(), AllOf(HasSubstr("No meter was read."), Not(HasSubstr("<h3>Measured</h3>"))));
+  round["users"][0]["local_energy_j"] = 1.5;
+  round["users"][0]["server_energy_j"] = nullptr;
+  round["users"][1]["local_energy_j"] = 2.0;
+  round["users"][1]["server_energy_j"] = 40.0;
+  Write("round.json", round.dump());
+  const std::string none = WithUnit(std::nullopt, "J");
+  EXPECT_THAT(Page(),
+              AllOf(Not(HasSubstr("No meter was read.")),
+                    HasSubstr("<h3>Measured</h3>"),
+                    HasSubstr("<td class=\"t\">u0</td><td>" + WithUnit(1.5, "J") + "</td><td>" +
+                              none + "</td></tr>\n<tr><td class=\"t\">u1</td><td>" +
+                              WithUnit(2.0, "J") + "</td><td>" + WithUnit(40.0, "J") +
+                              "</td></tr>\n<tr class=\"sum\"><td class=\"t\">all</td><td>" +
+                              WithUnit(3.5, "J") + "</td><td>" + WithUnit(40.0, "J"))));
+}
+
 TEST_F(Report, EnergyIsThePlansPowerForAsLongAsAPhaseTook) {
   Write("round.json", Round().dump());
   const std::string page = Page();

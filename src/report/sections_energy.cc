@@ -65,6 +65,35 @@ void Add(const Energies& energies, Energies* sum) {
   }
 }
 
+// What meters have counted, apart from the model's figures.
+std::string MeterTable(const std::vector<RoundUser>& users) {
+  std::string rows;
+  std::optional<double> local_j, server_j;
+  const auto add = [](const std::optional<double>& energy_j, std::optional<double>* sum_j) {
+    if (energy_j) *sum_j = sum_j->value_or(0.0) + *energy_j;
+  };
+  for (const RoundUser& user : users) {
+    if (!user.local_energy_j && !user.server_energy_j) continue;
+    add(user.local_energy_j, &local_j);
+    add(user.server_energy_j, &server_j);
+    rows += fmt::format("<tr><td class=\"t\">{}</td><td>{}</td><td>{}</td></tr>\n",
+                        Escape(user.id),
+                        WithUnit(user.local_energy_j, "J"),
+                        WithUnit(user.server_energy_j, "J"));
+  }
+  if (rows.empty()) return {};
+  return fmt::format(
+      "<h3>Measured</h3>\n<p>By the machines' own meters: RAPL's counters of the processor "
+      "packages, or a battery's gauge, read before and after every step of training. All that the "
+      "machine draws in that time counts, idle power and other programs' work included; nodes of "
+      "one machine have the same meter.</p>\n<div class=\"scroll\"><table>\n<thead><tr><th "
+      "class=\"t\">user</th><th>local training</th><th>server training</th></tr></thead>\n{}"
+      "<tr class=\"sum\"><td class=\"t\">all</td><td>{}</td><td>{}</td></tr>\n</table></div>\n",
+      rows,
+      WithUnit(local_j, "J"),
+      WithUnit(server_j, "J"));
+}
+
 }  // namespace
 
 std::string EnergySection(const RunDirectory& run) {
@@ -81,22 +110,25 @@ std::string EnergySection(const RunDirectory& run) {
     rows += fmt::format(
         "<tr><td class=\"t\">{}</td>{}</tr>\n", Escape(user.id), Cells(planned, measured));
   }
-  if (!Sum(measured_j)) return {};
+  const std::string meters = MeterTable(run.round->users);
+  if (!Sum(measured_j) && meters.empty()) return {};
   return fmt::format(
       "<section><h2>Energy</h2>\n<p>By the model: the plan's, from the evaluator, and that of the "
       "same powers and clocks for as long as each phase took (the column \"measured\" of the times "
-      "above). No meter was read; a user that finished by a later plan has none.</p>\n<div "
+      "above). {}A user that finished by a later plan has none.</p>\n<div "
       "class=\"scroll\"><table>\n<thead><tr><th></th>"
       "<th class=\"g\" colspan=\"2\">local training</th><th class=\"g\" colspan=\"2\">upload</th>"
       "<th class=\"g\" colspan=\"2\">server training</th><th class=\"g\" "
       "colspan=\"2\">download</th>"
       "<th class=\"g\" colspan=\"2\">all</th></tr>\n<tr><th "
       "class=\"t\">user</th>{}</tr></thead>\n{}"
-      "<tr class=\"sum\"><td class=\"t\">all</td>{}</tr>\n</table></div></section>\n",
+      "<tr class=\"sum\"><td class=\"t\">all</td>{}</tr>\n</table></div>\n{}</section>\n",
+      meters.empty() ? "No meter was read. " : "",
       "<th>planned</th><th>as it went</th><th>planned</th><th>as it went</th><th>planned</th>"
       "<th>as it went</th><th>planned</th><th>as it went</th><th>planned</th><th>as it went</th>",
       rows,
-      Cells(planned_j, measured_j));
+      Cells(planned_j, measured_j),
+      meters);
 }
 
 }  // namespace dashf::report

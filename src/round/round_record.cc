@@ -53,6 +53,8 @@ Json ToJson(const UserRecord& user) {
                {"measured_s", ToJson(user.measured_s)},
                {"local_cpu_s", OrNull(user.local_cpu_s)},
                {"server_cpu_s", OrNull(user.server_cpu_s)},
+               {"local_energy_j", OrNull(user.local_energy_j)},
+               {"server_energy_j", OrNull(user.server_energy_j)},
                {"measured_at_planned_s", ToJson(user.measured_at_planned_s)},
                {"upload_bytes", OrNull(user.upload_bytes)},
                {"download_bytes", OrNull(user.download_bytes)}};
@@ -194,6 +196,8 @@ UserRecord ReadUser(JsonReader reader) {
   user.measured_s = ReadSeconds(reader, "measured_s");
   user.local_cpu_s = reader.NumberIfAny("local_cpu_s");
   user.server_cpu_s = reader.NumberIfAny("server_cpu_s");
+  user.local_energy_j = reader.NumberIfAny("local_energy_j");
+  user.server_energy_j = reader.NumberIfAny("server_energy_j");
   user.measured_at_planned_s = ReadSeconds(reader, "measured_at_planned_s");
   user.upload_bytes = OptionalBytes(reader, "upload_bytes");
   user.download_bytes = OptionalBytes(reader, "download_bytes");

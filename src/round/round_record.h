@@ -35,6 +35,8 @@ struct UserRecord {
   PhaseSeconds predicted_s;                         // By the plan, at its clocks and rates.
   PhaseSeconds measured_s;                          // By this machine's clock.
   std::optional<double> local_cpu_s, server_cpu_s;  // Processor seconds of the training phases.
+  // Of the same, by a meter of the node's machine, all of whose draw counts while steps are made.
+  std::optional<double> local_energy_j, server_energy_j;
   // Comparable with predicted_s: if emulated, or if plans learn, measured_s in the plan's seconds;
   // else the measured work and bytes at the plan's clocks and rates.
   PhaseSeconds measured_at_planned_s;

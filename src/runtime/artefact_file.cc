@@ -62,11 +62,12 @@ Json ToJson(const std::vector<Announced>& announced) {
 }
 
 std::string HeaderOf(const std::vector<Announced>& announced, const Origin& origin) {
-  const Json header = {{"schema", kSchema},
-                       {"artefacts", ToJson(announced)},
-                       {"made_from", ToJson(origin.made_from)},
-                       {"elapsed_s", origin.elapsed_s},
-                       {"cpu_s", origin.cpu_s}};
+  Json header = {{"schema", kSchema},
+                 {"artefacts", ToJson(announced)},
+                 {"made_from", ToJson(origin.made_from)},
+                 {"elapsed_s", origin.spent.elapsed_s},
+                 {"cpu_s", origin.spent.cpu_s}};
+  if (origin.spent.energy_j) header["energy_j"] = *origin.spent.energy_j;
   return header.dump() + "\n";
 }
 
@@ -109,8 +110,9 @@ Expected<Header> ReadHeader(const std::filesystem::path& path, int file) {
   Header header;
   header.announced = ReadAnnounced(root, "artefacts");
   header.origin = {ReadAnnounced(root, "made_from"),
-                   root.Number("elapsed_s", kNonNegative),
-                   root.Number("cpu_s", kNonNegative)};
+                   {root.Number("elapsed_s", kNonNegative),
+                    root.Number("cpu_s", kNonNegative),
+                    root.NumberIfAny("energy_j", kNonNegative)}};
   root.RejectUnknownKeys();
   if (document->error()) return tl::unexpected(*document->error());
   header.bytes = end + 1;

@@ -18,6 +18,7 @@
 #include "base/descriptor.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "runtime/spent.h"
 #include "runtime/transfer.h"
 
 namespace dashf::runtime {
@@ -25,8 +26,7 @@ namespace dashf::runtime {
 // How an artefact came to be: from what, and what it cost.
 struct Origin {
   std::vector<Announced> made_from;  // Empty: it was sent, not made.
-  double elapsed_s = 0.0;
-  double cpu_s = 0.0;
+  Spent spent = {};
 
   friend bool operator==(const Origin&, const Origin&) = default;
 };

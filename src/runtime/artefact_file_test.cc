@@ -108,8 +108,8 @@ TEST_F(ArtefactFiles, BytesThatTheDiskHasAlteredAreNotGoneOnWithNorRead) {
   EXPECT_FALSE(IncomingFile::Reopen(path_));
   EXPECT_EQ(IncomingFile::Open(path_, announced_)->bytes(), 0U);
 
-  ASSERT_TRUE(ArtefactFile::Write(path_, "adapters", {announced_, 1.5, 0.5}));
-  EXPECT_EQ(ArtefactFile::Open(path_)->origin(), (Origin{announced_, 1.5, 0.5}));
+  ASSERT_TRUE(ArtefactFile::Write(path_, "adapters", {announced_, {1.5, 0.5, 7.5}}));
+  EXPECT_EQ(ArtefactFile::Open(path_)->origin(), (Origin{announced_, {1.5, 0.5, 7.5}}));
   std::fstream(path_, std::ios::in | std::ios::out).seekp(-3, std::ios::end) << "S";
   EXPECT_THAT(ArtefactFile::Open(path_)->Read(0).error().Text(), HasSubstr("damaged"));
   fs::resize_file(path_, fs::file_size(path_) - 1);

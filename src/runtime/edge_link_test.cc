@@ -123,7 +123,7 @@ TEST_F(BreakingLink, ATransferThatIsCutAnywhereOnceArrivesExactlyOnceAndBitEqual
       breaks += proxy.connections() - 1;
       ExpectOneJob();
     }
-    ASSERT_TRUE(store_->Finish(attempt_, trained, 1, 1));
+    ASSERT_TRUE(store_->Finish(attempt_, trained, {1, 1}));
     fs::remove_all(folder_ / "user");
     CuttingProxy proxy(port_, once);
     std::string received;
@@ -147,7 +147,7 @@ TEST_F(BreakingLink, APacedTransferArrivesBitEqualAndTakesAtLeastAsLongAsItsRate
   ASSERT_TRUE(sent) << sent.error().Text();
   EXPECT_GE(sent->elapsed_s, 8.0 * 27'000 / kBitPerS);
   ExpectOneJob();
-  ASSERT_TRUE(store_->Finish(attempt_, trained, 1, 1));
+  ASSERT_TRUE(store_->Finish(attempt_, trained, {1, 1}));
   service_->SetPace(attempt_, kBitPerS);
   std::string received;
   const auto got = link.Download(&received);
@@ -181,7 +181,7 @@ TEST_F(BreakingLink, ATransferOverALinkThatNeverHoldsGetsThrough) {
   EXPECT_GT(proxy.connections(), 4);
   ExpectOneJob();
   const std::string trained = RandomBytes(120'000, 5);
-  ASSERT_TRUE(store_->Finish(attempt_, trained, 1, 1));
+  ASSERT_TRUE(store_->Finish(attempt_, trained, {1, 1}));
   std::string received;
   ASSERT_TRUE(LinkTo(proxy.address()).Download(&received));
   EXPECT_TRUE(received == trained);
@@ -199,7 +199,7 @@ TEST_F(BreakingLink, WhatHasArrivedIsNotSentAgain) {
     EXPECT_LT(proxy.bytes(), 36'000'000);  // 44 if the whole came twice.
     ExpectOneJob();
   }
-  ASSERT_TRUE(store_->Finish(attempt_, data_, 1, 1));
+  ASSERT_TRUE(store_->Finish(attempt_, data_, {1, 1}));
   CuttingProxy proxy(port_, late);
   std::string received;
   ASSERT_TRUE(LinkTo(proxy.address()).Download(&received));
@@ -228,7 +228,7 @@ TEST_F(BreakingLink, AUserThatStartsAgainInMidDownloadGoesOnAndOneThatHasItAllAs
   Begin();
   ASSERT_TRUE(LinkTo(Direct()).Upload(data_, adapters_));
   ExpectOneJob();
-  ASSERT_TRUE(store_->Finish(attempt_, trained, 1, 1));
+  ASSERT_TRUE(store_->Finish(attempt_, trained, {1, 1}));
   std::string received;
   {
     CuttingProxy proxy(port_, [](int) { return 20'000'000; });
@@ -265,7 +265,7 @@ TEST_F(BreakingLink, AUserThatComesBeforeItIsExpectedOrTrainedAsksAgain) {
   reasons_.clear();
   on_pause_ = [this] {
     const bool time = reasons_.size() == 2;
-    EXPECT_TRUE(!time || store_->Finish(attempt_, "trained", 1, 1));
+    EXPECT_TRUE(!time || store_->Finish(attempt_, "trained", {1, 1}));
   };
   std::string received;
   ASSERT_TRUE(LinkTo(Direct()).Download(&received));

@@ -109,7 +109,7 @@ TEST_F(EdgePort, AnUploadArrivesWholeAndTheResultGoesBackWhole) {
   std::string result;
   EXPECT_EQ(Download(UserNode("u0"), &result).error_code(),
             grpc::StatusCode::FAILED_PRECONDITION);  // Not trained yet.
-  ASSERT_TRUE(store_->Finish({"u0"}, std::string(kChunkBytesMax + 3, 'r'), 1, 1));
+  ASSERT_TRUE(store_->Finish({"u0"}, std::string(kChunkBytesMax + 3, 'r'), {1, 1}));
   ASSERT_TRUE(Download(UserNode("u0"), &result).ok());
   EXPECT_EQ(result, std::string(kChunkBytesMax + 3, 'r'));
 }
@@ -129,7 +129,7 @@ TEST_F(EdgePort, NobodyMaySpeakForAnotherUser) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED);
   EXPECT_THAT(status.error_message(),
               HasSubstr("the certificate is user/u1's, the message speaks for user/u0"));
-  ASSERT_TRUE(store_->Finish({"u0"}, "secret", 1, 1));
+  ASSERT_TRUE(store_->Finish({"u0"}, "secret", {1, 1}));
   std::string bytes;
   EXPECT_EQ(Download(ServerNode("s1"), &bytes).error_code(), grpc::StatusCode::PERMISSION_DENIED);
   EXPECT_EQ(bytes, "");

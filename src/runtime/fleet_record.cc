@@ -34,6 +34,8 @@ void FillMeasured(const Task& task, UserRecord* user) {
                       of(Phase::kDownload).elapsed_s};
   user->local_cpu_s = of(Phase::kLocal).cpu_s;
   user->server_cpu_s = of(Phase::kServer).cpu_s;
+  user->local_energy_j = of(Phase::kLocal).energy_j;
+  user->server_energy_j = of(Phase::kServer).energy_j;
   user->upload_bytes = of(Phase::kUpload).bytes;
   user->download_bytes = of(Phase::kDownload).bytes;
 }

@@ -48,7 +48,7 @@ train::TrainingIdentity IdentityOf(const PhaseWork& work,
 Expected<KeptPhase> KeptPhase::Begin(PhaseFile file,
                                      const PhaseWork& work,
                                      const std::optional<Spent>& earlier) {
-  Spent before = earlier.value_or(Spent{});
+  Spent before = earlier.value_or(Spent{0.0, 0.0, file.meter ? std::optional(0.0) : std::nullopt});
   train::TrainOptions options = work.options;
   std::optional<train::TrainingState> state;
   std::error_code unknown;
@@ -56,7 +56,7 @@ Expected<KeptPhase> KeptPhase::Begin(PhaseFile file,
     auto read = train::ReadCheckpoint(file.path, work.identity);
     if (read) {
       state = std::move(*read);
-      before = {state->elapsed_s, state->cpu_s};
+      before = {state->elapsed_s, state->cpu_s, {}};  // Of its energy the file says nothing.
       options.from = &*state;
     } else {
       Write(file, "checkpoint_refused", "reason", read.error().Text());
@@ -73,7 +73,12 @@ Expected<KeptPhase> KeptPhase::Begin(PhaseFile file,
 Expected<bool> KeptPhase::Advance() {
   const Stopwatch watch;
   const int before = training_.steps();
+  if (energy_j_ && file_.meter) file_.meter->Begin();
   auto more = training_.Advance();
+  if (energy_j_ && file_.meter) {
+    const auto step_j = file_.meter->End();
+    energy_j_ = step_j ? std::optional(*energy_j_ + *step_j) : std::nullopt;
+  }
   if (!more || training_.steps() == before) return more;
   Failpoint(file_.node, fmt::format("{}_step_{}", file_.about.value("phase", ""), before + 1));
   const bool due = kept_.MeasuredS() >= file_.interval_s || watch.MeasuredS() > kLongStepS;
@@ -98,8 +103,9 @@ void KeptPhase::Remove() const {
   std::filesystem::remove(file_.path, ignored);
 }
 
-KeptPhase::Spent KeptPhase::spent() const {
-  return {before_.elapsed_s + file_.clock_s() - began_s_, before_.cpu_s + training_.cpu_s()};
+Spent KeptPhase::spent() const {
+  return {
+      before_.elapsed_s + file_.clock_s() - began_s_, before_.cpu_s + training_.cpu_s(), energy_j_};
 }
 
 }  // namespace dashf::runtime

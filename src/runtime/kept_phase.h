@@ -11,7 +11,9 @@
 
 #include "base/error.h"
 #include "base/termination.h"
+#include "runtime/energy_meter.h"
 #include "runtime/node_config.h"
+#include "runtime/spent.h"
 #include "runtime/telemetry.h"
 #include "train/checkpoint.h"
 #include "train/phase_training.h"
@@ -26,6 +28,7 @@ struct PhaseFile {
   const Telemetry* telemetry = nullptr;
   nlohmann::ordered_json about;     // "round", "user" and "phase" of its events.
   std::function<double()> clock_s;  // Time that counts as the phase's.
+  EnergyMeter* meter = nullptr;     // Read around every step; null: there is none.
 };
 
 // What is trained. All of it must outlive the phase but for the adapter.
@@ -47,10 +50,6 @@ train::TrainingIdentity IdentityOf(const PhaseWork& work,
 
 class KeptPhase {
  public:
-  struct Spent {
-    double elapsed_s = 0.0, cpu_s = 0.0;
-  };
-
   // Goes on from the file if it has a checkpoint of this work; one that is damaged or of other work
   // is named in the telemetry and removed. What follows a phase that took `earlier` begins at the
   // beginning, and that phase's checkpoint stays until it has one of its own. Errors as
@@ -77,6 +76,7 @@ class KeptPhase {
         identity_(std::move(identity)),
         training_(std::move(training)),
         before_(before),
+        energy_j_(before.energy_j),
         began_s_(file_.clock_s()),
         kept_steps_(training_.steps()) {}
 
@@ -84,6 +84,7 @@ class KeptPhase {
   train::TrainingIdentity identity_;
   train::PhaseTraining training_;
   Spent before_;
+  std::optional<double> energy_j_;  // Of all steps; none once one could not be measured.
   double began_s_;
   int kept_steps_;
   Stopwatch kept_;  // Since then.

@@ -43,13 +43,14 @@ class Kept : public testing::Test {
   }
 
   // As a process of its own would begin; every call of its clock is a second later.
-  KeptPhase Begin(double interval_s, const PhaseWork& work) {
+  KeptPhase Begin(double interval_s, const PhaseWork& work, EnergyMeter* meter = nullptr) {
     auto phase = KeptPhase::Begin({.path = folder_ / "checkpoint",
                                    .interval_s = interval_s,
                                    .node = UserNode("u0"),
                                    .telemetry = &*telemetry_,
                                    .about = {{"round", 1}, {"user", "u0"}, {"phase", "local"}},
-                                   .clock_s = [now_s = 0.0]() mutable { return now_s += 1.0; }},
+                                   .clock_s = [now_s = 0.0]() mutable { return now_s += 1.0; },
+                                   .meter = meter},
                                   work);
     EXPECT_TRUE(phase) << phase.error().Text();
     return std::move(*phase);
@@ -98,6 +99,36 @@ TEST_F(Kept, WhateverStepTheProcessDiesAtTheNextOneEndsWithTheSameBytes) {
     EXPECT_EQ(EndOf(std::move(next)), undisturbed);
     fs::remove(folder_ / "checkpoint");
   }
+}
+
+// A counter that stands still: a figure, and none where steps are another process's.
+TEST_F(Kept, EnergyIsOfStepsThatAreAllMeasured) {
+  const fs::path zone = folder_ / "sys/class/powercap/intel-rapl:0";
+  fs::create_directories(zone);
+  for (const auto& [name, line] : {std::pair("name", "package-0"),
+                                   std::pair("max_energy_range_uj", "1000"),
+                                   std::pair("energy_uj", "7")}) {
+    ASSERT_TRUE(WriteFileAtomically(zone / name, std::string(line) + "\n"));
+  }
+  auto meter = EnergyMeter::Find(folder_ / "sys");
+  ASSERT_TRUE(meter);
+  {
+    KeptPhase phase = Begin(0.0, Work(), &*meter);
+    AdvanceTo(2, &phase);
+    EXPECT_EQ(phase.spent().energy_j, 0.0);
+  }
+  KeptPhase next = Begin(0.0, Work(), &*meter);
+  AdvanceTo(3, &next);
+  EXPECT_EQ(next.spent().energy_j, std::nullopt);
+  fs::remove(folder_ / "checkpoint");
+  KeptPhase phase = Begin(0.0, Work(), &*meter);
+  AdvanceTo(1, &phase);
+  ASSERT_TRUE(WriteFileAtomically(zone / "energy_uj", "gone\n"));
+  AdvanceTo(2, &phase);
+  ASSERT_TRUE(WriteFileAtomically(zone / "energy_uj", "9\n"));
+  AdvanceTo(3, &phase);
+  EXPECT_EQ(phase.spent().energy_j, std::nullopt);
+  EXPECT_EQ(Begin(1e9, Work(2)).spent().energy_j, std::nullopt);  // There is no meter.
 }
 
 TEST_F(Kept, BetweenCheckpointsOnlyWhatIsAskedForIsKept) {

@@ -132,6 +132,7 @@ v1::PhaseReport ToWire(std::uint64_t incarnation, const fleet::PhaseFinished& re
   wire.set_failure(report.failure.substr(0, kFailureBytesMax));
   wire.set_elapsed_s(report.measured.elapsed_s.value_or(0.0));
   wire.set_cpu_s(report.measured.cpu_s.value_or(0.0));
+  if (report.measured.energy_j) wire.set_energy_j(*report.measured.energy_j);
   wire.set_bytes(report.measured.bytes.value_or(0));
   if (report.before.loss) *wire.mutable_before() = ToWire(report.before);
   if (report.after.loss) *wire.mutable_after() = ToWire(report.after);
@@ -163,17 +164,20 @@ Expected<fleet::PhaseFinished> FromWire(const NodeId& reporter, const v1::PhaseR
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
   }
   const bool sound = std::isfinite(wire.elapsed_s()) && wire.elapsed_s() >= 0.0 &&
-                     std::isfinite(wire.cpu_s()) && wire.cpu_s() >= 0.0;
+                     std::isfinite(wire.cpu_s()) && wire.cpu_s() >= 0.0 &&
+                     std::isfinite(wire.energy_j()) && wire.energy_j() >= 0.0;
   if (wire.has_before()) report.before = FromWire(wire.before());
   if (wire.has_after()) report.after = FromWire(wire.after());
   if (!sound || !Sound(report.before) || !Sound(report.after)) {
-    return Fail(ErrorKind::kBadInput, where, "seconds and qualities must be finite and >= 0");
+    return Fail(
+        ErrorKind::kBadInput, where, "seconds, joules and qualities must be finite and >= 0");
   }
   if (!report.failure.empty()) return report;
   const bool trains = *phase == fleet::Phase::kLocal || *phase == fleet::Phase::kServer;
   const bool transfers = *phase == fleet::Phase::kUpload || *phase == fleet::Phase::kDownload;
   report.measured.elapsed_s = wire.elapsed_s();
   if (trains) report.measured.cpu_s = wire.cpu_s();
+  if (trains && wire.has_energy_j()) report.measured.energy_j = wire.energy_j();
   if (transfers) report.measured.bytes = wire.bytes();
   return report;
 }

@@ -88,7 +88,7 @@ class ServerProcess {
   void SendReports();  // Until stopped.
   // On the training's thread.
   void OnTaken(const Attempt& attempt);
-  void OnTrained(const Attempt& attempt, const Expected<train::PhaseReport>& trained);
+  void OnTrained(const Attempt& attempt, const Expected<Trained>& trained);
 
   const NodeConfig& config_;
   const LiveCredentials& credentials_;
@@ -217,7 +217,7 @@ void ServerProcess::Heed(fleet::ServerOrders orders) {
   for (const Attempt& attempt : committed) Do(agent_.OnUploaded(attempt.user));
   for (const FinishedJob& job : store_.Finished()) {
     fleet::Outcome outcome;
-    outcome.measured = {job.elapsed_s, job.cpu_s, {}};
+    outcome.measured = MeasuredOf(job.spent);
     Do(agent_.OnOutcome(
         job.attempt.user, job.attempt.round, static_cast<int>(job.attempt.number), outcome));
   }
@@ -268,14 +268,14 @@ void ServerProcess::OnTaken(const Attempt& attempt) {
   loop_.Post([this, user = attempt.user] { Do(agent_.OnUploaded(user)); });
 }
 
-void ServerProcess::OnTrained(const Attempt& attempt, const Expected<train::PhaseReport>& trained) {
+void ServerProcess::OnTrained(const Attempt& attempt, const Expected<Trained>& trained) {
   if (!trained && trained.error().kind == ErrorKind::kIo) {
     // Its disk's trouble: what the spool has is what it goes on from.
     return loop_.Post([this, error = trained.error()] { failed_ = error; });
   }
   fleet::Outcome outcome;
   if (trained) {
-    outcome.measured = {trained->elapsed_s, trained->cpu_s, {}};
+    outcome.measured = MeasuredOf(trained->spent);
   } else {
     outcome.failure = trained.error().Text();
   }

@@ -173,7 +173,7 @@ double ServerTraining::ForetoldBytes(const Learner& learner) const {
 // What it goes on from, if a process before this one has begun it, lies with the upload.
 Expected<void> ServerTraining::BeginPhase(Learner* learner, bool jointly) {
   const Attempt& attempt = learner->attempt;
-  std::optional<KeptPhase::Spent> earlier;
+  std::optional<Spent> earlier;
   if (learner->phase) earlier = learner->phase->spent();
   learner->phase.reset();  // Its memory first.
   learner->jointly = jointly;
@@ -185,7 +185,8 @@ Expected<void> ServerTraining::BeginPhase(Learner* learner, bool jointly) {
                                  .about = {{"round", attempt.round},
                                            {"user", attempt.user},
                                            {"phase", jointly ? "joint" : "server"}},
-                                 .clock_s = [this] { return NowS(); }},
+                                 .clock_s = [this] { return NowS(); },
+                                 .meter = meter_ ? &*meter_ : nullptr},
                                 PhaseOf(*learner, jointly),
                                 earlier);
   if (!begun) return tl::unexpected(begun.error());
@@ -391,24 +392,21 @@ void ServerTraining::Advance(Learner* learner) {
 }
 
 void ServerTraining::Finish(Learner* learner) {
-  train::PhaseReport& report = learner->report;
-  report.elapsed_s = learner->phase->spent().elapsed_s;
-  report.cpu_s = learner->phase->spent().cpu_s;
+  const Trained trained{learner->report, learner->phase->spent()};
   const int first = training_.FirstReturned(learner->k);
   const auto kept =
       store_.Finish(learner->attempt,
                     train::EncodeLayers(learner->adapter, first, base_.model.config().layers),
-                    report.elapsed_s,
-                    report.cpu_s);
+                    trained.spent);
   if (!kept) return End(learner, tl::unexpected(kept.error()));
   Failpoint(config_.node, "finished");
-  End(learner, Expected<train::PhaseReport>(report));
+  End(learner, Expected<Trained>(trained));
 }
 
-void ServerTraining::End(Learner* learner, const Expected<train::PhaseReport>& report) {
+void ServerTraining::End(Learner* learner, const Expected<Trained>& trained) {
   shares_.Leave(learner->attempt.user, NowS());
   const auto ended = learners_.extract(learner->attempt.user);
-  listener_.on_ended(learner->attempt, report);
+  listener_.on_ended(learner->attempt, trained);
 }
 
 }  // namespace dashf::runtime

@@ -13,14 +13,21 @@
 #include "base/termination.h"
 #include "runtime/clock_shares.h"
 #include "runtime/compute_gate.h"
+#include "runtime/energy_meter.h"
 #include "runtime/kept_phase.h"
 #include "runtime/learning.h"
 #include "runtime/node_config.h"
+#include "runtime/spent.h"
 #include "runtime/telemetry.h"
 #include "runtime/user_store.h"
 #include "train/phases.h"
 
 namespace dashf::runtime {
+
+struct Trained {
+  train::PhaseReport report;  // Of all its phases; times are in `spent`.
+  Spent spent;
+};
 
 class ServerTraining {
  public:
@@ -28,7 +35,7 @@ class ServerTraining {
     // The upload is in training now, or waits for memory.
     std::function<void(const Attempt&)> on_taken;
     // The user's phase has ended; what it trained is in the store by then. Once per user.
-    std::function<void(const Attempt&, const Expected<train::PhaseReport>&)> on_ended;
+    std::function<void(const Attempt&, const Expected<Trained>&)> on_ended;
   };
 
   // All arguments must outlive it.
@@ -68,7 +75,7 @@ class ServerTraining {
   void FinishSettled();
   void Advance(Learner* learner);
   void Finish(Learner* learner);
-  void End(Learner* learner, const Expected<train::PhaseReport>& report);  // Deletes it.
+  void End(Learner* learner, const Expected<Trained>& trained);  // Deletes it.
   // What a user may have of the server, and in which unit: its whole work, or processor seconds.
   struct Share {
     double per_s = 0.0;
@@ -87,6 +94,7 @@ class ServerTraining {
   const BaseModel& base_;
   const std::string model_sha256_;
   const Telemetry& telemetry_;
+  std::optional<EnergyMeter> meter_ = EnergyMeter::Find();
   UserStore& store_;
   const Listener listener_;
   const double memory_bytes_max_;  // Without the base.

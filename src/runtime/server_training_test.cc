@@ -77,26 +77,26 @@ class ServerSide : public testing::Test {
     ASSERT_TRUE(store_->CommitUpload(job.attempt, turn->number));
   }
 
-  using Reports = std::map<std::string, Expected<train::PhaseReport>>;
+  using Reports = std::map<std::string, Expected<Trained>>;
 
   // Until `count` users have ended, in their order in `order_`.
   Reports Train(std::size_t count) {
     Reports reports;
     order_.clear();
-    ServerTraining training(
-        config_,
-        base_,
-        "digest",
-        *telemetry_,
-        store_.get(),
-        {.on_taken = [this](const Attempt& attempt) { on_taken_(attempt); },
-         .on_ended =
-             [&](const Attempt& attempt, const Expected<train::PhaseReport>& report) {
-               order_.push_back(attempt.user);
-               on_ended_(attempt);
-               EXPECT_TRUE(reports.emplace(attempt.user, report).second) << attempt.user;
-               if (reports.size() == count) store_->Close();
-             }});
+    ServerTraining training(config_,
+                            base_,
+                            "digest",
+                            *telemetry_,
+                            store_.get(),
+                            {.on_taken = [this](const Attempt& attempt) { on_taken_(attempt); },
+                             .on_ended =
+                                 [&](const Attempt& attempt, const Expected<Trained>& report) {
+                                   order_.push_back(attempt.user);
+                                   on_ended_(attempt);
+                                   EXPECT_TRUE(reports.emplace(attempt.user, report).second)
+                                       << attempt.user;
+                                   if (reports.size() == count) store_->Close();
+                                 }});
     training_ = &training;
     training.Run();
     training_ = nullptr;
@@ -144,7 +144,8 @@ TEST_F(ServerSide, UsersTrainedAtTheSameTimeGetTheBytesThatEachWouldAlone) {
     const Reports alone = Train(1);
     ASSERT_TRUE(alone.at(job.attempt.user));
     ASSERT_TRUE(together.at(job.attempt.user)) << together.at(job.attempt.user).error().Text();
-    EXPECT_EQ(together.at(job.attempt.user)->losses, alone.at(job.attempt.user)->losses);
+    EXPECT_EQ(together.at(job.attempt.user)->report.losses,
+              alone.at(job.attempt.user)->report.losses);
     EXPECT_NE(results[job.attempt.user], "");
     EXPECT_EQ(ResultOf(job.attempt), results[job.attempt.user]);
   }
@@ -177,7 +178,7 @@ TEST_F(ServerSide, SharesKeptStrictlyLeaveTheRestOfTheTimeUnused) {
   Upload("u0", 1, 5e7);  // A twentieth of the clock.
   const Reports reports = Train(1);
   ASSERT_TRUE(reports.at("u0"));
-  EXPECT_GT(reports.at("u0")->elapsed_s, 19.9 * reports.at("u0")->cpu_s);
+  EXPECT_GT(reports.at("u0")->spent.elapsed_s, 19.9 * reports.at("u0")->spent.cpu_s);
 }
 
 // Joint epochs are part of the work that a plan has a time for.
@@ -192,8 +193,8 @@ TEST_F(ServerSide, WhatThePlanHasATimeForTakesThatTime) {
   const Reports reports = Train(2);
   ASSERT_TRUE(reports.at("u0") && reports.at("u1"));
   EXPECT_THAT(order_, ElementsAre("u1", "u0"));
-  EXPECT_GE(reports.at("u0")->elapsed_s, 0.999);
-  EXPECT_GE(reports.at("u1")->elapsed_s, 0.4995);
+  EXPECT_GE(reports.at("u0")->spent.elapsed_s, 0.999);
+  EXPECT_GE(reports.at("u1")->spent.elapsed_s, 0.4995);
 }
 
 TEST_F(ServerSide, WhatDoesNotFitIntoMemoryWaitsAndWhatNeverWillIsRefusedWithBothNumbers) {
@@ -234,9 +235,9 @@ TEST_F(ServerSide, JointEpochsTrainAllLayersAndReturnThem) {
     anew.seed = Rng(anew.seed).Stream("joint").Next();
     const auto joint = train::TrainAllLayers(base_.model, *examples, anew, &expected);
     ASSERT_TRUE(own && joint);
-    EXPECT_EQ(reports.at(job.attempt.user)->steps, own->steps + joint->steps);
-    EXPECT_NEAR(reports.at(job.attempt.user)->losses.back(), joint->losses.back(), 1e-4);
-    EXPECT_GT(reports.at(job.attempt.user)->elapsed_s, 0.0);
+    EXPECT_EQ(reports.at(job.attempt.user)->report.steps, own->steps + joint->steps);
+    EXPECT_NEAR(reports.at(job.attempt.user)->report.losses.back(), joint->losses.back(), 1e-4);
+    EXPECT_GT(reports.at(job.attempt.user)->spent.elapsed_s, 0.0);
     EXPECT_NE(adapter.layers[0][0].b, std::vector<float>(adapter.layers[0][0].b.size(), 0.0F));
     for (std::size_t layer = 0; layer < kLayers; ++layer) {
       EXPECT_THAT(adapter.layers[layer][0].b,

@@ -321,7 +321,8 @@ Expected<Outcome> UserProcess::TrainLocally(const fleet::UserMemory& memory, dou
        .node = config_.node,
        .telemetry = &telemetry_,
        .about = {{"round", memory.round}, {"user", config_.node.id}, {"phase", "local"}},
-       .clock_s = [&] { return watch.MeasuredS() - (planned_s > 0.0 ? 0.0 : gate.waited_s()); }},
+       .clock_s = [&] { return watch.MeasuredS() - (planned_s > 0.0 ? 0.0 : gate.waited_s()); },
+       .meter = meter_ ? &*meter_ : nullptr},
       work);
   if (!phase) return tl::unexpected(phase.error());
   const double flop = train::PhaseTraining::FlopOf(
@@ -349,9 +350,9 @@ Expected<Outcome> UserProcess::TrainLocally(const fleet::UserMemory& memory, dou
   if (auto sound = train::CheckForPeers(*adapter, 1, k, base_.model.config()); !sound) {
     return tl::unexpected(sound.error());
   }
-  const KeptPhase::Spent spent = phase->spent();
+  const Spent spent = phase->spent();
   if (auto kept = folder_.WriteLocal(*adapter, k); !kept) return tl::unexpected(kept.error());
-  return Outcome{"", {spent.elapsed_s, spent.cpu_s, {}}, {}, {}};
+  return Outcome{"", MeasuredOf(spent), {}, {}};
 }
 
 // A user that goes on from an earlier round sends all layers: the server's are not fresh either.

@@ -16,6 +16,7 @@
 #include "fleet/user_agent.h"
 #include "runtime/edge_link.h"
 #include "runtime/emulation.h"
+#include "runtime/energy_meter.h"
 #include "runtime/learning.h"
 #include "runtime/live_credentials.h"
 #include "runtime/node_config.h"
@@ -93,6 +94,7 @@ class UserProcess {
   const NodeConfig& config_;
   const LiveCredentials& credentials_;
   const Telemetry& telemetry_;
+  std::optional<EnergyMeter> meter_ = EnergyMeter::Find();
   const ServiceState& service_state_;
   const BaseModel base_;
   const std::vector<corpus::Sample> train_;

@@ -56,8 +56,7 @@ UserStore::Place UserStore::TakeOver(const SpooledJob& job) {
     place.state = State::kReady;
     place.announced = result->origin().made_from;
     place.bytes = result->bytes();
-    place.elapsed_s = result->origin().elapsed_s;
-    place.cpu_s = result->origin().cpu_s;
+    place.spent = result->origin().spent;
     return place;
   }
   if (!result && result.error().kind == ErrorKind::kBadInput) {
@@ -326,9 +325,8 @@ bool UserStore::Wanted(const Attempt& attempt) const {
 
 Expected<void> UserStore::Finish(const Attempt& attempt,
                                  std::string_view adapters,
-                                 double elapsed_s,
-                                 double cpu_s) {
-  Origin origin{{}, elapsed_s, cpu_s};
+                                 const Spent& spent) {
+  Origin origin{{}, spent};
   {
     const std::lock_guard lock(mutex_);
     const Place* place = Find(attempt);
@@ -342,8 +340,7 @@ Expected<void> UserStore::Finish(const Attempt& attempt,
     if (Place* place = Find(attempt)) {
       place->state = State::kReady;
       place->bytes = adapters.size();
-      place->elapsed_s = elapsed_s;
-      place->cpu_s = cpu_s;
+      place->spent = spent;
     } else {
       folder_.Remove(attempt);  // Dropped meanwhile.
     }
@@ -368,7 +365,7 @@ std::vector<FinishedJob> UserStore::Finished() const {
   std::vector<FinishedJob> finished;
   for (const auto& [user, place] : places_) {
     if (place.state != State::kReady) continue;
-    finished.push_back({place.job.attempt, place.elapsed_s, place.cpu_s});
+    finished.push_back({place.job.attempt, place.spent});
   }
   return finished;
 }

@@ -41,8 +41,7 @@ struct TrainingJob {
 
 struct FinishedJob {
   Attempt attempt;
-  double elapsed_s = 0.0;
-  double cpu_s = 0.0;
+  Spent spent;
 };
 
 inline constexpr std::uint64_t kSpareBytes = std::uint64_t{16} << 20;  // The disk's last, for
@@ -100,10 +99,7 @@ class UserStore {
   bool Wanted(const Attempt& attempt) const;     // Still?
   bool Committed(const Attempt& attempt) const;  // Its upload is here, whatever became of it.
   // What has been trained. kIo if it cannot be kept; the upload then still is.
-  Expected<void> Finish(const Attempt& attempt,
-                        std::string_view adapters,
-                        double elapsed_s,
-                        double cpu_s);
+  Expected<void> Finish(const Attempt& attempt, std::string_view adapters, const Spent& spent);
   // For what keeps the attempt's training on its way; gone with Finish() and Drop().
   std::filesystem::path CheckpointPath(const Attempt& attempt) const;
   void Sweep(const Attempt& attempt);  // What was written there after it was dropped.
@@ -128,7 +124,7 @@ class UserStore {
     std::vector<Announced> announced;  // By the user; empty before.
     std::uint64_t bytes = 0;           // On the disk, or promised to what is coming.
     std::shared_ptr<Incoming> incoming = std::make_shared<Incoming>();
-    double elapsed_s = 0.0, cpu_s = 0.0;  // Of a finished job.
+    Spent spent = {};  // Of a finished job.
   };
 
   UserStore(SpoolFolder folder, std::uint64_t bytes_max)

@@ -145,14 +145,14 @@ TEST_F(Spool, AServerThatStartsAgainGoesOnWhereItWas) {
   EXPECT_EQ(jobs[0].local_layers, 1);
   EXPECT_EQ(jobs[0].layers, 3);
   EXPECT_THAT(store_->Finished(), IsEmpty());
-  ASSERT_TRUE(store_->Finish(u0_, "trained", 2.5, 1.5));
+  ASSERT_TRUE(store_->Finish(u0_, "trained", {2.5, 1.5}));
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(ResultOf(u0_), "trained");
     const auto finished = store_->Finished();
     ASSERT_EQ(finished.size(), 1U);
     EXPECT_EQ(finished[0].attempt, u0_);
-    EXPECT_EQ(finished[0].elapsed_s, 2.5);
-    EXPECT_EQ(finished[0].cpu_s, 1.5);
+    EXPECT_EQ(finished[0].spent.elapsed_s, 2.5);
+    EXPECT_EQ(finished[0].spent.cpu_s, 1.5);
     EXPECT_TRUE(store_->BeginUpload(u0_, AnnouncedOf(u0_))->complete);
     EXPECT_EQ(RefusalOf(store_->BeginUpload(u0_, {Announce("x"), Announce("y")})),
               Refusal::kConflict);
@@ -169,7 +169,7 @@ TEST_F(Spool, OnlyWhatIsNeededIsKeptAndOnlyForItsOwner) {
   EXPECT_EQ(fs::status(folder_).permissions(), fs::perms::owner_all);
   Upload(u0_);
   EXPECT_THAT(Files(), ElementsAre("lock", "u0/3-1/job", "u0/3-1/upload"));
-  ASSERT_TRUE(store_->Finish(u0_, "trained", 1, 1));
+  ASSERT_TRUE(store_->Finish(u0_, "trained", {1, 1}));
   EXPECT_THAT(Files(), ElementsAre("lock", "u0/3-1/job", "u0/3-1/result"));  // No data any more.
   ASSERT_TRUE(store_->Expect({"u0", 4, 1}, 1, 3));
   EXPECT_THAT(Files(), ElementsAre("lock", "u0/4-1/job"));
@@ -195,7 +195,7 @@ TEST_F(Spool, WhatBelongsToAnEarlierAttemptChangesNothing) {
   EXPECT_EQ(RefusalOf(late), Refusal::kOver);
   EXPECT_EQ(late.error().reason, "attempt 1 of round 3 is over: attempt 2 of round 3 is going on");
   EXPECT_EQ(RefusalOf(store_->CommitUpload(u0_, turn->number)), Refusal::kOver);
-  ASSERT_TRUE(store_->Finish(u0_, "result", 1, 1));
+  ASSERT_TRUE(store_->Finish(u0_, "result", {1, 1}));
   store_->Drop(u0_);
   EXPECT_EQ(RefusalOf(store_->BeginUpload(u0_, AnnouncedOf(u0_))), Refusal::kOver);
   EXPECT_FALSE(store_->Wanted(u0_) || store_->Result(u0_));
@@ -287,7 +287,7 @@ TEST_F(Spool, WhatTheDiskHasDamagedIsNamedAndNotUsed) {
     ASSERT_TRUE(store_->Expect(attempt, 1, 3));
     Upload(attempt);
   }
-  ASSERT_TRUE(store_->Finish(u1_, "trained", 1, 1));
+  ASSERT_TRUE(store_->Finish(u1_, "trained", {1, 1}));
   ASSERT_TRUE(WriteFileAtomically(folder_ / "u0/3-1/job", "{"));
   fs::resize_file(folder_ / "u1/3-1/result", 20);
   std::fstream(folder_ / "u2/3-1/upload", std::ios::in | std::ios::out).seekp(-2, std::ios::end)
