@@ -103,7 +103,7 @@ def main() -> int:
     print("| method | % of the proven bound | regret at most, % of it |\n|---|---|---|")
     for row in dashf.summarise(frame, ["percent_of_best"]).sort_values("percent_of_best", ascending=False).itertuples():
         print(f"| {row.method} | {row.percent_of_best:.2f} +- {row.percent_of_best_plus_minus:.2f} | "
-              f"{100 - row.percent_of_best:.2f} |")
+              f"{100 - row.percent_of_best:.2g} |")
     return 0
 
 
