@@ -235,6 +235,7 @@ void Connection::WatchForEnd() {
 }
 
 void Connection::SendNext() {
+  if (!socket_.is_open()) return;  // Closed after its last message was taken: nobody waits.
   if (std::exchange(waits_, false)) server_.listen(this, false);
   pause_.cancel();
   Board::Part part = server_.board->From(next_, kPieceBytesMax);

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -41,6 +42,13 @@ class Reader {
     }
     return std::exchange(heard_, {});
   }
+  void HearSome(int times) {
+    boost::system::error_code failed;
+    for (char bytes[4096]; times > 0 && !failed; --times) {
+      socket_.read_some(net::buffer(bytes), failed);
+    }
+  }
+  void Reset() { socket_.set_option(net::socket_base::linger(true, 0)); }  // Instead of an end.
 
  private:
   net::io_context io_;
@@ -213,6 +221,35 @@ TEST_F(Server, AReaderThatDoesNotReadHoldsNobodyUpAndIsDropped) {
     EXPECT_THAT(alive.Hear(end), HasSubstr(end));
   }
   while (server_->counts().streams > 1) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+}
+
+// At any time, and in any order of what happens on their connection.
+TEST_F(Server, ReadersThatLeaveWhileTheyAreToldAreForgotten) {
+  Start();
+  std::atomic<bool> over = false;
+  std::thread happening([&] {
+    for (std::size_t i = 1; !over; ++i) {
+      board_.Put("happened", std::string(7919 * i % 100'000, 'x'));
+      if (i % 4 == 0) std::this_thread::sleep_for(std::chrono::microseconds(7919 * i % 2000));
+    }
+  });
+  std::vector<std::thread> readers;
+  for (int n = 0; n < 3; ++n) {
+    readers.emplace_back([&, n] {
+      for (int i = 0; i < 300; ++i) {
+        Reader reader(server_->port());
+        reader.Say("GET /events?after=" + board_.LastId() + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        reader.HearSome((13 * i + n) % 30);
+        if (i % 2 == 0) reader.Reset();
+      }
+    });
+  }
+  for (std::thread& reader : readers) reader.join();
+  over = true;
+  happening.join();
+  while (server_->counts().connections > 0) std::this_thread::yield();
+  for (int i = 0; i < 50; ++i) board_.Put("happened", "{}");
+  EXPECT_THAT(Get("/"), HasSubstr("the answer"));
 }
 
 TEST_F(Server, FiveHundredReadersHearTheSameAndNoMoreThanThatAreLetIn) {

@@ -106,7 +106,6 @@ class Page final : public LivePage {
   ~Page() override {
     stopping_ = true;
     if (events_.joinable()) events_.join();
-    server_.reset();
     std::error_code ignored;
     if (!kit_.live.address_path.empty()) fs::remove(kit_.live.address_path, ignored);
   }
@@ -349,8 +348,9 @@ class Page final : public LivePage {
   std::string fleet_id_;  // The board's last message when that was made.
   bool reading_ = false;
   std::atomic<bool> stopping_ = false;
-  std::unique_ptr<HttpServer> server_;
   std::thread events_;
+  // Last: gone before what its jobs use, and there as long as it does them.
+  std::unique_ptr<HttpServer> server_;
 };
 
 }  // namespace

@@ -193,6 +193,17 @@ TEST_F(Page, ShowsRoundsWithPlanAndLossesAndEachUsersOwn) {
   events_->Close();
 }
 
+TEST_F(Page, EndsWhileThereIsMoreToShow) {
+  for (int i = 0; i < 20; ++i) {
+    Start();
+    Begin({});
+    for (int shown = 0; shown < 500; ++shown) Show("here");
+    events_->Close();
+    page_.reset();
+  }
+  EXPECT_FALSE(fs::exists(kit_.live.address_path));
+}
+
 TEST_F(Page, CountsWhatItsProcessHasSeenAndNoEarlierOne) {
   Start();
   Begin({});
