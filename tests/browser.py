@@ -14,7 +14,7 @@ LIMIT_S = 60
 
 class Browser:
     def __init__(self, width=1300, height=1000, dark=False):
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         (their_in, self.out), (self.into, their_out) = os.pipe(), os.pipe()
 
         def as_chromium_wants():  # It reads descriptor 3 and writes 4.

@@ -69,9 +69,12 @@ class Page : public testing::Test {
     const fs::path round = folder_ / "rounds" / ("000" + std::to_string(number));
     fs::create_directories(round);
     ASSERT_TRUE(WriteFileAtomically(round / "round.json", WriteRound(RecordOf(number))));
-    ASSERT_TRUE(WriteFileAtomically(
-        round / "plan.json",
-        R"({"method": "prices", "scr": 0.5, "status": {"scr_upper": 0.625, "gap": 0.2}})"));
+    WritePlan(round, 0.5);
+  }
+  static void WritePlan(const fs::path& round, double scr) {
+    const ordered_json plan = {
+        {"method", "prices"}, {"scr", scr}, {"status", {{"scr_upper", 1.25 * scr}, {"gap", 0.2}}}};
+    ASSERT_TRUE(WriteFileAtomically(round / "plan.json", plan.dump()));
   }
   static fleet::RoundSummary Summary(std::uint32_t number) {
     return {number, 1000 * number, 1000 * number + 500, 1, 1, 0, 10.0, 10.1};
@@ -247,6 +250,8 @@ TEST_F(Page, OfAThousandUsersAndRoundsIsReadInPieces) {
     fleet.nodes.push_back(user);
     fleet.nodes.back().row.node.id = record.users.back().id = "u" + std::to_string(n);
     fleet.nodes.back().row.sign.process = "process 4711 on edge" + std::to_string(n);
+    fleet.nodes.back().part->row.user = record.users.back().id;
+    fleet.nodes.back().part->row.server = "s0";
     fleet.nodes.back().position_m = {1.0 * (37 * n % 500), 1.0 * (91 * n % 400)};
   }
   std::vector<fleet::RoundSummary> rounds;
@@ -259,6 +264,7 @@ TEST_F(Page, OfAThousandUsersAndRoundsIsReadInPieces) {
     for (UserRecord& each : record.users) each.after.loss = 1.0 + 1.0 / number;
     fs::create_directories(folder_ / "rounds" / name);
     ASSERT_TRUE(WriteFileAtomically(folder_ / "rounds" / name / "round.json", WriteRound(record)));
+    WritePlan(folder_ / "rounds" / name, 0.5 + 0.001 * (number % 7));
   }
   Start();
   Begin(rounds);

@@ -181,7 +181,8 @@ export function curves(series, width, label) {
   const steps = highX === lowX ? [{ value: lowX, label: `${lowX}` }]
                                : ticks(lowX, highX, Math.min(highX - lowX, Math.max(2, Math.floor(width / 90))));
   for (const { value, label: text } of steps.filter(({ value: at }) => Number.isInteger(at))) {
-    svg.append(s("text", { x: x(value), y: height - bottom + 17, "text-anchor": "middle" }, text));
+    svg.append(s("text", { x: x(value), y: height - bottom + 17,
+                           "text-anchor": x(value) + 4 * text.length > width ? "end" : "middle" }, text));
   }
   svg.append(s("line", { x1: left, y1: height - bottom, x2: width - right, y2: height - bottom, class: "axis-line" }),
              s("text", { x: (left + width - right) / 2, y: height - 3, "text-anchor": "middle" }, "round"));
@@ -196,12 +197,16 @@ export function curves(series, width, label) {
       svg.append(s("polyline", { class: `curve ${kind}`,
                                  points: sorted.map((p) => `${x(p.x).toFixed(1)},${y(p.y).toFixed(1)}`).join(" ") }));
     }
-    for (const p of sorted) {
+    const crowded = sorted.length > 150;
+    if (crowded && sorted.some((p) => p.high !== undefined)) {  // A band instead of a bar for each.
+      const edge = [...sorted.map((p) => [p.x, p.high ?? p.y]), ...sorted.map((p) => [p.x, p.y]).reverse()];
+      svg.append(s("polygon", { class: "band", points: edge.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(" ") }));
+    }
+    for (const p of crowded ? [] : sorted) {
       if (p.high !== undefined) {
         svg.append(s("line", { x1: x(p.x), y1: y(p.y), x2: x(p.x), y2: y(p.high), class: "bound" }),
                    s("rect", { x: x(p.x) - 4, y: y(p.high) - 1, width: 8, height: 2, class: "ends" }));
       }
-      if (sorted.length > 150) continue;
       const dot = s("circle", { cx: x(p.x), cy: y(p.y), r: 3.5, class: `point ${kind}` }, s("title", {}, p.title));
       svg.append(p.href ? s("a", { href: p.href, tabindex: -1 }, dot) : dot);
     }

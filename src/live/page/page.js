@@ -17,8 +17,10 @@ const app = {
   asked: new Map(),  // Answers about rounds and users, by their address,
   before: new Map(),  // and the last one of each that was none of an error.
   received: 0,
+  version: 0,  // Of the nodes.
+  drawnMap: null,
   sized: [],
-  nodesOf: (prefix) => [...app.nodes.values()].filter((node) => node.node.startsWith(prefix)),
+  nodesOf: (prefix) => [...app.nodes.values()].filter((node) => node.node.startsWith(prefix)), 
   parts: () => app.nodesOf("user/").map((node) => node.part).filter((part) => part !== null),
   now: () => app.head.now_s + (performance.now() - app.received) / 1000,
   ago: (at_s) => at_s ? whole(app.now() - at_s) : "–",
@@ -93,7 +95,13 @@ function draw() {
 function take(head, nodes) {
   app.head = head;
   app.received = performance.now();
+  const known = app.nodes.size;
+  if (nodes.length) ++app.version;
   for (const node of nodes) app.nodes.set(node.node, node);
+  if (app.nodes.size > known) {  // u2 before u10.
+    const byNumber = new Intl.Collator("en", { numeric: true });
+    app.nodes = new Map([...app.nodes].sort(([a], [b]) => byNumber.compare(a, b)));
+  }
   if (nodes.some((node) => node.node.startsWith("server/"))) {
     app.nodesOf("server/").map((node) => node.node.slice(7)).sort().forEach((id, i) => app.serverIndex.set(id, i));
   }

@@ -182,7 +182,12 @@ function gantt(app, key, parts, timeScale, width) {
 
 function mapSection(app, width) {
   const box = h("div", { class: "map" });
-  app.whenSized(box, (pixels) => map(app.nodes, app.serverIndex, pixels));
+  app.whenSized(box, (pixels) => {  // Of many users it takes longer than all else.
+    if (app.drawnMap?.version !== app.version || app.drawnMap.pixels !== pixels) {
+      app.drawnMap = { version: app.version, pixels, svg: map(app.nodes, app.serverIndex, pixels) };
+    }
+    return app.drawnMap.svg;
+  });
   return section("Map", width, "Discs are users in the colour of their server; hollow ones are not here or have failed.", box);
 }
 
