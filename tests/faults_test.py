@@ -310,7 +310,8 @@ class Faults(small_fleet.Processes):
         self.ready(rounds=1)
         at, trigger = self.room / "demo" / ROLES[role][0] / folder, self.room / "fails"
         self.bad_disk(role, place, trigger.touch, trigger.unlink, "(Input/output|disk I/O) error",
-                      LD_PRELOAD=f"{PRELOADED}/libdashf_failing_disk.so", DASHF_TEST_DISK=str(at), DASHF_TEST_DISK_FAILS=str(trigger))
+                      LD_PRELOAD=f"{PRELOADED}/libdashf_failing_disk.so", DASHF_TEST_DISK=f"{at}/",
+                      DASHF_TEST_DISK_FAILS=str(trigger))
 
     def test_the_users_device_fails(self):
         self.failing_disk("user", "state", "verify")

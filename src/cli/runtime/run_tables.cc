@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <string>
 #include <utility>
@@ -216,7 +217,7 @@ void PrintRun(const RoundRecord& record,
   if (record.gap) {
     fmt::print("Exhaustive optimum: {:.6e}; the plan is {:.4f} % below it\n",
                *record.exhaustive_scr,
-               100.0 * *record.gap);
+               std::abs(*record.gap) < 5e-7 ? 0.0 : 100.0 * *record.gap);  // No "-0.0000".
   }
 }
 
