@@ -2,47 +2,11 @@
 half-written. Usage: cli_test.py DASHF_BINARY [unittest options]"""
 import copy
 import json
-import math
-import os
 import pathlib
-import re
-import shutil
-import signal
-import struct
 import subprocess
-import sys
 import tempfile
-import unittest
 
-BINARY = sys.argv[1] if len(sys.argv) > 1 else "build/release/bin/dashf"
-
-
-def verbs_of(*group):
-    """The verbs that the help lists; a build without the engine or the runtime has fewer."""
-    done = subprocess.run([BINARY, *group, "--help"], capture_output=True, text=True, check=False)
-    return re.findall(r"(?m)^  ([a-z]+) ", done.stdout)
-
-
-VERBS = verbs_of()
-HAS_ENGINE = "generate" in VERBS
-
-
-def dashf(*args):
-    return subprocess.run([BINARY, *map(str, args)], capture_output=True, text=True, timeout=300,
-                          check=False)
-
-
-class Case(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-
-    def assert_fails(self, done, code, *words):
-        self.assertEqual(done.returncode, code, done.stderr)
-        for word in words:
-            self.assertIn(word, done.stderr)
-        self.assertEqual(done.stdout, "")
+from command_line import BINARY, Case, VERBS, dashf, main
 
 
 class ScenarioFiles(Case):
@@ -274,141 +238,6 @@ class Plans(Case):
 
         self.assertEqual(plans(1), plans(3))
 
-    def test_sweep_plans_all_combinations_and_goes_on_from_its_folder(self):
-        out = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, out)
-        options = ["--seeds", "1..2", "--methods", "prices,greedy", "--out", out, "--json"]
-        done = dashf("sweep", "--vary", "users=4,6", "--vary", "bandwidth-hz=1e6,2e7", *options)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        rows = json.loads(done.stdout)["rows"]
-        self.assertEqual([(row["users"], row["bandwidth_hz"]) for row in rows[::2]],
-                         [(4, 1e6), (4, 2e7), (6, 1e6), (6, 2e7)])
-        for prices, greedy in zip(rows[::2], rows[1::2]):
-            self.assertEqual((prices["method"], prices["seeds"]), ("prices", 2))
-            self.assertEqual(prices["share_of_best"], 1)
-            self.assertLess(greedy["scr"], prices["scr"])
-        with open(os.path.join(out, "summary.csv"), encoding="utf-8") as file:
-            self.assertEqual(len(file.read().splitlines()), 1 + len(rows))
-        with open(os.path.join(out, "scr.svg"), encoding="utf-8") as file:
-            self.assertIn("greedy, bandwidth-hz = 1000000", file.read())
-        # The first scenario of the second call is the third seed's.
-        again = dashf("sweep", "--vary", "users=4,6", "--vary", "bandwidth-hz=1e6,2e7",
-                      "--seeds", "1..3", *options[2:])
-        self.assertEqual(again.returncode, 0, again.stderr)
-        self.assertIn("] 9 of 12: ", again.stderr)
-        self.assertNotIn("] 8 of 12: ", again.stderr)
-        other = dashf("sweep", "--vary", "users=4,6", "--seeds", "1", "--out", out)
-        self.assertEqual(other.returncode, 2, other.stderr)
-        self.assertIn("choose another folder", other.stderr)
-
-    def test_sweep_says_which_scenarios_a_method_could_not_plan(self):
-        out = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, out)
-        done = dashf("sweep", "--vary", "users=4,40", "--seeds", "1", "--methods",
-                     "greedy,exhaustive", "--out", out, "--json")
-        self.assertEqual(done.returncode, 7, done.stderr)
-        rows = json.loads(done.stdout)["rows"]
-        self.assertEqual([row["failed"] for row in rows], [0, 0, 0, 1])
-        self.assertIsNone(rows[3]["scr"])
-        for vary, word in (("users=0", "whole number"), ("hats=1", "must vary one of")):
-            bad = dashf("sweep", "--vary", vary, "--out", out)
-            self.assertEqual(bad.returncode, 2, bad.stderr)
-            self.assertIn(word, bad.stderr)
-
-    def test_study_rounds_compares_policies_and_goes_on_from_its_folder(self):
-        out = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, out)
-        small = ["--users", "5", "--servers", "2", "--rounds", "4"]
-        done = dashf("study", "rounds", *small, "--seeds", "1..2", "--out", out)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        for row in ("| `afresh` |", "| `standing` |", "| `penalty=0.01` |", "| `never` |"):
-            self.assertIn(row, done.stdout)
-        with open(os.path.join(out, "report.md"), encoding="utf-8") as file:
-            self.assertEqual(file.read(), done.stdout)
-        with open(os.path.join(out, "rounds.svg"), encoding="utf-8") as file:
-            self.assertIn("never", file.read())
-        again = dashf("study", "rounds", *small, "--seeds", "1..3", "--policies", "afresh,never", "--out", out, "--json")
-        self.assertEqual(again.returncode, 0, again.stderr)
-        self.assertEqual(again.stderr.count(" of 6: seed 3"), 2)
-        afresh, never = json.loads(again.stdout)["rows"]
-        self.assertEqual((afresh["seeds"], never["seeds"], never["handovers"]), (3, 3, 0))
-        other = dashf("study", "rounds", *small, "--leave", "0.5", "--out", out)
-        self.assertEqual(other.returncode, 2, other.stderr)
-        self.assertIn("leave", other.stderr)
-
-    def test_study_rounds_with_the_makespan_has_the_policies_that_it_can_have(self):
-        with tempfile.TemporaryDirectory() as out:
-            done = dashf("study", "rounds", "--users", "3", "--servers", "2", "--rounds", "2", "--seeds", "1", "--delay",
-                         "makespan", "--out", out)
-            self.assertEqual(done.returncode, 0, done.stderr)
-            self.assertIn("3 users and 2 servers of the default study, 2 rounds, 1 seed.", done.stdout)
-            self.assertEqual(re.findall(r"(?m)^\| `([a-z]+)` \|", done.stdout), ["afresh", "never"])
-
-    def test_a_study_that_is_stopped_says_how_it_goes_on(self):
-        with tempfile.TemporaryDirectory() as out:
-            words = [BINARY, "study", "rounds", "--users", "5", "--servers", "2", "--rounds", "20", "--seeds"]
-            with subprocess.Popen([*words, "1..10000", "--out", out], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                                  text=True) as study:
-                self.assertIn(" of 40000: ", study.stderr.readline())
-                study.send_signal(signal.SIGINT)
-                self.assertIn("\nstopped; the same command goes on from the results that there are\n",
-                              "\n" + study.stderr.read())
-            self.assertEqual(study.returncode, -signal.SIGINT)
-            again = dashf(*words[1:], "1", "--out", out)
-            self.assertEqual(again.returncode, 0, again.stderr)
-
-    def test_study_rounds_names_what_is_wrong(self):
-        out = os.path.join(tempfile.mkdtemp(), "never-made")
-        self.addCleanup(shutil.rmtree, os.path.dirname(out))
-        trace = out + ".csv"
-        with open(trace, "w", encoding="utf-8") as file:
-            file.write("round,user,x_m,y_m\n1,u0,1,2\n1,u9,3,4\n")
-        for flags, code, said in ((["--policies", "afresh,seldom"], 2, "got seldom"),
-                                  (["--join", "0"], 2, "--join"),
-                                  (["--data-spread", "nan"], 2, "--data-spread"),
-                                  (["--delay", "makespan", "--policies", "standing"], 2, "needs --delay sum"),
-                                  (["--trace", trace, "--users", "2"], 3, ':3: the scenario has no user "u9"'),
-                                  (["--trace", out], 10, out)):
-            done = dashf("study", "rounds", *flags, "--out", out)
-            self.assertEqual(done.returncode, code, done.stderr)
-            self.assertIn(said, done.stderr)
-            self.assertFalse(os.path.exists(out), flags)
-
-    def test_bench_measures_replanning_beside_planning_afresh(self):
-        done = dashf("bench", "planner", "--replan", "--sizes", "120x6", "--seeds", 1, "--json")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        rows = json.loads(done.stdout)["rows"]
-        self.assertEqual([row["change"] for row in rows], ["users moved", "server gone"])
-        self.assertEqual(rows[0]["users_displaced"], 0)
-        self.assertGreater(rows[1]["users_displaced"], 0)
-        for row in rows:
-            self.assertTrue(0 <= row["gap"] < 1e-3, row)
-        # Where a server is gone both move about as many; together they differ clearly.
-        self.assertLess(sum(row["handovers"] for row in rows),
-                        sum(row["handovers_afresh"] for row in rows))
-
-    def test_bench_holds_the_default_against_every_baseline_on_families_and_goes_on(self):
-        options = ("--families", "uniform,slots-exact", "--sizes", "3x2", "--threads", 1,
-                   "--out", self.folder / "families.jsonl")
-        done = dashf("bench", "planner", *options, "--delay", "sum", "--seeds", 1, "--json")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        rows = json.loads(done.stdout)["rows"]
-        self.assertEqual([row["family"] for row in rows], ["uniform", "slots-exact"])
-        for row in rows:
-            self.assertEqual(row["broken"], [])
-            self.assertTrue(0 <= row["proven_gap"] < 0.05, row)
-            self.assertLessEqual(row["lost"], row["baselines"]["dashf"]["lost"] + 1e-4)
-            self.assertGreater(row["baselines"]["random"]["lost"], 0)
-        again = dashf("bench", "planner", *options, "--delay", "sum,makespan", "--seeds", 2, "--csv")
-        self.assertEqual(again.returncode, 0, again.stderr)
-        self.assertNotIn("sum, seed 1", again.stderr)
-        self.assertIn("sum, seed 2", again.stderr)
-        lines = again.stdout.splitlines()
-        self.assertEqual(len(lines), 5)
-        self.assertTrue(all(line.endswith(",0") for line in lines[1:]), lines)
-        self.assert_fails(dashf("bench", "planner", *options, "--gap-target", 0.5), 2, "gap_target")
-        self.assert_fails(dashf("bench", "planner", "--families", "hats"), 2, "hats")
-
     def test_explain_names_limits_and_every_users_next_best_choice(self):
         self.assertEqual(dashf("solve", self.scenario, "--out", self.plan).returncode, 0)
         done = dashf("explain", self.scenario, self.plan, "--json")
@@ -488,62 +317,6 @@ class Usage(Case):
             self.assertEqual(done.returncode, 0, verb)
             self.assertIn("xample", done.stdout, verb)
 
-    @unittest.skipUnless("split" in verbs_of("study"), "this build has no studies of splits")
-    def test_a_schedule_that_is_none_is_named(self):
-        config = self.folder / "study.toml"
-        config.write_text("")
-        self.assert_fails(dashf("study", "split", config, "--out", self.folder / "out",
-                                "--schedule", "rounds=2,magic"), 2, "--schedule", "got magic")
-        self.assertFalse((self.folder / "out").exists())
-
-
-@unittest.skipUnless(HAS_ENGINE, "this build has no training engine")
-class ModelFolders(Case):
-    """Hostile model folders are refused before anything is allocated."""
-
-    CONFIG = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8,
-              "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-              "num_key_value_heads": 2, "vocab_size": 16, "max_position_embeddings": 32,
-              "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "hidden_act": "silu",
-              "tie_word_embeddings": True}
-
-    def refused(self, weights, *words):
-        (self.folder / "config.json").write_text(json.dumps(self.CONFIG))
-        (self.folder / "model.safetensors").write_bytes(weights)
-        self.assert_fails(dashf("generate", "--model", self.folder, "--max-tokens", 1), 3, *words)
-
-    @staticmethod
-    def safetensors(header, data=b""):
-        text = json.dumps(header).encode()
-        return struct.pack("<Q", len(text)) + text + data
-
-    def test_missing_folder(self):
-        self.assert_fails(dashf("generate", "--model", self.folder / "none", "--max-tokens", 1), 10,
-                          "none")
-
-    def test_header_length_of_two_to_the_63(self):
-        self.refused(struct.pack("<Q", 1 << 63) + b"{}", "model.safetensors", "header")
-
-    def test_overlapping_offsets(self):
-        entry = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
-        self.refused(self.safetensors({"a": entry, "b": entry}, bytes(8)), "model.safetensors",
-                     "b.data_offsets", "at 8, got 0")
-
-    def test_wrong_shape(self):
-        layer = "model.layers.0."
-        shapes = {"model.embed_tokens.weight": [16, 7], "model.norm.weight": [8],
-                  layer + "input_layernorm.weight": [8],
-                  layer + "post_attention_layernorm.weight": [8],
-                  **{f"{layer}self_attn.{name}_proj.weight": [8, 8] for name in "qkvo"},
-                  layer + "mlp.gate_proj.weight": [16, 8], layer + "mlp.up_proj.weight": [16, 8],
-                  layer + "mlp.down_proj.weight": [8, 16]}
-        header, end = {}, 0
-        for name, shape in shapes.items():
-            begin, end = end, end + 4 * math.prod(shape)
-            header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
-        self.refused(self.safetensors(header, bytes(end)), "model.embed_tokens.weight", "[16, 8]",
-                     "[16, 7]")
-
 
 if __name__ == "__main__":
-    unittest.main(argv=[sys.argv[0], *sys.argv[2:]], verbosity=2)
+    main()
