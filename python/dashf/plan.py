@@ -150,7 +150,7 @@ class Plan:
     def load(cls: type[Self], path: os.PathLike[str] | str, scenario: Scenario) -> Self:
         """Reads a dashf.plan/1 file for its scenario. Raises IoError or BadInputError (file, JSON path, rule, value)."""
         _require_scenario(scenario)
-        return cls._of(scenario, _core.read_plan(scenario._native, checks.path("path", path)))
+        return cls._of(scenario, _core.read_plan(scenario._native, checks.json_path(path, "dashf.mat.load_plan")))
 
     @classmethod
     def from_json(cls: type[Self], text: str, scenario: Scenario) -> Self:
@@ -280,8 +280,12 @@ class Plan:
 
     @property
     def termination(self) -> str:
-        """"converged", "stalled", "iteration_limit", "time_limit" (also after Ctrl-C) or "numerical_error"."""
-        return self._native.termination
+        """"converged", "stalled", "iteration_limit", "time_limit", "numerical_error" or, after Ctrl-C, "interrupted".
+
+        A file of the plan has "time_limit" for the last one, too (docs/formats.md).
+        """
+        reason: str = self._native.termination
+        return "interrupted" if self._native.search_interrupted and reason == "time_limit" else reason
 
     @property
     def interrupted(self) -> bool:
@@ -380,7 +384,7 @@ class Plan:
         """Writes ``to_json()`` to a file, whole or not at all."""
         from .files import write_text
 
-        write_text(checks.path("path", path), self.to_json())
+        write_text(checks.json_path(path, "dashf.mat.save"), self.to_json())
 
     def to_frame(self) -> Any:
         """A pandas frame with a row per user: server, split, resources, delay, energy, score."""
@@ -395,7 +399,8 @@ class Plan:
         return pandas.DataFrame(columns, index=pandas.Index(self._scenario.user_ids, name="user"))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self._scenario, self.to_json(), self.interrupted, self.elapsed_s)
+        return _restore, (type(self), self._scenario, self.to_json(), self._native.search_interrupted, self.interrupted,
+                          self.elapsed_s)
 
     def __repr__(self) -> str:
         gap = f", gap {self.gap:.3g}" if self.gap is not None else ""
@@ -441,5 +446,6 @@ def decisions(scenario: Scenario, made: Any, name: str) -> Plan:
     return Plan.from_arrays(scenario, method=name, **given)
 
 
-def _restore(cls: type[Plan], scenario: Scenario, text: str, interrupted: bool, elapsed_s: float) -> Plan:
-    return cls._of(scenario, _core.restore_plan(scenario._native, text, interrupted, elapsed_s))
+def _restore(cls: type[Plan], scenario: Scenario, text: str, search_interrupted: bool, interrupted: bool,
+             elapsed_s: float) -> Plan:
+    return cls._of(scenario, _core.restore_plan(scenario._native, text, search_interrupted, interrupted, elapsed_s))

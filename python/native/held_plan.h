@@ -22,8 +22,9 @@ struct HeldPlan {
   const PlanDocument document;
   const Evaluation evaluation;
   const PlanStatus status;
-  bool interrupted = false;  // Ctrl-C ended the search, or the proof of its bound.
-  double elapsed_s = 0.0;    // Of the search.
+  bool search_interrupted = false;  // By Ctrl-C.
+  bool interrupted = false;         // The search, or the proof of its bound.
+  double elapsed_s = 0.0;           // Of the search.
 };
 using PlanPointer = std::shared_ptr<HeldPlan>;
 

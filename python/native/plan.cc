@@ -123,9 +123,11 @@ PlanPointer Parse(const ScenarioPointer& scenario,
 
 PlanPointer Restore(const ScenarioPointer& scenario,
                     const std::string& text,
+                    bool search_interrupted,
                     bool interrupted,
                     double elapsed_s) {
   PlanPointer plan = Parse(scenario, "plan", text);
+  plan->search_interrupted = search_interrupted;
   plan->interrupted = interrupted;
   plan->elapsed_s = elapsed_s;
   return plan;
@@ -240,6 +242,7 @@ void BindPlan(nb::module_& module) {
       .def_prop_ro("seed", [](HeldPlan& self) { return self.document.seed; })
       .def_prop_ro("termination",
                    [](HeldPlan& self) { return std::string(Name(self.document.termination)); })
+      .def_ro("search_interrupted", &HeldPlan::search_interrupted)
       .def_prop_ro("history", History)
       .def_prop_ro("feasible", [](HeldPlan& self) { return self.evaluation.feasible; })
       .def_prop_ro("violations", Violations)

@@ -127,7 +127,7 @@ PlanPointer Solve(const ScenarioPointer& held,
     request.options.from = &*standing;
   }
   const Stopwatch watch;
-  auto [solved, interrupted] = Search(scenario, request);
+  auto [solved, search_interrupted] = Search(scenario, request);
   const double elapsed_s = watch.MeasuredS();
   PlanDocument document{.scenario_sha256 = "",  // Found where it is written.
                         .method = method,
@@ -138,11 +138,13 @@ PlanPointer Solve(const ScenarioPointer& held,
                         .prices = solvers::PricesOf(scenario, solved),
                         .history = std::move(solved.history)};
   if (solved.certificate) document.scr_upper = solved.certificate->scr_upper;
+  bool interrupted = search_interrupted;
   if (certify && !interrupted && solved.certificate) {
     const certificate::Effort effort(threads, time_limit_s.value_or(kEndlessS) - elapsed_s);
     interrupted = Prove(scenario, *solved.certificate, effort, &document);
   }
   auto plan = std::make_shared<HeldPlan>(held, std::move(document));
+  plan->search_interrupted = search_interrupted;
   plan->interrupted = interrupted;
   plan->elapsed_s = elapsed_s;
   if (!plan->evaluation.feasible) {
@@ -184,6 +186,7 @@ PlanPointer ProveBound(const HeldPlan& plan,
   document.certificate = OrRaise(std::move(found)).certificate;
   if (plan.document.certificate || document.certificate) document.scr_upper.reset();
   auto proven = std::make_shared<HeldPlan>(plan.scenario, std::move(document));
+  proven->search_interrupted = plan.search_interrupted;
   proven->interrupted = interrupted;
   proven->elapsed_s = plan.elapsed_s;
   return proven;

@@ -324,7 +324,7 @@ def test_threads_solve_the_same_scenario_with_the_lock_free(study):
 
 
 INTERRUPTED = """
-import os, signal, sys, threading, time
+import os, pickle, signal, sys, threading, time
 import dashf
 scenario = dashf.Scenario.study(60, 6, seed=1, delay="makespan")
 begun = threading.Event()
@@ -334,7 +334,9 @@ def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
 threading.Thread(target=interrupt, daemon=True).start()
 plan = dashf.solve(scenario, gap_target=0.0, certify={certify}, on_iteration=lambda row: row.scr > 0 and begun.set())
-assert plan.interrupted and plan.feasible and plan.termination == "time_limit", (plan, plan.interrupted)
+assert plan.interrupted and plan.feasible and plan.termination == "interrupted", (plan, plan.interrupted)
+assert pickle.loads(pickle.dumps(plan)).termination == "interrupted"
+assert dashf.Plan.from_json(plan.to_json(), scenario).termination == "time_limit"
 again = dashf.solve(scenario, "greedy")
 assert not again.interrupted
 print(plan.scr >= again.scr)
