@@ -82,8 +82,9 @@ std::shared_ptr<const GainMatrix> ReadGains(const Table& table) {
     for (std::size_t m = 0; m < gains->servers; ++m) {
       const double gain = table(n, m);
       if (!(gain >= 0.0 && std::isfinite(gain))) {
-        RaiseBadInput("gain[" + std::to_string(n) + ", " + std::to_string(m) + "]",
-                      "must be a number >= 0, got " + std::to_string(gain));
+        RaiseBadInput(
+            "gain[" + std::to_string(n) + ", " + std::to_string(m) + "]",
+            "must be a number > 0, or 0 where there is no link, got " + std::to_string(gain));
       }
       gains->gains.push_back(gain);
     }

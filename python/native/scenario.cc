@@ -6,6 +6,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "base/digest.h"
@@ -91,7 +92,17 @@ void AssignSlots(const Integers& slots, std::vector<Server>* servers) {
   }
 }
 
-// A gain of 0 is no link; whatever else is no gain is one link that validation refuses.
+// A gain of 0 is no link.
+void AppendLink(std::size_t n, std::int64_t m, double gain, std::vector<Link>* links) {
+  if (gain == 0.0) return;
+  if (!(gain > 0.0 && std::isfinite(gain))) {
+    RaiseBadInput("gain of users[" + std::to_string(n) + "] at servers[" + std::to_string(m) + "]",
+                  std::string("must be a number > 0, or 0 where there is no link, got ") +
+                      nb::str(nb::float_(gain)).c_str());
+  }
+  links->push_back({static_cast<int>(m), gain});
+}
+
 void AssignGains(const Table& gains, Scenario* scenario) {
   if (gains.shape(0) != scenario->users.size() || gains.shape(1) != scenario->servers.size()) {
     RaiseBadInput("gain", "has a wrong shape");
@@ -101,8 +112,7 @@ void AssignGains(const Table& gains, Scenario* scenario) {
     std::vector<Link> links;
     links.reserve(gains.shape(1));
     for (std::size_t m = 0; m < gains.shape(1); ++m) {
-      const double gain = gains(n, m);
-      if (gain != 0.0) links.push_back({static_cast<int>(m), gain});
+      AppendLink(n, static_cast<std::int64_t>(m), gains(n, m), &links);
     }
     if (2 * links.size() < links.capacity()) links.shrink_to_fit();
     scenario->links[n] = std::move(links);
@@ -123,9 +133,8 @@ void AssignLinks(const Integers& user,
                     "must name users and servers of the scenario, got entry " + std::to_string(i) +
                         " (" + std::to_string(user(i)) + ", " + std::to_string(server(i)) + ")");
     }
-    if (gain(i) == 0.0) continue;
-    scenario->links[static_cast<std::size_t>(user(i))].push_back(
-        {static_cast<int>(server(i)), gain(i)});
+    const auto n = static_cast<std::size_t>(user(i));
+    AppendLink(n, server(i), gain(i), &scenario->links[n]);
   }
   for (auto& links : scenario->links) std::ranges::sort(links, {}, &Link::server);
 }
