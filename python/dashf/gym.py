@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from . import _core, checks
 from .errors import InfeasibleError, UsageError
+from .pictures import has_places
 from .plan import RESOURCES, Plan
 from .planning import solve
 from .scenario import Scenario
@@ -29,8 +30,8 @@ _CHANNELS = ("3gpp-36.814", "free-space")  # Gains by distance alone.
 class PlanningEnv(gymnasium.Env):
     """Each step associates every user and chooses its split; then users move and the channel fades anew.
 
-    ``scenario`` is where every episode begins; without one an episode draws a default study of ``users`` and
-    ``servers`` with the other keywords of ``Scenario.study``. ``speed_m_per_s`` (low, high) and ``step_s`` move users by
+    ``scenario`` is where every episode begins; it needs positions where users move. Without one an episode draws a
+    default study of ``users`` and ``servers`` with the other keywords of ``Scenario.study``. ``speed_m_per_s`` (low, high) and ``step_s`` move users by
     the random waypoint model (Johnson and Maltz, 1996) in the rectangle around the places; 0 and 0: nobody moves.
     ``fading`` draws a Rayleigh gain for every link and step on top of the path's, by ``channel`` ("3gpp-36.814" or
     "free-space"); if nobody moves, on top of the scenario's own gains. ``episode_steps`` end an episode (truncated).
@@ -88,6 +89,9 @@ class PlanningEnv(gymnasium.Env):
         self._study = dict(study, users=users, servers=servers, channel=channel)
         first = scenario if scenario is not None else Scenario.study(**self._study)
         self._moves = high > 0.0 and self._step_s > 0.0
+        if not has_places(first) and (self._moves or render_mode is not None):
+            raise UsageError("scenario", "must have user_position_m and server_position_m for users who move and for maps: "
+                             "give them, or speed_m_per_s=(0, 0) and no render_mode")
         self._begin(first)
         n, m = first.users, first.servers
         self.observation_space = spaces.Dict({

@@ -19,6 +19,12 @@ _ROWS_MAX = 40
 _NAMED_MAX = 40  # Users with their names beside them.
 
 
+def has_places(scenario: Scenario) -> bool:
+    """Not all at one place, where scenarios without positions have everything."""
+    everything = np.vstack([scenario.user_position_m, scenario.server_position_m])
+    return bool(np.any(everything != everything[0]))
+
+
 def _to_pixels(positions: np.ndarray, low: np.ndarray, span: float) -> np.ndarray:
     scaled = (positions - low) / span * (_SIDE - 2 * _MARGIN) + _MARGIN
     scaled[:, 1] = _SIDE - scaled[:, 1]
@@ -26,11 +32,17 @@ def _to_pixels(positions: np.ndarray, low: np.ndarray, span: float) -> np.ndarra
 
 
 def map_svg(scenario: Scenario, plan: Plan | None = None) -> str:
-    """Servers as squares and users as dots, each user with a line to its server, or its strongest one without a plan."""
+    """Servers as squares and users as dots, each user with a line to its server, or its strongest one without a plan.
+
+    A sentence instead where the scenario has no positions.
+    """
+    if not has_places(scenario):
+        return "<div>No map: all users and servers are at one place. Scenarios may have user_position_m and " \
+               "server_position_m.</div>"
     users, servers = np.array(scenario.user_position_m), np.array(scenario.server_position_m)
     everything = np.vstack([users, servers])
     low = everything.min(axis=0)
-    span = float(max((everything.max(axis=0) - low).max(), 1e-9))
+    span = float((everything.max(axis=0) - low).max())
     shown = np.linspace(0, len(users) - 1, min(len(users), _USERS_MAX)).astype(int)
     at_user, at_server = _to_pixels(users, low, span), _to_pixels(servers, low, span)
     of_user = np.asarray(plan.server) if plan is not None else _strongest(scenario)

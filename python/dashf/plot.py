@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from . import checks
 from .errors import IoError, UsageError
-from .pictures import COLOURS, _strongest
+from .pictures import COLOURS, _strongest, has_places
 from .plan import PHASES, Plan
 from .scenario import Scenario
 from .study import FIGURES, summarise
@@ -93,7 +93,13 @@ def _on(ax: Axes | None, **more: Any) -> Axes:
 
 @_styled
 def map(scenario: Scenario, plan: Plan | None = None, ax: Axes | None = None) -> Axes:
-    """Servers as squares, users as dots; each user's line leads to its server, or its strongest one without a plan."""
+    """Servers as squares, users as dots; each user's line leads to its server, or its strongest one without a plan.
+
+    Raises UsageError where all are at one place, as in a scenario that was given no positions.
+    """
+    if not has_places(scenario):
+        raise UsageError("scenario", "must have places for a map: give user_position_m and server_position_m",
+                         f"all at {tuple(float(x) for x in scenario.server_position_m[0])} m")
     ax = _on(ax, height_in=3.0)
     users, servers = np.asarray(scenario.user_position_m), np.asarray(scenario.server_position_m)
     of_user = np.asarray(plan.server) if plan is not None else _strongest(scenario)
@@ -194,13 +200,14 @@ def gantt(plan: Plan, users: Sequence[int] | None = None, ax: Axes | None = None
 
 @_styled
 def shares(plan: Plan, resource: str = "bandwidth", ax: Axes | None = None) -> Axes:
-    """How each server's "bandwidth", "power" or "clock" is shared out among its users."""
+    """How each server's "bandwidth", "power" or "clock" is shared out among its users; colours tell neighbours apart."""
     granted, limit = _HOLDS[checks.one_of("resource", resource, _HOLDS)]
     ax = _on(ax)
     part = getattr(plan, granted) / np.asarray(getattr(plan.scenario, limit))[plan.server]
-    top = np.zeros(plan.scenario.servers)
+    top, below = np.zeros(plan.scenario.servers), np.zeros(plan.scenario.servers, int)
     for n, m in enumerate(plan.server):
-        ax.bar(int(m), part[n], bottom=top[m], color=COLOURS[n % len(COLOURS)], edgecolor="white", linewidth=0.4)
+        ax.bar(int(m), part[n], bottom=top[m], color=COLOURS[below[m] % len(COLOURS)], edgecolor="white", linewidth=0.4)
+        below[m] += 1
         if part[n] > 0.04:
             ax.text(int(m), top[m] + part[n] / 2, plan.scenario.user_ids[n], ha="center", va="center", fontsize=6,
                     color="white")

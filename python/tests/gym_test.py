@@ -34,6 +34,16 @@ def test_gymnasiums_checker_finds_nothing(settings):
         check_env(environment.unwrapped, skip_render_check=True)
 
 
+def test_a_scenario_without_places_is_for_users_who_stay(arrays):
+    scenario = dashf.Scenario.from_arrays(**arrays)
+    for settings in ({}, {"speed_m_per_s": (0, 0), "render_mode": "rgb_array"}):
+        with pytest.raises(dashf.UsageError, match="^scenario: must have user_position_m"):
+            dashf.gym.PlanningEnv(scenario, **settings)
+    environment = dashf.gym.PlanningEnv(scenario, speed_m_per_s=(0, 0), fading=False)
+    environment.reset(seed=1)
+    np.testing.assert_array_equal(environment.scenario.gain, scenario.gain)
+
+
 def test_the_seed_alone_decides_an_episode():
     first, again, other = (rollout(dashf.gym.PlanningEnv(), 20, seed) for seed in (3, 3, 4))
     assert [row[1] for row in first[1:]] == [row[1] for row in again[1:]] != [row[1] for row in other[1:]]

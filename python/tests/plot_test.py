@@ -28,6 +28,18 @@ def test_a_map_leads_each_user_to_its_server(plans):
     assert dashf.plot.map(plan.scenario).lines
 
 
+def test_without_places_there_is_no_map(arrays):
+    scenario = dashf.Scenario.from_arrays(**arrays)
+    plan = dashf.solve(scenario, "greedy")
+    with pytest.raises(dashf.UsageError, match=r"^scenario: must have places for a map.* got all at \(0.0, 0.0\) m"):
+        dashf.plot.map(scenario, plan)
+    for shown in (scenario._repr_html_(), plan._repr_html_()):
+        assert "No map" in shown and "<svg" not in shown and " m<" not in shown
+    assert "<td>u3</td>" in plan._repr_html_()
+    placed = dashf.Scenario.from_arrays(**arrays, user_position_m=np.arange(8.0).reshape(4, 2))
+    assert "<svg" in placed._repr_html_() and dashf.plot.map(placed).lines
+
+
 def test_convergence_ends_at_the_plan_below_its_bound(plans):
     ax = dashf.plot.convergence(plans, over="time")
     assert ax.lines[0].get_ydata()[-1] == pytest.approx(plans["prices"].scr)
@@ -64,6 +76,15 @@ def test_cdfs_gantt_charts_shares_and_splits_have_everyone(plans):
     for resource in ("bandwidth", "power", "clock"):
         assert all(bar.get_y() + bar.get_height() <= 1 + 1e-9 for bar in dashf.plot.shares(plan, resource).patches)
     assert sum(bar.get_height() for bar in dashf.plot.splits(plan).patches) == 8
+
+
+def test_neighbours_in_a_servers_shares_have_different_colours():
+    scenario = dashf.Scenario.study(20, 2, seed=1)
+    server = np.array([0 if n % 8 < 2 else 1 for n in range(20)])  # Of users 8 apart, among others.
+    bars = dashf.plot.shares(dashf.Plan.from_arrays(scenario, server, [0] * 20)).patches
+    for m in (0, 1):
+        stack = [bar.get_facecolor() for bar, at in zip(bars, server) if at == m]
+        assert all(one != other for one, other in zip(stack, stack[1:]))
 
 
 @pytest.mark.parametrize("kind", ["pdf", "svg", "png", "pgf"])
