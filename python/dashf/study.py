@@ -2,6 +2,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import traceback
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +31,28 @@ def _scenario(settings: Mapping[str, Any], seed: int) -> Scenario:
     return scenario.replace(**columns) if columns else scenario
 
 
+def _reported(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """What one's own function raises is the note of its row, and the first of it a warning: the others' rows are kept."""
+    warned = False
+
+    def called(*values: Any, **more: Any) -> Any:
+        nonlocal warned
+        try:
+            return function(*values, **more)
+        except Error:
+            raise
+        except Exception as error:
+            said = f"raised {type(error).__name__}: {error}"
+            for frame in traceback.extract_tb(error.__traceback__)[1:2]:
+                said += f" ({os.path.basename(frame.filename)}, line {frame.lineno})"
+            if not warned:
+                warned = True
+                warnings.warn(f"{name} {said}: such rows of the sweep have no plan", RuntimeWarning, stacklevel=2)
+            raise Error(name, said) from error
+
+    return called
+
+
 def sweep(vary: Mapping[str, Sequence[Any]], *, seeds: Iterable[int] = range(1, 11),
           methods: Iterable[Method] = ("prices", "dashf", "greedy"), time_limit_s: float | None = None,
           jobs: int | None = None, make: Callable[..., Scenario] | None = None,
@@ -36,14 +61,16 @@ def sweep(vary: Mapping[str, Sequence[Any]], *, seeds: Iterable[int] = range(1, 
 
     ``vary`` has values for keywords of ``Scenario.study`` and of ``Scenario.replace`` (``server_clock_hz_max``,
     ``score_gain``, ``server_slots``, ...); all combinations are planned, each with every seed. ``fixed`` are keywords
-    that stay. ``make(seed=..., **keywords)`` makes other scenarios instead. ``jobs`` scenarios are planned at once;
-    the plans do not depend on it, and 1 gives the fairest times. ``on_done(done, of)`` is called after each,
-    from any thread.
+    that stay, of the same kinds: ``users=20``, ``candidates=2``. ``methods`` are names and functions (see ``solve``), or
+    a dict of them by the names that they get. ``make(seed=..., **keywords)`` makes other scenarios instead. ``jobs``
+    scenarios are planned at once; the plans do not depend on it, and 1 gives the fairest times. ``on_done(done, of)`` is
+    called after each, from any thread; what it raises ends the sweep.
 
     Returns a pandas frame with a row per combination, seed and method: the varied values, ``seed``, ``method``,
     ``scr``, ``percent_of_best`` (of the best method on the same scenario), ``score``, ``cost``, ``delay_s``,
-    ``energy_j``, ``elapsed_s``, ``note``; figures are NaN where a method gave no plan. ``summarise`` makes means with
-    intervals of it. Raises UsageError for a keyword or a value that cannot be.
+    ``energy_j``, ``elapsed_s``, ``note``; figures are NaN where a method gave no plan, and ``note`` says why. So it is
+    where a function of one's own raises, which is also a RuntimeWarning, once for each function. ``summarise`` makes
+    means with intervals of the frame. Raises UsageError for a keyword or a value that cannot be.
     """
     import pandas
 
@@ -63,16 +90,18 @@ def sweep(vary: Mapping[str, Sequence[Any]], *, seeds: Iterable[int] = range(1, 
     for method in wanted.values():
         if not callable(method):
             checks.one_of("methods", method, known)
+    wanted = {name: _reported(name, method) if callable(method) else method for name, method in wanted.items()}
+    maker = _reported("make", make) if make else None
     tasks = [(dict(zip(values, point)), seed) for point in itertools.product(*values.values()) for seed in chosen]
     done = itertools.count(1)
 
     def run(task: tuple[dict[str, Any], int]) -> list[dict[str, Any]]:
         point, seed = task
         try:
-            scenario = make(seed=seed, **point, **fixed) if make else _scenario(point | fixed, seed)
-        except UsageError:
-            raise
+            scenario = maker(seed=seed, **point, **fixed) if maker else _scenario(point | fixed, seed)
         except Error as error:  # Every method's failure.
+            if isinstance(error, UsageError) and not maker:
+                raise
             rows = [{"method": name, "note": str(error)} for name in wanted]
         else:
             rows = compare(scenario, wanted, time_limit_s=time_limit_s, seed=seed, jobs=1).table()
@@ -97,7 +126,7 @@ def summarise(frame: Any, figures: Sequence[str] = ("scr", "percent_of_best", "d
 
     Returns a frame with a row per combination and method: for each of ``figures`` the mean and, as ``FIGURE_plus_minus``,
     half the interval's width (infinite for one seed), over the seeds that the method has a plan for; ``failed``, the
-    others.
+    others. ``print(summarise(frame).to_string())`` shows all columns, of which pandas leaves out the middle ones.
     """
     import pandas
 

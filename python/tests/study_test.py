@@ -53,6 +53,32 @@ def test_a_scenario_that_cannot_be_is_every_methods_failure():
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
+def test_what_ones_own_method_raises_is_its_note_and_leaves_the_others_rows(jobs):
+    def picky(scenario):
+        if scenario.users == 5:
+            raise ValueError("five are too many")
+        return scenario.gain.argmax(axis=1), 0
+
+    with pytest.warns(RuntimeWarning, match=r"^picky raised ValueError: five are too many \(study_test.py, line") as heard:
+        frame = dashf.sweep({"users": [4, 5]}, seeds=[1, 2], methods=["greedy", picky], jobs=jobs)
+    assert len(heard) == 1 and len(frame) == 8
+    failed = frame[frame.scr.isna()]
+    assert set(failed.method) == {"picky"} and list(failed.users) == [5, 5]
+    assert failed.note.str.startswith("picky: raised ValueError: five are too many").all()
+
+
+def test_a_scenario_that_ones_own_function_cannot_make_is_every_methods_failure():
+    def make(seed, users):
+        return dashf.Scenario.study(users, seed=1 // (seed - 1))
+
+    with pytest.warns(RuntimeWarning, match="make raised ZeroDivisionError"):
+        frame = dashf.sweep({"users": [3, 0]}, seeds=[1, 2], methods=["greedy", "random"], make=make)
+    made = frame[frame.scr.notna()]
+    assert len(frame) == 8 and set(zip(made.users, made.seed)) == {(3, 2)} and len(made) == 2
+    assert frame[(frame.users == 0) & (frame.seed == 2)].note.str.startswith("users: must be").all()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
 def test_ctrl_c_ends_a_study_and_what_it_is_at(jobs):
     code = f"""
 import os, signal, threading, time, dashf
