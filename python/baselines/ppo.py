@@ -14,19 +14,17 @@ import json
 import os
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
 import pandas
-import stable_baselines3
-import torch
-from stable_baselines3 import PPO
-from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import VecNormalize
 
 import dashf
 import dashf.gym
+
+if TYPE_CHECKING:
+    from stable_baselines3 import PPO
 
 METHODS = ("prices", "dashf", "association-only", "resource-only", "greedy", "random", "all-server")
 EQUAL, BEST, UNTRAINED = "PPO, equal shares", "PPO's choices, best shares", "random actions, equal shares"
@@ -35,6 +33,10 @@ FRESH = 10**6  # Evaluations begin episodes by seeds from here on; trainings by 
 
 def trained(seed: int, options: argparse.Namespace) -> PPO:
     """An agent. What it does now does not change the next network, so that it need not look ahead: gamma is 0."""
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.env_util import make_vec_env
+    from stable_baselines3.common.vec_env import VecNormalize
+
     network = {"users": options.users, "servers": options.servers}
     environments = VecNormalize(make_vec_env("dashf/Planning-v0", n_envs=32, seed=1000 * seed, env_kwargs=network),
                                 norm_obs=False, gamma=0.0)
@@ -77,6 +79,11 @@ def main() -> int:
     parser.add_argument("--episodes", type=int, default=10, help="fresh ones, for each seed")
     parser.add_argument("--episode-steps", type=int, default=5)
     options = parser.parse_args()
+    try:  # Here, so that --help does not need them.
+        import stable_baselines3
+        import torch
+    except ModuleNotFoundError as error:
+        parser.error(f"{error.name} is not installed: pip install stable-baselines3")
     torch.set_num_threads(1)
     settings = {name: value for name, value in vars(options).items() if name not in ("out", "seeds")}
     done: dict[int, dict[str, Any]] = {}

@@ -164,3 +164,11 @@ def path(name: str, value: Any) -> str:
         return os.fsdecode(value)
     except TypeError:
         raise UsageError(name, "must be a path", repr(value)) from None
+
+
+def json_path(value: Any, matlabs: str) -> str:
+    """The path of a file of JSON; ``matlabs`` is what is for MATLAB's."""
+    given = path("path", value)
+    if given.lower().endswith(".mat"):
+        raise UsageError("path", f"must be of a file of JSON: {matlabs} is for MATLAB's", repr(given))
+    return given

@@ -43,7 +43,7 @@ class Converted:
     not_read: tuple[str, ...]  # The other columns.
 
     def __str__(self) -> str:
-        unread = f", not read: {', '.join(self.not_read)}" if self.not_read else ""
+        unread = f", not read: {_names(self.not_read)}" if self.not_read else ""
         return f"{self.path}: {self.records} {self.kind} records{unread}"
 
 
@@ -113,7 +113,8 @@ def _needs(kind: str, required: tuple[str, ...]) -> str:
 
 
 def _names(columns: Iterable[str]) -> str:
-    return ", ".join(columns) or "none"
+    """As a sentence has them: an index has no name."""
+    return ", ".join(name or "''" for name in columns) or "none"
 
 
 def _line(place: str, row: Mapping[str, Any], taken: Mapping[str, str], required: tuple[str, ...]) -> str:

@@ -223,11 +223,13 @@ def claims(study: list[Part], seeds: list[int], results: Results) -> str:
             if count:
                 lines.append(f"| {part.name} | {other} | {100 * mean:+.2f} % +- {100 * half:.2f} % | {count} | "
                              f"{_verdict(mean, half)} |")
-    lines += ["", "## Does DASHF converge faster?", "",
-              "Run time of a plan on one thread, s, means over seeds, by users, and the share of the best SCR that it has.",
-              ""]
+    lines += ["", "## Does DASHF converge faster?", ""]
     size = next((part for part in study if part.name == "size"), None)
-    if size is not None:
+    if size is None:
+        lines.append("Not looked at: the part `size` was left out by `--parts`.")
+    else:
+        lines += ["Run time of a plan on one thread, s, means over seeds, by users, and the share of the best SCR that it "
+                  "has.", ""]
         frame = results.frame(size, seeds)
         lines += ["| users | " + " | ".join(size.methods) + " |", "|---|" + "---|" * len(size.methods)]
         for users in size.values:
@@ -273,10 +275,12 @@ def main(words: list[str] | None = None) -> int:
     work_off(study, seeds, results, arguments.jobs)
     captions = _draw(study, seeds, results, arguments.out, arguments.kinds)
     captions += _convergence(arguments.out, arguments.kinds)
+    missing = ", ".join(name for name in names if name not in arguments.parts)
     page = "\n".join([
         "# What a study of DASHF found", "",
         f"Made by `python -m dashf.paper --seeds {arguments.seeds}` with dashf {_core.version}: the default study of "
-        "docs/study.md, varied part by part.", "", claims(study, seeds, results), "", "## Scenarios without a plan", "",
+        "docs/study.md, varied part by part" + (f", but for these parts: {missing}." if missing else "."), "",
+        claims(study, seeds, results), "", "## Scenarios without a plan", "",
         _failures(study, seeds, results), "", "## Captions", "", *(f"- {caption}" for caption in captions), ""])
     write_text(os.path.join(arguments.out, "claims.md"), page)
     print(os.path.join(arguments.out, "claims.md"))

@@ -25,7 +25,9 @@ def path_of(program: os.PathLike[str] | str | None) -> str:
     found = shutil.which(given)
     if found is None:
         way = "program" if program is not None else "DASHF" if os.environ.get("DASHF") else "PATH"
-        raise IoError(way, "must lead to the program dashf, which trains and runs (docs/python.md says how to install it)",
+        raise IoError(way, "must lead to the program dashf, which trains and runs: tools/packages.sh in a checkout builds it as a "
+                      "Debian package, which apt install ./build/release/packages/dashf_*.deb installs; program= or the "
+                      "environment's DASHF names it elsewhere",
                       given if way != "PATH" else "")
     return found
 

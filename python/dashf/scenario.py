@@ -138,8 +138,11 @@ class Scenario:
 
     @classmethod
     def load(cls: type[Self], path: os.PathLike[str] | str, *, require_plan: bool = True) -> Self:
-        """Reads a dashf.scenario/1 file. Raises IoError, BadInputError (file, JSON path, rule, value), InfeasibleError."""
-        return cls._of(_core.read_scenario(checks.path("path", path), require_plan))
+        """Reads a dashf.scenario/1 file; ``dashf.mat.load`` reads MATLAB's.
+
+        Raises IoError, BadInputError (file, JSON path, rule, value), InfeasibleError unless ``require_plan`` is False.
+        """
+        return cls._of(_core.read_scenario(checks.json_path(path, "dashf.mat.load"), require_plan))
 
     @classmethod
     def from_json(cls: type[Self], text: str, *, require_plan: bool = True) -> Self:
@@ -332,7 +335,7 @@ class Scenario:
         """Writes ``to_json()`` to a file, whole or not at all."""
         from .files import write_text
 
-        write_text(checks.path("path", path), self.to_json())
+        write_text(checks.json_path(path, "dashf.mat.save"), self.to_json())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.to_json(), self.sha256)

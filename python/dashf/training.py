@@ -123,7 +123,12 @@ class Run:
 
     def to_frame(self) -> Any:
         """A pandas frame with a row per round and user: ``server``, ``local_layers``, ``state``, ``failure``, losses and
-        matches before and after, bytes sent, and of each phase the seconds as planned and as measured."""
+        matches before and after, bytes sent, and of each phase the seconds as planned and as measured.
+
+        ``_before`` is the base model's without any adapter, in every round the same; ``_after`` is with the adapter that
+        the round made. ``predicted_*_s`` is the plan's, for the devices of the scenario; ``measured_*_s`` is this
+        machine's clock, and the two agree only where the run holds its nodes to the plan (docs/emulation.md).
+        """
         import pandas
 
         rows = []

@@ -69,6 +69,12 @@ def test_the_same_rows_from_every_form_are_the_same_lines(tmp_path):
     assert len(converted(tmp_path / "splits", tmp_path, columns=COLUMNS, split="test")[1]) == 1
 
 
+def test_an_index_that_a_frame_wrote_is_shown_as_a_column_without_a_name(tmp_path):
+    (tmp_path / "in.csv").write_text(",text\n0,first\n1,second\n")
+    told = dashf.data.convert(tmp_path / "in.csv", tmp_path / "out.jsonl")
+    assert told.not_read == ("",) and str(told).endswith("2 documents records, not read: ''")
+
+
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 

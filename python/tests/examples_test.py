@@ -1,6 +1,8 @@
 """The examples run where what they show is installed."""
 import importlib.util
 import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -28,3 +30,14 @@ def test_traced_gains_are_planned():
     # Friis at the least distance there can be, with 8 dBi at the server, and as much again by reflections.
     wavelength_m, least_m = 3e8 / 3.5e9, 9.0 - example.HEIGHT_M
     assert 0 < gain.max() < 2 * 10**0.8 * (wavelength_m / (4 * np.pi * least_m)) ** 2
+
+
+@pytest.mark.parametrize(("words", "code", "said"), [
+    (["--help"], 0, "--episode-steps"), (["--out", "none.jsonl"], 2, "is not installed: pip install stable-baselines3")])
+def test_the_trained_agents_options_are_shown_without_what_trains_them(words, code, said):
+    pytest.importorskip("gymnasium")
+    pytest.importorskip("pandas")
+    program = (f"import runpy, sys; sys.modules['stable_baselines3'] = None; sys.argv = ['ppo.py', *{words}]; "
+               f"runpy.run_path({str(EXAMPLES.parent / 'baselines/ppo.py')!r}, run_name='__main__')")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == code and said in done.stdout + done.stderr, done.stderr

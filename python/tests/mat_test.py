@@ -58,3 +58,12 @@ def test_files_that_are_no_mat_files_are_named(tmp_path):
     dashf.mat.save(tmp_path / "t.mat", dashf.Scenario.study())
     with pytest.raises(dashf.BadInputError, match="plan"):
         dashf.mat.load_plan(tmp_path / "t.mat", dashf.Scenario.study())
+
+
+def test_what_reads_and_writes_json_names_what_is_for_matlabs_files(tmp_path, study):
+    plan = dashf.solve(study, "greedy")
+    for call, name in ((lambda path: dashf.Scenario.load(path), "load"), (lambda path: study.save(path), "save"),
+                       (lambda path: dashf.Plan.load(path, study), "load_plan"), (lambda path: plan.save(path), "save")):
+        with pytest.raises(dashf.UsageError, match=rf"JSON: dashf\.mat\.{name} is for MATLAB's"):
+            call(tmp_path / "s.mat")
+    assert not list(tmp_path.iterdir())

@@ -35,6 +35,9 @@ def test_a_small_study_draws_states_and_goes_on(tmp_path, capsys):
         assert (tmp_path / f"{name}.svg").exists(), name
     page = (tmp_path / "claims.md").read_text()
     assert "| user-power | greedy | +" in page and "95 % intervals" in page
+    assert "| 4 |" in page and "Not looked at" not in page and "but for these parts: users, servers, bandwidth" in page
+    without = paper.claims([part for part in small if part.name == "user-power"], [1], paper.Results(str(results)))
+    assert without.endswith("Not looked at: the part `size` was left out by `--parts`.")
     one = next(r for r in rows if r["part"] == "user-power" and r["seed"] == 2)
     scenario = dashf.Scenario.study(seed=2, user_tx_power_w=one["value"])
     assert {m["method"]: m["scr"] for m in one["methods"]}["greedy"] == dashf.solve(scenario, "greedy").scr

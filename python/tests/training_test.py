@@ -144,7 +144,7 @@ def test_without_the_program_it_is_said_how_to_name_it(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(dashf.IoError) as caught:
         dashf.train("model", "data", "out")
-    assert caught.value.where == "PATH" and "docs/python.md" in caught.value.rule
+    assert caught.value.where == "PATH" and "tools/packages.sh" in caught.value.rule
     monkeypatch.setenv("DASHF", "/nowhere/dashf")
     for more, place in (({}, "DASHF"), ({"program": "/nowhere"}, "program")):
         with pytest.raises(dashf.IoError) as caught:
