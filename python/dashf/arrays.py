@@ -126,7 +126,7 @@ class Reading:
             raise UsageError("gain_db", "must be dense: what is not stored in a sparse matrix would be 0 dB")
         cells = value.tocoo()
         self.changes["links"] = (cells.row.astype(np.int64), cells.col.astype(np.int64),
-                                 cells.data.astype(np.float64))
+                                 checks.numbers(way, cells.data, cells.data.shape, "(links,)"))
 
 
 def from_db(gain_db: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ def _array(name: str, value: Any) -> np.ndarray:
         raise BadInputError(name, "must be an array of numbers", str(error)) from None
     if array.dtype.kind not in "iuf":
         raise BadInputError(name, "must be an array of real numbers", f"dtype {array.dtype}")
-    return array
+    return array if array.flags.aligned else array.copy()  # A field of a packed structure is not.
 
 
 def _place(name: str, at: tuple[int, ...]) -> str:
@@ -93,6 +93,7 @@ def texts(name: str, value: Iterable[str], count: int, meaning: str) -> list[str
     for i, one in enumerate(given):
         if not isinstance(one, str):
             raise BadInputError(f"{name}[{i}]", "must be a string", repr(one))
+        unicode(f"{name}[{i}]", one)
     if len(given) != count:
         raise BadInputError(name, f"must be {meaning} = {count} strings", str(len(given)))
     return given
@@ -161,9 +162,24 @@ def path(name: str, value: Any) -> str:
     import os
 
     try:
-        return os.fsdecode(value)
+        found = os.fsdecode(value)
+        os.fsencode(found)
     except TypeError:
         raise UsageError(name, "must be a path", repr(value)) from None
+    except UnicodeEncodeError:
+        raise UsageError(name, "must be a path that the system can have", ascii(value)) from None
+    if "\0" in found:
+        raise UsageError(name, "must have no NUL character", ascii(found))
+    return found
+
+
+def unicode(name: str, value: str) -> str:
+    """A text that the planner can read."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise BadInputError(name, "must be UTF-8", ascii(value[error.start])) from None
+    return value
 
 
 def json_path(value: Any, matlabs: str) -> str:

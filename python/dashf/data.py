@@ -63,8 +63,15 @@ def convert(source: Any, out: os.PathLike[str] | str, *, kind: str | None = None
     The file is written whole or not at all. Raises UsageError for arguments, UsageError where pyarrow is missing,
     IoError, and BadInputError naming file, row, column and value: for a null, a number or bytes where a text must be
     (a label's number is not its name), for messages that are none, for a row of CSV with too few or too many cells.
+
+    Arrow gives each structure of a column (a tool call's arguments, a tool's parameters) the keys of all of them, null
+    where a record had none. Out of Parquet, folders, frames and ``datasets`` such keys are left out, and so are those that
+    were null before; rows as dicts keep theirs.
     """
     path = checks.path("out", out)
+    if isinstance(source, (str, os.PathLike)) and os.path.exists(path) and os.path.exists(source) \
+            and os.path.samefile(source, path):
+        raise UsageError("out", "must be another file than the source", repr(path))
     table = opened(source, split, delimiter)
     chosen, taken, required = _choose(table, kind, dict(columns) if columns is not None else {})
     count = 0
@@ -72,7 +79,7 @@ def convert(source: Any, out: os.PathLike[str] | str, *, kind: str | None = None
     def lines() -> Iterator[str]:
         nonlocal count
         for place, row in table.rows(list(dict.fromkeys(taken.values()))):
-            yield _line(place, row, taken, required)
+            yield _line(place, row, taken, required, table.filled)
             count += 1
         if count == 0:
             raise BadInputError(table.place, "must have at least one row")
@@ -117,11 +124,14 @@ def _names(columns: Iterable[str]) -> str:
     return ", ".join(name or "''" for name in columns) or "none"
 
 
-def _line(place: str, row: Mapping[str, Any], taken: Mapping[str, str], required: tuple[str, ...]) -> str:
+def _line(place: str, row: Mapping[str, Any], taken: Mapping[str, str], required: tuple[str, ...],
+          filled: bool) -> str:
     record = {}
     for key, column in taken.items():
         where = f"{place}: column {column!r}"
         value = _plain(row[column])
+        if filled:
+            value = _without_fillings(value)
         if value is None:
             if key in required:
                 raise BadInputError(where, "must not be null")
@@ -145,6 +155,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(one) for key, one in value.items()}
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _without_fillings(value: Any) -> Any:
+    """Structures without the keys that are null; what a message says may be null itself."""
+    if isinstance(value, list):
+        return [_without_fillings(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    spoken = ("content", "value") if {"role", "from"} & set(value) else ()
+    return {key: _without_fillings(one) for key, one in value.items() if one is not None or key in spoken}
 
 
 def _shown(value: Any) -> str:

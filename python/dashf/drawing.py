@@ -48,7 +48,7 @@ def study_settings(given: dict[str, Any]) -> dict[str, Any]:
         elif name == "gain_db":
             settings["gain"] = from_db(checks.table(name, value))
         elif name == "profile":
-            settings[name] = checks.path(name, value)
+            settings[name] = checks.unicode(name, checks.path(name, value))
         else:
             settings[name] = checks.texts(name, [value], 1, "one")[0]
     return settings

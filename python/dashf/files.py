@@ -1,4 +1,4 @@
-"""Files, written whole or not at all."""
+"""Files, written whole or not at all; links lead where they led, and pipes stay pipes."""
 from __future__ import annotations
 
 import os
@@ -20,9 +20,13 @@ def write_lines(path: str, lines: Iterable[str]) -> None:
 def _write(path: str, pieces: Iterable[str]) -> None:
     import tempfile
 
-    folder = os.path.dirname(os.path.abspath(path))
+    place = os.path.realpath(path)  # A link stays one.
     try:
-        with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8", newline="") as made:
+        if os.path.exists(place) and not os.path.isfile(place):  # A pipe or a device, which others have open.
+            with open(place, "w", encoding="utf-8", newline="") as out:
+                out.writelines(pieces)
+            return
+        with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(place), delete=False, encoding="utf-8", newline="") as made:
             try:
                 made.writelines(pieces)
                 made.flush()
@@ -30,7 +34,7 @@ def _write(path: str, pieces: Iterable[str]) -> None:
                 mask = os.umask(0)
                 os.umask(mask)
                 os.chmod(made.name, 0o666 & ~mask)
-                os.replace(made.name, path)
+                os.replace(made.name, place)
             except BaseException:
                 os.unlink(made.name)
                 raise

@@ -7,6 +7,7 @@ Needs gymnasium; ``parallel_env`` needs pettingzoo, too. See docs/python.md.
 """
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
@@ -119,10 +120,15 @@ class PlanningEnv(gymnasium.Env):
 
     def step(self, action: Any) -> tuple[dict[str, NDArray[np.float32]], float, bool, bool, dict[str, Any]]:
         """Plans by the action, then lets time pass."""
-        choice = np.asarray(action["choice"] if self._resources == "action" else action)
+        if not hasattr(self, "_target"):
+            raise gymnasium.error.ResetNeeded("step needs reset before it")
+        whole = self._resources == "action"
+        if whole and not (isinstance(action, Mapping) and {"choice", "amounts"} <= set(action)):
+            raise UsageError("action", "must be a dict with choice and amounts", repr(action))
+        choice = np.asarray(action["choice"] if whole else action)
         if choice.shape != (2 * self._base.users,):
             raise UsageError("action", f"must have shape {(2 * self._base.users,)}", str(choice.shape))
-        server, layers, repaired = self._repair(choice)
+        server, layers, repaired = self._repair(checks.integers("action", choice, choice.shape, "(2 users,)"))
         plan = self._plan(server, layers, action)
         handovers = int(np.sum((self._server >= 0) & (self._server != server)))
         info = {"scr": plan.scr, "cost": plan.cost, "delay_s": plan.delay_s, "energy_j": plan.energy_j,
@@ -150,6 +156,14 @@ class PlanningEnv(gymnasium.Env):
         drawn.figure.set(dpi=150)
         drawn.figure.canvas.draw()
         return np.array(drawn.figure.canvas.buffer_rgba())[:, :, :3]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The planner's own objects cannot be copied; those around them can.
+        return {**self.__dict__, "_native": self.scenario, "_last": self.plan, "_last_of": Scenario._of(self._last_of)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({name: state[name]._native if name in ("_native", "_last_of") or (name == "_last" and value)
+                              else value for name, value in state.items()})
 
     # What agents may ask for -----------------------------------------------------------------------------------------
 
@@ -263,10 +277,10 @@ class PlanningEnv(gymnasium.Env):
         return {"gain": gain.astype(np.float32), "server": where, "load": where.sum(axis=0) / np.float32(users),
                 "profile": self._profile.copy()}
 
-    def _repair(self, choice: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    def _repair(self, choice: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
         users = self._base.users
         rows = np.arange(users)
-        wanted, split = choice[:users].astype(np.int64), choice[users:].astype(np.int64)
+        wanted, split = choice[:users], choice[users:]
         if not (np.all(wanted >= 0) and np.all(wanted < self._base.servers) and np.all(split >= 0)
                 and np.all(split <= self._layers)):
             raise UsageError("action", "must be one of the action space", str(choice))

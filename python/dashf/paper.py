@@ -93,12 +93,13 @@ class Results:
         self.path = path
         self.rows: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
         if os.path.exists(path):
-            with open(path, encoding="utf-8") as lines:
+            with open(path, "rb") as lines:
                 for line in lines:
                     try:
                         row = json.loads(line)
-                        self.rows[row["part"], json.dumps(row["value"]), row["seed"]] = row["methods"]
-                    except (ValueError, KeyError):  # The line that was being written when it was stopped.
+                        if all(isinstance(made["method"], str) for made in row["methods"]):
+                            self.rows[row["part"], json.dumps(row["value"]), row["seed"]] = row["methods"]
+                    except (ValueError, KeyError, TypeError):  # The line that was being written when it was stopped.
                         continue
 
     def find(self, part: Part, value: Any, seed: int) -> list[dict[str, Any]] | None:

@@ -150,7 +150,8 @@ class Plan:
     def load(cls: type[Self], path: os.PathLike[str] | str, scenario: Scenario) -> Self:
         """Reads a dashf.plan/1 file for its scenario. Raises IoError or BadInputError (file, JSON path, rule, value)."""
         _require_scenario(scenario)
-        return cls._of(scenario, _core.read_plan(scenario._native, checks.json_path(path, "dashf.mat.load_plan")))
+        return cls._of(scenario, _core.read_plan(scenario._native, checks.unicode(
+            "path", checks.json_path(path, "dashf.mat.load_plan"))))
 
     @classmethod
     def from_json(cls: type[Self], text: str, scenario: Scenario) -> Self:
@@ -158,7 +159,7 @@ class Plan:
         _require_scenario(scenario)
         if not isinstance(text, str):
             raise UsageError("text", "must be a string", repr(type(text).__name__))
-        return cls._of(scenario, _core.parse_plan(scenario._native, "plan", text))
+        return cls._of(scenario, _core.parse_plan(scenario._native, "plan", checks.unicode("text", text)))
 
     # Decisions -------------------------------------------------------------------------------------------------------
 

@@ -30,8 +30,8 @@ def workers(count: int) -> Iterator[ThreadPoolExecutor]:
     try:
         yield pool
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
         _core.stop_searches()
+        pool.shutdown(wait=False, cancel_futures=True)
         raise
     finally:
         pool.shutdown()
@@ -45,6 +45,23 @@ def methods() -> dict[str, str]:
 def name_of(method: Method) -> str:
     """How tables call it."""
     return method if isinstance(method, str) else getattr(method, "__name__", type(method).__name__)
+
+
+def named_methods(methods: Method | Iterable[Method] | Mapping[str, Method]) -> dict[str, Method]:
+    """By the names that tables call them by; raises UsageError for two of one name, and for what is no method."""
+    known = dict(_core.methods())
+    if isinstance(methods, str) or callable(methods):
+        methods = [methods]
+    pairs = list(methods.items() if isinstance(methods, Mapping) else ((name_of(method), method) for method in methods))
+    for name, method in pairs:
+        if not callable(method):
+            checks.one_of("methods", method, known)
+    checks.texts("methods", [name for name, _ in pairs], len(pairs), "names")
+    named = dict(pairs)
+    for name in named:
+        if sum(name == other for other, _ in pairs) > 1:
+            raise UsageError("methods", "must have different names: give a dict of them by their names", f"{name!r} twice")
+    return named
 
 
 def solve(scenario: Scenario, method: Method = "prices", *, gap_target: float | None = None,
@@ -83,7 +100,7 @@ def solve(scenario: Scenario, method: Method = "prices", *, gap_target: float | 
     if penalty > 0.0 and start is None:
         raise UsageError("handover_penalty", "needs start: the plan whose servers users leave")
     native = _core.solve(
-        scenario._native, method, checks.integer("seed", seed, 0, SEED_MAX),
+        scenario._native, checks.unicode("method", method), checks.integer("seed", seed, 0, SEED_MAX),
         None if gap_target is None else checks.number("gap_target", gap_target, 0.0, 1.0), time_limit(time_limit_s),
         checks.boolean("certify", certify), thread_count(threads), start._native if start is not None else None,
         penalty, (lambda row: on_iteration(Iteration(*row))) if on_iteration is not None else None)
@@ -171,24 +188,13 @@ def compare(scenario: Scenario, methods: Iterable[Method] | Mapping[str, Method]
             time_limit_s: float | None = None, seed: int = 1, jobs: int | None = None) -> Comparison:
     """Plans one scenario by several methods. As ``dashf compare``, with methods of one's own beside dashf's.
 
-    ``methods`` are names and functions (see ``solve``), or a dict of them by the names that they get; all of dashf's
-    by default. ``time_limit_s`` is for each. ``jobs`` are planned at once, one thread each; 1 gives the fairest
+    ``methods`` are names and functions (see ``solve``), no two of one name, or a dict of them by the names that they
+    get; all of dashf's by default. ``time_limit_s`` is for each. ``jobs`` are planned at once, one thread each; 1 gives the fairest
     times; functions of one's own are called one after the other. A method without a plan is a row that says why; what
     a function of one's own raises besides dashf's errors is raised, as is KeyboardInterrupt at Ctrl-C.
     """
     _require_scenario(scenario)
-    if methods is None:
-        named: list[tuple[str, Method]] = [(name, name) for name in dict(_core.methods())]
-    elif isinstance(methods, Mapping):
-        named = list(methods.items())
-    elif isinstance(methods, str) or callable(methods):
-        named = [(name_of(methods), methods)]
-    else:
-        named = [(name_of(method), method) for method in methods]
-    known = dict(_core.methods())
-    for name, method in named:
-        if not callable(method):
-            checks.one_of("methods", method, known)
+    named = named_methods(list(dict(_core.methods())) if methods is None else methods)
     limit = time_limit(time_limit_s)
 
     def run(name: str, method: Method) -> ComparisonRow:
@@ -201,16 +207,17 @@ def compare(scenario: Scenario, methods: Iterable[Method] | Mapping[str, Method]
                     return ComparisonRow(name, None, f"{first.where}: {first.rule}", time.perf_counter() - begin)
             else:
                 plan = solve(scenario, method, time_limit_s=limit, seed=seed, threads=1)
-                if plan.interrupted:  # Half a comparison would be none.
-                    raise KeyboardInterrupt
+            if plan.interrupted:  # Half a comparison would be none.
+                raise KeyboardInterrupt
         except Error as error:
             return ComparisonRow(name, None, str(error), time.perf_counter() - begin)
         return ComparisonRow(name, plan, plan.termination, time.perf_counter() - begin)
 
     at_once = thread_count(jobs)
     if at_once == 1 or len(named) < 2:
-        return Comparison(scenario, [run(*pair) for pair in named])
+        return Comparison(scenario, [run(*pair) for pair in named.items()])
     with workers(at_once) as pool:
-        waiting = {name: pool.submit(run, name, method) for name, method in named if not callable(method)}
-        own = {name: run(name, method) for name, method in named if callable(method)}
-        return Comparison(scenario, [own[name] if name in own else waiting[name].result() for name, _ in named])
+        waiting = {name: pool.submit(run, name, method) for name, method in named.items()
+                   if not callable(method)}
+        own = {name: run(name, method) for name, method in named.items() if callable(method)}
+        return Comparison(scenario, [own[name] if name in own else waiting[name].result() for name in named])

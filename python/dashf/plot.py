@@ -21,7 +21,7 @@ from .errors import IoError, UsageError
 from .pictures import COLOURS, _strongest, has_places
 from .plan import PHASES, Plan
 from .scenario import Scenario
-from .study import FIGURES, summarise
+from .study import FIGURES, mark, summarise
 
 __all__ = ["axes", "cdf", "convergence", "gantt", "map", "save", "shares", "splits", "style", "sweep"]
 
@@ -87,6 +87,20 @@ def _legend_above(ax: Axes, columns: int) -> None:
               handlelength=1.6, borderaxespad=0.2)
 
 
+def _literal(text: str) -> str:
+    """As it stands: no mathematics between dollars, and not left out of a legend for an underscore."""
+    text = text.replace("$", r"\$")
+    return f" {text}" if text[:1] in ("", "_") else text
+
+
+def _along(values: Any) -> Any:
+    """Numbers as they are; with others among them, each value has a place of its own."""
+    if all(isinstance(value, (int, float, np.number)) and np.isfinite(value) for value in values):
+        return values
+    return [f"{value:g}" if isinstance(value, float) and np.isfinite(value) else
+            "none" if mark(value) is None else _literal(str(value)) for value in values]
+
+
 def _on(ax: Axes | None, **more: Any) -> Axes:
     return axes(**more) if ax is None else ax
 
@@ -111,7 +125,7 @@ def map(scenario: Scenario, plan: Plan | None = None, ax: Axes | None = None) ->
                     linestyle="-" if plan is not None else ":")
         ax.plot(here[:, 0], here[:, 1], "o", color=colour, markersize=3.5)
         ax.plot(*servers[m], "s", color=colour, markersize=7, markeredgecolor="black")
-        ax.annotate(name, servers[m], textcoords="offset points", xytext=(5, 5), fontsize=7)
+        ax.annotate(_literal(name), servers[m], textcoords="offset points", xytext=(5, 5), fontsize=7)
     alone = users[of_user < 0]
     ax.plot(alone[:, 0], alone[:, 1], "o", color="0.6", markersize=3.5)
     ax.set(xlabel="x (m)", ylabel="y (m)", aspect="equal")
@@ -127,10 +141,10 @@ def convergence(plans: Plan | Mapping[str, Plan], *, over: str = "iterations", a
     for i, (name, plan) in enumerate(named.items()):
         colour = COLOURS[i % len(COLOURS)]
         x = [row.elapsed_s if over == "time" else row.iteration for row in plan.history]
-        ax.step(x, [row.scr for row in plan.history], where="post", color=colour, label=name,
+        ax.step(x, [row.scr for row in plan.history], where="post", color=colour, label=_literal(name),
                 marker=MARKERS[i % len(MARKERS)], markersize=3)
         if plan.scr_upper is not None:
-            ax.axhline(plan.scr_upper, color=colour, linestyle="--", linewidth=0.9, label=f"{name}: bound")
+            ax.axhline(plan.scr_upper, color=colour, linestyle="--", linewidth=0.9, label=_literal(f"{name}: bound"))
     ax.set(xlabel="time (s)" if over == "time" else "iteration", ylabel=_LABELS["scr"])
     ax.legend()
     return ax
@@ -146,15 +160,16 @@ def sweep(frame: Any, x: str, figure: str = "scr", *, confidence: float = 0.95, 
         raise UsageError("x", f"must be one of {', '.join(frame.columns)}", repr(x))
     others = [name for name in frame.columns if name not in (x, "method", "seed", "note", *FIGURES)]
     for name in others:
-        if frame[name].nunique() > 1:
-            raise UsageError("frame", f"must have one value of {name}: choose one", f"{frame[name].nunique()}")
+        count = len(set(frame[name].map(mark)))
+        if count > 1:
+            raise UsageError("frame", f"must have one value of {name}: choose one", str(count))
     ax = _on(ax)
     means = summarise(frame, [figure], confidence=confidence)
     for i, (method, rows) in enumerate(means.groupby("method", sort=False)):
         half = np.where(np.isfinite(rows[f"{figure}_plus_minus"]), rows[f"{figure}_plus_minus"], 0.0)
-        ax.errorbar(rows[x], rows[figure], yerr=half, color=COLOURS[i % len(COLOURS)], marker=MARKERS[i % len(MARKERS)],
-                    capsize=1.5, elinewidth=0.6, linestyle="-" if i < len(COLOURS) else "--", label=method)
-    ax.set(xlabel=label or x, ylabel=_LABELS[figure])
+        ax.errorbar(_along(rows[x]), rows[figure], yerr=half, color=COLOURS[i % len(COLOURS)], marker=MARKERS[i % len(MARKERS)],
+                    capsize=1.5, elinewidth=0.6, linestyle="-" if i < len(COLOURS) else "--", label=_literal(method))
+    ax.set(xlabel=label or _literal(x), ylabel=_LABELS[figure])
     _legend_above(ax, 3)
     return ax
 
@@ -168,7 +183,7 @@ def cdf(plans: Plan | Mapping[str, Plan], quantity: str = "delay", ax: Axes | No
     for i, (name, plan) in enumerate(named.items()):
         each = np.sort((plan.user_delay_s if quantity == "delay" else plan.user_energy_j).sum(axis=1))
         ax.step(np.concatenate([each[:1], each]), np.arange(len(each) + 1) / len(each), where="post",
-                color=COLOURS[i % len(COLOURS)], label=name, linestyle=("-", "--", ":", "-.")[i % 4])
+                color=COLOURS[i % len(COLOURS)], label=_literal(name), linestyle=("-", "--", ":", "-.")[i % 4])
     ax.set(xlabel=f"{quantity} of a user ({'s' if quantity == 'delay' else 'J'})", ylabel="share of users", ylim=(0, 1))
     ax.legend()
     return ax
@@ -192,7 +207,7 @@ def gantt(plan: Plan, users: Sequence[int] | None = None, ax: Axes | None = None
             begin += delays[n, i]
     if barrier is not None:
         ax.axvline(barrier, color="black", linewidth=0.8, linestyle="--")
-    ax.set(xlabel="time (s)", yticks=range(len(chosen)), yticklabels=[ids[n] for n in chosen])
+    ax.set(xlabel="time (s)", yticks=range(len(chosen)), yticklabels=[_literal(ids[n]) for n in chosen])
     ax.invert_yaxis()
     _legend_above(ax, 4)
     return ax
@@ -209,10 +224,10 @@ def shares(plan: Plan, resource: str = "bandwidth", ax: Axes | None = None) -> A
         ax.bar(int(m), part[n], bottom=top[m], color=COLOURS[below[m] % len(COLOURS)], edgecolor="white", linewidth=0.4)
         below[m] += 1
         if part[n] > 0.04:
-            ax.text(int(m), top[m] + part[n] / 2, plan.scenario.user_ids[n], ha="center", va="center", fontsize=6,
+            ax.text(int(m), top[m] + part[n] / 2, _literal(plan.scenario.user_ids[n]), ha="center", va="center", fontsize=6,
                     color="white")
         top[m] += part[n]
-    ax.set(xticks=range(plan.scenario.servers), xticklabels=plan.scenario.server_ids, ylabel=f"share of {resource}",
+    ax.set(xticks=range(plan.scenario.servers), xticklabels=[_literal(name) for name in plan.scenario.server_ids], ylabel=f"share of {resource}",
            ylim=(0, 1.02))
     return ax
 
@@ -225,7 +240,8 @@ def splits(plans: Plan | Mapping[str, Plan], ax: Axes | None = None) -> Axes:
     width = 0.8 / len(named)
     for i, (name, plan) in enumerate(named.items()):
         layers, counts = np.unique(plan.local_layers, return_counts=True)
-        ax.bar(layers + (i - (len(named) - 1) / 2) * width, counts, width, color=COLOURS[i % len(COLOURS)], label=name)
+        ax.bar(layers + (i - (len(named) - 1) / 2) * width, counts, width, color=COLOURS[i % len(COLOURS)],
+               label=_literal(name))
     ax.set(xlabel="layers at the user, k", ylabel="users")
     ax.legend()
     return ax

@@ -40,7 +40,7 @@ class SplitProfile:
 def block_of(names: list[str], columns: dict[str, Any]) -> dict[str, Any]:
     """Profiles of equally many layers as the planner takes them."""
     splits = {checks.rows(name, column).shape[1] for name, column in columns.items()}
-    block: dict[str, Any] = {"name": names}
+    block: dict[str, Any] = {"name": checks.texts("profile_names", names, len(names), "profiles")}
     for name, column in columns.items():
         table = checks.rows(name, column)
         if table.shape[0] == 1 and len(names) > 1:

@@ -8,13 +8,15 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from . import checks
 from .errors import Error, IoError, UsageError, of_kind
 
 Progress = bool | Callable[[str], Any]
+_LOOK_S = 0.1
+_PIECE_BYTES, _PIECES_AT_END = 65536, 16  # More than a pipe holds by default.
 
 
 def path_of(program: os.PathLike[str] | str | None) -> str:
@@ -70,16 +72,14 @@ def run(words: Sequence[str], program: os.PathLike[str] | str | None, progress: 
     with tempfile.TemporaryFile() as output:
         try:
             child = subprocess.Popen([path, *words], stdin=subprocess.DEVNULL, stdout=output,
-                                     stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace",
-                                     process_group=0)
+                                     stderr=subprocess.PIPE, process_group=0)
         except OSError as error:
             raise IoError(path, f"cannot be started: {error.strerror or error}") from None
         with child:
             try:
-                assert child.stderr is not None
-                for line in child.stderr:
-                    said.append(line.rstrip("\n"))
-                    show(said[-1])
+                for line in _lines(child):
+                    said.append(line)
+                    show(line)
                 child.wait()
             except BaseException:
                 _end(child)
@@ -98,13 +98,42 @@ def _nowhere(line: str) -> None:
     pass
 
 
+def _lines(child: Any) -> Iterator[str]:
+    """What it says on standard error until it ends, though what it started may hold that open for longer."""
+    import codecs
+    import io
+    import selectors
+
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")("replace"), translate=True)
+    rest, pieces_left = "", _PIECES_AT_END
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.stderr, selectors.EVENT_READ)
+        while pieces_left > 0:
+            ended = child.poll() is not None  # All that it said is in the pipe, then.
+            if not selector.select(0.0 if ended else _LOOK_S):
+                if ended:
+                    break
+                continue
+            piece = os.read(child.stderr.fileno(), _PIECE_BYTES)
+            if not piece:
+                break
+            pieces_left -= ended
+            *lines, rest = (rest + decoder.decode(piece)).split("\n")
+            yield from lines
+    rest += decoder.decode(b"", final=True)
+    if rest:
+        yield rest.rstrip("\n")
+
+
 def _end(child: Any) -> None:
     """In order, however long the step at hand takes; at once at another Ctrl-C."""
     import signal
 
     try:
         child.send_signal(signal.SIGINT)
-        child.communicate()  # Reads on: nobody may wait for room in a pipe.
+        for _ in _lines(child):  # Nobody may wait for room in a pipe.
+            pass
+        child.wait()
     except KeyboardInterrupt:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)  # With the processes of a run.

@@ -85,7 +85,8 @@ class Scenario:
                     raise UsageError(name, "goes with files of places")
                 values[name] = checks.integer(name, sample, 1, NODES_MAX)
         if are_paths[0]:
-            places = checks.path("sites", sites), checks.path("users", users)
+            places = (checks.unicode("sites", checks.path("sites", sites)),
+                      checks.unicode("users", checks.path("users", users)))
         else:
             arrays = checks.table("sites", sites), checks.table("users", users)
             places = tuple(checks.finite(n, checks.shaped(n, a, (a.shape[0], 2), f"({n}, 2)"))
@@ -142,14 +143,14 @@ class Scenario:
 
         Raises IoError, BadInputError (file, JSON path, rule, value), InfeasibleError unless ``require_plan`` is False.
         """
-        return cls._of(_core.read_scenario(checks.json_path(path, "dashf.mat.load"), require_plan))
+        return cls._of(_core.read_scenario(checks.unicode("path", checks.json_path(path, "dashf.mat.load")), require_plan))
 
     @classmethod
     def from_json(cls: type[Self], text: str, *, require_plan: bool = True) -> Self:
         """The same from a string."""
         if not isinstance(text, str):
             raise UsageError("text", "must be a string", repr(type(text).__name__))
-        return cls._of(_core.parse_scenario("scenario", text, require_plan, None))
+        return cls._of(_core.parse_scenario("scenario", checks.unicode("text", text), require_plan, None))
 
     def replace(self: Self, *, require_plan: bool = True, **changes: Any) -> Self:
         """Another scenario that differs in the keywords of ``from_arrays`` given; this one stays as it is."""

@@ -8,12 +8,14 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from . import _core, checks
 from .arrays import COLUMNS
 from .drawing import SEED_MAX, STUDY_NUMBERS
 from .errors import Error, UsageError
 from .plan import thread_count
-from .planning import Method, compare, name_of, workers
+from .planning import Method, compare, named_methods, workers
 from .scenario import Scenario
 
 __all__ = ["sweep", "summarise"]
@@ -85,11 +87,7 @@ def sweep(vary: Mapping[str, Sequence[Any]], *, seeds: Iterable[int] = range(1, 
             raise UsageError(name, "is varied and fixed")
     values = {name: list(each) for name, each in vary.items()}
     chosen = [checks.integer("seeds", seed, 0, SEED_MAX) for seed in seeds]
-    wanted: Any = dict(methods) if isinstance(methods, Mapping) else {name_of(m): m for m in methods}
-    known = dict(_core.methods())
-    for method in wanted.values():
-        if not callable(method):
-            checks.one_of("methods", method, known)
+    wanted = named_methods(methods)
     wanted = {name: _reported(name, method) if callable(method) else method for name, method in wanted.items()}
     maker = _reported("make", make) if make else None
     tasks = [(dict(zip(values, point)), seed) for point in itertools.product(*values.values()) for seed in chosen]
@@ -120,6 +118,21 @@ def sweep(vary: Mapping[str, Sequence[Any]], *, seeds: Iterable[int] = range(1, 
     return frame.astype({name: float for name in FIGURES})
 
 
+def mark(value: Any) -> Any:
+    """Equal for cells of one value: nothing is one, and so are lists and arrays of the same."""
+    import pandas
+
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return tuple(mark(one) for one in value)
+    if pandas.isna(value):
+        return None
+    try:
+        hash(value)
+    except TypeError:
+        return repr(value)
+    return value
+
+
 def summarise(frame: Any, figures: Sequence[str] = ("scr", "percent_of_best", "delay_s", "energy_j", "elapsed_s"), *,
               confidence: float = 0.95) -> Any:
     """Means over the seeds of a sweep's frame, with Student's t intervals.
@@ -135,9 +148,11 @@ def summarise(frame: Any, figures: Sequence[str] = ("scr", "percent_of_best", "d
     for figure in figures:
         checks.one_of("figures", figure, known)
     keys = [name for name in frame.columns if name not in (*FIGURES, "seed", "note")]
+    cells = frame[keys].itertuples(index=False, name=None)
+    marks = pandas.Series([mark(row) for row in cells], index=frame.index, dtype=object)
     rows = []
-    for key, group in frame.groupby(keys, sort=False):
-        row: dict[str, Any] = dict(zip(keys, key if isinstance(key, tuple) else (key,)))
+    for _, group in frame.groupby(marks, sort=False):
+        row: dict[str, Any] = {key: group[key].iloc[0] for key in keys}
         row["failed"] = int(group["scr"].isna().sum())
         for figure in figures:
             values = group.loc[group["scr"].notna(), figure].to_list()

@@ -15,7 +15,7 @@ from .errors import BadInputError, Error, IoError, UsageError
 
 Rows = Iterator[tuple[str, Mapping[str, Any]]]  # Each with its place, for errors.
 _BATCH_ROWS = 1024
-_SHARD = re.compile(r"(?P<split>.+?)-(?P<number>\d{5})-of-(?P<count>\d{5})$")
+_SHARD = re.compile(r"(?P<split>.+?)-(?P<number>\d{5})-of-(?P<count>\d{5})(?:-[0-9a-zA-Z]+)?$")
 _CELL_CHARACTERS_MAX = 2**30
 
 
@@ -26,6 +26,7 @@ class Table:
     place: str
     columns: list[str]
     rows: Callable[[list[str]], Rows]
+    filled: bool = False  # Each structure has the keys of all of its column: null where it had none.
 
 
 def opened(source: Any, split: str | None, delimiter: str) -> Table:
@@ -44,14 +45,14 @@ def opened(source: Any, split: str | None, delimiter: str) -> Table:
     raise UsageError("source", "must be a path, a frame, or rows as dicts", repr(type(source).__name__))
 
 
-def _named(place: str, columns: list[str], rows: Callable[[list[str]], Rows]) -> Table:
+def _named(place: str, columns: list[str], rows: Callable[[list[str]], Rows], filled: bool = True) -> Table:
     twice = sorted({str(name) for name in columns if columns.count(name) > 1})
     if twice:
         raise BadInputError(place, "must have columns of different names", f"{twice[0]!r} twice")
     for name in columns:
         if not isinstance(name, str):
             raise BadInputError(place, "must have texts as names of columns", repr(name))
-    return Table(place, columns, rows)
+    return Table(place, columns, rows, filled)
 
 
 def _at_path(path: str, split: str | None, delimiter: str) -> Table:
@@ -101,7 +102,7 @@ def _in_memory(source: Iterable[Any]) -> Table:
                                     repr(list(row) if isinstance(row, Mapping) else type(row).__name__))
             yield f"rows: row {number}", row
 
-    return _named("rows", columns, rows)
+    return _named("rows", columns, rows, type(source).__module__.startswith("datasets."))
 
 
 # CSV ---------------------------------------------------------------------------------------------------------------
@@ -289,9 +290,11 @@ def _folder(path: str, split: str | None) -> Table:
 
 
 def _require_whole(files: list[str]) -> None:
-    """Of SPLIT-00000-of-00002.parquet the others are there, too."""
+    """One file, or all of SPLIT-00000-of-00002.parquet; a split that is there twice would be read twice."""
     parts = [_SHARD.match(os.path.basename(file).removesuffix(".parquet")) for file in files]
     numbers = [(int(part["number"]), int(part["count"])) for part in parts if part]
+    if len(numbers) < len(files) > 1 or len(set(numbers)) < len(numbers):
+        raise BadInputError(os.path.dirname(files[0]), "must hold the split once", ", ".join(files))
     if numbers and numbers != [(n, numbers[0][1]) for n in range(numbers[0][1])]:
         raise BadInputError(os.path.dirname(files[0]), f"must hold all {numbers[0][1]} parts of the split",
                             ", ".join(os.path.basename(file) for file in files))

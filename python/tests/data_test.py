@@ -110,6 +110,19 @@ def test_conversations_keep_their_messages_and_lose_only_arrows_nulls(tmp_path):
     assert converted(history, tmp_path)[1] == [history[0] | {"history": [["c", "d"]]}]
 
 
+def test_a_tool_calls_arguments_are_its_own(tmp_path):
+    calls = [{"messages": [{"role": "assistant", "content": None, "tool_calls": [
+        {"function": {"name": name, "arguments": {key: 1}}}]}], "tools": [{"name": name, "parameters": {key: {"type": "x"}}}]}
+        for name, key in (("f", "a"), ("g", "b"))]
+    assert converted(saved(calls, tmp_path), tmp_path)[1] == calls
+    pandas = pytest.importorskip("pandas")
+    assert converted(pandas.read_parquet(saved(calls, tmp_path)), tmp_path)[1] == calls
+    datasets = pytest.importorskip("datasets")
+    assert converted(datasets.Dataset.from_list(calls), tmp_path)[1] == calls
+    said = [{"messages": TALK, "tools": [{"name": "f", "default": None}]}]
+    assert converted(said, tmp_path)[1] == said  # Not Arrow's: somebody wrote it.
+
+
 def test_what_is_missing_in_a_frame_is_missing_not_nan(tmp_path):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"instruction": ["a", "b"], "output": ["c", "d"], "input": ["e", float("nan")]})
@@ -223,6 +236,36 @@ def test_folders_must_be_whole(tmp_path):
     assert refused(hub, tmp_path).rule == "must hold all 2 parts of the split"
     saved([{"other": "a"}], tmp_path).rename(hub / "train-00000-of-00002.parquet")
     assert "must have the columns of" in refused(hub, tmp_path).rule
+
+
+@pytest.mark.parametrize(("names", "rule"), [
+    (["train-00000-of-00002-a09b74b3ef9c3b56"], "must hold all 2 parts of the split"),
+    (["train", "train-00000-of-00001"], "must hold the split once"), (["train", "data/train"], "must hold the split once"),
+    (["train-00000-of-00001", "data/train-00000-of-00001"], "must hold the split once"),
+    (["train-00000-of-00001-a0", "train-00000-of-00001-b0"], "must hold the split once"),
+])
+def test_a_split_is_read_once_and_whole(tmp_path, names, rule):
+    (tmp_path / "hub/data").mkdir(parents=True)
+    for name in names:
+        saved(ROWS, tmp_path).rename(tmp_path / f"hub/{name}.parquet")
+    assert refused(tmp_path / "hub", tmp_path, columns=COLUMNS).rule == rule
+
+
+def test_shards_with_digests_are_one_split(tmp_path):
+    (tmp_path / "hub").mkdir()
+    for part in range(2):
+        saved(ROWS, tmp_path).rename(tmp_path / f"hub/train-0000{part}-of-00002-a09b74b3ef9c3b56.parquet")
+    assert converted(tmp_path / "hub", tmp_path, columns=COLUMNS)[0].records == 2 * len(ROWS)
+
+
+def test_a_source_is_not_written_over(tmp_path):
+    source = saved(ROWS, tmp_path)
+    before = source.read_bytes()
+    (tmp_path / "link").symlink_to(source)
+    for out in source, tmp_path / "link":
+        with pytest.raises(dashf.UsageError, match="out: must be another file than the source"):
+            dashf.data.convert(source, out, columns=COLUMNS)
+    assert source.read_bytes() == before
 
 
 def test_without_pyarrow_parquet_says_what_is_needed(tmp_path, monkeypatch):

@@ -1,4 +1,6 @@
 """The environment for agents."""
+import copy
+import pickle
 import warnings
 
 import numpy as np
@@ -176,3 +178,38 @@ def test_settings_out_of_range_are_named(settings, place):
     with pytest.raises(dashf.UsageError) as caught:
         dashf.gym.PlanningEnv(**settings)
     assert caught.value.where == place
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_a_copy_goes_on_as_the_first_does(copied):
+    first = dashf.gym.PlanningEnv(users=4, servers=2, handover_penalty=0.01, regret=True)
+    fresh = copied(first)
+    first.reset(seed=3)
+    fresh.reset(seed=3)
+    choice = np.zeros(8, int)
+    first.step(choice)
+    fresh.step(choice)
+    second = copied(first)
+    assert second.plan.scr == first.plan.scr == fresh.plan.scr
+    for _ in range(3):
+        (seen, reward, *_), (also_seen, also_reward, *_) = first.step(choice), second.step(choice)
+        assert reward == also_reward
+        assert all(np.array_equal(seen[key], also_seen[key]) for key in seen)
+
+
+@pytest.mark.parametrize("action", [np.full(8, 0.7), np.full(8, -0.5), np.full(8, np.nan), np.zeros(8, complex),
+                                    ["a"] * 8, np.zeros(7, int), np.full(8, 99), None])
+def test_actions_that_are_none_are_refused(action):
+    environment = dashf.gym.PlanningEnv(users=4, servers=2)
+    environment.reset(seed=1)
+    with pytest.raises(dashf.Error, match="^action"):
+        environment.step(action)
+    given = dashf.gym.PlanningEnv(users=4, servers=2, resources="action")
+    given.reset(seed=1)
+    with pytest.raises(dashf.UsageError, match="must be a dict with choice and amounts"):
+        given.step({"choice": np.zeros(8, int)})
+
+
+def test_a_step_needs_a_reset_before_it():
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        dashf.gym.PlanningEnv(users=4, servers=2).step(np.zeros(8, int))

@@ -101,3 +101,20 @@ def test_figures_are_a_column_wide_and_written_by_their_names(plans, tmp_path, k
         dashf.plot.save(ax, tmp_path / "none" / f"f.{kind}")
     with pytest.raises(dashf.UsageError):
         dashf.plot.save(ax, tmp_path / "f.doc")
+
+
+@pytest.mark.parametrize("name", [r"$\frac$", "cost $5 to $6", "_hidden", "50% & #1", "{x}"])
+def test_names_are_drawn_as_they_stand(plans, tmp_path, name):
+    plan = next(iter(plans.values()))
+    ax = dashf.plot.cdf({name: plan, "other": plan})
+    drawn = [text.get_text().replace(r"\$", "$").strip() for text in ax.get_legend().get_texts()]
+    assert drawn == [name, "other"]
+    dashf.plot.save(ax, tmp_path / "names.pdf")
+
+
+def test_a_sweep_over_what_is_no_number_has_a_place_for_each_value():
+    frame = dashf.sweep({"candidates": [None, 1]}, seeds=[1, 2], methods=["greedy"], users=4, servers=2)
+    ax = dashf.plot.sweep(frame, "candidates")
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["none", "1"]
+    drawn = ax.lines[0].get_ydata(orig=False)
+    assert len(drawn) == 2 and np.all(np.isfinite(drawn))

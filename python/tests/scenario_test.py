@@ -1,6 +1,8 @@
 """Scenarios: arrays in and out, and what is refused."""
 import copy
+import os
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -42,6 +44,11 @@ def test_arrays_of_any_stride_and_type_are_read_where_they_lie(arrays):
     assert dashf.Scenario.from_arrays(**{**arrays, "user_clock_hz_max": backwards}) == plain
     big_endian = arrays["gain"].astype(">f8")
     assert dashf.Scenario.from_arrays(**{**arrays, "gain": big_endian}) == plain
+    packed = np.zeros(4, dtype=[("id", "u1"), ("clock", "f8"), ("layers", "i8")])
+    packed["clock"] = arrays["user_clock_hz_max"]
+    assert dashf.Scenario.from_arrays(**{**arrays, "user_clock_hz_max": packed["clock"]}) == plain
+    plan = dashf.Plan.from_arrays(plain, packed["layers"], packed["layers"])
+    assert plan.local_layers.tolist() == [0] * 4
     integers = dashf.Scenario.from_arrays(**{**arrays, "server_tx_power_w_max": np.array([10, 10], np.uint8)})
     assert integers == plain
 
@@ -59,6 +66,8 @@ def test_gains_may_be_decibels_links_or_sparse(arrays):
     np.testing.assert_allclose(dashf.Scenario.from_arrays(**arrays, gain_db=decibels).gain, gain, rtol=1e-12)
     sparse = pytest.importorskip("scipy.sparse")
     assert dashf.Scenario.from_arrays(sparse.csr_matrix(gain), **arrays) == plain
+    with pytest.raises(dashf.BadInputError, match="gain: must be an array of real numbers, got dtype complex128"):
+        dashf.Scenario.from_arrays(sparse.csr_matrix(gain + 1j), **arrays)
 
 
 def test_a_changed_copy_leaves_the_first_as_it_is(study):
@@ -141,6 +150,8 @@ def test_the_study_has_families_channels_and_places(tmp_path):
     ({"user_ids": ["a", "a", "b", "c"]}, "users[1].id", "must be unique", None),
     ({"user_ids": "abcd"}, "user_ids", "must be users strings", "'abcd'"),
     ({"noise_density_w_per_hz": 0}, "noise_density_w_per_hz", "must be a finite number > 0", "0"),
+    ({"user_ids": ["a", "\ud800", "b", "c"]}, "user_ids[1]", "must be UTF-8", r"'\ud800'"),
+    ({"name": "\ud800"}, "name[0]", "must be UTF-8", None),
     ({"delay": "max"}, "delay", "must be one of sum, makespan", None),
     ({"all_local_allowed": 1}, "all_local_allowed", "must be True or False", "1"),
     ({"server_bandwith_hz": 1}, "server_bandwith_hz", "is no such keyword: do you mean server_bandwidth_hz?", ""),
@@ -170,6 +181,27 @@ def test_files_that_are_not_there_or_no_scenarios_are_named(tmp_path):
         dashf.Scenario.study().save(tmp_path / "no" / "folder.json")
     with pytest.raises(dashf.UsageError, match="path: must be a path"):
         dashf.Scenario.load(3)
+    dashf.Scenario.study().save(tmp_path / "x")
+    with pytest.raises(dashf.UsageError, match="path: must have no NUL character"):
+        dashf.Scenario.load(f"{tmp_path}/x\0y")
+    for odd in "\udcff.json", b"\xff.json":
+        with pytest.raises(dashf.BadInputError, match="path: must be UTF-8"):
+            dashf.Scenario.load(odd)
+    with pytest.raises(dashf.BadInputError, match="text: must be UTF-8"):
+        dashf.Scenario.from_json("\ud800")
+
+
+def test_links_lead_where_they_led_and_pipes_stay_pipes(study, tmp_path):
+    (tmp_path / "link.json").symlink_to("real.json")
+    study.save(tmp_path / "link.json")
+    assert (tmp_path / "link.json").is_symlink() and dashf.Scenario.load(tmp_path / "real.json") == study
+    os.mkfifo(tmp_path / "pipe")
+    read = []
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_text()))
+    reader.start()
+    study.save(tmp_path / "pipe")
+    reader.join()
+    assert read == [study.to_json()] and (tmp_path / "pipe").is_fifo()
 
 
 def test_a_scenario_without_a_plan_says_why(arrays):

@@ -101,3 +101,31 @@ def test_studies_that_cannot_be_are_refused(vary, more, place):
     with pytest.raises(dashf.UsageError) as caught:
         dashf.sweep(vary, **more)
     assert caught.value.where == place
+
+
+def test_what_is_varied_may_be_none_or_a_list_and_keeps_its_rows():
+    frame = dashf.sweep({"candidates": [None, 1]}, seeds=[1, 2], methods=["greedy"], users=4, servers=2, jobs=1)
+    means = dashf.summarise(frame)
+    assert len(means) == 2 and means.candidates.isna().sum() == 1
+    for row, rows in zip(means.itertuples(), (frame[frame.candidates.isna()], frame[frame.candidates == 1])):
+        assert len(rows) == 2 and row.scr == pytest.approx(rows.scr.mean())
+    frame = dashf.sweep({"user_tx_power_w_max": [[0.1] * 4, [0.2] * 4]}, seeds=[1, 2], methods=["greedy"], users=4,
+                        servers=2, jobs=1)
+    assert dashf.summarise(frame).user_tx_power_w_max.to_list() == [[0.1] * 4, [0.2] * 4]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_methods_of_one_name_are_refused_or_named(study, jobs):
+    def prices(scenario):
+        return dashf.solve(scenario, "greedy")
+
+    for methods in ["prices", prices], [lambda s: None, lambda s: None], ["greedy", "greedy"]:
+        for call in (lambda: dashf.compare(study, methods, jobs=jobs),
+                     lambda: dashf.sweep({"users": [4]}, seeds=[1], methods=methods, jobs=jobs)):
+            with pytest.raises(dashf.UsageError, match="methods: must have different names: give a dict") as caught:
+                call()
+            assert caught.value.value.endswith(" twice")
+    named = {"prices": "prices", "own": prices}
+    found = dashf.compare(study, named, jobs=jobs)
+    assert [row.method for row in found] == ["prices", "own"] and found["own"].scr < found["prices"].scr
+    assert len(dashf.sweep({"users": [4]}, seeds=[1], methods=named, jobs=jobs)) == 2

@@ -250,6 +250,18 @@ def test_what_the_progress_raises_ends_the_program_too(tmp_path):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
+def test_what_a_program_left_behind_is_not_waited_for(tmp_path):
+    """It holds standard error open, until this test ends it."""
+    child = script(tmp_path, f"sleep 600 & echo $! > {tmp_path}/pid\n"
+                             "printf 'one\\ntwo' >&2; echo '{\"out\": \"a\", \"losses\": [1]}'")
+    said = []
+    try:
+        assert dashf.train("m", "d", "o", program=child, progress=said.append).losses.tolist() == [1.0]
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert said == ["one", "two"]
+
+
 def test_a_result_larger_than_a_pipe_arrives(tmp_path):
     child = script(tmp_path, "echo '{\"out\": \"a\", \"losses\": ['; seq -s, 1 200000; echo ']}'; seq 1 50000 >&2")
     training = dashf.train("m", "d", "o", program=child, progress=False)
