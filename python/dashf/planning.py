@@ -26,11 +26,12 @@ def workers(count: int) -> Iterator[ThreadPoolExecutor]:
     """Threads that plan. What ends the block ends what they are at, and they begin nothing more."""
     from concurrent.futures import ThreadPoolExecutor
 
-    pool = ThreadPoolExecutor(count)
+    stop = _core.SharedStop()
+    pool = ThreadPoolExecutor(count, initializer=stop.obey)
     try:
         yield pool
     except BaseException:
-        _core.stop_searches()
+        stop.stop()
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     finally:

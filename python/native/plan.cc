@@ -12,6 +12,7 @@
 #include "bindings.h"
 #include "columns.h"
 #include "held_plan.h"
+#include "interruption.h"
 #include "solvers/explanation.h"
 #include "solvers/resource_step.h"
 
@@ -98,7 +99,7 @@ PlanPointer Allocate(const ScenarioPointer& scenario,
   }
   PlanDocument document = NewDocument(method, {});
   {
-    const nb::gil_scoped_release release;
+    const Unlocked without_lock;
     if (equal_shares) {
       document.plan = solvers::EqualShares(problem, choices);
     } else {
@@ -115,7 +116,7 @@ PlanPointer Parse(const ScenarioPointer& scenario,
                   const std::string& text) {
   Expected<PlanDocument> document;
   {
-    const nb::gil_scoped_release release;
+    const Unlocked without_lock;
     document = ParsePlan(name, text, scenario->loaded());
   }
   return std::make_shared<HeldPlan>(scenario, OrRaise(std::move(document)));
@@ -136,7 +137,7 @@ PlanPointer Restore(const ScenarioPointer& scenario,
 PlanPointer Read(const ScenarioPointer& scenario, const std::string& path) {
   Expected<PlanDocument> document;
   {
-    const nb::gil_scoped_release release;
+    const Unlocked without_lock;
     document = ReadPlan(path, scenario->loaded());
   }
   return std::make_shared<HeldPlan>(scenario, OrRaise(std::move(document)));
@@ -175,7 +176,7 @@ nb::tuple ExplainPlan(HeldPlan& self, const std::vector<int>& users) {
   const Scenario& scenario = self.scenario->scenario();
   Expected<solvers::Explanation> explained;
   {
-    const nb::gil_scoped_release release;
+    const Unlocked without_lock;
     explained = solvers::Explain(scenario, self.document.plan, users);
   }
   const solvers::Explanation explanation = OrRaise(std::move(explained));
@@ -258,7 +259,7 @@ void BindPlan(nb::module_& module) {
       .def_ro("interrupted", &HeldPlan::interrupted)
       .def_ro("elapsed_s", &HeldPlan::elapsed_s)
       .def("explain", ExplainPlan)
-      .def("to_json", Write, nb::call_guard<nb::gil_scoped_release>());
+      .def("to_json", Write, nb::call_guard<Unlocked>());
   module.def("plan_from_arrays", FromArrays);
   module.def("allocate", Allocate);
   module.def("parse_plan", Parse);

@@ -13,6 +13,7 @@
 #include "bindings.h"
 #include "columns.h"
 #include "held_scenario.h"
+#include "interruption.h"
 #include "scenario/feasibility.h"
 #include "scenario/plausibility.h"
 
@@ -242,7 +243,7 @@ ScenarioPointer Change(Scenario scenario, const nb::dict& changes, bool needs_pl
   }
   Expected<void> sound;
   {
-    const nb::gil_scoped_release release;
+    const Unlocked without_lock;
     sound = needs_plan ? Validate(scenario) : ValidateRules(scenario);
   }
   OrRaise(std::move(sound));
@@ -263,7 +264,7 @@ ScenarioPointer FromArrays(std::size_t users,
 ScenarioPointer Read(const std::string& path, bool needs_plan) {
   Expected<LoadedScenario> loaded;
   {
-    const nb::gil_scoped_release release;
+    const Unlocked without_lock;
     loaded = ReadScenario(path, needs_plan ? PlanExistence::kRequired : PlanExistence::kUnchecked);
   }
   LoadedScenario sound = OrRaise(std::move(loaded));
@@ -277,7 +278,7 @@ ScenarioPointer Parse(const std::string& name,
                       const std::optional<std::string>& sha256) {
   Expected<Scenario> scenario;
   {
-    const nb::gil_scoped_release release;
+    const Unlocked without_lock;
     scenario = ParseScenario(
         name, text, needs_plan ? PlanExistence::kRequired : PlanExistence::kUnchecked);
   }
@@ -443,7 +444,7 @@ void BindScenario(nb::module_& module) {
       .def(
           "to_json",
           [](HeldScenario& self) { return WriteScenario(self.scenario()); },
-          nb::call_guard<nb::gil_scoped_release>());
+          nb::call_guard<Unlocked>());
   module.def("scenario_from_arrays", FromArrays);
   module.def("read_scenario", Read);
   module.def("parse_scenario", Parse);

@@ -26,7 +26,7 @@ namespace nb = nanobind;
 namespace dashf::python {
 namespace {
 
-// None, but one that StopSearches() ends.
+// None, but one that a stop ends.
 constexpr double kEndlessS = 1e300;
 static_assert(kEndlessS >= kNeverS);
 
@@ -245,7 +245,13 @@ void BindSolving(nb::module_& module) {
   module.def("verify", Verify);
   module.def("methods", NamedMethods);
   module.def("handovers", Handovers);
-  module.def("stop_searches", StopSearches);
+  nb::class_<SharedStop>(module, "SharedStop")
+      .def(nb::init<>())
+      .def("stop", &SharedStop::Stop)
+      .def("obey", &SharedStop::Obey);
+  module.def("end_searches", EndSearches);
+  nb::module_::import_("atexit").attr("register")(module.attr("end_searches"));
+  ForgetThreadsInForks();
   module.def("mean_interval", Interval);
 }
 

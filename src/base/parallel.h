@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/termination.h"
+
 namespace dashf {
 
 // Calls body(i) for i in 0..count - 1, on up to `threads` threads (the caller's is one of them).
@@ -19,7 +21,8 @@ void ParallelFor(std::size_t count, int threads, const Body& body) {
   std::atomic<std::size_t> next{0};
   std::exception_ptr thrown;
   std::mutex throwing;
-  const auto work = [&] {
+  const auto work = [&, stop = stop_in_force] {
+    stop_in_force = stop;
     try {
       for (std::size_t i = next++; i < count; i = next++) body(i);
     } catch (...) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <new>
 
 namespace dashf {
@@ -13,6 +14,15 @@ TEST(ParallelFor, DoesEveryPieceOnceWithAnyNumberOfThreads) {
     ParallelFor(times.size(), threads, [&](std::size_t i) { ++times[i]; });
     EXPECT_THAT(times, ::testing::Each(1));
   }
+}
+
+TEST(ParallelFor, HandsItsCallersStopToItsThreads) {
+  OwnStop stop;
+  stop_in_force = &stop;
+  std::atomic<int> seen{0};
+  ParallelFor(100, 3, [&](std::size_t) { seen += stop_in_force == &stop ? 1 : 0; });
+  stop_in_force = nullptr;
+  EXPECT_EQ(seen, 100);
 }
 
 TEST(ParallelFor, GivesItsCallerWhatAPieceThrows) {

@@ -24,13 +24,30 @@ static_assert(decltype(stopped_at)::is_always_lock_free);  // A signal handler m
 inline void StopSearches() {
   stopped_at = std::chrono::steady_clock::now().time_since_epoch().count();
 }
+
+// A stop of some searches alone: of what is under way on threads where it is in force.
+struct OwnStop {
+  std::atomic<StopInstant> at{std::numeric_limits<StopInstant>::min()};
+  const OwnStop* around = nullptr;  // Holds here, too, and lives as long.
+
+  void Stop() { at = std::chrono::steady_clock::now().time_since_epoch().count(); }
+  bool Stopped() const { return at != std::numeric_limits<StopInstant>::min(); }
+};
+// This thread's; ParallelFor() (parallel.h) hands it to those that it starts.
+inline constinit thread_local const OwnStop* stop_in_force = nullptr;
+
 inline bool StoppedSince(std::chrono::steady_clock::time_point start) {
-  return start.time_since_epoch().count() <= stopped_at.load(std::memory_order_relaxed);
+  const StopInstant began = start.time_since_epoch().count();
+  if (began <= stopped_at.load(std::memory_order_relaxed)) return true;
+  for (const OwnStop* stop = stop_in_force; stop != nullptr; stop = stop->around) {
+    if (began <= stop->at.load(std::memory_order_relaxed)) return true;
+  }
+  return false;
 }
 
 class Stopwatch {
  public:
-  // For comparison with limits: infinite where StopSearches() was called since the start.
+  // For comparison with limits: infinite where a stop came since the start.
   double ElapsedS() const {
     return StoppedSince(start_) ? std::numeric_limits<double>::infinity() : MeasuredS();
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -18,6 +19,7 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr std::string_view kSchema = "dashf.plan/1";
+constexpr double kRounding = 1e-12;  // Relative, of two computations of one ratio.
 constexpr Termination kTerminations[] = {Termination::kConverged,
                                          Termination::kStalled,
                                          Termination::kIterationLimit,
@@ -285,9 +287,11 @@ PlanStatus StatusOf(const PlanDocument& document, const Evaluation& evaluation) 
   if (document.certificate) {
     status.bound = BoundStatus::kProven;
     status.scr_upper = document.certificate->scr_upper;
-  } else if (document.scr_upper) {
+  } else if (document.scr_upper &&
+             !(evaluation.feasible && evaluation.scr > *document.scr_upper * (1.0 + kRounding))) {
     status.bound = BoundStatus::kNumerical;
-    status.scr_upper = document.scr_upper;
+    status.scr_upper =
+        evaluation.feasible ? std::max(*document.scr_upper, evaluation.scr) : *document.scr_upper;
   }
   if (status.scr_upper) status.gap = (*status.scr_upper - evaluation.scr) / *status.scr_upper;
   return status;

@@ -35,7 +35,9 @@ struct PlanDocument {
 struct PlanStatus {
   PrimalStatus primal = PrimalStatus::kInfeasiblePoint;
   BoundStatus bound = BoundStatus::kNone;
-  std::optional<double> scr_upper, gap;  // (scr_upper - scr) / scr_upper.
+  // (scr_upper - scr) / scr_upper. A numerical bound that a feasible plan is above bounds nothing,
+  // and is none here.
+  std::optional<double> scr_upper, gap;
 };
 PlanStatus StatusOf(const PlanDocument& document, const Evaluation& evaluation);
 

@@ -67,6 +67,24 @@ TEST(PlanFile, StatesWhatTheEvaluatorSays) {
   EXPECT_EQ(text["assignments"][1]["delay_s"]["server"], evaluation.users[1].delay_s.server);
 }
 
+TEST(PlanFile, StatesNoNumericalBoundBelowThePlan) {
+  const LoadedScenario loaded = ThreeByTwo();
+  PlanDocument document = SomePlan(loaded);
+  document.certificate.reset();
+  const Evaluation evaluation = Evaluate(loaded.scenario, document.plan);
+  ASSERT_TRUE(evaluation.feasible);
+  document.scr_upper = evaluation.scr * (1.0 - 1e-4);
+  EXPECT_EQ(StatusOf(document, evaluation).bound, BoundStatus::kNone);
+  const json text = json::parse(WritePlan(loaded.scenario, document));
+  EXPECT_TRUE(text["status"]["scr_upper"].is_null());
+  EXPECT_TRUE(text["status"]["gap"].is_null());
+  document.scr_upper = evaluation.scr * (1.0 - 1e-15);  // By rounding alone.
+  EXPECT_EQ(StatusOf(document, evaluation).scr_upper, evaluation.scr);
+  EXPECT_EQ(StatusOf(document, evaluation).gap, 0.0);
+  document.scr_upper = evaluation.scr * 1.01;
+  EXPECT_EQ(StatusOf(document, evaluation).bound, BoundStatus::kNumerical);
+}
+
 TEST(PlanFile, APhaseThatNeverEndsIsNull) {
   const LoadedScenario loaded = ThreeByTwo();
   PlanDocument document = SomePlan(loaded);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <set>
+#include <thread>
 
 #include "problem/evaluation.h"
 #include "solvers/testing.h"
@@ -77,6 +78,27 @@ TEST(Methods, EndWithWhatTheyHaveWhereSearchesAreStopped) {
   }
   const Stopwatch watch;  // What begins later is not concerned.
   EXPECT_TRUE(std::isfinite(watch.ElapsedS()));
+}
+
+TEST(Methods, EndWhereTheirOwnStopIsInForceAndNowhereElse) {
+  const Scenario scenario =
+      testing::RandomScenario({.users = 8, .servers = 3, .layers = 4}, Rng(5));
+  OwnStop stop;
+  std::optional<Termination> stopped;
+  std::thread own([&] {
+    stop_in_force = &stop;
+    const SolveOptions options{.time_limit_s = 10.0 * kNeverS,
+                               .gap_target = 0.0,
+                               .threads = 2,
+                               .on_iteration = [&](const IterationRecord&) { stop.Stop(); }};
+    if (const auto solved = FindMethod("prices")->solve(scenario, options)) {
+      stopped = solved->termination;
+    }
+  });
+  const Stopwatch watch;
+  own.join();
+  EXPECT_EQ(stopped, Termination::kTimeLimit);
+  EXPECT_TRUE(std::isfinite(watch.ElapsedS()));  // On this thread it is not.
 }
 
 TEST(Methods, NeverBeatTheOracle) {

@@ -81,7 +81,7 @@ Expected<PlannedRound> PlanIt(const CoordinatorKit& kit,
   if (!written) return tl::unexpected(written.error());
   planned.plan = *plan;
   planned.scr = evaluation.scr;
-  planned.scr_upper = document.scr_upper;
+  planned.scr_upper = StatusOf(document, evaluation).scr_upper;
   for (const UserEvaluation& user : evaluation.users) {
     planned.predicted_s.push_back({.local = user.delay_s.local,
                                    .upload = user.delay_s.upload,
