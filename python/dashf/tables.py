@@ -17,6 +17,7 @@ Rows = Iterator[tuple[str, Mapping[str, Any]]]  # Each with its place, for error
 _BATCH_ROWS = 1024
 _SHARD = re.compile(r"(?P<split>.+?)-(?P<number>\d{5})-of-(?P<count>\d{5})(?:-[0-9a-zA-Z]+)?$")
 _CELL_CHARACTERS_MAX = 2**30
+_END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 
 
 @dataclass(frozen=True)
@@ -227,7 +228,11 @@ def _saved_by_datasets(folder: str) -> Table:
 
     def columns(path: str) -> list[str]:
         with arrow.memory_map(path) as file, arrow.ipc.open_stream(file) as stream:
-            return list(stream.schema.names)
+            names = list(stream.schema.names)
+            file.seek(max(0, file.size() - len(_END_OF_STREAM)))
+            if file.read() != _END_OF_STREAM:  # Cut between two batches it reads like a whole one.
+                raise BadInputError(path, "must be a whole file of Arrow: it lacks the mark of its end")
+            return names
 
     def batches(path: str, wanted: list[str]) -> Iterator[Any]:
         with arrow.memory_map(path) as file, arrow.ipc.open_stream(file) as stream:

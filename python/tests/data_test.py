@@ -258,6 +258,18 @@ def test_shards_with_digests_are_one_split(tmp_path):
     assert converted(tmp_path / "hub", tmp_path, columns=COLUMNS)[0].records == 2 * len(ROWS)
 
 
+def test_a_saved_data_set_cut_between_two_batches_is_refused(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    arrow = pytest.importorskip("pyarrow")
+    datasets.Dataset.from_dict({"text": [f"t{i}" for i in range(3000)]}).save_to_disk(tmp_path / "saved")
+    file = next((tmp_path / "saved").glob("*.arrow"))
+    whole = arrow.BufferReader(file.read_bytes())
+    assert converted(tmp_path / "saved", tmp_path)[0].records == 3000
+    arrow.ipc.open_stream(whole).read_next_batch()
+    file.write_bytes(file.read_bytes()[:whole.tell()])
+    assert refused(tmp_path / "saved", tmp_path).rule.startswith("must be a whole file of Arrow")
+
+
 def test_a_source_is_not_written_over(tmp_path):
     source = saved(ROWS, tmp_path)
     before = source.read_bytes()
