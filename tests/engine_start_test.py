@@ -110,7 +110,11 @@ class Lines(unittest.TestCase):
         self.assertIn("--policies", self.dashf(*command, "--policies", "standing", code=2).stderr)
         other = self.dashf("study", "losses", self.out, "--config", self.root / "settings.toml", "--model", self.model, "--data",
                            self.data, "--test-records", 2, "--records-per-round", 2, code=2)
-        self.assertIn("has results for train_records = 3, not 6", other.stderr)
+        self.assertIn("FOLDER: ", other.stderr)
+        self.assertIn("has results for records_per_round = 1.0, not 2.0", other.stderr)
+        (self.out / "losses.jsonl").unlink()
+        stale = self.dashf(*command[:-1], 2, code=3)
+        self.assertIn("data/1: has 3 and 2 records of u0, not 6 to train and 2 held out: remove it", stale.stderr)
         self.assertIn("results.jsonl", self.dashf("study", "losses", self.root, code=10).stderr)
 
     def test_of_run(self):

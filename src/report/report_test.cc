@@ -115,6 +115,17 @@ class RunFolder : public ::testing::Test {
 };
 using Report = RunFolder;
 
+TEST_F(Report, TimesThatPlansLearnFromAreTheClocks) {
+  json round = Round();
+  Write("round.json", round.dump());
+  EXPECT_THAT(Page(), HasSubstr("at the plan's clocks and rates"));
+  round["users"][0]["factors"]["compute"] = {{"factor", 2.0}, {"spread", 1.0}, {"phases", 1}};
+  Write("round.json", round.dump());
+  EXPECT_THAT(Page(),
+              AllOf(HasSubstr("by the wall's clock, which plans learn from"),
+                    Not(HasSubstr("at the plan's clocks and rates"))));
+}
+
 TEST_F(Report, WhatMetersCountedIsApartFromTheModelsFigures) {
   json round = Round();
   Write("round.json", round.dump());

@@ -34,6 +34,7 @@ Expected<Round> ReadRound(const std::filesystem::path& path, const LoadedScenari
               .model = std::move(record->model),
               .seed = record->seed,
               .emulation = record->emulation,
+              .by_the_clock = record->ByTheClock(),
               .users = {},
               .unplanned = {},
               .servers = std::move(record->servers),

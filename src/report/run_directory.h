@@ -31,6 +31,7 @@ struct Round {
   std::string model;
   std::uint64_t seed = 0;
   std::optional<EmulationRecord> emulation;
+  bool by_the_clock = false;          // RoundRecord::ByTheClock().
   std::vector<RoundUser> users;       // In the scenario's order.
   std::vector<UserRecord> unplanned;  // Others: left out of the round's first plan.
   std::vector<ServerRecord> servers;

@@ -266,7 +266,7 @@ std::string PhasesSection(const RunDirectory& run) {
       "machine that ran them.</p>\n",
       emulation
           ? fmt::format(
-                "by the wall's clock, of which {:.3g} s are one of the plan's: links "
+                "by the wall's clock, {:.3g} s of which are one second of the plan: links "
                 "and clocks were held to the plan, which asked for {:.2f} of the "
                 "machine's {} cores at its busiest; {} took more than {:.0f} % longer than planned",
                 emulation->time_scale,
@@ -274,6 +274,8 @@ std::string PhasesSection(const RunDirectory& run) {
                 emulation->cores,
                 Counted(emulation->late.size(), "phase"),
                 100.0 * kLate)
+      : run.round->by_the_clock
+          ? "by the wall's clock, which plans learn from"
           : "as the same work and bytes would take at the plan's clocks and rates");
   if (!points.empty()) {
     section += fmt::format("<div class=\"columns\"><div>{}</div><div>{}</div></div>\n",

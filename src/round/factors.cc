@@ -17,11 +17,11 @@ void Factor::Hear(double ratio) {
 }
 
 double Factor::Mean() const {
-  return std::exp(log_mean);
+  return std::clamp(std::exp(log_mean), 1.0 / kFactorMax, kFactorMax);  // exp(log(x)) may exceed x.
 }
 
 double Factor::Spread() const {
-  return std::exp(std::sqrt(log_variance));
+  return std::clamp(std::exp(std::sqrt(log_variance)), 1.0, kFactorMax * kFactorMax);
 }
 
 }  // namespace dashf

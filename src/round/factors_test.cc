@@ -31,6 +31,15 @@ TEST(Factor, IsBoundedWhateverIsMeasured) {
   factor.Hear(1e300);
   EXPECT_NEAR(factor.Mean(), kFactorMax, 1e-6 * kFactorMax);
   EXPECT_EQ(factor.Spread(), 1.0);
+  for (const double ratio : {1e300, 1e-300}) {
+    for (Factor one; one.phases < 20;) {
+      one.Hear(ratio);
+      EXPECT_GE(one.Mean(), 1.0 / kFactorMax);
+      EXPECT_LE(one.Mean(), kFactorMax);
+    }
+  }
+  for (int i = 0; i < 20; ++i) factor.Hear(i % 2 == 0 ? 1e-300 : 1e300);
+  EXPECT_LE(factor.Spread(), kFactorMax * kFactorMax);
 }
 
 }  // namespace

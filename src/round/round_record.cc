@@ -226,6 +226,11 @@ bool RoundRecord::Done() const {
       users.begin(), users.end(), [](const UserRecord& user) { return !user.failure; });
 }
 
+bool RoundRecord::ByTheClock() const {
+  const auto learns = [](const auto& node) { return node.factors.Any(); };
+  return emulation || std::ranges::any_of(users, learns) || std::ranges::any_of(servers, learns);
+}
+
 void AtPlannedRates(const Scenario& scenario,
                     std::size_t user,
                     const Decision& decision,

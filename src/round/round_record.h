@@ -106,6 +106,9 @@ struct RoundRecord {
   std::optional<double> gap;             // and how far below it the plan lies, relative.
 
   bool Done() const;  // Every user is.
+  // measured_at_planned_s is the wall's clock: the round was emulated, or nodes' factors are
+  // learnt.
+  bool ByTheClock() const;
 };
 
 // Fills measured_at_planned_s of a user that was planned: compute phases last as long as the same

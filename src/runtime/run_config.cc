@@ -222,6 +222,14 @@ void ReadSections(const std::string& name,
   ReadTraining(adapter, training, &config->training);
 }
 
+// Users of a generated scenario are u0, u1 and so on.
+bool IsGenerated(const std::string& user, int users) {
+  for (int n = 0; n < users; ++n) {
+    if (user == fmt::format("u{}", n)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Expected<RunConfig> ParseRunConfig(const std::string& name, std::string_view text) {
@@ -267,6 +275,12 @@ Expected<RunConfig> ParseRunConfig(const std::string& name, std::string_view tex
     return Fail(ErrorKind::kBadInput,
                 name + ": [emulation] slowdown",
                 "is of devices that are emulated: needs time_scale");
+  }
+  for (const auto& [id, factor] : config.slowdown) {  // Of a file's users, once it is read.
+    if (!config.scenario.file.empty() || IsGenerated(id, config.scenario.users)) continue;
+    return Fail(ErrorKind::kBadInput,
+                name + ": [emulation] slowdown",
+                fmt::format("must name users, u0 to u{}, got '{}'", config.scenario.users - 1, id));
   }
   const int sources = (config.data.folder.empty() ? 0 : 1) + (config.data.file.empty() ? 0 : 1) +
                       (config.data.sections ? 1 : 0);

@@ -90,6 +90,18 @@ TEST(RunConfig, EveryKeyIsRead) {
   EXPECT_FALSE(config->references.centralised);
 }
 
+TEST(RunConfig, SlowsDownUsersThatThereAre) {
+  const std::string emulated = "[scenario]\nusers = 3\n[emulation]\ntime_scale = 1\n";
+  EXPECT_EQ(FailureOf(emulated + "[emulation.slowdown]\nu2 = 2.0\n"), "");
+  for (const std::string user : {"u3", "u02", "s0", "u"}) {
+    EXPECT_THAT(FailureOf(emulated + "[emulation.slowdown]\n" + user + " = 2.0\n"),
+                HasSubstr("[emulation] slowdown: must name users, u0 to u2, got '" + user + "'"));
+  }
+  EXPECT_EQ(FailureOf("[scenario]\nfile = 's.json'\n[emulation]\ntime_scale = 1\n"
+                      "[emulation.slowdown]\nada = 2.0\n"),
+            "");
+}
+
 TEST(RunConfig, ErrorsNameFileSectionKeyRuleValueAndLine) {
   EXPECT_THAT(FailureOf("[training]\nepochs = 3"),
               AllOf(HasSubstr("run.toml: [training] epochs"),

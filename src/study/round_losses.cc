@@ -89,6 +89,9 @@ Expected<LossResults> LossResults::Open(const std::filesystem::path& path,
     return {};
   };
   auto journal = Journal::Open(path, kSchema, settings, take);
+  if (!journal && journal.error().kind == ErrorKind::kUsage) {
+    return Fail(ErrorKind::kUsage, "FOLDER", journal.error().message);  // It is no option here.
+  }
   if (!journal) return tl::unexpected(journal.error());
   return LossResults(std::move(*journal), std::move(outcomes));
 }

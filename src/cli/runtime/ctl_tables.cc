@@ -216,7 +216,7 @@ void PrintRounds(const Json& rows) {
                "done",
                "failed",
                "left out",
-               "predicted (s)",
+               "predicted (plan's s)",
                "measured (s)",
                "wall (s)"});
   for (const Json& row : rows) {

@@ -75,8 +75,9 @@ void PrintQuality(const RoundRecord& record) {
 
 void PrintTimes(const RoundRecord& record) {
   fmt::print("\nPhase times (s): p = predicted by the plan, m = {},\nw = wall clock\n",
-             record.emulation ? "wall clock in the plan's seconds"
-                              : "measured work and bytes at the plan's clocks and rates");
+             record.emulation      ? "wall clock in the plan's seconds"
+             : record.ByTheClock() ? "wall clock, which plans learn from"
+                                   : "measured work and bytes at the plan's clocks and rates");
   fmt::print("{:<6} {:^26}  {:^26}  {:^26}  {:^26}\n",
              "",
              "local training",

@@ -59,8 +59,23 @@ Expected<RunData> DataOf(RunConfig config, std::uint64_t number, const fs::path&
     fs::rename(partial, folder, failed);
     if (failed) return Fail(ErrorKind::kIo, folder.string(), failed.message());
   }
+  const int records = config.data.train_records, held_out = config.data.test_records;
   config.data.folder = folder.string();
   auto data = PrepareData(config, users, folder);
+  for (std::size_t user = 0; data && user < data->train.size(); ++user) {
+    if (std::ssize(data->train[user]) == records && std::ssize(data->test[user]) == held_out) {
+      continue;
+    }
+    return Fail(ErrorKind::kBadInput,
+                folder.string(),
+                fmt::format("has {} and {} records of u{}, not {} to train and {} held out: remove "
+                            "it to have them drawn anew",
+                            data->train[user].size(),
+                            data->test[user].size(),
+                            user,
+                            records,
+                            held_out));
+  }
   if (data) data->ignored.merge(ignored);
   return data;
 }

@@ -130,6 +130,7 @@ Expected<study::LossResults> OpenResults(const RunConfig& config,
   (*settings)["objective"] =
       training.objective == train::UserObjective::kEarlyExit ? "early_exit" : "full_depth";
   (*settings)["epochs"] = {training.epochs_user, training.epochs_server, training.epochs_joint};
+  settings->erase("train_records");  // It follows from the next.
   (*settings)["records_per_round"] = flags.records_per_round;
   return study::LossResults::Open(fs::path(flags.folder) / "losses.jsonl", *settings, after);
 }

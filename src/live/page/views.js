@@ -170,7 +170,7 @@ function gantt(app, key, parts, timeScale, width) {
   const rows = page(app, key, planned), span = spanOf(rows);
   const note = timeScale > 0
     ? "Above as planned, below as measured by the clock, end to end, in the plan's seconds."
-    : "Above as planned, below the measured work and bytes at the plan's clocks and rates, end to end.";
+    : "Above as planned, below as measured (by the clock where plans learn, else the same work and bytes at the plan's clocks and rates), end to end.";
   const lines = rows.map((part) => h("div", { class: "row" },
     h("span", {}, userLink(part.user)), phaseBars(part, span),
     h("span", { class: "value" }, `${seconds(sum(part.predicted_s))} / ${seconds(sum(part.at_planned_s))}`)));
