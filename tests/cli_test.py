@@ -310,6 +310,21 @@ class Usage(Case):
         self.assertIn('"dashf new --help"', done.stderr)
         self.assertLess(len(done.stderr.splitlines()), 4)
 
+    def test_messages_that_cannot_be_written_cost_no_work(self):
+        scenario, plan = self.folder / "s.json", self.folder / "p.json"
+        for number, stderr in enumerate(("2>/dev/full", "2>&-", "<&- 2>&-")):
+            for verb, out in ((f"new --users 3 --servers 1 --out {scenario}", scenario),
+                              (f"solve {scenario} --method greedy --out {plan}", plan)):
+                done = subprocess.run(f"{BINARY} {verb} {stderr}", shell=True, stdout=subprocess.DEVNULL, timeout=60,
+                                      check=False)
+                self.assertEqual(done.returncode, 0, f"{number} {verb}")
+                self.assertTrue(json.loads(out.read_text()))
+                if out == plan:
+                    out.unlink()
+            done = subprocess.run(f"{BINARY} solve {self.folder}/none.json --out {plan} {stderr}", shell=True, timeout=60,
+                                  check=False)
+            self.assertEqual(done.returncode, 10)
+
     def test_every_verb_has_help_with_examples(self):
         self.assertIn("solve", VERBS)
         for verb in VERBS:

@@ -96,6 +96,18 @@ class Studies(Case):
             again = dashf(*words[1:], "1", "--out", out)
             self.assertEqual(again.returncode, 0, again.stderr)
 
+    def test_two_studies_begin_one_folder_and_one_of_them_has_it(self):
+        for number in range(8):
+            out = self.folder / f"race{number}"
+            both = [subprocess.Popen([BINARY, "study", "rounds", "--users", "3", "--servers", "1", "--rounds", "2", "--seeds",
+                                      "1..3", "--data-spread", spread, "--policies", "afresh,never", "--out", out],
+                                     stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for spread in ("0.5", "0")]
+            said = [one.communicate(timeout=120)[1] for one in both]
+            codes = sorted(one.returncode for one in both)
+            # The other came while it was at work, or after.
+            self.assertIn(codes, ([0, 2], [0, 10]), said)
+            self.assertEqual(len((out / "results.jsonl").read_text().splitlines()), 7)
+
     def test_study_rounds_names_what_is_wrong(self):
         out = os.path.join(tempfile.mkdtemp(), "never-made")
         self.addCleanup(shutil.rmtree, os.path.dirname(out))

@@ -70,6 +70,7 @@ Expected<void> AppendText(const std::filesystem::path& path, std::string_view te
   const auto failed = [&path] { return Fail(ErrorKind::kIo, path.string(), std::strerror(errno)); };
   const int file = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
   if (file < 0) return failed();
+  errno = ENOSPC;  // What a write that takes a part of it means.
   const ssize_t written = ::write(file, text.data(), text.size());
   const bool whole = written == std::ssize(text) && ::fsync(file) == 0;
   if (!whole) {
@@ -89,13 +90,15 @@ Expected<Journal> Journal::Open(const std::filesystem::path& path,
                                 const TakeLine& take) {
   Journal journal;
   journal.path_ = path;
-  if (!std::filesystem::exists(path)) {
+  if (auto locked = journal.Lock(); !locked) return tl::unexpected(locked.error());
+  std::error_code unknown;
+  if (std::filesystem::file_size(path, unknown) == 0) {  // Whoever has the lock begins it.
     const Json header = {{"schema", schema}, {"settings", settings}};
-    if (auto begun = WriteFileAtomically(path, header.dump() + "\n"); !begun) {
+    if (auto begun = AppendText(path, header.dump() + "\n"); !begun) {
+      std::filesystem::resize_file(path, 0, unknown);
       return tl::unexpected(begun.error());
     }
   }
-  if (auto locked = journal.Lock(); !locked) return tl::unexpected(locked.error());
   const auto check = [&](const std::string& place, std::string_view line) -> Expected<void> {
     const auto there = ReadSettings(place, line, schema);
     if (!there) return tl::unexpected(there.error());
@@ -126,14 +129,17 @@ Expected<Json> Journal::Read(const std::filesystem::path& path,
 }
 
 Expected<void> Journal::Lock() {
-  const int file = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  std::error_code failed;
+  if (path_.has_parent_path()) std::filesystem::create_directories(path_.parent_path(), failed);
+  if (failed) return Fail(ErrorKind::kIo, path_.parent_path().string(), failed.message());
+  const int file = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (file < 0) return Fail(ErrorKind::kIo, path_.string(), std::strerror(errno));
   lock_ = std::shared_ptr<const int>(new int(file), [](const int* descriptor) {
     ::close(*descriptor);
     delete descriptor;
   });
   if (::flock(file, LOCK_EX | LOCK_NB) == 0) return {};
-  return Fail(ErrorKind::kUsage, "--out", path_.string() + " is in use by another process");
+  return Fail(ErrorKind::kIo, path_.string(), "is in use by another process");
 }
 
 Expected<void> Journal::Append(const std::vector<std::string>& lines) const {

@@ -20,8 +20,9 @@ class Journal {
   using TakeLine = std::function<Expected<void>(const std::string& place, std::string_view line)>;
 
   // Hands the result lines that are there to `take`, whose error it returns, or begins the file; as
-  // long as a Journal lives, no other process opens its file. kUsage if one has, or naming the
+  // long as a Journal lives, no other process opens its file. kIo if one has; kUsage naming the
   // first setting that differs from the file's; kBadInput if the first line is no such statement.
+  // An empty file is one that was never begun.
   static Expected<Journal> Open(const std::filesystem::path& path,
                                 const std::string& schema,
                                 const nlohmann::ordered_json& settings,

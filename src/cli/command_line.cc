@@ -1,6 +1,8 @@
 #include "cli/command_line.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -109,12 +111,36 @@ int PrintCandidates(const CLI::App& app, std::span<char* const> words) {
   return kExitOk;
 }
 
+// Where nobody listens or a disk is full, messages are lost, and not the work that they are about:
+// fmt would throw. Nor may a file that is opened later get the number of a stream that is closed.
+void LoseWhatStderrDoesNotTake() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(stream, F_GETFD) < 0)
+      ::open("/dev/null", stream == STDIN_FILENO ? O_RDONLY : O_WRONLY);
+  }
+  const auto write = [](void*, const char* bytes, std::size_t size) {
+    for (std::size_t sent = 0; sent < size;) {
+      const ssize_t taken = ::write(STDERR_FILENO, bytes + sent, size - sent);
+      if (taken < 0 && errno == EINTR) continue;
+      if (taken <= 0) break;
+      sent += static_cast<std::size_t>(taken);
+    }
+    return static_cast<ssize_t>(size);
+  };
+  FILE* const lenient = ::fopencookie(
+      nullptr, "w", {.read = nullptr, .write = write, .seek = nullptr, .close = nullptr});
+  if (lenient == nullptr) return;
+  std::setvbuf(lenient, nullptr, _IONBF, 0);
+  stderr = lenient;  // Glibc's is a variable.
+}
+
 }  // namespace
 
 int RunCommandLine(int argc,
                    char** argv,
                    std::span<const AddVerb> verbs,
                    std::span<const Verb> elsewhere) {
+  LoseWhatStderrDoesNotTake();
   CLI::App app{
       "dashf: plan and carry out split fine-tuning of LLM adapters between users and edge servers"};
   app.name("dashf");

@@ -1,7 +1,9 @@
 #include "live/http_server.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -70,6 +72,11 @@ class Server final : public HttpServer {
   }
 
   Expected<void> Listen() {
+    // The coordinator needs descriptors of its own: readers have a quarter of what there are.
+    if (rlimit limit{}; ::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+      const auto most = static_cast<std::size_t>(std::min<rlim_t>(limit.rlim_cur / 4, 1U << 20));
+      shared_.options.connections_max = std::min(shared_.options.connections_max, most);
+    }
     boost::system::error_code failed;
     const HttpOptions& options = shared_.options;
     tcp::resolver resolver(io_);

@@ -115,8 +115,12 @@ std::optional<double> EnergyMeter::End() {
   double energy_uj = 0.0;
   for (std::size_t i = 0; i < counters_.size(); ++i) {
     const std::uint64_t from = before->counters_uj[i], to = now->counters_uj[i];
-    energy_uj += static_cast<double>(to >= from ? to - from : counters_[i].range_uj - from + to);
+    const std::uint64_t range_uj = counters_[i].range_uj;
+    if (from > range_uj || to > range_uj) return std::nullopt;
+    energy_uj += static_cast<double>(to >= from ? to - from : range_uj - from + to);
   }
+  // A counter moves every millisecond or so; one that stands still counts nothing.
+  if (energy_uj == 0.0 && now->at - before->at > std::chrono::seconds(1)) return std::nullopt;
   return 1e-6 * energy_uj;
 }
 

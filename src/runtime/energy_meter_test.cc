@@ -64,6 +64,18 @@ TEST_F(Meter, KnowsACounterThatBeganAgain) {
   EXPECT_DOUBLE_EQ(meter->End().value(), 1.0);
 }
 
+TEST_F(Meter, HasNothingOfACounterThatCannotBe) {
+  WritePackage(0, 1'000'000);
+  auto meter = EnergyMeter::Find(sys_);
+  for (const auto& [from, to] :
+       {std::pair(262'143'328'851U + 0ULL, 1ULL), std::pair(1ULL, ~0ULL)}) {
+    WritePackage(0, from);
+    meter->Begin();
+    WritePackage(0, to);
+    EXPECT_FALSE(meter->End());
+  }
+}
+
 TEST_F(Meter, OfABatteryIsTheMeanPowerTimesTheTime) {
   Write("class/power_supply/mouse/type", "Battery");
   Write("class/power_supply/mouse/scope", "Device");

@@ -47,7 +47,7 @@ Expected<Outcome> ParseOutcome(const std::string& place, std::string_view line);
 class Results {
  public:
   // Reads what is there, or begins the file with the settings; as long as one lives, no other
-  // process opens it. kUsage if one has, or naming the first setting that differs from the file's;
+  // process opens it. kIo if one has; kUsage naming the first setting that differs from the file's;
   // kBadInput for a broken line, naming it.
   static Expected<Results> Open(const std::filesystem::path& path,
                                 const nlohmann::ordered_json& settings);
