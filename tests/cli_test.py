@@ -325,6 +325,18 @@ class Usage(Case):
                                   check=False)
             self.assertEqual(done.returncode, 10)
 
+    def test_results_that_cannot_be_written_are_a_failure(self):
+        scenario = self.folder / "s.json"
+        self.assertEqual(dashf("new", "--users", 200, "--servers", 2, "--out", scenario).returncode, 0)
+        plan = self.folder / "p.json"
+        self.assertEqual(dashf("solve", scenario, "--method", "greedy", "--out", plan).returncode, 0)
+        for stdout in (">/dev/full", ">&-"):  # Of more than a buffer, and of less.
+            for verb in (f"evaluate {scenario} {plan} --json", f"evaluate {scenario} {plan}"):
+                done = subprocess.run(f"{BINARY} {verb} {stdout}", shell=True, stderr=subprocess.PIPE, text=True, timeout=60,
+                                      check=False)
+                self.assertEqual(done.returncode, 10, f"{verb} {stdout}: {done.stderr}")
+                self.assertIn("stdout", done.stderr)
+
     def test_every_verb_has_help_with_examples(self):
         self.assertIn("solve", VERBS)
         for verb in VERBS:

@@ -12,6 +12,7 @@
 #include <new>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "base/nearest.h"
@@ -115,8 +116,10 @@ int PrintCandidates(const CLI::App& app, std::span<char* const> words) {
 // fmt would throw. Nor may a file that is opened later get the number of a stream that is closed.
 void LoseWhatStderrDoesNotTake() {
   for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-    if (::fcntl(stream, F_GETFD) < 0)
-      ::open("/dev/null", stream == STDIN_FILENO ? O_RDONLY : O_WRONLY);
+    // Results that go nowhere are still a failure: stdout does not take what is written.
+    if (::fcntl(stream, F_GETFD) < 0) {
+      ::open("/dev/null", stream == STDERR_FILENO ? O_WRONLY : O_RDONLY);
+    }
   }
   const auto write = [](void*, const char* bytes, std::size_t size) {
     for (std::size_t sent = 0; sent < size;) {
@@ -183,6 +186,9 @@ int RunCommandLine(int argc,
   } catch (const std::filesystem::filesystem_error& error) {
     fmt::print(
         stderr, "dashf: {}: {}\n", PrintableLine(error.path1().string()), error.code().message());
+    return static_cast<int>(ErrorKind::kIo);
+  } catch (const std::system_error& error) {  // Of fmt, when stdout is full.
+    fmt::print(stderr, "dashf: stdout: cannot be written: {}\n", error.code().message());
     return static_cast<int>(ErrorKind::kIo);
   } catch (const std::bad_alloc&) {
     fmt::print(stderr, "dashf: out of memory\n");
