@@ -55,7 +55,7 @@ std::string LossesMarkdown(const LossesTitle& title, const std::vector<study::Lo
   for (const study::LossRow& row : rows) {
     text += fmt::format("| `{}` |", row.policy);
     for (const ConfidenceInterval& loss : row.loss) text += fmt::format(" {:.3f} |", loss.mean);
-    text += fmt::format(" {} |\n", Show(row.more.back()));
+    text += fmt::format(" {} |\n", &row == &rows.front() ? "-" : Show(row.more.back()));
   }
   text += "\n";
   for (std::size_t i = 1; i < rows.size(); ++i) {
