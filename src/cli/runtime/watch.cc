@@ -42,7 +42,7 @@ struct Flags {
 // that has the folder may be about to: a run measures and plans first.
 Expected<std::string> AddressOf(const std::string& where) {
   if (!fs::is_directory(where) && where.find(':') == std::string::npos) {
-    return Fail(ErrorKind::kIo, where, "is no folder, nor the HOST:PORT of a live page");
+    return Fail(ErrorKind::kBadInput, where, "is no folder, nor the HOST:PORT of a live page");
   }
   if (!fs::is_directory(where)) return where;
   const fs::path path = fs::path(where) / "live-address";
