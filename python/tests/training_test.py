@@ -15,7 +15,7 @@ import dashf
 import dashf.data
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-STORIES = pathlib.Path(os.environ.get("DASHF_STORIES", "/work/shared/data/stories260K"))
+STORIES = pathlib.Path(os.environ.get("DASHF_SHARED_DATA", ROOT.parent / "shared/data")) / "stories260K"
 sys.path.append(str(ROOT / "tests"))
 
 import tiny_model  # noqa: E402

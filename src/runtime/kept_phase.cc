@@ -66,6 +66,7 @@ Expected<KeptPhase> KeptPhase::Begin(PhaseFile file,
   auto training = train::PhaseTraining::Begin(
       work.model, work.examples, work.first, work.last, work.objective, options, work.adapter);
   if (!training) return tl::unexpected(training.error());
+  if (file.meter) Write(file, "phase_metered", "meter", file.meter->name());
   if (state) Write(file, "phase_resumed", "step", training->steps());
   return KeptPhase(std::move(file), work.identity, std::move(*training), before);
 }

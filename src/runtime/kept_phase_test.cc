@@ -116,6 +116,7 @@ TEST_F(Kept, EnergyIsOfStepsThatAreAllMeasured) {
     KeptPhase phase = Begin(0.0, Work(), &*meter);
     AdvanceTo(2, &phase);
     EXPECT_EQ(phase.spent().energy_j, 0.0);
+    EXPECT_THAT(Said(), HasSubstr("\"meter\":\"RAPL, 1 package\""));
   }
   KeptPhase next = Begin(0.0, Work(), &*meter);
   AdvanceTo(3, &next);

@@ -1,5 +1,5 @@
 // What `dashf run` is to do, as one TOML file (configs/README.md lists every key). Everything has a
-// default: an empty file is the demo.
+// default.
 #pragma once
 
 #include <cstdint>

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <memory>
 #include <set>
+#include <utility>
 
 #include "base/digest.h"
 #include "base/file.h"
 #include "cli/shipped_model.h"
+#include "cli/train/start_line.h"
 #include "runtime/process.h"
 
 namespace dashf::cli {
@@ -83,7 +85,7 @@ Expected<RunData> DataOf(RunConfig config, std::uint64_t number, const fs::path&
 }  // namespace
 
 Expected<RunConfig> Configure(const StudySource& source) {
-  auto config = source.config.empty() ? runtime::ParseRunConfig("the demo", "")
+  auto config = source.config.empty() ? runtime::ParseRunConfig("defaults", "")
                                       : runtime::ReadRunConfig(source.config);
   if (!config) return config;
   if (!source.model.empty()) config->model = source.model;
@@ -97,6 +99,17 @@ Expected<RunConfig> Configure(const StudySource& source) {
   if (source.test_records > 0) config->data.test_records = source.test_records;
   if (source.users > 0) config->scenario.users = source.users;
   return config;
+}
+
+Expected<StudyModel> LoadStudyModel(RunConfig* config) {
+  auto storage = runtime::BaseStorage(config->training.storage);
+  if (!storage) return tl::unexpected(storage.error());
+  SayStart(*storage);
+  auto base = runtime::LoadBaseModel(config->model, config->training.storage);
+  if (!base) return tl::unexpected(base.error());
+  config->training.tokens_max =
+      std::min(config->training.tokens_max, base->model.config().max_positions);
+  return StudyModel{std::move(*storage), std::move(*base)};
 }
 
 std::string DataName(const RunConfig& config) {

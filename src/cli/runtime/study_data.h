@@ -16,12 +16,20 @@
 namespace dashf::cli {
 
 struct StudySource {
-  std::string config;  // A configuration of `dashf run`; empty: the demo.
+  std::string config;  // A configuration of `dashf run`; empty: its defaults.
   std::string model, data;
   int train_records = 0, test_records = 0, users = 0;  // 0: as configured.
 };
 // The configuration with what the command line says instead.
 Expected<runtime::RunConfig> Configure(const StudySource& source);
+
+struct StudyModel {
+  llama::Storage storage;
+  runtime::BaseModel base;
+};
+// The configured one, after a line on stderr that says what it is computed with. Samples are then
+// no longer than it takes.
+Expected<StudyModel> LoadStudyModel(runtime::RunConfig* config);
 
 // What its data are called in a title.
 std::string DataName(const runtime::RunConfig& config);

@@ -17,7 +17,6 @@
 #include "cli/numbers.h"
 #include "cli/runtime/losses_report.h"
 #include "cli/runtime/study_data.h"
-#include "cli/train/start_line.h"
 #include "cli/verbs.h"
 #include "replanning/results.h"
 #include "replanning/summary.h"
@@ -30,6 +29,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using runtime::RunConfig;
+
+constexpr double kRecordsMax = 1e6;  // Of a user, over all rounds.
 
 struct Flags {
   std::string folder;
@@ -201,23 +202,27 @@ Expected<int> RunLosses(const Flags& flags) {
   auto config = Configure(flags.source);
   if (!config) return tl::unexpected(config.error());
   config->scenario.users = static_cast<int>(*users_count);
-  config->data.train_records =
-      std::max(1, static_cast<int>(std::ceil(flags.records_per_round * record->rounds)));
-  const auto storage = runtime::BaseStorage(config->training.storage);
-  if (!storage) return tl::unexpected(storage.error());
-  SayStart(*storage);
-  const auto base = runtime::LoadBaseModel(config->model, config->training.storage);
-  if (!base) return tl::unexpected(base.error());
-  const int layers = base->model.config().layers;
-  config->training.tokens_max =
-      std::min(config->training.tokens_max, base->model.config().max_positions);
+  const double records = std::ceil(flags.records_per_round * record->rounds);
+  if (records > kRecordsMax) {
+    return Fail(ErrorKind::kUsage,
+                "--records-per-round",
+                fmt::format("must be at most {:g} for {} rounds, got {:g}",
+                            std::floor(kRecordsMax / record->rounds),
+                            record->rounds,
+                            flags.records_per_round));
+  }
+  config->data.train_records = static_cast<int>(records);
+  const auto loaded = LoadStudyModel(&*config);
+  if (!loaded) return tl::unexpected(loaded.error());
+  const runtime::BaseModel& base = loaded->base;
+  const int layers = base.model.config().layers;
   const auto jobs = JobsOf(*record, *policies, *users_count, layers);
   std::vector<int> after = {0};
   for (const int end : replanning::BlockEnds(record->rounds)) after.push_back(end);
-  auto results = OpenResults(*config, *storage, flags, after);
+  auto results = OpenResults(*config, loaded->storage, flags, after);
   if (!results) return tl::unexpected(results.error());
   std::vector<corpus::DataReport> taken;
-  const auto users = ReadUsers(jobs, *config, flags, *base, &taken);
+  const auto users = ReadUsers(jobs, *config, flags, base, &taken);
   if (!users) return tl::unexpected(users.error());
   std::optional<int> signal;
   const study::StudyRun run{
@@ -227,7 +232,7 @@ Expected<int> RunLosses(const Flags& flags) {
       .stopped = StopOn(&signal),
       .progress = [](const std::string& line) { fmt::print(stderr, "{}\n", line); }};
   const auto tally =
-      CarryOutLosses(base->model, jobs, *users, TrainingOf(*config, flags), after, run, &*results);
+      CarryOutLosses(base.model, jobs, *users, TrainingOf(*config, flags), after, run, &*results);
   if (!tally) return tl::unexpected(tally.error());
   if (signal) {
     fmt::print(stderr,
@@ -273,7 +278,7 @@ void AddStudyLosses(Command app, Run& run) {
   verb.add_option("FOLDER", flags->folder, "Of a study over rounds").required();
   verb.add_option("--config",
                   flags->source.config,
-                  "TOML configuration of model, data, adapter and training [the demo's]");
+                  "TOML configuration of model, data, adapter and training [its defaults]");
   verb.add_option("--model", flags->source.model, "Model folder instead of the configured one");
   verb.add_option(
       "--data", flags->source.data, "Folder with u0/train.jsonl ..., or one file to share out");

@@ -17,7 +17,6 @@
 #include "cli/numbers.h"
 #include "cli/runtime/study_data.h"
 #include "cli/runtime/study_tables.h"
-#include "cli/train/start_line.h"
 #include "cli/verbs.h"
 #include "runtime/learning.h"
 #include "runtime/run_config.h"
@@ -108,25 +107,20 @@ StudyTitle TitleOf(const RunConfig& config, const Flags& flags, int layers) {
 Expected<int> RunSplit(const Flags& flags) {
   auto config = Configure(flags.source);
   if (!config) return tl::unexpected(config.error());
-  const auto storage = runtime::BaseStorage(config->training.storage);
-  if (!storage) return tl::unexpected(storage.error());
-  SayStart(*storage);
-  const auto base = runtime::LoadBaseModel(config->model, config->training.storage);
-  if (!base) return tl::unexpected(base.error());
-  const int layers = base->model.config().layers;
-  // As every other verb, no longer than the model takes.
-  config->training.tokens_max =
-      std::min(config->training.tokens_max, base->model.config().max_positions);
+  const auto loaded = LoadStudyModel(&*config);
+  if (!loaded) return tl::unexpected(loaded.error());
+  const runtime::BaseModel& base = loaded->base;
+  const int layers = base.model.config().layers;
   const auto design = DesignOf(*config, flags, layers);
   if (!design) return tl::unexpected(design.error());
-  const auto settings = SettingsOf(*config, *storage);
+  const auto settings = SettingsOf(*config, loaded->storage);
   if (!settings) return tl::unexpected(settings.error());
   auto results = study::Results::Open(fs::path(flags.out) / "results.jsonl", *settings);
   if (!results) return tl::unexpected(results.error());
   std::vector<corpus::DataReport> taken;
   std::vector<study::Repetition> repetitions;
   for (int i = 1; i <= flags.repetitions; ++i) {
-    auto read = ReadRepetition(*config, static_cast<std::uint64_t>(i), flags.out, *base, &taken);
+    auto read = ReadRepetition(*config, static_cast<std::uint64_t>(i), flags.out, base, &taken);
     if (!read) return tl::unexpected(read.error());
     repetitions.push_back(std::move(*read));
   }
@@ -140,7 +134,7 @@ Expected<int> RunSplit(const Flags& flags) {
       .progress = [](const std::string& line) { fmt::print(stderr, "{}\n", line); }};
   Expected<study::Tally> tally = study::Tally{};
   if (flags.processes > 0) {
-    tally = study::CarryOutAll(base->model, repetitions, *design, run, &*results);
+    tally = study::CarryOutAll(base.model, repetitions, *design, run, &*results);
   }
   if (!tally) return tl::unexpected(tally.error());
   if (signal) {
@@ -150,7 +144,7 @@ Expected<int> RunSplit(const Flags& flags) {
                (fs::path(flags.out) / "results.jsonl").string());
     return 128 + *signal;
   }
-  const auto summary = study::Summarise(base->model.config(), repetitions, *design, *results);
+  const auto summary = study::Summarise(base.model.config(), repetitions, *design, *results);
   if (!summary) return tl::unexpected(summary.error());
   const StudyTitle title = TitleOf(*config, flags, layers);
   if (auto written = WriteAll(flags.out, title, *summary, taken, flags.json); !written) {

@@ -84,7 +84,7 @@ std::string PlanLine(const Json& plan) {
   std::string line = fmt::format("SCR {:.4g}", scr);
   if (upper > 0.0) {
     line += fmt::format(", at most {:.2f} % below the best",
-                        std::max(0.01, 100.0 * (upper - scr) / upper));
+                        std::max(0.01, std::ceil(1e4 * (upper - scr) / upper) / 100.0));
   }
   return line + fmt::format(", planned with {} in {:.3g} s",
                             TextOf(At(plan, "method")),
